@@ -1,0 +1,1 @@
+"""Candor without a screen: data model, engines, scores. Importable in a notebook; never imports streamlit."""

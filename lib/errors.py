@@ -1,0 +1,55 @@
+"""Everything that can go wrong, as one tree.
+
+CandorError
+ ├── InvalidRequest      the caller asked for something that cannot be answered
+ ├── ModelUnavailable    no such model, no network, an unreadable directory
+ │    └── MissingDependency
+ ├── OutOfMemory         the model or the request would not fit
+ ├── Busy                too many requests wait already
+ ├── Cancelled           the caller took the request back
+ └── BadFile             stored bytes that are not what they claim to be
+
+Each error says what happened (`cause`) and what to do next (`remedy`), in words meant for the person at the screen.
+"""
+
+from __future__ import annotations
+
+
+class CandorError(Exception):
+    """An error with a cause and a remedy, both full sentences a user can act on."""
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(f"{cause} {remedy}".strip())
+        self.cause = cause
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[CandorError], tuple[str, str]]:
+        return type(self), (self.cause, self.remedy)
+
+
+class InvalidRequest(CandorError):
+    """The request itself cannot be answered: a parameter out of bounds, an empty or unencodable prompt."""
+
+
+class ModelUnavailable(CandorError):
+    """The model cannot be found, fetched or read."""
+
+
+class MissingDependency(ModelUnavailable):
+    """A library that the engine needs is not installed."""
+
+
+class OutOfMemory(CandorError):
+    """The model, or this request to it, would not fit in memory."""
+
+
+class Busy(CandorError):
+    """The queue in front of the model is full."""
+
+
+class Cancelled(CandorError):
+    """The request was cancelled before it finished."""
+
+
+class BadFile(CandorError):
+    """Stored bytes that cannot be read back: truncated, damaged, or from a newer version."""

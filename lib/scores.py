@@ -1,0 +1,182 @@
+"""Scores: plain functions from `Tokens` to a number, a column or a span. All logprobs in nats.
+
+docs/scores.md gives each with its formula and what it does not show.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.cells import Cells
+from lib.completion import Completion
+from lib.tokens import Kind, Tokens
+
+Column = NDArray[np.float64]
+
+STRETCH = 8  # tokens in the window of `least_sure_stretch`: about a clause
+
+
+def surprisal(tokens: Tokens) -> Column:
+    """float64[n]: -logprob; NaN where unscored, inf where p = 0."""
+    return -tokens.logprobs.astype(np.float64)
+
+
+def probability(tokens: Tokens) -> Column:
+    """float64[n]: exp(logprob); NaN where unscored."""
+    return np.exp(tokens.logprobs.astype(np.float64))
+
+
+def seen_mass(tokens: Tokens) -> Column:
+    """float64[n]: probability of the chosen token and the alternatives together, at most 1; NaN where unscored."""
+    listed = np.exp(tokens.top_logprobs.astype(np.float64))
+    chosen = np.where(chosen_listed(tokens), 0.0, probability(tokens))
+    mass = np.nansum(listed, axis=1) + chosen
+    return np.where(np.isnan(tokens.logprobs), np.nan, np.minimum(mass, 1.0))
+
+
+def others_mass(tokens: Tokens) -> Column:
+    """float64[n]: probability of everything that is neither the chosen token nor listed; NaN where unscored."""
+    return 1.0 - seen_mass(tokens)
+
+
+def chosen_listed(tokens: Tokens) -> NDArray[np.bool_]:
+    """bool[n]: whether the chosen token is among the alternatives."""
+    same: NDArray[np.bool_] = tokens.top_refs == tokens.refs[:, None]
+    return same.any(axis=1) & (tokens.refs >= 0)
+
+
+def has_alternatives(tokens: Tokens, at_least: int = 2) -> NDArray[np.bool_]:
+    """bool[n]: scored positions whose list holds that many alternatives; fewer say nothing of the distribution."""
+    enough: NDArray[np.bool_] = np.isfinite(tokens.top_logprobs).sum(axis=1) >= at_least
+    return enough & ~np.isnan(tokens.logprobs)
+
+
+def entropy_bounds(tokens: Tokens, vocabulary_size: int | None) -> tuple[Column, Column]:
+    """(low, high), float64[n] each: entropy of the distribution at each position, in nats, bracketed by what is seen.
+
+    The seen tokens contribute -p log p exactly. Of the rest r, no token is likelier than the least likely listed one,
+    p_k, so it contributes at least -r log p_k; spread evenly over the V - k unseen tokens it contributes
+    r log((V - k) / r), the most it can. NaN where fewer than two alternatives are known; high is inf without V.
+    """
+    usable = has_alternatives(tokens)
+    listed = tokens.top_logprobs.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        terms = -np.exp(listed) * listed
+        seen = np.nansum(np.where(np.isfinite(terms), terms, 0.0), axis=1)
+        extra = ~chosen_listed(tokens) & np.isfinite(tokens.logprobs)
+        seen += np.where(extra, probability(tokens) * surprisal(tokens), 0.0)
+        rest = np.clip(others_mass(tokens), 0.0, 1.0)
+        rest[rest < _ROUNDING] = 0.0
+        floor = np.where(np.isfinite(listed), listed, 0.0).min(axis=1, initial=0.0)
+        count = np.isfinite(listed).sum(axis=1) + extra
+        low = seen + rest * -floor
+        unseen = np.inf if vocabulary_size is None else np.maximum(vocabulary_size - count, 1)
+        high = seen + np.where(rest > 0, rest * np.log(unseen / rest), 0.0)
+    return np.where(usable, low, np.nan), np.where(usable, np.maximum(high, low), np.nan)
+
+
+def margin(tokens: Tokens) -> Column:
+    """float64[n]: probability of the likeliest token minus that of the second; NaN where fewer than two are known."""
+    if tokens.k < 2:
+        return np.full(len(tokens), np.nan)
+    best = np.sort(np.exp(tokens.top_logprobs.astype(np.float64)), axis=1)  # NaN sorts last
+    best = np.where(np.isnan(best), -1.0, best)
+    best.sort(axis=1)
+    return np.where(has_alternatives(tokens), best[:, -1] - best[:, -2], np.nan)
+
+
+def answer_mask(tokens: Tokens, *, reasoning: bool = False, stop: bool = False) -> NDArray[np.bool_]:
+    """bool[n]: the tokens an answer's scores rest on: text and tool calls; reasoning and the stop token on request."""
+    kinds = [Kind.TEXT, Kind.TOOL] + [Kind.REASONING] * reasoning + [Kind.STOP] * stop
+    return np.isin(tokens.kinds, kinds)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Tokens first to last - 1 of a `Tokens`, and their mean logprob in nats."""
+
+    first: int
+    last: int
+    mean_logprob: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Scores of some tokens, and how many they rest on.
+
+    scored: tokens with a logprob. impossible: those of them with p = 0, which no mean includes. mean_logprob: nats,
+    NaN when nothing is scored. perplexity: exp(-mean logprob). stretch: the least sure run, None where too short.
+    """
+
+    scored: int
+    impossible: int
+    mean_logprob: float
+    perplexity: float
+    stretch: Stretch | None
+
+
+def summarise(tokens: Tokens, mask: NDArray[np.bool_] | None = None) -> Summary:
+    """The summary of the tokens under `mask` (all of them by default)."""
+    chosen = np.ones(len(tokens), bool) if mask is None else mask
+    values = tokens.logprobs[chosen].astype(np.float64)
+    scored = values[~np.isnan(values)]
+    finite = scored[np.isfinite(scored)]
+    mean = float(finite.mean()) if len(finite) else math.nan
+    return Summary(
+        scored=len(scored),
+        impossible=len(scored) - len(finite),
+        mean_logprob=mean,
+        perplexity=math.exp(-mean) if mean > -_LARGEST else math.inf if len(finite) else math.nan,
+        stretch=least_sure_stretch(tokens, chosen),
+    )
+
+
+def least_sure_stretch(tokens: Tokens, mask: NDArray[np.bool_], window: int = STRETCH) -> Stretch | None:
+    """The window of consecutive scored tokens under `mask` with the lowest mean logprob.
+
+    A local mean catches what a mean over the whole answer drowns (Fu et al. 2025, "Deep Think with Confidence", use
+    the same on long outputs). None where no run of `window` such tokens exists. Tokens of p = 0 break a run.
+    """
+    usable = mask & np.isfinite(tokens.logprobs)
+    values = np.where(usable, tokens.logprobs.astype(np.float64), 0.0)
+    if len(values) < window:
+        return None
+    sums = np.convolve(values, np.ones(window), "valid")
+    full = np.convolve(usable.astype(np.int64), np.ones(window, np.int64), "valid") == window
+    if not full.any():
+        return None
+    first = int(np.argmin(np.where(full, sums, np.inf)))
+    return Stretch(first, first + window, float(sums[first]) / window)
+
+
+def sum_in_cells(column: Column, cells: Cells) -> Column:
+    """float64[m]: the sum over each cell's tokens; NaN where any of them is NaN."""
+    return np.add.reduceat(column, cells.first[:-1]) if len(cells) else np.empty(0)
+
+
+def most_in_cells(column: Column, cells: Cells) -> Column:
+    """float64[m]: the largest value among each cell's tokens; NaN where any of them is NaN."""
+    return np.maximum.reduceat(column, cells.first[:-1]) if len(cells) else np.empty(0)
+
+
+def least_in_cells(column: Column, cells: Cells) -> Column:
+    """float64[m]: the smallest value among each cell's tokens; NaN where any of them is NaN."""
+    return np.minimum.reduceat(column, cells.first[:-1]) if len(cells) else np.empty(0)
+
+
+def summarise_answer(completion: Completion, *, reasoning: bool = False) -> Summary:
+    """The summary of a completion's answer; reasoning is left out unless asked for."""
+    return summarise(completion.generated, answer_mask(completion.generated, reasoning=reasoning))
+
+
+def summarise_prompt(completion: Completion) -> Summary:
+    """The summary of the prompt as the model read it, special tokens left out."""
+    return summarise(completion.prompt, completion.prompt.kinds == Kind.TEXT)
+
+
+_ROUNDING = 1e-6  # the sum of float32 probabilities misses 1 by about this much
+_LARGEST = 700.0  # exp overflows a float64 beyond
