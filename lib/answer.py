@@ -1,0 +1,127 @@
+"""Reading an answer as it grows: which tokens are reasoning, where a stop string ends it, and what its text is.
+
+Tokens are held back while they might still turn out to be the beginning of a stop string or of a `<think>` marker, so
+that nothing released ever has to be taken back.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lib.tokens import Kind
+
+OPEN, CLOSE = b"<think>", b"</think>"
+_OPENED = re.compile(r"<think>\s*\Z")
+
+
+@dataclass(frozen=True)
+class Released:
+    """Tokens whose kind is settled: for each its number in order of arrival and its kind; and their text."""
+
+    tokens: tuple[tuple[int, Kind], ...] = ()
+    text: str = ""
+    stopped: bool = False
+
+
+class AnswerReader:
+    """Follows one answer token by token.
+
+    stops: stop strings; the answer ends before the first of them. prompt: the rendered prompt; where a chat template
+    has already opened a `<think>` block, the answer begins inside it. Reasoning can only open at the very start.
+    """
+
+    def __init__(self, stops: Sequence[str] = (), prompt: str = "") -> None:
+        self._stops = [stop.encode() for stop in stops]
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held: list[tuple[int, bytes, Kind]] = []
+        self._count = 0
+        self._thinking = "open" if _OPENED.search(prompt) else "start"
+        self._tail = b""  # the last bytes read while thinking, in search of the closing marker
+
+    def push(self, piece: bytes, special: bool = False) -> Released:
+        """Take the next token's bytes and release what is settled."""
+        self._held.append((self._count, piece, Kind.SPECIAL if special else Kind.TEXT))
+        self._count += 1
+        self._follow_reasoning(piece)
+        pending = b"".join(_visible(blob, kind) for _, blob, kind in self._held)
+        for_stop = [place for stop in self._stops if (place := pending.find(stop)) >= 0]
+        if for_stop:
+            return self._cut(min(for_stop))
+        if self._thinking == "start" and self._may_open():
+            return Released()
+        return self._release(len(pending) - _longest_beginning(pending, self._stops))
+
+    def end(self) -> Released:
+        """No more tokens come: release everything."""
+        released = self._release(None)
+        return Released(released.tokens, released.text + self._decoder.decode(b"", True))
+
+    def _may_open(self) -> bool:
+        """Whether what is held could still become the opening marker; once it cannot, the answer has begun."""
+        seen = b"".join(blob for _, blob, _ in self._held).lstrip()
+        if seen.startswith(OPEN):
+            self._held = [(number, blob, Kind.REASONING) for number, blob, _ in self._held]
+            self._thinking = "open"
+            self._tail = seen[len(OPEN) :]
+            self._close_if_over()
+            return False
+        if OPEN.startswith(seen):
+            return True
+        self._thinking = "over"
+        return False
+
+    def _follow_reasoning(self, piece: bytes) -> None:
+        if self._thinking == "open":
+            number, blob, _ = self._held[-1]
+            self._held[-1] = (number, blob, Kind.REASONING)
+            self._tail += piece
+            self._close_if_over()
+
+    def _close_if_over(self) -> None:
+        if CLOSE in self._tail:
+            self._thinking = "over"
+        self._tail = self._tail[-len(CLOSE) :]
+
+    def _release(self, settled: int | None) -> Released:
+        """Release the leading held tokens that lie within the first `settled` visible bytes; None for all."""
+        out: list[tuple[int, Kind]] = []
+        text = b""
+        while self._held:
+            number, blob, kind = self._held[0]
+            shown = _visible(blob, kind)
+            if settled is not None and len(text) + len(shown) > settled:
+                break
+            text += shown
+            out.append((number, kind))
+            del self._held[0]
+        return Released(tuple(out), self._decoder.decode(text))
+
+    def _cut(self, place: int) -> Released:
+        """End the answer at that visible byte. A token that begins before it keeps its kind, the others are stops."""
+        out: list[tuple[int, Kind]] = []
+        text, position = b"", 0
+        for number, blob, kind in self._held:
+            shown = _visible(blob, kind)
+            out.append((number, kind if position < place else Kind.STOP))
+            text += shown[: max(place - position, 0)]
+            position += len(shown)
+        self._held.clear()
+        return Released(tuple(out), self._decoder.decode(text, True), stopped=True)
+
+
+def _visible(blob: bytes, kind: Kind) -> bytes:
+    return b"" if kind is Kind.SPECIAL else blob
+
+
+def _longest_beginning(text: bytes, stops: Sequence[bytes]) -> int:
+    """Length of the longest end of `text` that could be the beginning of a stop string."""
+    longest = 0
+    for stop in stops:
+        for length in range(min(len(stop) - 1, len(text)), longest, -1):
+            if text.endswith(stop[:length]):
+                longest = length
+                break
+    return longest

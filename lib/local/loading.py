@@ -1,0 +1,262 @@
+"""From a name to a model in memory: the embedded model, a directory, a GGUF file or a hub id."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.errors import CandorError, MissingDependency, ModelUnavailable, OutOfMemory
+from lib.local import embedded
+from lib.local.memory import available_memory, gigabytes
+from lib.vocabulary import Vocabulary, read_vocabulary
+
+EMBEDDED = "embedded"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_HEADROOM = 300_000_000  # bytes left for everything but the weights
+_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model ready to run, with its tokenizer.
+
+    context: tokens it can hold, None where it sets no limit. eos_ids: tokens that end an answer.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    vocabulary: Vocabulary
+    context: int | None
+    eos_ids: frozenset[int]
+    warnings: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+
+    @property
+    def device(self) -> Any:
+        """The torch device that the weights are on."""
+        return self.model.device
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether messages can be rendered."""
+        return bool(self.tokenizer.chat_template)
+
+
+def load(source: str, *, dtype: str = "float32", device: str = "auto") -> LoadedModel:
+    """Load "embedded", the path of a model directory or GGUF file, or a hub id ("HuggingFaceTB/SmolLM2-135M").
+
+    dtype: a torch dtype by name. device: "auto" takes a GPU when there is one, else the CPU. Weights are read from
+    safetensors or GGUF only; code that comes with a model is never run.
+
+    Raises ModelUnavailable, MissingDependency or OutOfMemory.
+    """
+    torch = _torch()
+    name, directory, extra = _directory(source)
+    _check_weights(directory)
+    kind = getattr(torch, dtype, None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise ModelUnavailable(
+            f"{dtype!r} is not a number type to load a model in.", "Use float32, bfloat16 or float16."
+        )
+    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if place == "cpu":
+        _check_memory(name, directory, kind.itemsize)
+    tokenizer = _tokenizer(directory)
+    model = _model(name, directory, kind, place)
+    vocabulary = read_vocabulary(tokenizer.backend_tokenizer, model.config.get_text_config().vocab_size)
+    warnings = list(extra)
+    if not vocabulary.exact:
+        warnings.append("This tokenizer's decoder is of an unknown kind; the text of single tokens may be inexact.")
+    return LoadedModel(
+        name=name,
+        model=model,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+        context=_context(model.config),
+        eos_ids=_eos_ids(model, tokenizer),
+        warnings=tuple(warnings),
+        provenance=_provenance(directory, vocabulary, dtype, place),
+    )
+
+
+def _torch() -> Any:
+    try:
+        import torch
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency(
+            f"Running a model on this machine needs {error.name}, which is not installed.",
+            "Run `make setup`, or `pip install -r requirements.txt`.",
+        ) from error
+    return torch
+
+
+def _directory(source: str) -> tuple[str, Path, Sequence[str]]:
+    """(name, directory with safetensors, warnings of the conversion)."""
+    from lib.local.gguf import conversion_warnings, converted
+
+    if source == EMBEDDED:
+        directory = converted(embedded.fetch())
+        return embedded.NAME, directory, conversion_warnings(directory)
+    path = Path(source).expanduser()
+    if path.is_file():
+        if path.suffix.lower() != ".gguf":
+            raise ModelUnavailable(
+                f"{path.name} is neither a GGUF file nor a directory.",
+                "Give the directory that holds config.json and the safetensors files.",
+            )
+        directory = converted(path)
+        return path.stem, directory, conversion_warnings(directory)
+    if path.is_dir():
+        return path.resolve().name, path, ()
+    if source.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(source):
+        raise ModelUnavailable(
+            f"There is no model at {source!r}.",
+            "Give a directory, a GGUF file, or a hub id of the form owner/name.",
+        )
+    return source, _from_hub(source), ()
+
+
+def _from_hub(source: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES)))
+    except HfHubHTTPError as error:
+        raise ModelUnavailable(
+            f"The hub does not give out {source!r}: {str(error).splitlines()[0]}",
+            "Check the spelling; for a private or gated model, log in with `hf auth login`.",
+        ) from error
+    except Exception as error:  # its network errors share no base class
+        raise ModelUnavailable(
+            f"{source!r} is not on this machine and the hub cannot be reached.",
+            "Check the network, or download the model elsewhere and give its directory.",
+        ) from error
+
+
+def _check_weights(directory: Path) -> None:
+    if not (directory / "config.json").exists():
+        raise ModelUnavailable(
+            f"{directory} holds no model: there is no config.json in it.",
+            "Choose the directory that holds config.json, the tokenizer and *.safetensors.",
+        )
+    if any(directory.glob("*.safetensors")):
+        return
+    if any(any(directory.glob(pattern)) for pattern in _PICKLES):
+        raise ModelUnavailable(
+            f"{directory} holds its weights as pickle files, which can run code when they are opened.",
+            "Convert them to safetensors first (transformers' save_pretrained does).",
+        )
+    raise ModelUnavailable(f"{directory} holds no weights.", "Add the model's *.safetensors files.")
+
+
+def _check_memory(name: str, directory: Path, itemsize: int) -> None:
+    needed = sum(_elements(path) for path in directory.glob("*.safetensors")) * itemsize + _HEADROOM
+    if needed > (free := available_memory()):
+        raise OutOfMemory(
+            f"{name} needs about {gigabytes(needed)} of memory; {gigabytes(free)} are free.",
+            "Choose a smaller model, load it as bfloat16, or free some memory.",
+        )
+
+
+def _elements(path: Path) -> int:
+    """The number of weights in a safetensors file, from its header."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        spans = [(entry["data_offsets"], entry["dtype"]) for key, entry in header.items() if key != "__metadata__"]
+        return sum((end - start) // _SIZES.get(dtype, 1) for (start, end), dtype in spans)
+    except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
+        raise ModelUnavailable(f"{path.name} is damaged or cut off.", "Fetch the file again.") from error
+
+
+def _tokenizer(directory: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # transformers raises whatever its parsers raise
+        raise ModelUnavailable(
+            f"The tokenizer in {directory} cannot be read.", "Add tokenizer.json and tokenizer_config.json."
+        ) from error
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise ModelUnavailable(
+            f"The tokenizer in {directory} has no fast form.", "Add the model's tokenizer.json, which most models have."
+        )
+    return tokenizer
+
+
+def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    from lib.local.gguf import first_line
+    from lib.local.skinny import use_skinny_products
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            directory, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        )
+        model = model.to(device).eval()
+    except CandorError:
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}", _OTHER_MODEL) from error
+        raise OutOfMemory(f"There is not enough memory to load {name}.", "Choose a smaller model.") from error
+    except Exception as error:  # transformers raises whatever its parsers raise
+        raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}", _OTHER_MODEL) from error
+    use_skinny_products(model)
+    return model
+
+
+_OTHER_MODEL = "Choose a causal language model that transformers knows, such as Llama, Mistral or Qwen."
+
+
+def _context(config: Any) -> int | None:
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else None
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    named = getattr(model.generation_config, "eos_token_id", None)
+    ids = [] if named is None else [named] if isinstance(named, int) else list(named)
+    return frozenset([*ids, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])])
+
+
+def _provenance(directory: Path, vocabulary: Vocabulary, dtype: str, device: str) -> tuple[tuple[str, str], ...]:
+    import torch
+    import transformers
+
+    return (
+        ("engine", "local"),
+        ("weights", _fingerprint(directory)),
+        ("vocabulary", vocabulary.fingerprint),
+        ("dtype", dtype),
+        ("device", device),
+        ("torch", str(torch.__version__)),
+        ("transformers", str(transformers.__version__)),
+    )
+
+
+def _fingerprint(directory: Path) -> str:
+    """SHA-256 over the configuration, the weight files' headers and sizes, and a sample of each file's weights."""
+    import hashlib
+
+    digest = hashlib.sha256((directory / "config.json").read_bytes())
+    for path in sorted(directory.glob("*.safetensors")):
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            digest.update(file.read(min(length, 10_000_000)))
+            middle = path.stat().st_size // 2
+            file.seek(middle)
+            digest.update(file.read(1_000_000))
+        digest.update(str(path.stat().st_size).encode())
+    return digest.hexdigest()

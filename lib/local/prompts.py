@@ -1,0 +1,105 @@
+"""From a request to the ids a model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.errors import CandorError, InvalidRequest
+from lib.local.loading import LoadedModel
+from lib.pieces import Ints
+from lib.request import Request
+from lib.tokens import Kind
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A prompt as the model will read it. text: with the chat template applied. templated: whether one was."""
+
+    ids: list[int]
+    text: str
+    templated: bool
+
+
+def render(loaded: LoadedModel, request: Request) -> Rendered:
+    """The ids of a request's prompt. Raises InvalidRequest when there is no way to render it, or nothing to read."""
+    text = request.prompt if request.prompt is not None else _templated(loaded, request)
+    templated = request.prompt is None
+    ids = encode(loaded, text, templated=templated)
+    if not ids:
+        raise InvalidRequest("The prompt is empty once it is tokenised.", "Type something for the model to read.")
+    check_context(loaded, len(ids))
+    return Rendered(ids, text, templated)
+
+
+def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
+    """Ids of a text. A template writes its own special tokens; a raw prompt gets the model's, but never BOS twice."""
+    ids: list[int] = loaded.tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
+    bos = loaded.tokenizer.bos_token_id
+    if not templated and len(ids) > 1 and bos is not None and ids[0] == ids[1] == bos:
+        del ids[0]
+    return ids
+
+
+def check_context(loaded: LoadedModel, tokens: int) -> None:
+    """Raise InvalidRequest when that many tokens do not fit into the model's context."""
+    if loaded.context is not None and tokens > loaded.context:
+        raise InvalidRequest(
+            f"The prompt has {tokens:,} tokens; {loaded.name} reads at most {loaded.context:,}.",
+            f"Shorten it by at least {tokens - loaded.context:,} tokens, or choose a model with a longer context.",
+        )
+
+
+def prompt_kinds(loaded: LoadedModel, ids: list[int]) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """uint8[n] of `Kind` for the tokens of a prompt."""
+    special = loaded.vocabulary.pieces.special[np.array(ids, np.int32)]
+    return np.where(special, Kind.SPECIAL, Kind.TEXT).astype(np.uint8)
+
+
+def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tuple[int, int]:
+    """Where the prompt ends among the ids of `text`, which begins with `prompt`.
+
+    Returns (tokens that belong to the prompt, bytes of the next token that do so too). A token that straddles the
+    boundary belongs to what follows. Counted in bytes of the pieces where these spell the text exactly, else in the
+    tokenizer's own offsets.
+    """
+    pieces = loaded.vocabulary.pieces.select(np.array(ids, np.int32))
+    whole = text.encode()
+    lead = _leading(ids, pieces.data.tobytes(), pieces.offsets, whole)
+    if lead is not None:
+        limit = lead + len(prompt.encode())
+        first = int(np.searchsorted(pieces.offsets, limit, side="right")) - 1
+        # Tokens of no bytes at the boundary stay with the prompt.
+        return first, int(limit - pieces.offsets[first]) if first < len(ids) else 0
+    spans = loaded.tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    for number, (start, end) in enumerate(spans[-len(ids) :]):
+        if end > len(prompt):
+            return number, len(prompt[start : len(prompt)].encode()) if start < len(prompt) else 0
+    return len(ids), 0
+
+
+def _leading(ids: list[int], spelled: bytes, offsets: Ints, whole: bytes) -> int | None:
+    """Bytes that the pieces put before the text (BOS, SentencePiece's space); None where they do not spell it."""
+    if not ids or not spelled.endswith(whole):
+        return None
+    lead = len(spelled) - len(whole)
+    return lead if lead in (0, 1) or lead in (int(offsets[1]), int(offsets[1]) + 1) else None
+
+
+def _templated(loaded: LoadedModel, request: Request) -> str:
+    if not loaded.has_chat_template:
+        raise InvalidRequest(
+            f"{loaded.name} has no chat template, so it cannot be given messages.", "Use a raw prompt instead."
+        )
+    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    try:
+        text = loaded.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except CandorError:
+        raise
+    except Exception as error:  # a template is code from elsewhere and may raise anything
+        raise InvalidRequest(
+            f"The model's chat template does not accept these messages: {error}",
+            "Leave out the system message, or use a raw prompt.",
+        ) from error
+    return str(text)

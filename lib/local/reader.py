@@ -1,0 +1,192 @@
+"""Running a model over tokens: cached hidden states in, logits out, never more than a few rows of logits at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.local.loading import LoadedModel
+from lib.tokens import Tokens, make_tokens
+
+CHUNK = 512  # tokens per pass: large enough for fast products, small enough to let others have their turn
+_ROWS = 128  # rows of logits at a time: 25 MB for a vocabulary of 49,152
+_ROOM = 256  # tokens by which a cache grows
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What the model thought of r positions, as numpy columns; `Tokens` documents shapes and units."""
+
+    logprobs: NDArray[np.float32]
+    ranks: NDArray[np.int32]
+    top_ids: NDArray[np.int32]
+    top_logprobs: NDArray[np.float32]
+
+
+class Reader:
+    """Reads tokens with a model.
+
+    At construction it checks, on a real pass, that the output head applied to hidden states gives the model's own
+    logits. Models that rescale their logits elsewhere fail that check and are run as a whole instead, in small chunks.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        import torch
+
+        self._model = loaded.model
+        self._device = loaded.device
+        self._head: Any = loaded.model.get_output_embeddings()
+        self._body: Any = loaded.model.get_decoder() if hasattr(loaded.model, "get_decoder") else None
+        with torch.inference_mode():
+            self._apart = self._head_gives_logits()
+
+    def _head_gives_logits(self) -> bool:
+        import torch
+
+        ids = torch.tensor([[0, 1]], device=self._device)
+        try:
+            apart = self._head(self._body(ids, use_cache=False).last_hidden_state)
+        except (TypeError, AttributeError, RuntimeError):
+            return False
+        whole = self._model(ids, use_cache=False).logits
+        return bool(apart.shape == whole.shape and torch.allclose(apart, whole, atol=1e-3, rtol=1e-3))
+
+    def new_cache(self) -> Any:
+        """An empty cache of keys and values."""
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self._model.config)
+
+    def cache_bytes(self, tokens: int) -> int:
+        """About how much memory a cache of that many tokens takes."""
+        config = self._model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * config.num_hidden_layers * heads * size * self._model.dtype.itemsize * tokens)
+
+    def blocks(self, ids: Sequence[int], cache: Any, *, last_only: bool = False) -> Iterator[Any]:
+        """Read `ids` after what the cache holds; yields float32 logits [rows, V], in order, for every token read.
+
+        Row i is the distribution of what follows ids[i]. last_only: only the last row of all. Yields None between
+        chunks, where another request may have its turn.
+        """
+        import torch
+
+        chunk = CHUNK if self._apart else _ROWS
+        for start in range(0, len(ids), chunk):
+            if start:
+                yield None
+            part = torch.tensor([list(ids[start : start + chunk])], device=self._device)
+            final = start + chunk >= len(ids)
+            if not self._apart:
+                logits = self._model(part, past_key_values=cache, use_cache=True).logits[0]
+                if not last_only:
+                    yield logits.float()
+                elif final:
+                    yield logits[-1:].float()
+                continue
+            hidden = self._body(part, past_key_values=cache, use_cache=True).last_hidden_state[0]
+            if last_only:
+                if final:
+                    yield self._head(hidden[-1:]).float()
+                continue
+            for row in range(0, len(hidden), _ROWS):
+                yield self._head(hidden[row : row + _ROWS]).float()
+
+    def step(self, ids: Any, cache: Any) -> Any:
+        """One more token for each of b samples: ids int64[b] on the device; returns float32 logits [b, V]."""
+        if not self._apart:
+            return self._model(ids[:, None], past_key_values=cache, use_cache=True).logits[:, -1].float()
+        hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
+        return self._head(hidden).float()
+
+
+def score(logits: Any, chosen: Any, k: int) -> Scores:
+    """Logprob and rank of each row's chosen token, and its k likeliest.
+
+    logits: float32 tensor [r, V]. chosen: int64 tensor [r]. Logprobs are log-softmax(logits); rank is 1 + the number
+    of strictly larger logits.
+    """
+    import torch
+
+    listed = min(max(k, 1), logits.shape[-1])
+    top, top_ids = logits.topk(listed, dim=-1)
+    total = logits.logsumexp(dim=-1, keepdim=True)
+    own = logits.gather(1, chosen[:, None])
+    larger = (top > own).sum(dim=-1)
+    beyond = torch.nonzero(larger == listed).flatten()
+    if len(beyond):  # outside the list, so every logit has to be looked at
+        larger[beyond] = (logits[beyond] > own[beyond]).sum(dim=-1, dtype=torch.int32).to(larger.dtype)
+    return Scores(
+        (own - total).clamp_(max=0.0).squeeze(1).cpu().numpy(),
+        (larger + 1).to(torch.int32).cpu().numpy(),
+        top_ids[:, :k].to(torch.int32).cpu().numpy(),
+        (top[:, :k] - total).clamp_(max=0.0).cpu().numpy(),
+    )
+
+
+def read(
+    reader: Reader, ids: Sequence[int], cache: Any, k: int, last: Any = None, *, scored: bool = True
+) -> Generator[None, None, tuple[Scores, Any]]:
+    """Read `ids` after what the cache holds; returns their scores and the float32 logits [1, V] of what follows.
+
+    last: those logits from before, which score ids[0]; without them it is unscored, as nothing precedes it.
+    scored: False leaves every token unscored and computes the last row only. Yields between chunks.
+    """
+    parts = [unscored(1, k)] if last is None or not scored else [score(last, _tensor(ids[:1], last), k)]
+    seen = 0
+    for block in reader.blocks(ids, cache, last_only=not scored):
+        if block is None:
+            yield
+            continue
+        following = ids[seen + 1 : seen + 1 + len(block)]
+        if scored and following:
+            parts.append(score(block[: len(following)], _tensor(following, block), k))
+        seen += len(block)
+        last = block[-1:].clone()  # a copy, so that the block it is a row of can go
+    return (join(parts) if scored else unscored(len(ids), k)), last
+
+
+def _tensor(ids: Sequence[int], like: Any) -> Any:
+    import torch
+
+    return torch.tensor(list(ids), device=like.device)
+
+
+def unscored(rows: int, k: int) -> Scores:
+    """Scores of positions nothing is known of."""
+    return Scores(
+        np.full(rows, np.nan, np.float32),
+        np.full(rows, -1, np.int32),
+        np.full((rows, k), -1, np.int32),
+        np.full((rows, k), np.nan, np.float32),
+    )
+
+
+def join(parts: Sequence[Scores]) -> Scores:
+    """Rows of several scores end to end."""
+    return Scores(
+        np.concatenate([part.logprobs for part in parts]),
+        np.concatenate([part.ranks for part in parts]),
+        np.concatenate([part.top_ids for part in parts]),
+        np.concatenate([part.top_logprobs for part in parts]),
+    )
+
+
+def scored_tokens(
+    loaded: LoadedModel, ids: Sequence[int], scores: Scores, kinds: NDArray[np.uint8] | None = None
+) -> Tokens:
+    """Tokens on the model's own vocabulary, whose rows are the ids."""
+    return make_tokens(
+        loaded.vocabulary.pieces,
+        np.array(ids, np.int32),
+        logprobs=scores.logprobs,
+        ranks=scores.ranks,
+        top_refs=scores.top_ids,
+        top_logprobs=scores.top_logprobs,
+        kinds=kinds,
+    )

@@ -1,0 +1,172 @@
+"""One model, many callers: short turns at the model, dealt out in order.
+
+Work is an iterator; every `next` is one short turn at the model and gives a list of results. A single thread runs all
+turns, so the model is never used twice at once. Works that have been admitted take turns one after another; works
+that wait are admitted owner by owner, so that someone who asks for fifty does not hold up someone who asks for one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Any
+
+from lib.errors import Busy, Cancelled, CandorError, OutOfMemory
+
+MAX_WAITING = 100
+MAX_ACTIVE = 8
+_END = object()
+
+
+class Ticket:
+    """A place in the queue. Iterating waits for results and gives them in order; `cancel` may be called any time."""
+
+    def __init__(self, work: Iterator[list[Any]], cost: int, scheduler: Scheduler) -> None:
+        self.work, self.cost = work, cost
+        self._scheduler = scheduler
+        self._results: deque[Any] = deque()
+        self._ready = threading.Condition()
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Give the place up; the iterator then raises Cancelled."""
+        self.cancelled = True
+        self._scheduler.wake()
+
+    def give(self, *results: Any) -> None:
+        """Hand results to whoever iterates."""
+        with self._ready:
+            self._results.extend(results)
+            self._ready.notify()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """No more results come."""
+        self.give(_END if error is None else error)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            while True:
+                with self._ready:
+                    while not self._results:
+                        self._ready.wait()
+                    result = self._results.popleft()
+                if result is _END:
+                    return
+                if isinstance(result, BaseException):
+                    raise result
+                yield result
+        finally:
+            self.cancel()
+
+
+class Scheduler:
+    """Deals out turns at one model.
+
+    budget: bytes that all admitted works together may take; a work that alone would take more is refused.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._waiting: OrderedDict[str, deque[Ticket]] = OrderedDict()
+        self._active: deque[Ticket] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="candor-model", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Iterator[list[Any]], *, cost: int, owner: str = "") -> Ticket:
+        """Queue work that takes `cost` bytes while it runs. Raises Busy or OutOfMemory."""
+        if cost > self._budget:
+            raise OutOfMemory(
+                f"This request needs about {gigabytes(cost)} of memory; {gigabytes(self._budget)} are set aside.",
+                "Shorten the prompt, ask for fewer tokens, or for fewer samples at once.",
+            )
+        ticket = Ticket(work, cost, self)
+        with self._changed:
+            if sum(map(len, self._waiting.values())) >= MAX_WAITING:
+                raise Busy("Too many requests are waiting for this model.", "Try again in a moment.")
+            self._waiting.setdefault(owner, deque()).append(ticket)
+            self._changed.notify()
+        return ticket
+
+    def wake(self) -> None:
+        """Something may have been cancelled."""
+        with self._changed:
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Stop after the turn under way; whoever waits gets Cancelled."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._drop_cancelled()
+                self._admit()
+                while not self._active and not self._closed:
+                    self._changed.wait()
+                    self._drop_cancelled()
+                    self._admit()
+                if self._closed:
+                    for ticket in [*self._active, *(each for queue in self._waiting.values() for each in queue)]:
+                        _stop(ticket)
+                    return
+                ticket = self._active.popleft()
+            if _turn(ticket):
+                with self._changed:
+                    self._active.append(ticket)
+
+    def _drop_cancelled(self) -> None:
+        for queue in (self._active, *self._waiting.values()):
+            for ticket in [each for each in queue if each.cancelled]:
+                queue.remove(ticket)
+                _stop(ticket)
+        for owner in [owner for owner, queue in self._waiting.items() if not queue]:
+            del self._waiting[owner]
+
+    def _admit(self) -> None:
+        """Admit as many as fit, one per owner and round; nobody overtakes the one whose turn it is to be admitted."""
+        while self._waiting and len(self._active) < MAX_ACTIVE:
+            owner, queue = next(iter(self._waiting.items()))
+            if self._active and sum(each.cost for each in self._active) + queue[0].cost > self._budget:
+                return
+            self._active.append(queue.popleft())
+            self._waiting.move_to_end(owner)
+            if not queue:
+                del self._waiting[owner]
+
+
+def _turn(ticket: Ticket) -> bool:
+    """One turn; returns whether there is more to do."""
+    try:
+        results = next(ticket.work)
+    except StopIteration:
+        ticket.finish()
+    except CandorError as error:
+        ticket.finish(error)
+    except (MemoryError, RuntimeError) as error:
+        # torch says "not enough memory" or "out of memory" in a RuntimeError
+        lacking = isinstance(error, MemoryError) or "memory" in str(error).lower()
+        ticket.finish(
+            OutOfMemory("The model ran out of memory on this request.", "Shorten the prompt or ask for fewer samples.")
+            if lacking
+            else error
+        )
+    except Exception as error:  # whoever waits for the result has to hear of it
+        ticket.finish(error)
+    else:
+        if results:
+            ticket.give(*results)
+        return True
+    return False
+
+
+def _stop(ticket: Ticket) -> None:
+    close = getattr(ticket.work, "close", None)
+    if close is not None:
+        close()
+    ticket.finish(Cancelled("The request was cancelled."))
