@@ -197,6 +197,7 @@ def _tokenizer(directory: Path) -> Any:
 def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
     from transformers import AutoModelForCausalLM
 
+    from lib.local.attention import use_fast_attention
     from lib.local.gguf import first_line
     from lib.local.skinny import use_skinny_products
 
@@ -214,6 +215,7 @@ def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
     except Exception as error:  # transformers raises whatever its parsers raise
         raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}", _OTHER_MODEL) from error
     use_skinny_products(model)
+    use_fast_attention(model)
     return model
 
 

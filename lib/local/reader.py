@@ -115,17 +115,18 @@ def score(logits: Any, chosen: Any, k: int) -> Scores:
 
     listed = min(max(k, 1), logits.shape[-1])
     top, top_ids = logits.topk(listed, dim=-1)
-    total = logits.logsumexp(dim=-1, keepdim=True)
     own = logits.gather(1, chosen[:, None])
     larger = (top > own).sum(dim=-1)
     beyond = torch.nonzero(larger == listed).flatten()
     if len(beyond):  # outside the list, so every logit has to be looked at
         larger[beyond] = (logits[beyond] > own[beyond]).sum(dim=-1, dtype=torch.int32).to(larger.dtype)
+    # Not logits minus their logsumexp: that loses the last digits where they matter, near certainty.
+    logprobs = logits.log_softmax(dim=-1)
     return Scores(
-        (own - total).clamp_(max=0.0).squeeze(1).cpu().numpy(),
+        logprobs.gather(1, chosen[:, None]).squeeze(1).cpu().numpy(),
         (larger + 1).to(torch.int32).cpu().numpy(),
         top_ids[:, :k].to(torch.int32).cpu().numpy(),
-        (top[:, :k] - total).clamp_(max=0.0).cpu().numpy(),
+        logprobs.gather(1, top_ids[:, :k]).cpu().numpy(),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lib.errors import Busy, Cancelled, CandorError, OutOfMemory
+from lib.local.memory import gigabytes
 
 MAX_WAITING = 100
 MAX_ACTIVE = 8

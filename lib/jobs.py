@@ -1,0 +1,125 @@
+"""Long or paid work that belongs to the process, not to the page that asked for it.
+
+A page starts a job, keeps its id, and looks it up again on every rerun, after a reload, from another tab. The work runs
+once, whatever the page does; its result stays until it has been seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from lib.errors import Busy, Cancelled, CandorError
+
+T = TypeVar("T")
+
+_KEEP_SEEN = 64  # finished and seen; the ones seen longest ago go first
+_KEEP_UNSEEN = 256
+_MOST_RUNNING = 64
+
+log = logging.getLogger(__name__)
+
+
+class Job(Generic[T]):
+    """One piece of work and what has come of it. Attributes may be read from any thread.
+
+    id: 128 random bits, so that knowing it is the right to see the job. note: what it is doing, in words.
+    partial: the latest that was published. result and error: set once it is over. A cancelled job keeps its partial.
+    """
+
+    def __init__(self, work: Callable[[Job[T]], T]) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.note = ""
+        self.partial: T | None = None
+        self.version = 0
+        self.result: T | None = None
+        self.error: CandorError | None = None
+        self.seen = False
+        self.started = time.monotonic()
+        self.ended: float | None = None
+        self._work = work
+        self._cancel = threading.Event()
+        self._over = threading.Event()
+
+    @property
+    def over(self) -> bool:
+        """Whether the work has ended, one way or another."""
+        return self._over.is_set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether someone asked it to stop; the work looks here between its steps."""
+        return self._cancel.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been, or was, at work."""
+        return (self.ended or time.monotonic()) - self.started
+
+    def publish(self, partial: T | None = None, *, note: str | None = None) -> None:
+        """Called by the work: here is how far it has come."""
+        if partial is not None:
+            self.partial = partial
+        if note is not None:
+            self.note = note
+        self.version += 1
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next step."""
+        self._cancel.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end; returns whether it came in time."""
+        return self._over.wait(seconds)
+
+    def run(self) -> None:
+        """Do the work in this thread. Never raises; what went wrong is in `error`."""
+        try:
+            self.result = self._work(self)
+        except Cancelled as error:
+            self.error = None if self.cancelled else error
+        except CandorError as error:
+            self.error = error
+        except Exception:  # the page must hear of it, whatever it was
+            log.exception("job %s failed", self.id[:6])
+            self.error = CandorError(
+                "Something went wrong inside Candor.",
+                f"Try again; the server's log has the details under {self.id[:6]}.",
+            )
+        finally:
+            self.ended = time.monotonic()
+            self._over.set()
+
+
+class Jobs:
+    """All jobs of a process."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job[object]] = {}
+        self._lock = threading.Lock()
+
+    def start(self, work: Callable[[Job[T]], T]) -> Job[T]:
+        """Run `work(job)` in a thread of its own. Raises Busy when too many jobs run already."""
+        job = Job(work)
+        with self._lock:
+            if sum(not each.over for each in self._jobs.values()) >= _MOST_RUNNING:
+                raise Busy("Too many jobs are running.", "Try again in a moment.")
+            self._forget_old()
+            self._jobs[job.id] = job  # type: ignore[assignment]
+        threading.Thread(target=job.run, name=f"candor-job-{job.id[:6]}", daemon=True).start()
+        return job
+
+    def find(self, job_id: str | None) -> Job[object] | None:
+        """The job with that id, or None when there is none (any more)."""
+        return self._jobs.get(job_id) if job_id else None
+
+    def _forget_old(self) -> None:
+        over = sorted((job for job in self._jobs.values() if job.over), key=lambda job: job.ended or 0.0)
+        seen = [job for job in over if job.seen]
+        unseen = [job for job in over if not job.seen]
+        for job in [*seen[: max(len(seen) - _KEEP_SEEN, 0)], *unseen[: max(len(unseen) - _KEEP_UNSEEN, 0)]]:
+            del self._jobs[job.id]
