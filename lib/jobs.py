@@ -27,12 +27,14 @@ log = logging.getLogger(__name__)
 class Job(Generic[T]):
     """One piece of work and what has come of it. Attributes may be read from any thread.
 
-    id: 128 random bits, so that knowing it is the right to see the job. note: what it is doing, in words.
-    partial: the latest that was published. result and error: set once it is over. A cancelled job keeps its partial.
+    id: 128 random bits, so that knowing it is the right to see the job. subject: what was asked, for whoever finds
+    the job again. note: what it is doing, in words. partial: the latest that was published. result and error: set once
+    it is over. A cancelled job keeps its partial.
     """
 
-    def __init__(self, work: Callable[[Job[T]], T]) -> None:
+    def __init__(self, work: Callable[[Job[T]], T], subject: object = None) -> None:
         self.id = secrets.token_urlsafe(16)
+        self.subject = subject
         self.note = ""
         self.partial: T | None = None
         self.version = 0
@@ -43,6 +45,7 @@ class Job(Generic[T]):
         self.ended: float | None = None
         self._work = work
         self._cancel = threading.Event()
+        self._on_cancel: list[Callable[[], None]] = []
         self._over = threading.Event()
 
     @property
@@ -69,8 +72,16 @@ class Job(Generic[T]):
         self.version += 1
 
     def cancel(self) -> None:
-        """Ask the work to stop at its next step."""
+        """Ask the work to stop."""
         self._cancel.set()
+        for call in self._on_cancel:
+            call()
+
+    def on_cancel(self, call: Callable[[], None]) -> None:
+        """Called by the work: this is how to interrupt what it now waits for."""
+        self._on_cancel.append(call)
+        if self.cancelled:
+            call()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the end; returns whether it came in time."""
@@ -102,9 +113,9 @@ class Jobs:
         self._jobs: dict[str, Job[object]] = {}
         self._lock = threading.Lock()
 
-    def start(self, work: Callable[[Job[T]], T]) -> Job[T]:
+    def start(self, work: Callable[[Job[T]], T], subject: object = None) -> Job[T]:
         """Run `work(job)` in a thread of its own. Raises Busy when too many jobs run already."""
-        job = Job(work)
+        job = Job(work, subject)
         with self._lock:
             if sum(not each.over for each in self._jobs.values()) >= _MOST_RUNNING:
                 raise Busy("Too many jobs are running.", "Try again in a moment.")

@@ -84,6 +84,11 @@ class View:
         return np.concatenate([prompt.first[:-1], answer.first + len(self.completion.prompt)])
 
     def packed(self) -> bytes:
+        """The columns that the token map reads, in the packed form; see `_packed`."""
+        return self._packed
+
+    @cached_property
+    def _packed(self) -> bytes:
         """The columns that the token map reads, in the packed form.
 
         Per cell: chars (UTF-16 units of its text), size (tokens), kind, and one step per metric. Per token: ref,

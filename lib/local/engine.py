@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from lib.completion import Completion, Delta, fold
+from lib.completion import Completion, fold
 from lib.engine import Capabilities
 from lib.local.generation import generate, without_gradients
 from lib.local.loading import LoadedModel
 from lib.local.memory import available_memory
 from lib.local.prompts import render
 from lib.local.reader import CHUNK, Reader
-from lib.local.scheduler import Scheduler
+from lib.local.scheduler import Scheduler, Ticket
 from lib.local.scoring import score_texts, tokenise
 from lib.request import MAX_K, Request
 
@@ -49,8 +49,8 @@ class LocalEngine:
         """All n samples, written in one batch. Raises InvalidRequest, OutOfMemory, Busy or Cancelled."""
         return fold(self.stream(request, owner=owner))
 
-    def stream(self, request: Request, *, owner: str = "") -> Iterator[Delta]:
-        """The same, token by token; closing the iterator cancels the request.
+    def stream(self, request: Request, *, owner: str = "") -> Ticket:
+        """The same as deltas, token by token; closing the iterator, from any thread, cancels the request.
 
         owner: whoever asks; waiting requests are admitted owner by owner. The request is checked and queued before
         this returns, not at the first `next`.
@@ -63,7 +63,7 @@ class LocalEngine:
             request.max_tokens if self.loaded.context is None else min(request.max_tokens, self.loaded.context - read)
         )
         cost = self._cost(read, (read + written) * request.n)
-        return iter(self._scheduler.submit(work, cost=cost, owner=owner))
+        return self._scheduler.submit(work, cost=cost, owner=owner)
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The texts as answers to the request's prompt, scored. Raises as `complete` does."""

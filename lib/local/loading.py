@@ -89,12 +89,13 @@ def load(source: str, *, dtype: str = "float32", device: str = "auto") -> Loaded
 def _torch() -> Any:
     try:
         import torch
-        import transformers  # noqa: F401
+        import transformers
     except ImportError as error:
         raise MissingDependency(
             f"Running a model on this machine needs {error.name}, which is not installed.",
             "Run `make setup`, or `pip install -r requirements.txt`.",
         ) from error
+    transformers.utils.logging.disable_progress_bar()
     return torch
 
 

@@ -21,7 +21,7 @@ _END = object()
 
 
 class Ticket:
-    """A place in the queue. Iterating waits for results and gives them in order; `cancel` may be called any time."""
+    """A place in the queue: an iterator that waits for results. Whoever stops reading closes it; any thread may."""
 
     def __init__(self, work: Iterator[list[Any]], cost: int, scheduler: Scheduler) -> None:
         self.work, self.cost = work, cost
@@ -30,10 +30,11 @@ class Ticket:
         self._ready = threading.Condition()
         self.cancelled = False
 
-    def cancel(self) -> None:
-        """Give the place up; the iterator then raises Cancelled."""
-        self.cancelled = True
-        self._scheduler.wake()
+    def close(self) -> None:
+        """Give the place up; whoever waits for a result gets Cancelled, after those that are there already."""
+        if not self.cancelled:
+            self.cancelled = True
+            self._scheduler.wake()
 
     def give(self, *results: Any) -> None:
         """Hand results to whoever iterates."""
@@ -45,20 +46,23 @@ class Ticket:
         """No more results come."""
         self.give(_END if error is None else error)
 
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            while True:
-                with self._ready:
-                    while not self._results:
-                        self._ready.wait()
-                    result = self._results.popleft()
-                if result is _END:
-                    return
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
-        finally:
-            self.cancel()
+    def __iter__(self) -> Ticket:
+        return self
+
+    def __next__(self) -> Any:
+        with self._ready:
+            while not self._results:
+                self._ready.wait()
+            result = self._results[0] if self._is_last(self._results[0]) else self._results.popleft()
+        if result is _END:
+            raise StopIteration
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    @staticmethod
+    def _is_last(result: Any) -> bool:
+        return result is _END or isinstance(result, BaseException)
 
 
 class Scheduler:

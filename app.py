@@ -1,0 +1,24 @@
+"""Candor: how sure was the model of every token? The entry point; run it with `make run`."""
+
+import streamlit as st
+
+from components.entry import entered
+from components.model_picker import model_picker
+from components.process import policy, warm_up
+
+st.set_page_config(page_title="Candor", page_icon="components/icon.png", layout="wide")
+
+page = st.navigation(
+    [
+        st.Page(
+            "pages/explore.py", title="Explore", icon=":material/grid_on:", default=True,
+            help="How sure was the model of every token?",
+        ),
+    ]
+)  # fmt: skip
+
+entered()
+with st.sidebar:
+    st.session_state["model"] = model_picker(policy())
+page.run()
+warm_up()

@@ -1,0 +1,75 @@
+"""One completion in full: the map first, then its numbers, details folded away. Grows while it is being written."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.charts import logprob_by_position
+from components.downloads import downloads
+from components.notices import show_error, show_warnings
+from components.summary import summary
+from components.token_detail import token_detail
+from components.token_map import token_map
+from components.token_table import token_table
+from lib import formats
+from lib.completion import Completion
+from lib.jobs import Job
+from lib.view import View
+
+_POLL = 0.25  # seconds between two looks at a job that is at work
+
+
+def show_answer(job: Job[Completion] | None) -> None:
+    """The job's completion as far as it has come; without a job, what will stand here."""
+    if job is None:
+        st.caption(
+            "Your text and the model's answer will stand here, every token tinted by how sure the model was of it."
+        )
+        return
+    st.fragment(_show, run_every=None if job.over else _POLL)(job, live=not job.over)
+
+
+def _show(job: Job[Completion], *, live: bool) -> None:
+    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
+    if live and job.over:
+        st.rerun()
+    if live:
+        _progress(job)
+    elif job.error is not None:
+        show_error(job.error)
+    done = job.result or job.partial
+    if done is None:
+        if not live and job.error is None:
+            st.info("Cancelled before anything had come.", icon=":material/block:")
+        return
+    job.seen = job.over
+    view = _view(done)
+    left, right = st.columns([2.6, 1], gap="medium")
+    with left:
+        pinned = token_map(view, key=f"map.{job.id}", live=live)
+    with right, st.container(key="detail"):
+        token_detail(view, pinned)
+    if live:
+        return
+    show_warnings(done.warnings)
+    summary(view)
+    with st.expander("Logprob by position", icon=":material/show_chart:", expanded=True):
+        logprob_by_position(done)
+    with st.expander("All tokens", icon=":material/table_rows:"):
+        token_table(done)
+    downloads(done)
+
+
+def _progress(job: Job[Completion]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":shimmer[{job.note or 'Starting'}] · {formats.seconds(job.seconds)}", width="content")
+        label = "Stopping" if job.cancelled else "Stop"
+        st.button(label, key=f"stop.{job.id}", on_click=job.cancel, disabled=job.cancelled, icon=":material/stop:")
+
+
+def _view(done: Completion) -> View:
+    """The view of a completion, kept from one run to the next."""
+    kept: tuple[Completion, View] | None = st.session_state.get("answer.view")
+    if kept is None or kept[0] is not done:
+        kept = st.session_state["answer.view"] = (done, View(done))
+    return kept[1]

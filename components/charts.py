@@ -1,0 +1,56 @@
+"""Plotly charts. Texts in them come from models and users, and Plotly reads some markup in texts: they are escaped."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from lib import formats
+from lib.completion import Completion
+from lib.exports import table
+
+_TEXT_COLOUR = {"light": "#5f6368", "dark": "#a8abb0"}
+
+
+def logprob_by_position(completion: Completion) -> None:
+    """The logprob of every token along prompt and answer."""
+    import plotly.graph_objects as go  # 0.3 s, and only when there is something to draw
+
+    frame = table(completion)
+    figure = go.Figure()
+    for part, symbol, colour in (("prompt", "circle-open", "#8a8f98"), ("answer", "circle", _accent())):
+        rows = frame[frame["part"] == part]
+        figure.add_trace(
+            go.Scatter(
+                x=rows.index + 1,
+                y=rows["logprob"],
+                name=part.capitalize(),
+                mode="lines+markers",
+                line={"color": colour, "width": 1.2},
+                marker={"color": colour, "symbol": symbol, "size": 6},
+                customdata=[
+                    (html.escape(formats.visible(text)), formats.percent(chance))
+                    for text, chance in zip(rows["text"], rows["probability"], strict=True)
+                ],
+                hovertemplate="%{customdata[0]}<br>%{y:.3f} nats · %{customdata[1]}<extra></extra>",
+            )
+        )
+    figure.update_layout(**_layout("Position", "Logprob (nats)"))
+    st.plotly_chart(figure, key="explore.by_position", config={"displayModeBar": False})
+
+
+def _accent() -> str:
+    return "#8ea2ff" if st.context.theme.type == "dark" else "#3b5bdb"
+
+
+def _layout(x: str, y: str) -> dict[str, Any]:
+    return {
+        "height": 260,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "xaxis": {"title": x, "showgrid": False},
+        "yaxis": {"title": y, "rangemode": "tozero"},
+        "legend": {"orientation": "h", "y": 1.12, "x": 0},
+        "hovermode": "closest",
+    }

@@ -1,0 +1,27 @@
+"""Errors and warnings in words."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from lib.errors import CandorError
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
+
+
+def escaped(text: str) -> str:
+    """Text that markdown shows as it stands, whatever it holds."""
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def show_error(error: CandorError) -> None:
+    """What happened, and what to do next."""
+    st.error(f"**{escaped(error.cause)}**  \n{escaped(error.remedy)}", icon=":material/error:")
+
+
+def show_warnings(warnings: tuple[str, ...]) -> None:
+    """Things to know about the numbers on the page."""
+    for warning in warnings:
+        st.warning(escaped(warning), icon=":material/info:")

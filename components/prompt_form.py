@@ -1,0 +1,139 @@
+"""What to ask the model, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from lib.errors import CandorError
+from lib.request import MAX_K, Message, Request
+
+RAW, CHAT = "Raw text", "Chat"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt to try, and what there is to see in it."""
+
+    label: str
+    mode: str
+    prompt: str
+
+
+EXAMPLES = (
+    Example("The quick brown fox", RAW, "The quick brown fox jumps"),
+    Example("A sure fact", RAW, "The capital of France is"),
+    Example("A made-up fact", RAW, "The Portfolio Synergy Quotient (PSQ) is a measure of"),
+    Example("A question", CHAT, "Why is the sky blue? Answer in one sentence."),
+    Example("Some code", RAW, "def fibonacci(n):\n    "),
+)
+
+
+def prompt_form() -> Request | CandorError | None:
+    """The request when Generate was pressed, or why it cannot be made; None otherwise. What was typed stays."""
+    st.session_state.setdefault("explore.mode", RAW)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        mode = st.segmented_control(
+            "How the model reads it",
+            [RAW, CHAT],
+            key="explore.mode",
+            required=True,
+            persist_state="session",
+            label_visibility="collapsed",
+            help="Raw text is continued as it stands. Chat wraps it in the model's chat template.",
+        )
+        st.caption("Try", width="content")
+        for number, example in enumerate(EXAMPLES):
+            key = f"explore.example.{number}"
+            st.button(example.label, key=key, type="tertiary", on_click=_fill, args=(example,))
+    with st.form("explore.form", border=False):
+        if mode == CHAT:
+            st.text_input(
+                "System message (optional)",
+                key="explore.system",
+                persist_state="session",
+                placeholder="You are a careful assistant.",
+            )
+        st.text_area(
+            "Prompt",
+            key="explore.prompt",
+            persist_state="session",
+            placeholder="Type something for the model to go on with",
+            height=84,
+        )
+        _parameters()
+        pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
+    return _request(mode) if pressed else None
+
+
+def restore(request: Request) -> None:
+    """Fill the form with a request that was made before, unless something has been typed already."""
+    if "explore.prompt" in st.session_state:
+        return
+    values = st.session_state
+    values["explore.mode"] = RAW if request.prompt is not None else CHAT
+    values["explore.prompt"] = request.prompt if request.prompt is not None else request.messages[-1].content
+    if len(request.messages) > 1:
+        values["explore.system"] = request.messages[0].content
+    values["explore.max_tokens"], values["explore.k"] = request.max_tokens, request.k
+    values["explore.temperature"], values["explore.top_p"] = request.temperature, request.top_p
+    values["explore.stop"] = "\n".join(stop.replace("\n", r"\n") for stop in request.stop)
+    values["explore.seed"] = request.seed
+
+
+def _fill(example: Example) -> None:
+    st.session_state["explore.mode"] = example.mode
+    st.session_state["explore.prompt"] = example.prompt
+
+
+def _parameters() -> None:
+    with st.expander("Parameters", icon=":material/tune:"):
+        left, middle, right = st.columns(3)
+        left.number_input(
+            "Tokens to write", 0, 4096, 40, key="explore.max_tokens", persist_state="session",
+            help="The answer ends after this many tokens at most. 0 only scores your text.",
+        )  # fmt: skip
+        left.number_input(
+            "Alternatives per position (k)", 0, MAX_K, 10, key="explore.k", persist_state="session",
+            help="How many of the likeliest tokens to keep at every position.",
+        )  # fmt: skip
+        middle.slider(
+            "Temperature", 0.0, 2.0, 0.0, 0.1, key="explore.temperature", persist_state="session",
+            help="0 always takes the likeliest token. Higher values take chances. Scores are those before temperature.",
+        )  # fmt: skip
+        middle.slider(
+            "Top-p", 0.05, 1.0, 1.0, 0.05, key="explore.top_p", persist_state="session",
+            help="Draw only from the likeliest tokens that together reach this probability.",
+        )  # fmt: skip
+        right.text_area(
+            "Stop at (one per line)", key="explore.stop", persist_state="session", height=68,
+            help=r"The answer ends before the first of these. Write \n for a line break.",
+        )  # fmt: skip
+        right.number_input(
+            "Seed", 0, 2**31, None, key="explore.seed", persist_state="session", placeholder="random",
+            help="The same seed draws the same answer again.",
+        )  # fmt: skip
+
+
+def _request(mode: str) -> Request | CandorError:
+    values = st.session_state
+    prompt = values.get("explore.prompt") or ""
+    system = (values.get("explore.system") or "") if mode == CHAT else ""
+    messages = (*([Message("system", system)] if system.strip() else []), Message("user", prompt))
+    seed = values.get("explore.seed")
+    try:
+        if mode == CHAT and not prompt.strip():
+            return Request(prompt="")
+        return Request(
+            prompt=None if mode == CHAT else prompt,
+            messages=messages if mode == CHAT else (),
+            max_tokens=int(values["explore.max_tokens"]),
+            temperature=float(values["explore.temperature"]),
+            top_p=float(values["explore.top_p"]),
+            stop=tuple(line.replace(r"\n", "\n") for line in (values.get("explore.stop") or "").split("\n") if line),
+            seed=None if seed is None else int(seed),
+            k=int(values["explore.k"]),
+        )
+    except CandorError as error:
+        return error

@@ -1,0 +1,76 @@
+"""Everything about one cell: its tokens, each with its exact scores and the alternatives of its position."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from lib import formats
+from lib.exports import alternatives
+from lib.scores import entropy_bounds, margin, others_mass
+from lib.tokens import Kind
+from lib.view import View
+
+_KINDS = {
+    Kind.SPECIAL: "A control token of the vocabulary.",
+    Kind.STOP: "Ended the answer; not part of its text.",
+    Kind.REASONING: "Thinking aloud; left out of the answer's scores.",
+    Kind.TOOL: "Part of a tool call.",
+    Kind.IMAGE: "Stands for image input.",
+}
+
+
+def token_detail(view: View, cell: int | None) -> None:
+    """The pinned cell's details; without one, how to get there."""
+    if cell is None:
+        st.caption("Point at a token to read its probability, rank and rivals. Click it to keep them here.")
+        return
+    rows = view.tokens_of(cell)
+    st.code(formats.visible(view.text_of(cell)) or " ", language=None, wrap_lines=True)
+    if len(rows) > 1:
+        st.caption(f"{len(rows)} tokens that only together make what you see; their logprobs add up.")
+    for row in rows:
+        _one_token(view, row, numbered=len(rows) > 1)
+
+
+def _one_token(view: View, row: int, *, numbered: bool) -> None:
+    tokens = view.tokens[row : row + 1]
+    read = len(view.completion.prompt)
+    where = f"prompt, token {row + 1} of {read}" if row < read else f"answer, token {row - read + 1}"
+    if numbered:
+        st.code(formats.visible(tokens.pieces.text_of(int(tokens.refs[0]))) or " ", language=None)
+    logprob = float(tokens.logprobs[0])
+    if math.isnan(logprob):
+        st.markdown(f"Not scored ({where}). " + ("Nothing precedes the first token." if row == 0 else ""))
+        return
+    low, high = entropy_bounds(tokens, view.completion.vocabulary_size)
+    facts = {
+        "Probability": formats.percent(math.exp(logprob)),
+        "Logprob": formats.nats(logprob, 6),
+        "Rank": formats.rank(int(tokens.ranks[0])),
+        "Entropy": formats.bracket(float(low[0]), float(high[0])),
+        "Margin to the runner-up": formats.percent(float(margin(tokens)[0])),
+        "Outside the list": formats.percent(float(others_mass(tokens)[0])),
+        "Token id": str(tokens.ids[0]) if tokens.ids[0] >= 0 else "unknown",
+        "Where": where,
+    }
+    listed = alternatives(tokens, 0)
+    listed["token"] = [
+        "all others" if role == "others" else formats.visible(text) + (" ◂" if role == "chosen" else "")
+        for text, role in zip(listed["text"], listed["role"], strict=True)
+    ]
+    listed["share"] = [formats.percent(value) for value in listed["probability"]]
+    st.dataframe(
+        listed[["token", "probability", "share"]],
+        hide_index=True,
+        height="content",
+        column_config={
+            "token": st.column_config.TextColumn("Alternative"),
+            "probability": st.column_config.ProgressColumn("Probability", min_value=0, max_value=1, format=" "),
+            "share": st.column_config.TextColumn("", width="small"),
+        },
+    )
+    st.markdown("| | |\n|:--|--:|\n" + "\n".join(f"| {name} | {value} |" for name, value in facts.items()))
+    if (kind := Kind(int(tokens.kinds[0]))) in _KINDS:
+        st.caption(_KINDS[kind])

@@ -1,0 +1,70 @@
+"""Numbers as people read them: steady decimals, a unit, and a dash for what is not known."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+
+
+def percent(probability: float) -> str:
+    """A probability: "95.1%", "0.40%", "6.1e-07" below a millionth."""
+    if math.isnan(probability):
+        return MISSING
+    if probability == 0:
+        return "0"
+    if probability < 1e-6:
+        return f"{probability:.1e}"
+    if probability < 0.001:
+        return f"{probability * 100:.2g}%"
+    return f"{probability:.2%}" if probability < 0.0995 else f"{probability:.1%}"
+
+
+def nats(value: float, decimals: int = 3) -> str:
+    """A logprob or an entropy in nats: "−1.204 nats"."""
+    if math.isnan(value):
+        return MISSING
+    return "−∞ nats" if value == -math.inf else f"{signed(value, decimals)} nats"
+
+
+def signed(value: float, decimals: int) -> str:
+    """A number with a true minus sign, and none before a zero."""
+    text = f"{value:.{decimals}f}"
+    if float(text) == 0:
+        return text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def bracket(low: float, high: float) -> str:
+    """A range in nats: "0.42 nats" where it is tight, else "0.42 to 0.61 nats" or "at least 0.42 nats"."""
+    if math.isnan(low):
+        return MISSING
+    if not math.isfinite(high):
+        return f"at least {low:.2f} nats"
+    return f"{low:.2f} nats" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f} nats"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: 1 token, 1,204 tokens."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def rank(number: int) -> str:
+    """A rank, "unknown" for -1."""
+    return f"{number:,}" if number > 0 else "unknown"
+
+
+def number(value: float, decimals: int) -> str:
+    """A plain number; a dash for NaN."""
+    return MISSING if math.isnan(value) else "∞" if math.isinf(value) else f"{value:,.{decimals}f}"
+
+
+def visible(text: str) -> str:
+    """Text with its white space made visible: · for a space, → for a tab, ↵ for a line break."""
+    return text.replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
+
+
+def seconds(value: float) -> str:
+    """A duration: "3 s", "2 min 05 s"."""
+    minutes, rest = divmod(int(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

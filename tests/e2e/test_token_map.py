@@ -1,0 +1,462 @@
+"""The token map in a real browser: what it shows, what it tells Python, and what it never does."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from components.token_map import _fingerprint, _pinned_cell
+from lib.scales import SCALES, UNSCORED
+from lib.view import View
+from tests.e2e.apps import token_map_app as app
+from tests.e2e.conftest import Serve, wait_for_app
+
+pytestmark = pytest.mark.browser
+SCRIPT = "tests/e2e/apps/token_map_app.py"
+
+
+@cache
+def view(name: str = "whole") -> View:
+    return View(app.examples()[name])
+
+
+def texts(name: str = "whole") -> list[str]:
+    return [view(name).text_of(cell) for cell in range(len(view(name)))]
+
+
+def place(text: str, name: str = "whole") -> int:
+    """The cell with that text."""
+    return texts(name).index(text)
+
+
+@pytest.fixture
+def shown(page: Page, serve: Serve) -> Page:
+    """The page with the completion "whole"."""
+    page.goto(serve(SCRIPT))
+    wait_for_app(page)
+    expect(cells(page)).to_have_count(len(view()))
+    return page
+
+
+def cells(page: Page) -> Locator:
+    return page.locator(".text i")
+
+
+def cell(page: Page, text: str, name: str = "whole") -> Locator:
+    return cells(page).nth(place(text, name))
+
+
+def show(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+    expect(page.get_by_text(f"shown: {name} ·")).to_be_visible()
+    wait_for_app(page)
+
+
+def expect_pinned(page: Page, pinned: int | None) -> None:
+    """Python and the browser agree on what is pinned."""
+    expect(page.get_by_text(re.compile(rf"pinned: {pinned}$"))).to_be_visible()
+    expect(page.locator(".text i[data-pin]")).to_have_count(0 if pinned is None else 1)
+    if pinned is not None:
+        expect(cells(page).nth(pinned)).to_have_attribute("data-pin", "")
+
+
+def runs(page: Page) -> int:
+    line = page.get_by_text(re.compile(r"runs: \d+")).inner_text()
+    return int(re.search(r"runs: (\d+)", line)[1])  # type: ignore[index]
+
+
+def tip(page: Page, target: Locator) -> str:
+    """What the tooltip says of a cell, its words separated by single spaces."""
+    target.hover()
+    expect(page.locator(".tip")).to_be_visible()
+    return re.sub(r"\s+", " ", page.locator(".tip").inner_text())
+
+
+def steps_shown(page: Page) -> list[int]:
+    """The step of every cell, as its class says."""
+    names = cells(page).evaluate_all("all => all.map(each => each.className.split(' ').at(-1))")
+    return [UNSCORED if name == "su" else int(name.removeprefix("s")) for name in names]
+
+
+# --- the text -------------------------------------------------------------------------------------------------------
+
+
+def test_the_text_is_the_tokens_joined(shown: Page) -> None:
+    for name in ("whole", "half", "longer", "other"):
+        show(shown, name)
+        expect(cells(shown)).to_have_count(len(view(name)))
+        assert cells(shown).evaluate_all("all => all.map(each => each.textContent)") == texts(name)
+        assert shown.locator(".text").evaluate("text => text.textContent") == "".join(texts(name))
+
+
+def test_copied_text_has_no_marks(shown: Page) -> None:
+    shown.get_by_text("Show spaces").click()
+    shown.locator(".text").evaluate("text => document.getSelection().selectAllChildren(text)")
+    shown.keyboard.press("Control+c")
+    assert shown.evaluate("navigator.clipboard.readText()") == "".join(texts())
+
+
+def test_selecting_text_does_not_pin(shown: Page) -> None:
+    start, end = cell(shown, " capital").bounding_box(), cell(shown, "?").bounding_box()
+    assert start is not None
+    assert end is not None
+    shown.mouse.move(start["x"] + 3, start["y"] + 8)
+    shown.mouse.down()
+    shown.mouse.move(end["x"] + 3, end["y"] + 8)
+    shown.mouse.up()
+    assert runs(shown) == 1
+
+
+def test_nothing_in_a_token_is_executed_or_becomes_an_element(shown: Page) -> None:
+    for text in (" <script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>", "</i></div>"):
+        assert text.strip() in tip(shown, cell(shown, text)).replace("·", " ")
+        cell(shown, text).click()
+    assert shown.evaluate("window.pwned") is None
+    assert shown.locator(".candor").locator("script, img, style").count() == 0
+
+
+def test_a_direction_override_stays_within_its_token(shown: Page) -> None:
+    letters = cell(shown, "evil").evaluate(
+        """node => [0, 3].map(letter => {
+            const range = document.createRange();
+            range.setStart(node.firstChild, letter);
+            range.setEnd(node.firstChild, letter + 1);
+            return range.getBoundingClientRect().x;
+        })"""
+    )
+    override, after = cell(shown, " \u202e").bounding_box(), cell(shown, "\u200b").bounding_box()
+    assert override is not None
+    assert after is not None
+    assert override["x"] < letters[0] < letters[1] < after["x"]
+    assert "‹U+202E›" in tip(shown, cell(shown, " \u202e"))
+
+
+def test_kinds_and_parts_are_marked(shown: Page) -> None:
+    assert shown.locator(".text b").evaluate_all("all => all.map(each => each.dataset.label)") == [
+        "prompt",
+        "reasoning",
+        "answer",
+    ]
+    first_answer = shown.locator(".text b[data-label=answer] + i")
+    expect(first_answer).to_have_text("The")
+    expect(shown.locator(".text .stop")).to_have_count(1)
+    expect(shown.locator(".text .x")).to_have_count(4)
+    expect(shown.locator(".text .r")).to_have_count(len(app.REASONING))
+
+
+def test_an_empty_completion_draws_nothing(shown: Page) -> None:
+    show(shown, "nothing")
+    expect(cells(shown)).to_have_count(0)
+    expect(shown.locator(".candor")).to_be_hidden()
+    show(shown, "whole")
+    expect(cells(shown)).to_have_count(len(view()))
+
+
+# --- colours --------------------------------------------------------------------------------------------------------
+
+
+def test_every_cell_has_pythons_step_in_every_metric_without_a_rerun(shown: Page) -> None:
+    for scale in SCALES:
+        shown.get_by_role("radio", name=scale.label).click()
+        expect(shown.locator(".explanation")).to_have_text(scale.explanation)
+        assert steps_shown(shown) == scale.steps(view().values[scale.name]).tolist(), scale.name
+        assert shown.locator(".ramp i").all_inner_texts() == list(scale.legend)
+    assert runs(shown) == 1
+
+
+def test_the_metric_stays_chosen_when_the_completion_changes(shown: Page) -> None:
+    shown.get_by_role("radio", name="Entropy").click()
+    show(shown, "other")
+    expect(cells(shown)).to_have_count(len(view("other")))
+    expect(shown.get_by_role("radio", name="Entropy")).to_be_checked()
+    show(shown, "no alternatives")
+    expect(shown.get_by_role("radio", name="Probability")).to_be_checked()
+    show(shown, "other")
+    expect(shown.get_by_role("radio", name="Entropy")).to_be_checked()
+    entropy = next(scale for scale in SCALES if scale.name == "entropy")
+    assert steps_shown(shown) == entropy.steps(view("other").values["entropy"]).tolist()
+
+
+def test_a_metric_that_is_missing_says_why(shown: Page) -> None:
+    show(shown, "no alternatives")
+    for scale in SCALES:
+        button = shown.get_by_role("radio", name=scale.label)
+        available = view("no alternatives").available(scale)
+        expect(button).to_have_attribute("aria-disabled", str(not available).lower())
+        expect(button).to_have_attribute("title", "" if available else scale.reason)
+        if not available:
+            button.click(force=True)
+            expect(button).not_to_be_checked()
+            expect(shown.locator(".explanation")).to_contain_text(scale.reason)
+    expect(shown.get_by_role("radio", name="Probability")).to_be_checked()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_step_is_legible_and_darker_or_lighter_than_the_one_before(page: Page, serve: Serve, theme: str) -> None:
+    page.goto(f"{serve(SCRIPT)}/?embed=true&embed_options={theme}_theme")
+    wait_for_app(page)
+    expect(page.locator(".candor")).to_have_attribute("data-theme", theme)
+    background = _luminance(page.locator("[data-testid=stApp]").evaluate(COLOURS)[1])
+    tints = []
+    for swatch in page.locator(".ramp i, .key > .su").all():
+        ink, tint = (_luminance(colour, default=background) for colour in swatch.evaluate(COLOURS))
+        assert _contrast(ink, tint) >= 4.5, swatch.inner_text()
+        tints.append(tint)
+    assert tints[0] == tints[-1] == background  # the surest and the unscored have no tint
+    assert tints[:-1] == sorted(tints[:-1], reverse=theme == "light")
+    assert min(_contrast(a, b) for a, b in pairwise(tints[:-1])) > 1.05
+    for text in page.locator(".explanation, .hint, .metrics button, .text .x").all():
+        ink, paper = (_luminance(colour, default=background) for colour in text.evaluate(COLOURS))
+        assert _contrast(ink, paper) >= 4.5, text.inner_text()
+
+
+COLOURS = """node => {
+    const rgba = colour => {
+        const context = Object.assign(document.createElement('canvas'), {width: 1, height: 1}).getContext('2d');
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data];
+    };
+    const style = getComputedStyle(node);
+    return [rgba(style.color), rgba(style.backgroundColor)];
+}"""
+
+
+def _luminance(rgba: list[int], default: float = 1.0) -> float:
+    """Relative luminance as WCAG has it; `default` for a colour that is transparent."""
+    if rgba[3] == 0:
+        return default
+    parts = np.array(rgba[:3]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def _contrast(a: float, b: float) -> float:
+    return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+
+
+# --- the tooltip ----------------------------------------------------------------------------------------------------
+
+
+def test_the_tooltip_of_a_likely_token(shown: Page) -> None:
+    words = tip(shown, cell(shown, " Paris"))
+    first, _, rest = words.partition(f"logprob −0.534 · rank 1 · id {_id(' Paris')}")
+    assert first.split() == ["·Paris", "58.6%"]
+    assert rest.split() == [
+        "·Paris", "58.6%", "·Lyon", "20.0%", "·called", "10.0%", "↵", "5.00%", "all", "others", "6.4%",
+    ]  # fmt: skip
+    expect(shown.locator(".tip .chosen")).to_have_count(1)
+
+
+def _id(text: str) -> int:
+    pieces = view().tokens.pieces
+    return int(pieces.ids[pieces.texts.index(text)])
+
+
+def test_a_token_outside_its_list_has_a_row_of_its_own(shown: Page) -> None:
+    words = tip(shown, cell(shown, " never"))
+    assert "rank 310" in words
+    assert words.endswith("·never 0.40% all others 14.6%")
+
+
+def test_what_the_tooltip_says(shown: Page) -> None:
+    for text, said in (
+        ("<|im_start|>", ["not scored: nothing precedes the first token"]),
+        (" impossible", ["< 1e-28", "rank 50001"]),
+        (" words", ["0.00061%", "rank unknown"]),
+        ("\t", ["→", "4.00%"]),
+        ("😀", ["is made of 2 tokens", r"\xf0\x9f", "12.0%", "rank 4", r"\x98\x80", "40.0%", r"Instead of \xf0\x9f"]),
+    ):
+        words = tip(shown, cell(shown, text))
+        assert [each for each in said if each not in words] == [], words
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_tooltip_stays_on_the_screen(shown: Page, width: int) -> None:
+    shown.set_viewport_size({"width": width, "height": 700})
+    for target in cells(shown).all()[::6]:
+        target.hover()
+        expect(shown.locator(".tip")).to_be_visible()
+        box = shown.locator(".tip").bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] <= width - box["width"]
+        assert 0 <= box["y"] <= 700 - box["height"]
+
+
+# --- pinning --------------------------------------------------------------------------------------------------------
+
+
+def test_a_click_pins_and_another_unpins(shown: Page) -> None:
+    cell(shown, " Paris").click()
+    expect_pinned(shown, place(" Paris"))
+    cell(shown, " never").click()
+    expect_pinned(shown, place(" never"))
+    cell(shown, " never").click()
+    expect_pinned(shown, None)
+
+
+def test_escape_unpins(shown: Page) -> None:
+    cell(shown, " Paris").click()
+    expect_pinned(shown, place(" Paris"))
+    shown.keyboard.press("Escape")
+    expect_pinned(shown, None)
+
+
+def test_a_pin_belongs_to_its_completion(shown: Page) -> None:
+    cell(shown, "user").click()  # in the prompt, which the other completion has as well
+    expect_pinned(shown, 1)
+    show(shown, "other")
+    expect(cells(shown)).to_have_count(len(view("other")))
+    expect_pinned(shown, None)
+    show(shown, "nothing")
+    expect_pinned(shown, None)
+    show(shown, "whole")
+    expect_pinned(shown, 1)
+
+
+def test_a_pin_survives_growth(shown: Page) -> None:
+    show(shown, "half")
+    expect(cells(shown)).to_have_count(len(view("half")))
+    cell(shown, " Paris", "half").click()
+    expect_pinned(shown, place(" Paris"))
+    show(shown, "longer")
+    expect(cells(shown)).to_have_count(len(view("longer")))
+    expect_pinned(shown, place(" Paris"))
+
+
+def test_choices_come_back_with_the_map(shown: Page) -> None:
+    cell(shown, " Paris").click()
+    expect_pinned(shown, place(" Paris"))
+    shown.get_by_role("radio", name="Margin").click()
+    show(shown, "no map")
+    expect(cells(shown)).to_have_count(0)
+    show(shown, "whole")
+    expect_pinned(shown, place(" Paris"))
+    expect(shown.get_by_role("radio", name="Margin")).to_be_checked()
+
+
+def test_python_believes_no_pin_that_does_not_fit() -> None:
+    blob, tokens = view().packed(), len(view().tokens)
+    good = {"cell": 31, "tokens": tokens, "fingerprint": _fingerprint(view(), blob, tokens)}
+    assert _pinned_cell(good, view(), blob) == 31
+    for bad in (
+        None,
+        31,
+        [],
+        {},
+        good | {"cell": -1},
+        good | {"cell": len(view())},
+        good | {"cell": True},
+        good | {"cell": "31"},
+        good | {"tokens": tokens + 1},
+        good | {"tokens": 10},
+        good | {"tokens": -1},
+        good | {"tokens": None},
+        good | {"fingerprint": 0},
+        good | {"fingerprint": None},
+    ):
+        assert _pinned_cell(bad, view(), blob) is None, bad
+
+
+# --- growth ---------------------------------------------------------------------------------------------------------
+
+
+def test_growth_keeps_what_is_drawn(shown: Page) -> None:
+    show(shown, "half")
+    expect(cells(shown)).to_have_count(len(view("half")))
+    shown.get_by_role("radio", name="Surprisal").click()
+    cells(shown).evaluate_all("all => all.forEach((each, i) => each.mark = i)")
+    show(shown, "longer")
+    expect(cells(shown)).to_have_count(len(view("longer")))
+    marks: list[Any] = cells(shown).evaluate_all("all => all.map(each => each.mark ?? null)")
+    # The half of a character at the end, two cells of one token's bytes, became part of a new cell.
+    stay = place("😀")
+    assert marks[:stay] == list(range(stay))
+    assert set(marks[stay:]) == {None}
+    surprisal = next(scale for scale in SCALES if scale.name == "surprisal")
+    assert steps_shown(shown) == surprisal.steps(view("longer").values["surprisal"]).tolist()
+
+
+def test_a_live_map_follows_the_end(shown: Page) -> None:
+    shown.set_viewport_size({"width": 1280, "height": 500})
+    show(shown, "half")
+    shown.locator(".text").evaluate("text => text.scrollTop = text.scrollHeight")
+    show(shown, "longer")
+    expect(cells(shown)).to_have_count(len(view("longer")))
+    left = "text => text.scrollHeight - text.clientHeight - text.scrollTop"
+    assert shown.locator(".text").evaluate(left) < 2
+    assert shown.locator(".text").evaluate("text => text.scrollTop") > 100
+
+
+def test_scrolling_back_while_live_stays_there(shown: Page) -> None:
+    shown.set_viewport_size({"width": 1280, "height": 400})
+    show(shown, "half")
+    shown.locator(".text").evaluate("text => text.scrollTop = 40")
+    show(shown, "longer")
+    expect(cells(shown)).to_have_count(len(view("longer")))
+    assert shown.locator(".text").evaluate("text => text.scrollTop") == 40
+
+
+# --- the keyboard ---------------------------------------------------------------------------------------------------
+
+
+def at(page: Page) -> int:
+    return int(page.locator(".text i[data-at]").evaluate("node => node.cell"))
+
+
+def test_the_keyboard_reaches_everything(shown: Page) -> None:
+    shown.get_by_role("button", name="Next unsure token").focus()
+    shown.keyboard.press("Tab")  # the whole map is one stop
+    expect(shown.get_by_role("application")).to_be_focused()
+    assert at(shown) == 0
+    for key, there in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Home", 0), ("End", 2)):
+        shown.keyboard.press(key)
+        assert at(shown) == there, key
+    shown.keyboard.press("Control+End")
+    assert at(shown) == len(view()) - 1
+    shown.keyboard.press("Control+Home")
+    shown.keyboard.press("ArrowDown")
+    assert 3 <= at(shown) <= place("<|im_end|>") + 1
+    shown.keyboard.press("ArrowUp")
+    assert at(shown) <= 2
+    shown.keyboard.press("Enter")
+    expect_pinned(shown, at(shown))
+    shown.keyboard.press("Escape")
+    expect_pinned(shown, None)
+    assert at(shown) <= 2
+
+
+def test_n_goes_from_one_unsure_token_to_the_next(shown: Page) -> None:
+    probability = SCALES[0]
+    steps = probability.steps(view().values["probability"])
+    unsure = [int(each) for each in np.flatnonzero((steps >= 4) & (steps != UNSCORED))]
+    expect(shown.locator(".seek")).to_contain_text(f"{len(unsure)} unsure")
+    shown.get_by_role("application").focus()
+    shown.keyboard.press("Home")
+    for expected in [*unsure, unsure[0]]:
+        shown.keyboard.press("n")
+        assert at(shown) == expected
+    shown.keyboard.press("N")
+    assert at(shown) == unsure[-1]
+    expect(shown.locator(".status")).to_contain_text("unsure")
+
+
+def test_the_present_token_is_announced(shown: Page) -> None:
+    cell(shown, " is").click()
+    for _ in range(place(" Paris") - at(shown)):
+        shown.keyboard.press("ArrowRight")
+    expect(shown.get_by_role("status").filter(has_text="Paris")).to_have_text("Paris, 58.6%, rank 1")
+    expect(shown.locator(".tip")).to_contain_text("58.6%")
+
+
+def test_metrics_can_be_chosen_with_the_keyboard(shown: Page) -> None:
+    shown.get_by_role("radio", name="Probability").focus()
+    shown.keyboard.press("ArrowRight")
+    expect(shown.get_by_role("radio", name="Surprisal")).to_be_checked()
+    expect(shown.get_by_role("radio", name="Surprisal")).to_be_focused()
