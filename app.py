@@ -5,6 +5,7 @@ import streamlit as st
 from components.entry import entered
 from components.model_picker import model_picker
 from components.process import policy, warm_up
+from components.style import page_style
 
 st.set_page_config(page_title="Candor", page_icon="components/icon.png", layout="wide")
 
@@ -17,8 +18,9 @@ page = st.navigation(
     ]
 )  # fmt: skip
 
-entered()
-with st.sidebar:
-    st.session_state["model"] = model_picker(policy())
-page.run()
+with entered():
+    page_style()
+    with st.sidebar:
+        st.session_state["model"] = model_picker(policy())
+    page.run()
 warm_up()

@@ -44,9 +44,9 @@ def _show(job: Job[Completion], *, live: bool) -> None:
         return
     job.seen = job.over
     view = _view(done)
-    left, right = st.columns([2.6, 1], gap="medium")
+    left, right = st.columns([2.4, 1], gap="medium")
     with left:
-        pinned = token_map(view, key=f"map.{job.id}", live=live)
+        pinned = token_map(view, key="explore.map", live=live)
     with right, st.container(key="detail"):
         token_detail(view, pinned)
     if live:

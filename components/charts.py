@@ -11,8 +11,6 @@ from lib import formats
 from lib.completion import Completion
 from lib.exports import table
 
-_TEXT_COLOUR = {"light": "#5f6368", "dark": "#a8abb0"}
-
 
 def logprob_by_position(completion: Completion) -> None:
     """The logprob of every token along prompt and answer."""
@@ -48,9 +46,9 @@ def _accent() -> str:
 def _layout(x: str, y: str) -> dict[str, Any]:
     return {
         "height": 260,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": 32, "b": 8},
         "xaxis": {"title": x, "showgrid": False},
-        "yaxis": {"title": y, "rangemode": "tozero"},
-        "legend": {"orientation": "h", "y": 1.12, "x": 0},
+        "yaxis": {"title": y},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
         "hovermode": "closest",
     }

@@ -6,6 +6,9 @@ to a page runs that page alone. Each page therefore begins with `require_entrypo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 _ENTERED, _TARGET = "entry.entered", "entry.target"
@@ -18,8 +21,13 @@ def require_entrypoint(page: str) -> None:
         st.switch_page("app.py")
 
 
-def entered() -> None:
-    """Called by app.py before it runs a page: the visitor came in properly, and goes on to where they wanted."""
-    st.session_state[_ENTERED] = True
+@contextmanager
+def entered() -> Iterator[None]:
+    """Around everything app.py shows: the visitor came in properly, and goes on to where they wanted."""
     if target := st.session_state.pop(_TARGET, None):
         st.switch_page(target[0], query_params=target[1])
+    st.session_state[_ENTERED] = True
+    try:
+        yield
+    finally:
+        st.session_state[_ENTERED] = False

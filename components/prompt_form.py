@@ -62,8 +62,10 @@ def prompt_form() -> Request | CandorError | None:
             placeholder="Type something for the model to go on with",
             height=84,
         )
-        _parameters()
-        pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
+        with st.container(horizontal=True, gap="small"):
+            pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
+            with st.popover("Parameters", icon=":material/tune:"):
+                _parameters()
     return _request(mode) if pressed else None
 
 
@@ -88,32 +90,31 @@ def _fill(example: Example) -> None:
 
 
 def _parameters() -> None:
-    with st.expander("Parameters", icon=":material/tune:"):
-        left, middle, right = st.columns(3)
-        left.number_input(
-            "Tokens to write", 0, 4096, 40, key="explore.max_tokens", persist_state="session",
-            help="The answer ends after this many tokens at most. 0 only scores your text.",
-        )  # fmt: skip
-        left.number_input(
-            "Alternatives per position (k)", 0, MAX_K, 10, key="explore.k", persist_state="session",
-            help="How many of the likeliest tokens to keep at every position.",
-        )  # fmt: skip
-        middle.slider(
-            "Temperature", 0.0, 2.0, 0.0, 0.1, key="explore.temperature", persist_state="session",
-            help="0 always takes the likeliest token. Higher values take chances. Scores are those before temperature.",
-        )  # fmt: skip
-        middle.slider(
-            "Top-p", 0.05, 1.0, 1.0, 0.05, key="explore.top_p", persist_state="session",
-            help="Draw only from the likeliest tokens that together reach this probability.",
-        )  # fmt: skip
-        right.text_area(
-            "Stop at (one per line)", key="explore.stop", persist_state="session", height=68,
-            help=r"The answer ends before the first of these. Write \n for a line break.",
-        )  # fmt: skip
-        right.number_input(
-            "Seed", 0, 2**31, None, key="explore.seed", persist_state="session", placeholder="random",
-            help="The same seed draws the same answer again.",
-        )  # fmt: skip
+    left, right = st.columns(2)
+    left.number_input(
+        "Tokens to write", 0, 4096, 40, key="explore.max_tokens", persist_state="session",
+        help="The answer ends after this many tokens at most. 0 only scores your text.",
+    )  # fmt: skip
+    left.number_input(
+        "Alternatives per position (k)", 0, MAX_K, 10, key="explore.k", persist_state="session",
+        help="How many of the likeliest tokens to keep at every position.",
+    )  # fmt: skip
+    right.slider(
+        "Temperature", 0.0, 2.0, 0.0, 0.1, key="explore.temperature", persist_state="session",
+        help="0 always takes the likeliest token. Higher values take chances. Scores are those before temperature.",
+    )  # fmt: skip
+    right.slider(
+        "Top-p", 0.05, 1.0, 1.0, 0.05, key="explore.top_p", persist_state="session",
+        help="Draw only from the likeliest tokens that together reach this probability.",
+    )  # fmt: skip
+    left.text_area(
+        "Stop at (one per line)", key="explore.stop", persist_state="session", height=68,
+        help=r"The answer ends before the first of these. Write \n for a line break.",
+    )  # fmt: skip
+    right.number_input(
+        "Seed", 0, 2**31, None, key="explore.seed", persist_state="session", placeholder="random",
+        help="The same seed draws the same answer again.",
+    )  # fmt: skip
 
 
 def _request(mode: str) -> Request | CandorError:

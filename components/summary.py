@@ -7,6 +7,7 @@ import streamlit as st
 from lib import formats
 from lib.completion import Completion
 from lib.scores import Summary, summarise_answer, summarise_prompt
+from lib.tokens import Kind
 from lib.view import View
 
 _STOPPED = {
@@ -20,16 +21,16 @@ _STOPPED = {
 def summary(view: View) -> None:
     """Scores of answer and prompt, and where the answer was least sure."""
     done = view.completion
-    thinking = bool((done.generated.kinds == 3).any())
+    thinking = bool((done.generated.kinds == Kind.REASONING).any())
     include = thinking and st.toggle(
         "Count reasoning in the answer's scores", key="summary.reasoning", help="Tokens between <think> and </think>."
     )
     answer, prompt = summarise_answer(done, reasoning=include), summarise_prompt(done)
-    columns = st.columns(4)
-    columns[0].metric("Answer, mean logprob", formats.nats(answer.mean_logprob), help=_MEAN, border=False)
-    columns[1].metric("Answer, perplexity", formats.number(answer.perplexity, 2), help=_PERPLEXITY)
-    columns[2].metric("Prompt, perplexity", formats.number(prompt.perplexity, 2), help=_PROMPT)
-    columns[3].metric("Tokens scored", f"{answer.scored:,} + {prompt.scored:,}", help=_SCORED)
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Answer, mean logprob", formats.nats(answer.mean_logprob), help=_MEAN, width="content")
+        st.metric("Answer, perplexity", formats.number(answer.perplexity, 2), help=_PERPLEXITY, width="content")
+        st.metric("Prompt, perplexity", formats.number(prompt.perplexity, 2), help=_PROMPT, width="content")
+        st.metric("Tokens scored", f"{answer.scored:,} + {prompt.scored:,}", help=_SCORED, width="content")
     _least_sure(done, answer)
     notes = [_STOPPED.get(done.stop_reason or "", ""), _impossible(answer)]
     if any(notes):

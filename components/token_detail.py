@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import streamlit as st
 
 from lib import formats
 from lib.exports import alternatives
-from lib.scores import entropy_bounds, margin, others_mass
-from lib.tokens import Kind
+from lib.scores import entropy_bounds, margin
+from lib.tokens import Kind, Tokens
 from lib.view import View
 
 _KINDS = {
@@ -45,32 +46,41 @@ def _one_token(view: View, row: int, *, numbered: bool) -> None:
         st.markdown(f"Not scored ({where}). " + ("Nothing precedes the first token." if row == 0 else ""))
         return
     low, high = entropy_bounds(tokens, view.completion.vocabulary_size)
-    facts = {
-        "Probability": formats.percent(math.exp(logprob)),
-        "Logprob": formats.nats(logprob, 6),
-        "Rank": formats.rank(int(tokens.ranks[0])),
-        "Entropy": formats.bracket(float(low[0]), float(high[0])),
-        "Margin to the runner-up": formats.percent(float(margin(tokens)[0])),
-        "Outside the list": formats.percent(float(others_mass(tokens)[0])),
-        "Token id": str(tokens.ids[0]) if tokens.ids[0] >= 0 else "unknown",
-        "Where": where,
-    }
+    number = int(tokens.ids[0])
+    st.markdown(
+        f"**{formats.percent(math.exp(logprob))}** · logprob {formats.nats(logprob, 6)}  \n"
+        f"rank {formats.rank(int(tokens.ranks[0]))} · id {number if number >= 0 else 'unknown'} · {where}"
+    )
+    st.dataframe(
+        _listed(tokens),
+        hide_index=True,
+        height="content",
+        row_height=27,
+        column_config={
+            "token": st.column_config.TextColumn("Alternative"),
+            "share": st.column_config.TextColumn("p", width=70),
+            "probability": st.column_config.ProgressColumn(" ", min_value=0, max_value=1, format=" ", width=60),
+        },
+    )
+    st.caption(
+        f"Margin to the runner-up {formats.percent(float(margin(tokens)[0]))}  \n"
+        f"Entropy {formats.bracket(float(low[0]), float(high[0]))}"
+    )
+    if (kind := Kind(int(tokens.kinds[0]))) in _KINDS:
+        st.caption(_KINDS[kind])
+
+
+def _listed(tokens: Tokens) -> pd.DataFrame:
+    """The alternatives of the one position in `tokens`, as they are shown."""
     listed = alternatives(tokens, 0)
-    listed["token"] = [
+    names = [
         "all others" if role == "others" else formats.visible(text) + (" ◂" if role == "chosen" else "")
         for text, role in zip(listed["text"], listed["role"], strict=True)
     ]
-    listed["share"] = [formats.percent(value) for value in listed["probability"]]
-    st.dataframe(
-        listed[["token", "probability", "share"]],
-        hide_index=True,
-        height="content",
-        column_config={
-            "token": st.column_config.TextColumn("Alternative"),
-            "probability": st.column_config.ProgressColumn("Probability", min_value=0, max_value=1, format=" "),
-            "share": st.column_config.TextColumn("", width="small"),
-        },
+    return pd.DataFrame(
+        {
+            "token": names,
+            "share": listed["probability"].map(formats.percent),
+            "probability": listed["probability"],
+        }
     )
-    st.markdown("| | |\n|:--|--:|\n" + "\n".join(f"| {name} | {value} |" for name, value in facts.items()))
-    if (kind := Kind(int(tokens.kinds[0]))) in _KINDS:
-        st.caption(_KINDS[kind])

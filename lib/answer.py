@@ -29,8 +29,9 @@ class Released:
 class AnswerReader:
     """Follows one answer token by token.
 
-    stops: stop strings; the answer ends before the first of them. prompt: the rendered prompt; where a chat template
-    has already opened a `<think>` block, the answer begins inside it. Reasoning can only open at the very start.
+    stops: stop strings; the answer ends before the first of them to be complete, however it is cut into tokens.
+    prompt: the rendered prompt; where a chat template has already opened a `<think>` block, the answer begins inside
+    it. Reasoning can only open at the very start. Special tokens are no part of the text, unless they are its markers.
     """
 
     def __init__(self, stops: Sequence[str] = (), prompt: str = "") -> None:
@@ -46,11 +47,12 @@ class AnswerReader:
         self._held.append((self._count, piece, Kind.SPECIAL if special else Kind.TEXT))
         self._count += 1
         self._follow_reasoning(piece)
+        undecided = self._thinking == "start" and self._may_open()
         pending = b"".join(_visible(blob, kind) for _, blob, kind in self._held)
-        for_stop = [place for stop in self._stops if (place := pending.find(stop)) >= 0]
-        if for_stop:
-            return self._cut(min(for_stop))
-        if self._thinking == "start" and self._may_open():
+        complete = [(place + len(stop), place) for stop in self._stops if (place := pending.find(stop)) >= 0]
+        if complete:
+            return self._cut(min(complete)[1])
+        if undecided:
             return Released()
         return self._release(len(pending) - _longest_beginning(pending, self._stops))
 
@@ -63,7 +65,7 @@ class AnswerReader:
         """Whether what is held could still become the opening marker; once it cannot, the answer has begun."""
         seen = b"".join(blob for _, blob, _ in self._held).lstrip()
         if seen.startswith(OPEN):
-            self._held = [(number, blob, Kind.REASONING) for number, blob, _ in self._held]
+            self._held = [(number, blob, _while_thinking(blob, kind)) for number, blob, kind in self._held]
             self._thinking = "open"
             self._tail = seen[len(OPEN) :]
             self._close_if_over()
@@ -75,8 +77,8 @@ class AnswerReader:
 
     def _follow_reasoning(self, piece: bytes) -> None:
         if self._thinking == "open":
-            number, blob, _ = self._held[-1]
-            self._held[-1] = (number, blob, Kind.REASONING)
+            number, blob, kind = self._held[-1]
+            self._held[-1] = (number, blob, _while_thinking(blob, kind))
             self._tail += piece
             self._close_if_over()
 
@@ -110,6 +112,11 @@ class AnswerReader:
             position += len(shown)
         self._held.clear()
         return Released(tuple(out), self._decoder.decode(text, True), stopped=True)
+
+
+def _while_thinking(blob: bytes, kind: Kind) -> Kind:
+    """The kind of a token read inside a `<think>` block. In some vocabularies the markers are special tokens."""
+    return kind if kind is Kind.SPECIAL and blob.strip() not in (OPEN, CLOSE) else Kind.REASONING
 
 
 def _visible(blob: bytes, kind: Kind) -> bytes:

@@ -18,8 +18,8 @@ def frozen(values: Any, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any
     array = np.ascontiguousarray(values, dtype)
     if array.shape != shape:
         raise ValueError(f"expected an array of shape {shape}, got {array.shape}")
-    if array.flags.writeable and isinstance(values, np.ndarray) and np.may_share_memory(array, values):
-        array = array.copy()
+    if array is values or array.base is not None:
+        array = _unshared(array)
     if array.dtype.kind == "f":
         odd = np.isnan(array) & (
             array.view(f"u{array.itemsize}") != np.array(np.nan, array.dtype).view(f"u{array.itemsize}")
@@ -31,10 +31,23 @@ def frozen(values: Any, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any
     return array
 
 
+def _unshared(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself where nobody can write into its memory, else a copy.
+
+    A read-only view may look at memory that its owner can still change.
+    """
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return array.copy()
+        owner = owner.base
+    return array if owner is None or isinstance(owner, bytes) else array.copy()
+
+
 def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
     """Whether dtype, shape and every bit agree (NaN equals NaN, 0.0 does not equal -0.0)."""
     if a is b:
         return True
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
-    return bool(np.array_equal(a.view(np.uint8), b.view(np.uint8)) if a.ndim and a.size else True)
+    return bool(np.array_equal(a.reshape(-1).view(np.uint8), b.reshape(-1).view(np.uint8)))

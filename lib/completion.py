@@ -112,6 +112,7 @@ class Fold:
             self._starts[delta.sample] = delta.start
             self._tokens[delta.sample] = []
             self._texts[delta.sample] = []
+            self._ends.pop(delta.sample, None)
         if delta.sample not in self._starts:
             raise ValueError(f"sample {delta.sample} was never started")
         if delta.generated is not None:

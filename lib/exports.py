@@ -140,9 +140,10 @@ def alternatives(tokens: Tokens, row: int) -> pd.DataFrame:
             "logprob": logprob,
             "role": "chosen" if ref == own else "alternative",
         }
-        for ref, logprob in sorted(entries, key=lambda entry: -entry[1])
+        for ref, logprob in sorted(entries, key=lambda entry: (math.isnan(entry[1]), -entry[1]))
     ]
     others = float(others_mass(tokens[row : row + 1])[0])
     if rows and not math.isnan(others):
         rows.append({"text": "others", "id": None, "probability": others, "logprob": None, "role": "others"})
-    return pd.DataFrame(rows, columns=["text", "id", "probability", "logprob", "role"])
+    frame = pd.DataFrame(rows, columns=["text", "id", "probability", "logprob", "role"])
+    return frame.astype({"id": "Int64", "probability": float, "logprob": float})

@@ -24,15 +24,15 @@ def nats(value: float, decimals: int = 3) -> str:
     """A logprob or an entropy in nats: "−1.204 nats"."""
     if math.isnan(value):
         return MISSING
-    return "−∞ nats" if value == -math.inf else f"{signed(value, decimals)} nats"
+    return f"{signed(value, decimals)} nats"
 
 
 def signed(value: float, decimals: int) -> str:
     """A number with a true minus sign, and none before a zero."""
-    text = f"{value:.{decimals}f}"
-    if float(text) == 0:
-        return text.lstrip("-")
-    return text.replace("-", "−")
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:,.{decimals}f}"
+    return text.replace("-", "−") if text.strip("-0.") else text.lstrip("-")
 
 
 def bracket(low: float, high: float) -> str:
@@ -40,8 +40,9 @@ def bracket(low: float, high: float) -> str:
     if math.isnan(low):
         return MISSING
     if not math.isfinite(high):
-        return f"at least {low:.2f} nats"
-    return f"{low:.2f} nats" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f} nats"
+        return f"at least {nats(low, 2)}"
+    least, most = signed(low, 2), nats(high, 2)
+    return most if most == f"{least} nats" else f"{least} to {most}"
 
 
 def count(number: int, noun: str) -> str:
@@ -55,8 +56,8 @@ def rank(number: int) -> str:
 
 
 def number(value: float, decimals: int) -> str:
-    """A plain number; a dash for NaN."""
-    return MISSING if math.isnan(value) else "∞" if math.isinf(value) else f"{value:,.{decimals}f}"
+    """A plain number: "1,204.50"; a dash for NaN."""
+    return MISSING if math.isnan(value) else signed(value, decimals)
 
 
 def visible(text: str) -> str:

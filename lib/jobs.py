@@ -17,7 +17,7 @@ from lib.errors import Busy, Cancelled, CandorError
 
 T = TypeVar("T")
 
-_KEEP_SEEN = 64  # finished and seen; the ones seen longest ago go first
+_KEEP_SEEN = 64  # finished and seen; the ones that ended longest ago go first
 _KEEP_UNSEEN = 256
 _MOST_RUNNING = 64
 
@@ -45,7 +45,8 @@ class Job(Generic[T]):
         self.ended: float | None = None
         self._work = work
         self._cancel = threading.Event()
-        self._on_cancel: list[Callable[[], None]] = []
+        self._interrupts: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
         self._over = threading.Event()
 
     @property
@@ -74,13 +75,19 @@ class Job(Generic[T]):
     def cancel(self) -> None:
         """Ask the work to stop."""
         self._cancel.set()
-        for call in self._on_cancel:
-            call()
+        self._interrupt()
 
     def on_cancel(self, call: Callable[[], None]) -> None:
-        """Called by the work: this is how to interrupt what it now waits for."""
-        self._on_cancel.append(call)
+        """Called by the work: this is how to interrupt what it now waits for. Called at most once."""
+        with self._lock:
+            self._interrupts.append(call)
         if self.cancelled:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        with self._lock:  # whoever takes a call out of the list makes it
+            calls, self._interrupts = self._interrupts, []
+        for call in calls:
             call()
 
     def wait(self, seconds: float | None = None) -> bool:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.completion import Completion, Timing
-from lib.errors import BadFile
+from lib.errors import BadFile, InvalidRequest
 from lib.pieces import Pieces
 from lib.request import Message, Request
 from lib.tokens import Tokens
@@ -45,7 +45,9 @@ def pack(kind: str, meta: Any, columns: Mapping[str, NDArray[Any]]) -> bytes:
         body += [raw, bytes(-len(raw) % 8)]
         offset += len(raw) + len(body[-1])
     # Offsets are relative to the end of the header here, so that its own length does not change them.
-    header = json.dumps({"kind": kind, "meta": meta, "columns": entries}, separators=(",", ":")).encode()
+    header = json.dumps(
+        {"kind": kind, "meta": meta, "columns": entries}, separators=(",", ":"), allow_nan=False
+    ).encode()
     header += b" " * (-(12 + len(header)) % 8)
     return b"".join([_MAGIC, bytes([VERSION, 0]), len(header).to_bytes(4, "little"), header, *body])
 
@@ -63,7 +65,7 @@ def unpack(blob: bytes, kind: str) -> tuple[Any, dict[str, NDArray[Any]]]:
             raise BadFile(f"The file holds a {header['kind']}, not a {kind}.", "Choose another file.")
         columns = {name: _column(blob, start, *rest) for name, *rest in header["columns"]}
         return header["meta"], columns
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadFile("The file is damaged or cut off.", "Export it again from where it came.") from error
 
 
@@ -110,7 +112,7 @@ def pack_completion(completion: Completion) -> bytes:
             f"{part}.top_logprobs": tokens.top_logprobs,
             f"{part}.kinds": tokens.kinds,
         }
-    meta = {name: getattr(completion, name) for name in _PLAIN}
+    meta = {name: getattr(completion, name) for name in (*_PLAIN, "warnings", "provenance")}
     meta |= {"request": asdict(completion.request), "timing": asdict(completion.timing)}
     return pack("completion", meta, columns)
 
@@ -119,55 +121,81 @@ def unpack_completion(blob: bytes) -> Completion:
     """The completion that `pack_completion` packed. Raises BadFile when the bytes do not hold one."""
     meta, columns = unpack(blob, "completion")
     try:
-        lengths = columns["pieces.lengths"].astype(np.int64)
-        if lengths.sum() != len(columns["pieces.data"]):
-            raise ValueError("piece lengths and data disagree")
-        pieces = Pieces(
-            columns["pieces.ids"],
-            np.concatenate([[0], np.cumsum(lengths)]),
-            columns["pieces.data"],
-            columns["pieces.special"] != 0,
-        )
-        plain: dict[str, Any] = {name: meta[name] for name in _PLAIN}
-        plain["warnings"] = tuple(plain["warnings"])
-        plain["provenance"] = tuple((name, value) for name, value in plain["provenance"])
         return Completion(
             request=_request(meta["request"]),
-            timing=Timing(**meta["timing"]),
-            prompt=_unpack_tokens("prompt", columns, pieces),
-            generated=_unpack_tokens("generated", columns, pieces),
-            **plain,
+            timing=Timing(**{name: _typed(value, float | int | None) for name, value in meta["timing"].items()}),
+            warnings=tuple(_typed(text, str) for text in meta["warnings"]),
+            provenance=tuple((_typed(what, str), _typed(value, str)) for what, value in meta["provenance"]),
+            **{name: _typed(meta[name], kind) for name, kind in _PLAIN.items()},
+            **_parts(columns),
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidRequest) as error:
         raise BadFile("The file is damaged: its columns do not fit together.", "Export it again.") from error
 
 
+def _parts(columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    lengths = _column_of(columns, "pieces.lengths", "u4").astype(np.int64)
+    pieces = Pieces(
+        _column_of(columns, "pieces.ids", "i4"),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        _column_of(columns, "pieces.data", "u1"),
+        _column_of(columns, "pieces.special", "u1") != 0,
+    )
+    return {part: _unpack_tokens(part, columns, pieces) for part in ("prompt", "generated")}
+
+
 def _unpack_tokens(part: str, columns: Mapping[str, NDArray[Any]], pieces: Pieces) -> Tokens:
-    return Tokens(
-        widen(columns[f"{part}.refs"]),
-        columns[f"{part}.logprobs"],
-        columns[f"{part}.ranks"],
-        widen(columns[f"{part}.top_refs"]),
-        columns[f"{part}.top_logprobs"],
-        columns[f"{part}.kinds"],
+    tokens = Tokens(
+        widen(_column_of(columns, f"{part}.refs", "u1", "u2", "u4")),
+        _column_of(columns, f"{part}.logprobs", "f4"),
+        _column_of(columns, f"{part}.ranks", "i4"),
+        widen(_column_of(columns, f"{part}.top_refs", "u1", "u2", "u4")),
+        _column_of(columns, f"{part}.top_logprobs", "f4"),
+        _column_of(columns, f"{part}.kinds", "u1"),
         pieces,
     )
+    if not len(tokens) and tokens.k > _MOST_LISTED:  # lists are padded to the longest, this one has no bytes to show
+        raise ValueError(f"{part} claims {tokens.k} alternatives of no token")
+    return tokens
+
+
+def _column_of(columns: Mapping[str, NDArray[Any]], name: str, *codes: str) -> NDArray[Any]:
+    column = columns[name]
+    if column.dtype.str[1:] not in codes:
+        raise ValueError(f"column {name} is of another type")
+    return column
 
 
 def _request(values: dict[str, Any]) -> Request:
-    messages = tuple(Message(**message) for message in values.pop("messages"))
-    return Request(messages=messages, stop=tuple(values.pop("stop")), **values)
+    messages = tuple(Message(_typed(each["role"], str), _typed(each["content"], str)) for each in values["messages"])
+    plain = {name: _typed(values[name], kind) for name, kind in _REQUEST.items()}
+    return Request(messages=messages, stop=tuple(_typed(stop, str) for stop in values["stop"]), **plain)
 
 
-_PLAIN = (
-    "model",
-    "text",
-    "stop_reason",
-    "scale",
-    "origin",
-    "chosen_by",
-    "overlap",
-    "vocabulary_size",
-    "warnings",
-    "provenance",
-)
+def _typed(value: Any, kind: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is of another type")
+    return value
+
+
+_MOST_LISTED = 1000  # alternatives of a position
+_PLAIN: dict[str, Any] = {
+    "model": str,
+    "text": str,
+    "stop_reason": str | None,
+    "scale": str,
+    "origin": str,
+    "chosen_by": str,
+    "overlap": int,
+    "vocabulary_size": int | None,
+}
+_REQUEST: dict[str, Any] = {
+    "prompt": str | None,
+    "max_tokens": int,
+    "temperature": float | int,
+    "top_p": float | int,
+    "seed": int | None,
+    "k": int,
+    "prompt_scores": bool,
+    "n": int,
+}

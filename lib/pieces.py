@@ -40,6 +40,8 @@ class Pieces:
         object.__setattr__(self, "special", frozen(self.special, np.bool_, (rows,)))
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (np.diff(self.offsets) < 0).any():
             raise ValueError("piece offsets must rise from 0 to the length of the data")
+        if self.ids.min(initial=-1) < -1:
+            raise ValueError("an id below -1 means nothing")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -94,6 +96,8 @@ def unite(tables: Sequence[Pieces], used: Sequence[NDArray[np.bool_]]) -> tuple[
 
     Rows that are not `used` map to -1 and are dropped. The result is sorted by id, literals first and by their bytes,
     without duplicates: equal contents give equal tables, whatever way they came together.
+
+    Raises ValueError when the tables disagree on what an id stands for.
     """
     everything = _concatenate(tables)
     rows = np.flatnonzero(np.concatenate([*used, np.zeros(0, bool)])).astype(np.int32)
@@ -104,6 +108,8 @@ def unite(tables: Sequence[Pieces], used: Sequence[NDArray[np.bool_]]) -> tuple[
     first_of = {value: row for row, value in reversed(content.items())}
     literals = sorted(first_of)
     _, first, number = np.unique(everything.ids[known], return_index=True, return_inverse=True)
+    if len(first) < len(known) and everything.select(known) != everything.select(known[first][number]):
+        raise ValueError("one id stands for two different pieces")
 
     new = np.full(len(everything), -1, np.int32)
     new[known] = number + len(literals)

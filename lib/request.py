@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from lib.errors import InvalidRequest
@@ -10,6 +9,7 @@ from lib.errors import InvalidRequest
 MAX_K = 20  # what the services and engines spoken to return at most
 MAX_SAMPLES = 64
 MAX_TEMPERATURE = 5.0
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Request:
     temperature: 0 takes the likeliest token every time; it never changes the logprobs reported.
     top_p: sample from the smallest set of tokens whose probability reaches it.
     stop: the answer ends before the first of these strings.
-    seed: same seed, same engine, same samples; None draws a fresh one.
+    seed: same seed, same engine, same samples; 0 or more, None draws a fresh one.
     k: alternatives wanted at every position, 0 to 20.
     prompt_scores: whether the prompt's own tokens are scored too.
     n: independent samples wanted.
@@ -53,17 +53,19 @@ class Request:
         texts = [self.prompt] if self.prompt is not None else [message.content for message in self.messages]
         if not any(text.strip() for text in texts):
             raise InvalidRequest("The prompt is empty.", "Type something for the model to read.")
-        for text in (*texts, *self.stop):
+        for text in (*texts, *(message.role for message in self.messages), *self.stop):
             check_text(text)
         if any(not stop for stop in self.stop):
             raise InvalidRequest("A stop string is empty.", "Remove it, or type the text to stop at.")
-        _check("k", self.k, 0, MAX_K, "Ask for at most 20 alternatives per position.")
-        _check("max_tokens", self.max_tokens, 0, 1_000_000, "Use 0 to score the prompt only.")
+        _check_whole("k", self.k, 0, MAX_K, f"Ask for at most {MAX_K} alternatives per position.")
+        _check_whole("max_tokens", self.max_tokens, 0, 1_000_000, "Use 0 to score the prompt only.")
         _check(
             "temperature", self.temperature, 0, MAX_TEMPERATURE, "0 takes the likeliest token, 1 samples as trained."
         )
         _check("top_p", self.top_p, 1e-6, 1, "1 keeps every token.")
-        _check("n", self.n, 1, MAX_SAMPLES, f"Ask for at most {MAX_SAMPLES} samples at once.")
+        _check_whole("n", self.n, 1, MAX_SAMPLES, f"Ask for at most {MAX_SAMPLES} samples at once.")
+        if self.seed is not None:
+            _check_whole("seed", self.seed, 0, MAX_SEED, "Leave it out for a fresh one.")
 
 
 def check_text(text: str) -> None:
@@ -83,5 +85,18 @@ def check_text(text: str) -> None:
 
 
 def _check(name: str, value: float, low: float, high: float, hint: str) -> None:
-    if not (low <= value <= high) or not math.isfinite(value):
-        raise InvalidRequest(f"{name} is {value:g}; it must lie between {low:g} and {high:g}.", hint)
+    if not low <= value <= high:  # NaN lies nowhere
+        raise InvalidRequest(f"{name} is {_shown(value)}; it must lie between {_shown(low)} and {_shown(high)}.", hint)
+
+
+def _check_whole(name: str, value: int, low: int, high: int, hint: str) -> None:
+    if not isinstance(value, int):
+        raise InvalidRequest(f"{name} is {_shown(value)}; it must be a whole number.", hint)
+    _check(name, value, low, high, hint)
+
+
+def _shown(value: float) -> str:
+    """A number with all its digits; Python refuses to print a whole number of thousands of them."""
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) <= MAX_SEED else "out of range"
+    return f"{value:g}"

@@ -51,7 +51,7 @@ def chosen_listed(tokens: Tokens) -> NDArray[np.bool_]:
 
 def has_alternatives(tokens: Tokens, at_least: int = 2) -> NDArray[np.bool_]:
     """bool[n]: scored positions whose list holds that many alternatives; fewer say nothing of the distribution."""
-    enough: NDArray[np.bool_] = np.isfinite(tokens.top_logprobs).sum(axis=1) >= at_least
+    enough: NDArray[np.bool_] = (~np.isnan(tokens.top_logprobs)).sum(axis=1) >= at_least
     return enough & ~np.isnan(tokens.logprobs)
 
 
@@ -83,9 +83,8 @@ def margin(tokens: Tokens) -> Column:
     """float64[n]: probability of the likeliest token minus that of the second; NaN where fewer than two are known."""
     if tokens.k < 2:
         return np.full(len(tokens), np.nan)
-    best = np.sort(np.exp(tokens.top_logprobs.astype(np.float64)), axis=1)  # NaN sorts last
-    best = np.where(np.isnan(best), -1.0, best)
-    best.sort(axis=1)
+    listed = np.exp(tokens.top_logprobs.astype(np.float64))
+    best = np.sort(np.where(np.isnan(listed), -1.0, listed), axis=1)
     return np.where(has_alternatives(tokens), best[:, -1] - best[:, -2], np.nan)
 
 

@@ -15,6 +15,8 @@ from lib.pieces import EMPTY, Ints, Pieces, unite
 
 Floats = NDArray[np.float32]
 
+_ROUNDING = 0.01  # nats; half-precision logits may lift a logprob this far above 0
+
 
 class Kind(IntEnum):
     """What a token is for. Scores of an answer count `TEXT` and `TOOL` unless told otherwise."""
@@ -63,6 +65,13 @@ class Tokens:
         for refs in (self.refs, self.top_refs):
             if refs.size and (refs.min() < -1 or refs.max() >= len(self.pieces)):
                 raise ValueError("a token points outside the piece table")
+        if self.kinds.max(initial=0) > max(Kind):
+            raise ValueError("a token has a kind that does not exist")
+        if (self.ranks == 0).any() or self.ranks.min(initial=-1) < -1:
+            raise ValueError("ranks count from 1; -1 is unknown")
+        for logprobs in (self.logprobs, self.top_logprobs):
+            if (logprobs > _ROUNDING).any():
+                raise ValueError("a logprob above 0 is no logprob")
 
     def __len__(self) -> int:
         return len(self.refs)

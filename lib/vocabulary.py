@@ -67,11 +67,11 @@ def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
         name, entry = names.get(number), added.get(number)
         if name is None:
             blob = b""
-        elif entry is not None:
+        elif entry is not None and (entry["special"] or style != "sentencepiece"):
             blob = entry["content"].encode("utf-8", "surrogatepass")
         elif style == "bytes":
             blob = _from_byte_alphabet(name)
-        elif style == "sentencepiece":
+        elif style == "sentencepiece":  # tokens added for runs of spaces included: Gemma spells them ▁▁
             blob = _from_sentencepiece(name)
         else:
             blob = backend.decode([number], skip_special_tokens=False).encode("utf-8", "surrogatepass")

@@ -14,7 +14,6 @@ from lib.tokens import Tokens, make_tokens
 
 CHUNK = 512  # tokens per pass: large enough for fast products, small enough to let others have their turn
 _ROWS = 128  # rows of logits at a time: 25 MB for a vocabulary of 49,152
-_ROOM = 256  # tokens by which a cache grows
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +54,11 @@ class Reader:
         whole = self._model(ids, use_cache=False).logits
         return bool(apart.shape == whole.shape and torch.allclose(apart, whole, atol=1e-3, rtol=1e-3))
 
-    def new_cache(self) -> Any:
-        """An empty cache of keys and values."""
-        from transformers import DynamicCache
+    def new_cache(self, tokens: int) -> Any:
+        """An empty cache of keys and values with room for that many tokens."""
+        from lib.local.cache import make_cache
 
-        return DynamicCache(config=self._model.config)
+        return make_cache(self._model.config, tokens)
 
     def cache_bytes(self, tokens: int) -> int:
         """About how much memory a cache of that many tokens takes."""

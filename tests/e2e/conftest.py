@@ -7,39 +7,15 @@ in the console.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 30  # seconds until something that should happen is given up
-_CHROMIUM_ARGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.browser import CHROMIUM_ARGS, PATIENCE, chromium_path, serving
 
 Serve = Callable[..., str]
-
-
-def wait_for_app(page: Page) -> None:
-    """Wait until the page is connected and its script has run to the end."""
-    app = "[data-testid='stApp'][data-test-connection-state='CONNECTED']"
-    page.wait_for_selector(f"{app}[data-test-script-state='notRunning']", timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -54,61 +30,10 @@ def serve() -> Iterator[Serve]:
         def start(script: str | Path, **environment: str) -> str:
             key = (str(script), *sorted(environment.items()))
             if key not in urls:
-                urls[key] = running.enter_context(_server(script, environment))
+                urls[key] = running.enter_context(serving(script, environment))
             return urls[key]
 
         yield start
-
-
-@contextlib.contextmanager
-def _server(script: str | Path, environment: dict[str, str]) -> Iterator[str]:
-    port = _free_port()
-    options = {
-        "server.headless": "true",
-        "server.address": "127.0.0.1",
-        "server.port": str(port),
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-    }
-    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
-    # A pipe that nobody reads would block the server once it is full.
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT, text=True
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            if not _healthy(url, process):
-                log.seek(0)
-                pytest.fail(f"{script} did not start:\n{log.read()}")
-            yield url
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _healthy(url: str, process: subprocess.Popen[str]) -> bool:
-    deadline = time.monotonic() + 2 * PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer,
-        ):
-            if answer.status == 200:
-                return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +42,8 @@ def browser() -> Iterator[Browser]:
 
     Module-scoped, as Playwright keeps an event loop running in this thread, in which other tests could start none.
     """
-    path = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
-    if shutil.which(path) is None:
-        pytest.fail(f"No Chromium at {path}. Install one, or set CHROMIUM to its path.")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_ARGS))
+        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
         yield chromium
         chromium.close()
 

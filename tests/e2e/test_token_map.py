@@ -14,8 +14,9 @@ from playwright.sync_api import Locator, Page, expect
 from components.token_map import _fingerprint, _pinned_cell
 from lib.scales import SCALES, UNSCORED
 from lib.view import View
+from tests.browser import wait_for_app
 from tests.e2e.apps import token_map_app as app
-from tests.e2e.conftest import Serve, wait_for_app
+from tests.e2e.conftest import Serve
 
 pytestmark = pytest.mark.browser
 SCRIPT = "tests/e2e/apps/token_map_app.py"

@@ -1,0 +1,95 @@
+"""A real server and a real Chromium, for the browser tests, the benchmarks and the screenshots."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 30  # seconds until something that should happen is given up
+CHROMIUM_ARGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def wait_for_app(page: Page) -> None:
+    """Wait until the page is connected and its script has run to the end."""
+    app = "[data-testid='stApp'][data-test-connection-state='CONNECTED']"
+    page.wait_for_selector(f"{app}[data-test-script-state='notRunning']", timeout=PATIENCE * 1000)
+
+
+def chromium_path() -> str:
+    """Where Chromium is: $CHROMIUM, or the system's own. Raises RuntimeError where there is none."""
+    path = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
+    if shutil.which(path) is None:
+        raise RuntimeError(f"No Chromium at {path}. Install one, or set CHROMIUM to its path.")
+    return path
+
+
+@contextlib.contextmanager
+def serving(script: str | Path, environment: dict[str, str]) -> Iterator[str]:
+    """The URL of a Streamlit script, a path from the repository's root on, that runs until the end of the block."""
+    port = _free_port()
+    options = {
+        "server.headless": "true",
+        "server.address": "127.0.0.1",
+        "server.port": str(port),
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+    # A pipe that nobody reads would block the server once it is full.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            if not _healthy(url, process):
+                log.seek(0)
+                raise RuntimeError(f"{script} did not start:\n{log.read()}")
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _healthy(url: str, process: subprocess.Popen[str]) -> bool:
+    deadline = time.monotonic() + 2 * PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer,
+        ):
+            if answer.status == 200:
+                return True
+        time.sleep(0.1)
+    return False

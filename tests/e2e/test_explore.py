@@ -1,0 +1,182 @@
+"""Explore as a newcomer meets it: the real app, the real embedded model, a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import wait_for_app
+from tests.e2e.conftest import Serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+FOX = "The quick brown fox jumps"
+SLOW = 120_000  # milliseconds: the first answer waits for the model to load
+
+
+@pytest.fixture
+def explore(page: Page, serve: Serve) -> Page:
+    page.goto(serve("app.py"))
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    wait_for_app(page)
+    return page
+
+
+def generate(page: Page, prompt: str) -> None:
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_role("button", name="Generate").click()
+
+
+def finished(page: Page) -> None:
+    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)
+    wait_for_app(page)
+
+
+def set_parameter(page: Page, label: str, value: str) -> None:
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_label(label, exact=True).fill(value)
+    page.keyboard.press("Escape")
+
+
+def job_of(page: Page) -> str:
+    return re.search(r"job=([\w-]+)", page.url)[1]  # type: ignore[index]
+
+
+def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
+    generate(explore, FOX)
+    finished(explore)
+    cells = explore.locator(".text i")
+    assert "".join(cells.all_inner_texts()).startswith(f"{FOX} over a lazy dog")
+    cells.nth(1).hover()
+    tip = explore.locator(".tip")
+    expect(tip).to_contain_text("6.1e-07")
+    expect(tip).to_contain_text("rank 13694")
+    cells.nth(5).click()
+    detail = explore.locator(".st-key-detail")
+    expect(detail).to_contain_text("99.5%")
+    expect(detail).to_contain_text("logprob −0.00501")
+    expect(detail).to_contain_text("rank 1 · id 690 · answer, token 1")
+    expect(explore.locator(".text i[data-pin]")).to_have_text(" over")
+
+
+def test_a_click_or_a_reload_finds_the_answer_again_and_asks_nothing_twice(explore: Page) -> None:
+    generate(explore, "Once upon a time")
+    finished(explore)
+    job, text = job_of(explore), explore.locator(".text i").all_inner_texts()
+    explore.locator(".text i").nth(2).click()
+    expect(explore.locator(".st-key-detail")).to_contain_text("prompt, token 3 of 4")
+    assert job_of(explore) == job
+    explore.reload()
+    finished(explore)
+    assert job_of(explore) == job
+    assert explore.locator(".text i").all_inner_texts() == text
+    expect(explore.get_by_label("Prompt", exact=True)).to_have_value("Once upon a time")
+
+
+def test_a_reload_in_the_middle_goes_on_with_the_same_answer(explore: Page) -> None:
+    set_parameter(explore, "Tokens to write", "120")
+    generate(explore, "My favourite recipe begins with")
+    expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
+    explore.wait_for_url(re.compile("job="))
+    job = job_of(explore)
+    explore.reload()
+    expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
+    finished(explore)
+    assert job_of(explore) == job
+    expect(explore.get_by_test_id("stMetric").last).to_contain_text("120 + ")
+
+
+def test_stop_keeps_what_came(explore: Page) -> None:
+    set_parameter(explore, "Tokens to write", "2000")
+    generate(explore, "A very long story:")
+    expect(explore.locator(".text i").nth(8)).to_be_visible(timeout=SLOW)
+    explore.get_by_role("button", name="Stop").click()
+    finished(explore)
+    expect(explore.get_by_text("You stopped it; what had come is kept.")).to_be_visible()
+    assert explore.locator(".text i").count() > 8
+
+
+def test_chat_shows_the_template_as_the_model_read_it(explore: Page) -> None:
+    explore.get_by_role("button", name="A question").click()
+    expect(explore.get_by_label("Prompt", exact=True)).to_have_value(re.compile("sky"))
+    explore.get_by_label("System message (optional)").fill("You are brief.")
+    explore.get_by_role("button", name="Generate").click()
+    finished(explore)
+    text = "".join(explore.locator(".text i").all_inner_texts())
+    assert "<|im_start|>system\nYou are brief.<|im_end|>\n<|im_start|>user\n" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("/tmp", "holds no model"),
+        ("/nowhere/at/all", "There is no model at"),
+        ("no such thing", "There is no model at"),
+    ],
+)
+def test_a_model_that_is_not_there(explore: Page, source: str, cause: str) -> None:
+    explore.get_by_role("combobox", name="Model").click()
+    explore.get_by_role("option", name="Another model").click()
+    explore.get_by_label("Directory, GGUF file or hub id").fill(source)
+    explore.keyboard.press("Enter")
+    wait_for_app(explore)
+    generate(explore, "Keep me")
+    expect(explore.get_by_role("alert")).to_contain_text(cause, timeout=SLOW)
+    expect(explore.get_by_label("Prompt", exact=True)).to_have_value("Keep me")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cause"), [("", "The prompt is empty"), ("word " * 9000, "this model reads at most")]
+)
+def test_a_prompt_that_cannot_be_read(explore: Page, prompt: str, cause: str) -> None:
+    generate(explore, prompt)
+    expect(explore.get_by_role("alert")).to_contain_text(cause, timeout=SLOW)
+    expect(explore.get_by_label("Prompt", exact=True)).to_have_value(prompt)
+    generate(explore, "Still alive?")
+    finished(explore)
+
+
+def test_downloads(explore: Page, tmp_path: Path) -> None:
+    generate(explore, "=1+1")
+    finished(explore)
+    saved = {}
+    for name in ("JSON", "CSV"):
+        with explore.expect_download() as download:
+            explore.get_by_role("button", name=name).click()
+        saved[name] = tmp_path / name
+        download.value.save_as(saved[name])
+    document = json.loads(saved["JSON"].read_text())
+    assert document["request"]["prompt"] == "=1+1"
+    assert document["prompt"][0]["logprob"] is None
+    rows = list(csv.DictReader(io.StringIO(saved["CSV"].read_text(encoding="utf-8"), newline="")))
+    assert rows[0]["text"] == "'="
+    assert len(rows) == len(document["prompt"]) + len(document["generated"])
+
+
+def test_addresses(page: Page, serve: Serve) -> None:
+    """A link to the page itself, and to a job that is long gone, both lead to a page that works."""
+    for path in ("/explore", "/?job=gone", "/explore?job=gone"):
+        page.goto(serve("app.py") + path)
+        expect(page.get_by_role("button", name="Generate")).to_be_visible()
+        expect(page.get_by_role("combobox", name="Model")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_nothing_is_fetched_from_elsewhere_and_nothing_overflows(page: Page, serve: Serve) -> None:
+    foreign: list[str] = []
+    page.on("request", lambda request: foreign.append(request.url))
+    page.set_viewport_size({"width": 390, "height": 844})
+    url = serve("app.py")
+    page.goto(url)
+    generate(page, FOX)
+    finished(page)
+    page.wait_for_timeout(1000)
+    assert [request for request in foreign if not request.startswith((url, "data:", "blob:"))] == []
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390

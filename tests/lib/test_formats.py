@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib import formats
+from tests.strategies import INF, NAN
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [
+        (1, "100.0%"),
+        (0.9512, "95.1%"),
+        (0.24271, "24.3%"),
+        (0.1, "10.0%"),
+        (0.0995, "10.0%"),
+        (0.0994, "9.94%"),
+        (0.004, "0.40%"),
+        (0.00188, "0.19%"),
+        (0.001, "0.10%"),
+        (0.000874, "0.087%"),
+        (0.00001, "0.001%"),
+        (1e-6, "0.0001%"),
+        (6.1e-07, "6.1e-07"),
+        (0, "0"),
+        (NAN, "–"),
+    ],
+)
+def test_probabilities(probability: float, shown: str) -> None:
+    assert formats.percent(probability) == shown
+
+
+@given(st.floats(1e-6, 1))
+def test_a_shown_probability_is_right_to_two_digits(probability: float) -> None:
+    shown = formats.percent(probability)
+    assert shown.endswith("%")
+    assert float(shown[:-1]) / 100 == pytest.approx(probability, rel=0.051)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (-1.2039, "−1.204 nats"),
+        (0.7, "0.700 nats"),
+        (-0.0, "0.000 nats"),
+        (-0.0001, "0.000 nats"),
+        (-INF, "−∞ nats"),
+        (INF, "∞ nats"),
+        (NAN, "–"),
+    ],
+)
+def test_nats(value: float, shown: str) -> None:
+    assert formats.nats(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "shown"),
+    [(-1.5, 2, "−1.50"), (-0.004, 2, "0.00"), (2, 0, "2"), (-0.4, 0, "0"), (-1234.5, 1, "−1,234.5"), (-100, 0, "−100")],
+)
+def test_signed(value: float, decimals: int, shown: str) -> None:
+    assert formats.signed(value, decimals) == shown
+
+
+@given(st.floats(-1e6, 1e6), st.integers(0, 6))
+def test_decimals_are_steady_and_the_minus_true(value: float, decimals: int) -> None:
+    shown = formats.signed(value, decimals)
+    assert len(shown.partition(".")[2]) == decimals
+    assert "-" not in shown
+    assert float(shown.replace("−", "-").replace(",", "")) == pytest.approx(value, abs=0.51 * 10**-decimals)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (0.42, 0.61, "0.42 to 0.61 nats"),
+        (0.42, 0.4249, "0.42 nats"),
+        (0.42, INF, "at least 0.42 nats"),
+        (-1e-7, -1e-8, "0.00 nats"),
+        (-1e-7, INF, "at least 0.00 nats"),
+        (NAN, NAN, "–"),
+    ],
+)
+def test_brackets(low: float, high: float, shown: str) -> None:
+    assert formats.bracket(low, high) == shown
+
+
+def test_counts() -> None:
+    assert formats.count(1, "token") == "1 token"
+    assert formats.count(0, "token") == "0 tokens"
+    assert formats.count(1204, "token") == "1,204 tokens"
+
+
+def test_ranks() -> None:
+    assert formats.rank(1) == "1"
+    assert formats.rank(49152) == "49,152"
+    assert formats.rank(-1) == "unknown"
+
+
+def test_numbers() -> None:
+    assert formats.number(1204.5, 2) == "1,204.50"
+    assert formats.number(-2.5, 1) == "−2.5"
+    assert formats.number(INF, 2) == "∞"
+    assert formats.number(-INF, 2) == "−∞"
+    assert formats.number(math.nan, 2) == "–"
+
+
+def test_white_space_is_made_visible() -> None:
+    assert formats.visible(" a\tb\r\n") == "·a→b␍↵"
+
+
+def test_durations() -> None:
+    assert [formats.seconds(value) for value in (0.9, 3, 59.9, 60, 125)] == [
+        "0 s",
+        "3 s",
+        "59 s",
+        "1 min 00 s",
+        "2 min 05 s",
+    ]
