@@ -65,7 +65,7 @@ def unpack(blob: bytes, kind: str) -> tuple[Any, dict[str, NDArray[Any]]]:
             raise BadFile(f"The file holds a {header['kind']}, not a {kind}.", "Choose another file.")
         columns = {name: _column(blob, start, *rest) for name, *rest in header["columns"]}
         return header["meta"], columns
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadFile("The file is damaged or cut off.", "Export it again from where it came.") from error
 
 

@@ -6,7 +6,7 @@ answer in view, so a confident answer looks confident.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -73,10 +73,13 @@ SURPRISAL = _scale(
     "The negative logprob: 0 is certain, 0.7 a coin toss, each further nat about three times less likely.",
     "No token is scored.",
 )  # fmt: skip
-RANK = _scale(
-    "rank", "Rank", "", (1, 2, 3, 5, 10, 100, 1000), True, "{:,.0f}",
-    "The token's place among all tokens of the vocabulary, 1 being the likeliest.",
-    "This source does not report ranks.",
+RANK = replace(
+    _scale(
+        "rank", "Rank", "", (1, 2, 3, 5, 10, 100, 1000), True, "{:,.0f}",
+        "The token's place among all tokens of the vocabulary, 1 being the likeliest.",
+        "This source does not report ranks.",
+    ),
+    legend=("1", "2", "3", "4 – 5", "6 – 10", "11 – 100", "101 – 1,000", "> 1,000"),  # whole numbers, so no overlap
 )  # fmt: skip
 ENTROPY = _scale(
     "entropy", "Entropy", "nats", (0.1, 0.3, 0.7, 1.2, 1.8, 2.5, 3.5), True, "{:.1f}",

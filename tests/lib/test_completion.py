@@ -171,9 +171,10 @@ def test_starting_again_forgets_the_first_try() -> None:
 
 
 def test_lists_of_different_lengths_are_padded() -> None:
-    one = tokens_of("a", logprobs=[-1], top_refs=[[0]], top_logprobs=[[-1]])
+    one = tokens_on(table_of("a"), [0], logprobs=[-1], top_refs=[[0]], top_logprobs=[[-1]])
     two = tokens_on(table_of("a", "b"), [1], logprobs=[-1], top_refs=[[1, 0]], top_logprobs=[[-1, -2]])
-    (done,) = fold([Delta(0, start=small()), Delta(0, generated=one), Delta(0, generated=two, end=End("stop"))])
+    start = completion_of(NO_TOKENS, NO_TOKENS)
+    (done,) = fold([Delta(0, start=start), Delta(0, generated=one), Delta(0, generated=two, end=End("stop"))])
     assert done.generated.k == 2
     assert done.generated.top_ids.tolist() == [[0, -1], [1, 0]]
     assert np.isnan(done.generated.top_logprobs[0, 1])

@@ -16,10 +16,10 @@ from lib.errors import BadFile
 from lib.packed import narrow, pack, pack_completion, unpack, unpack_completion, widen
 from lib.pieces import make_pieces
 from lib.tokens import NO_TOKENS, Kind, Tokens
-from tests.strategies import INF, NAN, completion_of, completions, table_of, tokens_of, tokens_on
+from tests.strategies import INF, NAN, completion_of, completions, table_of, tokens_on
 
 SAMPLE = completion_of(
-    tokens_of("The", " fox", "<s>", special=[2], logprobs=[NAN, -1.25, -INF], ranks=[-1, 2, 9]),
+    tokens_on(table_of("The", " fox", "<s>", special=[2]), [0, 1, 2], logprobs=[NAN, -1.25, -INF], ranks=[-1, 2, 9]),
     tokens_on(
         make_pieces([(0, b"The", False), (7, b"\xff", False)]),
         [1, 0],
@@ -216,6 +216,17 @@ def test_a_header_that_lies_never_causes_another_error(path: tuple, junk: Any) -
         header[path[-1]] = junk
 
     readable_or_refused(with_header(lie))
+
+
+@pytest.mark.parametrize("place", range(len(HEADER["columns"])), ids=lambda place: HEADER["columns"][place][0])
+def test_a_column_of_another_type_is_refused(place: int) -> None:
+    def lie(header: Any) -> None:
+        column = header["columns"][place]
+        column[1], column[2] = ("i4", column[2]) if column[1] in ("f4", "u4") else ("f4", [column[4] // 4])
+        column[4] -= column[4] % 4
+
+    with pytest.raises(BadFile):
+        unpack_completion(with_header(lie))
 
 
 def test_a_header_that_ends_early_in_its_nesting_is_refused() -> None:

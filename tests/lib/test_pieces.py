@@ -91,6 +91,14 @@ def test_unite_gives_every_used_row_one_place_and_drops_the_rest(rows: list[Entr
             assert (after[new] == row) if is_used else (new == -1)
 
 
+@pytest.mark.parametrize("other", [(3, b"b", False), (3, b"a", True), (3, b"", False)])
+def test_tables_that_disagree_on_an_id_are_refused(other: Entry) -> None:
+    one, two = make_pieces([(3, b"a", False), (5, b"c", False)]), make_pieces([other])
+    with pytest.raises(ValueError, match="two different pieces"):
+        unite([one, two], [everything(one), everything(two)])
+    unite([one, two], [np.array([False, True]), everything(two)])  # what is not used does not matter
+
+
 def test_no_tables_unite_to_an_empty_one() -> None:
     assert unite([EMPTY], [everything(EMPTY)])[0] == EMPTY
 

@@ -36,6 +36,6 @@ def test_the_operator_may_list_models() -> None:
     policy.check("/models/a")
     policy.check("org/b")
     policy.check("embedded")
-    for source in ("/models", "/models/a/../b", "/models/a/", "org", ""):
+    for source in ("/models", "/models/a/../b", "/models/a/", "org", "org/b ", ""):
         with pytest.raises(InvalidRequest):
             policy.check(source)

@@ -113,6 +113,11 @@ def test_a_certain_choice_has_no_entropy() -> None:
     assert bounds(certain, None) == (0, 0)
 
 
+def test_rounding_is_not_taken_for_unseen_tokens() -> None:
+    everything = row(0, math.log(0.5), {0: 0.5, 1: 0.4999998})
+    assert bounds(everything, None) == pytest.approx((LN2, LN2), abs=1e-5)
+
+
 def test_entropy_is_unknown_without_alternatives() -> None:
     assert np.isnan(bounds(row(0, -1, {0: 0.5}, k=4), 9)).all()
     assert np.isnan(bounds(tokens_of("a", logprobs=[-1]), 9)).all()
