@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from lib.completion import Completion, Fold
 from lib.engines import Engines
 from lib.errors import Cancelled
 from lib.jobs import Job
+from lib.local.scheduler import Ticket
 from lib.request import Request
 
+_ATTEMPTS = 3
 _EVERY = 0.15  # seconds between partial results: often enough to look alive
 
 
@@ -29,21 +32,34 @@ def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[J
     def work(job: Job[Completion]) -> Completion:
         if not engines.ready(question.source):
             job.publish(note="Loading the model")
-        engine = engines.get(question.source)
-        job.publish(note="Waiting for the model")
-        stream = engine.stream(question.request, owner=owner)
-        job.on_cancel(stream.close)
-        collected, due = Fold(), 0.0
-        try:
-            for delta in stream:
-                collected.add(delta)
-                if time.monotonic() >= due:
-                    job.publish(collected.completions()[0], note="Writing")
-                    due = time.monotonic() + _EVERY
-        except Cancelled:
-            if not collected.completions():
-                raise
-            return replace(collected.completions()[0], stop_reason="cancelled")
-        return collected.completions()[0]
+        with closing(_stream(engines, question, owner)) as stream:
+            job.publish(note="Waiting for the model")
+            job.on_cancel(stream.close)
+            return _follow(stream, job)
 
     return work
+
+
+def _stream(engines: Engines, question: Question, owner: str) -> Ticket:
+    for _ in range(_ATTEMPTS - 1):
+        # An engine that is let go just before it is asked refuses with Cancelled; the next one is a new one.
+        with suppress(Cancelled):
+            return engines.get(question.source).stream(question.request, owner=owner)
+    return engines.get(question.source).stream(question.request, owner=owner)
+
+
+def _follow(stream: Ticket, job: Job[Completion]) -> Completion:
+    """Read the stream to its end, publishing what has come; if it breaks off, what had come is the answer."""
+    collected, due = Fold(), 0.0
+    try:
+        for delta in stream:
+            collected.add(delta)
+            if time.monotonic() >= due:
+                job.publish(collected.completions()[0], note="Writing")
+                due = time.monotonic() + _EVERY
+    except Cancelled:
+        if not collected.completions():
+            raise
+        reason = "cancelled" if job.cancelled else "incomplete"  # the latter when the engine had to go
+        return replace(collected.completions()[0], stop_reason=reason)
+    return collected.completions()[0]

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 
 from lib.errors import CandorError
 from lib.local.engine import LocalEngine
+from lib.local.memory import give_back
 
 _MOST = 2  # models in memory at once
 
@@ -34,9 +35,9 @@ class Engines:
             mine = source not in self._known
             future = self._known.setdefault(source, Future())
             self._known.move_to_end(source)
-            dropped = self._over_the_limit() if mine else []
-        for engine in dropped:
-            engine.close()
+            surplus = self._over_the_limit() if mine else []
+        if surplus:
+            _let_go(surplus)
         if mine:
             self._load(source, future)
         return future.result()
@@ -67,6 +68,16 @@ def open_local(source: str) -> LocalEngine:
     from lib.local.loading import load
 
     return LocalEngine(load(source))
+
+
+def _let_go(engines: list[LocalEngine]) -> None:
+    """Close the engines and give their memory back, before the next model needs it. Empties the list."""
+    while engines:
+        engines.pop().close()
+    # Models are full of cycles, and those that were frozen after loading are found only when they are thawed.
+    gc.unfreeze()
+    gc.collect()
+    give_back()
 
 
 def _unexpected(error: Exception) -> CandorError:

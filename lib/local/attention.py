@@ -2,7 +2,8 @@
 
 transformers asks torch to share key-value heads between query heads (`enable_gqa`). On the CPU torch has no fast
 kernel for that and falls back to one that copies all keys and values, at every step. Here a single new token's query
-heads are laid out as rows of their key-value head instead, which costs nothing; longer inputs repeat the heads.
+heads are laid out as rows of their key-value head instead, and longer inputs see each key-value head through a view as
+often as needed: neither copies anything.
 """
 
 from __future__ import annotations
@@ -34,8 +35,24 @@ def _attention(
     if attention_mask is None and query.shape[2] == 1 and options.get("position_bias") is None:
         return _one_token(query, key, value, groups, options.get("scaling"))
     shared = _Ungrouped(module)
+    one_mask = attention_mask is None or attention_mask.shape[:2] == (1, 1)
+    if groups > 1 and query.shape[0] == 1 and one_mask and options.get("position_bias") is None:
+        out, _ = sdpa_attention_forward(
+            shared, *_by_group(query, key, value, groups), attention_mask, dropout=dropout, **options
+        )
+        return out.permute(1, 0, 2, 3).reshape(1, query.shape[2], query.shape[1], -1), None
     return sdpa_attention_forward(  # type: ignore[no-any-return]
         shared, query, repeat_kv(key, groups), repeat_kv(value, groups), attention_mask, dropout=dropout, **options
+    )
+
+
+def _by_group(query: Any, key: Any, value: Any, groups: int) -> tuple[Any, Any, Any]:
+    """Query [1, heads, q, d], key and value [1, heads / groups, n, d], all as [heads / groups, groups, …, d]."""
+    shared = key.shape[1]
+    return (
+        query.reshape(shared, groups, *query.shape[2:]),
+        key.transpose(0, 1).expand(-1, groups, -1, -1),
+        value.transpose(0, 1).expand(-1, groups, -1, -1),
     )
 
 

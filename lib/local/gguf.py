@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from lib.errors import ModelUnavailable, OutOfMemory
+from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.local.memory import available_memory, gigabytes
 from lib.paths import cache_directory
 
@@ -20,8 +20,10 @@ _FORMAT = 1  # raise it when the conversion changes, so that older ones are made
 _GPT2_LIKE = {"default", "gpt-2", "gpt2"}  # what transformers builds when it is told nothing
 
 
-def converted(path: Path) -> Path:
+def converted(path: Path, sha256: str | None = None) -> Path:
     """The directory with the safetensors form of a GGUF file, made on first use.
+
+    sha256: the digest the file must have, where it is known.
 
     Raises ModelUnavailable for a file that cannot be read, OutOfMemory where memory or disk would not hold it.
     """
@@ -30,6 +32,10 @@ def converted(path: Path) -> Path:
             raise ModelUnavailable(f"{path.name} is not a GGUF file.", "Choose a GGUF file or a model directory.")
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 is not None and digest != sha256:
+        raise ModelUnavailable(
+            f"{path} is damaged: its digest is not the expected one.", "Delete the file; it will be fetched again."
+        )
     target = cache_directory() / "converted" / f"{digest[:32]}-{_FORMAT}"
     if (target / _NOTES).exists():
         return target
@@ -48,11 +54,11 @@ def conversion_warnings(directory: Path) -> tuple[str, ...]:
 
 def _convert(path: Path, target: Path) -> None:
     import torch
-    from gguf import GGUFReader
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    gguf = _gguf()
     try:
-        reader = GGUFReader(path)
+        reader = gguf.GGUFReader(path)
         weights = sum(int(tensor.n_elements) for tensor in reader.tensors) * 4
         pre = _text_field(reader, "tokenizer.ggml.pre")
         kind = _text_field(reader, "tokenizer.ggml.model")
@@ -103,12 +109,26 @@ def set_pre_tokenizer(tokenizer: Any, kind: str | None, pre: str | None) -> list
             ]
         )
         return []
-    return [f"The file's pre-tokenizer {pre!r} is not known here; text may be split wrongly and scores be off."]
+    named = f"The file's pre-tokenizer {pre!r} is not known here" if pre else "The file does not name its pre-tokenizer"
+    return [f"{named}; text may be split wrongly and scores be off."]
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, for a sentence of our own."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    """The first line of an error's text, to end a sentence of our own with."""
+    return (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".") + "."
+
+
+def _gguf() -> Any:
+    """The library that reads GGUF files; transformers wants accelerate beside it. Raises MissingDependency."""
+    try:
+        import accelerate  # noqa: F401
+        import gguf
+    except ImportError as error:
+        raise MissingDependency(
+            f"Reading GGUF files needs {error.name}, which is not installed.",
+            "Run `make setup`, or `pip install -r requirements.txt`.",
+        ) from error
+    return gguf
 
 
 def _text_field(reader: Any, name: str) -> str | None:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.errors import CandorError, MissingDependency, ModelUnavailable, OutOfMemory
+from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.local import embedded
-from lib.local.memory import available_memory, gigabytes
+from lib.local.memory import available_memory, gigabytes, lacks_memory
 from lib.vocabulary import Vocabulary, read_vocabulary
 
 EMBEDDED = "embedded"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_HUB_DUPLICATES = ("consolidated*", "original/*", "onnx/*")  # the same weights in a form for other programs
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _HEADROOM = 300_000_000  # bytes left for everything but the weights
 _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
@@ -65,9 +66,10 @@ def load(source: str, *, dtype: str = "float32", device: str = "auto") -> Loaded
         raise ModelUnavailable(
             f"{dtype!r} is not a number type to load a model in.", "Use float32, bfloat16 or float16."
         )
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    place = _place(torch, device)
+    elements = sum(_elements(path) for path in directory.glob("*.safetensors"))
     if place == "cpu":
-        _check_memory(name, directory, kind.itemsize)
+        _check_memory(name, elements, kind.itemsize)
     tokenizer = _tokenizer(directory)
     model = _model(name, directory, kind, place)
     vocabulary = read_vocabulary(tokenizer.backend_tokenizer, model.config.get_text_config().vocab_size)
@@ -99,15 +101,30 @@ def _torch() -> Any:
     return torch
 
 
+def _place(torch: Any, device: str) -> str:
+    """The device meant by that name. Raises ModelUnavailable when it is not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except Exception as error:  # of any kind, depending on what torch was built with
+        raise ModelUnavailable(
+            f"There is no device {device!r} on this machine.", "Use cpu, or cuda where there is a GPU."
+        ) from error
+    return device
+
+
 def _directory(source: str) -> tuple[str, Path, Sequence[str]]:
     """(name, directory with safetensors, warnings of the conversion)."""
     from lib.local.gguf import conversion_warnings, converted
 
     if source == EMBEDDED:
-        directory = converted(embedded.fetch())
+        directory = converted(embedded.fetch(), embedded.SHA256)
         return embedded.NAME, directory, conversion_warnings(directory)
-    path = Path(source).expanduser()
-    if path.is_file():
+    if not source.strip():
+        raise _nowhere(source)
+    path, is_file, is_directory = _on_disk(source)
+    if is_file:
         if path.suffix.lower() != ".gguf":
             raise ModelUnavailable(
                 f"{path.name} is neither a GGUF file nor a directory.",
@@ -115,22 +132,36 @@ def _directory(source: str) -> tuple[str, Path, Sequence[str]]:
             )
         directory = converted(path)
         return path.stem, directory, conversion_warnings(directory)
-    if path.is_dir():
+    if is_directory:
         return path.resolve().name, path, ()
     if source.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(source):
-        raise ModelUnavailable(
-            f"There is no model at {source!r}.",
-            "Give a directory, a GGUF file, or a hub id of the form owner/name.",
-        )
+        raise _nowhere(source)
     return source, _from_hub(source), ()
+
+
+def _on_disk(source: str) -> tuple[Path, bool, bool]:
+    """(path, is it a file, is it a directory); neither for what is no path at all or may not be looked at."""
+    try:
+        path = Path(source).expanduser()
+        return path, path.is_file(), path.is_dir()
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
+        return Path(source), False, False
+
+
+def _nowhere(source: str) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"There is no model at {source!r}.", "Give a directory, a GGUF file, or a hub id of the form owner/name."
+    )
 
 
 def _from_hub(source: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES)))
+        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES), ignore_patterns=list(_HUB_DUPLICATES)))
+    except HFValidationError as error:
+        raise _nowhere(source) from error
     except HfHubHTTPError as error:
         raise ModelUnavailable(
             f"The hub does not give out {source!r}: {str(error).splitlines()[0]}",
@@ -149,6 +180,7 @@ def _check_weights(directory: Path) -> None:
             f"{directory} holds no model: there is no config.json in it.",
             "Choose the directory that holds config.json, the tokenizer and *.safetensors.",
         )
+    _check_code(directory)
     if any(directory.glob("*.safetensors")):
         return
     if any(any(directory.glob(pattern)) for pattern in _PICKLES):
@@ -159,8 +191,27 @@ def _check_weights(directory: Path) -> None:
     raise ModelUnavailable(f"{directory} holds no weights.", "Add the model's *.safetensors files.")
 
 
-def _check_memory(name: str, directory: Path, itemsize: int) -> None:
-    needed = sum(_elements(path) for path in directory.glob("*.safetensors")) * itemsize + _HEADROOM
+def _check_code(directory: Path) -> None:
+    """Refuse a model that only works with Python code of its own."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        kind, own_code = config.get("model_type"), "auto_map" in config
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelUnavailable(f"The config.json in {directory} cannot be read.", "Fetch the file again.") from error
+    if kind not in CONFIG_MAPPING and own_code:
+        raise ModelUnavailable(
+            f"{directory} holds a model that needs program code of its own, which is never run here.", _OTHER_MODEL
+        )
+    if kind not in CONFIG_MAPPING:
+        raise ModelUnavailable(
+            f"transformers knows no model of the type {kind!r} that {directory} holds.", _OTHER_MODEL
+        )
+
+
+def _check_memory(name: str, elements: int, itemsize: int) -> None:
+    needed = elements * itemsize + _HEADROOM
     if needed > (free := available_memory()):
         raise OutOfMemory(
             f"{name} needs about {gigabytes(needed)} of memory; {gigabytes(free)} are free.",
@@ -171,11 +222,15 @@ def _check_memory(name: str, directory: Path, itemsize: int) -> None:
 def _elements(path: Path) -> int:
     """The number of weights in a safetensors file, from its header."""
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, size)))
         spans = [(entry["data_offsets"], entry["dtype"]) for key, entry in header.items() if key != "__metadata__"]
+        if 8 + length + max((end for (_, end), _ in spans), default=0) > size:
+            raise ValueError("the file ends before its last weight")
         return sum((end - start) // _SIZES.get(dtype, 1) for (start, end), dtype in spans)
-    except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelUnavailable(f"{path.name} is damaged or cut off.", "Fetch the file again.") from error
 
 
@@ -192,6 +247,10 @@ def _tokenizer(directory: Path) -> Any:
         raise ModelUnavailable(
             f"The tokenizer in {directory} has no fast form.", "Add the model's tokenizer.json, which most models have."
         )
+    # A file may ask for its texts to be cut or padded. Switched off once here, not at the first call: switching a
+    # tokenizer while another thread uses it fails.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
     return tokenizer
 
 
@@ -203,18 +262,27 @@ def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
     from lib.local.skinny import use_skinny_products
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            directory, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        model, report = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are in the report
         )
         model = model.to(device).eval()
-    except CandorError:
-        raise
-    except (MemoryError, RuntimeError) as error:
-        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
-            raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}", _OTHER_MODEL) from error
-        raise OutOfMemory(f"There is not enough memory to load {name}.", "Choose a smaller model.") from error
     except Exception as error:  # transformers raises whatever its parsers raise
+        if lacks_memory(error):
+            raise OutOfMemory(f"There is not enough memory to load {name}.", "Choose a smaller model.") from error
         raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}", _OTHER_MODEL) from error
+    # transformers fills the gaps with random numbers and says so only in its log.
+    if gaps := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
+        raise ModelUnavailable(
+            f"The weights of {name} do not fit its configuration: {gaps[0]} is missing or of another size"
+            + (f", and {len(gaps) - 1} more." if len(gaps) > 1 else "."),
+            "Fetch the directory again, and check that it holds a causal language model.",
+        )
     use_skinny_products(model)
     use_fast_attention(model)
     return model

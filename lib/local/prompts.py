@@ -34,11 +34,24 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
 
 
 def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
-    """Ids of a text. A template writes its own special tokens; a raw prompt gets the model's, but never BOS twice."""
-    ids: list[int] = loaded.tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
-    bos = loaded.tokenizer.bos_token_id
+    """Ids of a text. A template writes its own special tokens; a raw prompt gets the model's, but never BOS twice.
+
+    An end-of-sequence token that the tokenizer adds is left out, as the text goes on. Raises InvalidRequest for a token
+    that the model does not have.
+    """
+    tokenizer = loaded.tokenizer
+    ids: list[int] = tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+    if not templated and ids and ids[-1] == eos != bos and not text.endswith(tokenizer.eos_token):
+        del ids[-1]
     if not templated and len(ids) > 1 and bos is not None and ids[0] == ids[1] == bos:
         del ids[0]
+    if ids and max(ids) >= (size := loaded.model.get_input_embeddings().weight.shape[0]):
+        name = tokenizer.convert_ids_to_tokens(max(ids))
+        raise InvalidRequest(
+            f"The text holds the token {name!r}, which {loaded.name} cannot read: it knows {size:,} tokens.",
+            "Remove it from the text.",
+        )
     return ids
 
 
@@ -72,8 +85,10 @@ def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tup
         first = int(np.searchsorted(pieces.offsets, limit, side="right")) - 1
         # Tokens of no bytes at the boundary stay with the prompt.
         return first, int(limit - pieces.offsets[first]) if first < len(ids) else 0
-    spans = loaded.tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-    for number, (start, end) in enumerate(spans[-len(ids) :]):
+    encoded = loaded.tokenizer(text, return_offsets_mapping=True, verbose=False)
+    everything, spans = encoded["input_ids"], encoded["offset_mapping"]
+    added = next((skip for skip in range(3) if everything[skip : skip + len(ids)] == ids), 0)  # BOS that `ids` lacks
+    for number, (start, end) in enumerate(spans[added : added + len(ids)]):
         if end > len(prompt):
             return number, len(prompt[start : len(prompt)].encode()) if start < len(prompt) else 0
     return len(ids), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.errors import ModelUnavailable
 from lib.local.loading import LoadedModel
+from lib.local.memory import give_back
 from lib.tokens import Tokens, make_tokens
 
 CHUNK = 512  # tokens per pass: large enough for fast products, small enough to let others have their turn
+AT_ONCE = 1024  # … but up to this many are read in one pass, which is faster still
+_COMMON = "Choose a model of a common kind that writes text, such as Llama, Mistral or Qwen."
 _ROWS = 128  # rows of logits at a time: 25 MB for a vocabulary of 49,152
 
 
@@ -31,6 +36,8 @@ class Reader:
 
     At construction it checks, on a real pass, that the output head applied to hidden states gives the model's own
     logits. Models that rescale their logits elsewhere fail that check and are run as a whole instead, in small chunks.
+
+    Raises ModelUnavailable for a model whose scores depend on what follows a token, or not on what its cache holds.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -41,18 +48,43 @@ class Reader:
         self._head: Any = loaded.model.get_output_embeddings()
         self._body: Any = loaded.model.get_decoder() if hasattr(loaded.model, "get_decoder") else None
         with torch.inference_mode():
-            self._apart = self._head_gives_logits()
+            ids = torch.tensor([[0, 1]], device=self._device)
+            whole = self._model(ids, use_cache=False).logits
+            self._width = int(whole.shape[-1])
+            self._apart = self._head_gives(whole, ids)
+            self._check_causal(loaded.name, whole, ids)
+            self._check_cache(loaded.name, whole, ids)
 
-    def _head_gives_logits(self) -> bool:
+    def _head_gives(self, whole: Any, ids: Any) -> bool:
+        """Whether head and body, called one after the other on `ids`, give the logits `whole`."""
         import torch
 
-        ids = torch.tensor([[0, 1]], device=self._device)
         try:
             apart = self._head(self._body(ids, use_cache=False).last_hidden_state)
         except (TypeError, AttributeError, RuntimeError):
             return False
-        whole = self._model(ids, use_cache=False).logits
-        return bool(apart.shape == whole.shape and torch.allclose(apart, whole, atol=1e-3, rtol=1e-3))
+        # The same products in the same order: anything but rounding means that logits are rescaled. Capping them
+        # (x to c·tanh(x/c)) changes small ones by x³/3c² only, hence the narrow bounds.
+        return bool(apart.shape == whole.shape and torch.allclose(apart, whole, atol=1e-6, rtol=1e-5))
+
+    def _check_causal(self, name: str, whole: Any, ids: Any) -> None:
+        """What is said of the first token must not depend on the second one."""
+        other = self._model(ids.new_zeros(ids.shape), use_cache=False).logits
+        if not _same(whole[0, 0], other[0, 0]):
+            raise ModelUnavailable(
+                f"{name} is no causal language model: it looks at later tokens to score earlier ones.", _COMMON
+            )
+
+    def _check_cache(self, name: str, whole: Any, ids: Any) -> None:
+        """Reading the tokens one by one, with a cache, must give the logits `whole` of reading both at once."""
+        cache = self.new_cache(2)
+        try:
+            self.step(ids[:, 0], cache)
+            same = _same(self.step(ids[:, 1], cache)[0], whole[0, 1])
+        except (TypeError, AttributeError, ValueError, NotImplementedError):  # a cache of another kind is expected
+            same = False
+        if not same:
+            raise ModelUnavailable(f"{name} cannot go on from where it stopped reading.", _COMMON)
 
     def new_cache(self, tokens: int) -> Any:
         """An empty cache of keys and values with room for that many tokens."""
@@ -60,11 +92,39 @@ class Reader:
 
         return make_cache(self._model.config, tokens)
 
+    def branch(self, cache: Any) -> Any:
+        """A cache to read on with, such that the same can be done again from here.
+
+        It is the same cache where `crop` will undo what comes now, and a copy where a layer keeps a running state.
+        """
+        if not all(layer.is_croppable for layer in cache.layers):
+            return copy.deepcopy(cache)
+        cache.activate_past_recording()
+        return cache
+
+    def select(self, cache: Any, rows: Sequence[int]) -> None:
+        """Keep the samples at `rows` in a cache; one that is named several times is there as often."""
+        import torch
+
+        from lib.local.cache import select_samples
+
+        select_samples(cache, torch.tensor(rows, device=self._device))
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens the model chooses from: the width of its logits."""
+        return self._width
+
+    def score_bytes(self, rows: int) -> int:
+        """About how much memory it takes to score that many rows at a time, of which `_ROWS` is the most."""
+        return 3 * 4 * min(rows, _ROWS) * self._width  # logits, logprobs, and what the top-k search needs
+
     def cache_bytes(self, tokens: int) -> int:
         """About how much memory a cache of that many tokens takes."""
         config = self._model.config.get_text_config()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        queries = getattr(config, "num_attention_heads", None) or 1
+        heads = getattr(config, "num_key_value_heads", None) or queries
+        size = getattr(config, "head_dim", None) or config.hidden_size // queries
         return int(2 * config.num_hidden_layers * heads * size * self._model.dtype.itemsize * tokens)
 
     def blocks(self, ids: Sequence[int], cache: Any, *, last_only: bool = False) -> Iterator[Any]:
@@ -75,9 +135,10 @@ class Reader:
         """
         import torch
 
-        chunk = CHUNK if self._apart else _ROWS
+        chunk = tokens_per_pass(len(ids)) if self._apart else _ROWS
         for start in range(0, len(ids), chunk):
             if start:
+                give_back()
                 yield None
             part = torch.tensor([list(ids[start : start + chunk])], device=self._device)
             final = start + chunk >= len(ids)
@@ -100,8 +161,18 @@ class Reader:
         """One more token for each of b samples: ids int64[b] on the device; returns float32 logits [b, V]."""
         if not self._apart:
             return self._model(ids[:, None], past_key_values=cache, use_cache=True).logits[:, -1].float()
-        hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
-        return self._head(hidden).float()
+        hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state
+        return self._head(hidden)[:, -1].float()
+
+
+def tokens_per_pass(tokens: int) -> int:
+    """How many of that many tokens are read in one pass."""
+    return tokens if tokens <= AT_ONCE else CHUNK
+
+
+def _same(logits: Any, others: Any) -> bool:
+    """Whether two rows of logits [V] differ by no more than a coarse number type's rounding."""
+    return bool((logits.float() - others.float()).abs().max() <= 0.05 * logits.float().std())
 
 
 def score(logits: Any, chosen: Any, k: int) -> Scores:
@@ -137,6 +208,8 @@ def read(
     last: those logits from before, which score ids[0]; without them it is unscored, as nothing precedes it.
     scored: False leaves every token unscored and computes the last row only. Yields between chunks.
     """
+    if not ids:
+        return unscored(0, k), last
     parts = [unscored(1, k)] if last is None or not scored else [score(last, _tensor(ids[:1], last), k)]
     seen = 0
     for block in reader.blocks(ids, cache, last_only=not scored):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+_COLDEST = 1e-6  # as good as greedy: a logit that is smaller by 0.0001 has no chance left
 _SHORTLIST = 512  # a nucleus is nearly always within the likeliest few hundred tokens
 
 
@@ -21,7 +22,8 @@ def choose(logits: Any, temperature: float, top_p: float, dice: Sequence[np.rand
 
     if temperature == 0:
         return logits.argmax(dim=-1)
-    scaled = logits / temperature
+    # The likeliest is moved to 0 first and the temperature kept off 0, so that nothing overflows on the way.
+    scaled = (logits - logits.amax(dim=-1, keepdim=True)) / max(temperature, _COLDEST)
     throws = torch.tensor([die.random() for die in dice], dtype=torch.float64, device=logits.device)[:, None]
     if top_p >= 1:
         return _inverse(torch.softmax(scaled, dim=-1), throws)

@@ -2,29 +2,35 @@
 
 Work is an iterator; every `next` is one short turn at the model and gives a list of results. A single thread runs all
 turns, so the model is never used twice at once. Works that have been admitted take turns one after another; works
-that wait are admitted owner by owner, so that someone who asks for fifty does not hold up someone who asks for one.
+that wait are admitted owner by owner and only a few of each, so that someone who asks for fifty does not hold up
+someone who asks for one. As turns are never taken at once, nobody loses time by that.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any
 
 from lib.errors import Busy, Cancelled, CandorError, OutOfMemory
-from lib.local.memory import gigabytes
+from lib.local.memory import gigabytes, give_back, lacks_memory
 
 MAX_WAITING = 100
 MAX_ACTIVE = 8
+MAX_ACTIVE_EACH = 2  # of one owner
+_LARGE = 200_000_000  # bytes: after a work of that size the memory it leaves is worth giving back
 _END = object()
+
+log = logging.getLogger(__name__)
 
 
 class Ticket:
     """A place in the queue: an iterator that waits for results. Whoever stops reading closes it; any thread may."""
 
-    def __init__(self, work: Iterator[list[Any]], cost: int, scheduler: Scheduler) -> None:
-        self.work, self.cost = work, cost
+    def __init__(self, work: Iterator[list[Any]], cost: int, owner: str, scheduler: Scheduler) -> None:
+        self.work, self.cost, self.owner = work, cost, owner
         self._scheduler = scheduler
         self._results: deque[Any] = deque()
         self._ready = threading.Condition()
@@ -40,7 +46,7 @@ class Ticket:
         """Hand results to whoever iterates."""
         with self._ready:
             self._results.extend(results)
-            self._ready.notify()
+            self._ready.notify_all()
 
     def finish(self, error: BaseException | None = None) -> None:
         """No more results come."""
@@ -81,14 +87,16 @@ class Scheduler:
         self._thread.start()
 
     def submit(self, work: Iterator[list[Any]], *, cost: int, owner: str = "") -> Ticket:
-        """Queue work that takes `cost` bytes while it runs. Raises Busy or OutOfMemory."""
+        """Queue work that takes `cost` bytes while it runs. Raises Busy, OutOfMemory, or Cancelled once closed."""
         if cost > self._budget:
             raise OutOfMemory(
                 f"This request needs about {gigabytes(cost)} of memory; {gigabytes(self._budget)} are set aside.",
                 "Shorten the prompt, ask for fewer tokens, or for fewer samples at once.",
             )
-        ticket = Ticket(work, cost, self)
+        ticket = Ticket(work, cost, owner, self)
         with self._changed:
+            if self._closed:
+                raise Cancelled("This model has just been put away to make room for another.", "Ask again.")
             if sum(map(len, self._waiting.values())) >= MAX_WAITING:
                 raise Busy("Too many requests are waiting for this model.", "Try again in a moment.")
             self._waiting.setdefault(owner, deque()).append(ticket)
@@ -101,29 +109,31 @@ class Scheduler:
             self._changed.notify()
 
     def close(self) -> None:
-        """Stop after the turn under way; whoever waits gets Cancelled."""
+        """Stop after the turn under way; whoever waits gets Cancelled, and nothing more is taken."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._drop_cancelled()
-                self._admit()
-                while not self._active and not self._closed:
-                    self._changed.wait()
-                    self._drop_cancelled()
-                    self._admit()
-                if self._closed:
-                    for ticket in [*self._active, *(each for queue in self._waiting.values() for each in queue)]:
-                        _stop(ticket)
-                    return
-                ticket = self._active.popleft()
+        while (ticket := self._next()) is not None:
             if _turn(ticket):
                 with self._changed:
                     self._active.append(ticket)
+        with self._changed:
+            for ticket in [*self._active, *(each for queue in self._waiting.values() for each in queue)]:
+                _stop(ticket)
+
+    def _next(self) -> Ticket | None:
+        """The work whose turn it is, as soon as there is one; None once closed."""
+        with self._changed:
+            while not self._closed:
+                self._drop_cancelled()
+                self._admit()
+                if self._active:
+                    return self._active.popleft()
+                self._changed.wait()
+        return None
 
     def _drop_cancelled(self) -> None:
         for queue in (self._active, *self._waiting.values()):
@@ -135,8 +145,8 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Admit as many as fit, one per owner and round; nobody overtakes the one whose turn it is to be admitted."""
-        while self._waiting and len(self._active) < MAX_ACTIVE:
-            owner, queue = next(iter(self._waiting.items()))
+        while len(self._active) < MAX_ACTIVE and (owner := self._next_owner()) is not None:
+            queue = self._waiting[owner]
             if self._active and sum(each.cost for each in self._active) + queue[0].cost > self._budget:
                 return
             self._active.append(queue.popleft())
@@ -144,34 +154,46 @@ class Scheduler:
             if not queue:
                 del self._waiting[owner]
 
+    def _next_owner(self) -> str | None:
+        """Who may have a work admitted next."""
+        active = Counter(ticket.owner for ticket in self._active)
+        return next((owner for owner in self._waiting if active[owner] < MAX_ACTIVE_EACH), None)
+
 
 def _turn(ticket: Ticket) -> bool:
     """One turn; returns whether there is more to do."""
+    failure: BaseException | None
     try:
         results = next(ticket.work)
     except StopIteration:
-        ticket.finish()
+        failure = None
     except CandorError as error:
-        ticket.finish(error)
-    except (MemoryError, RuntimeError) as error:
-        # torch says "not enough memory" or "out of memory" in a RuntimeError
-        lacking = isinstance(error, MemoryError) or "memory" in str(error).lower()
-        ticket.finish(
-            OutOfMemory("The model ran out of memory on this request.", "Shorten the prompt or ask for fewer samples.")
-            if lacking
-            else error
-        )
-    except Exception as error:  # whoever waits for the result has to hear of it
-        ticket.finish(error)
+        failure = error
+    except BaseException as error:  # whoever waits for the result has to hear of it, and the thread has to live on
+        failure = error
+        if lacks_memory(error):
+            failure = OutOfMemory(
+                "The model ran out of memory on this request.", "Shorten the prompt or ask for fewer samples."
+            )
     else:
         if results:
             ticket.give(*results)
         return True
+    _tidy_up(ticket)  # first, so that whoever is told of the end finds the memory free
+    ticket.finish(failure)
     return False
 
 
 def _stop(ticket: Ticket) -> None:
-    close = getattr(ticket.work, "close", None)
-    if close is not None:
-        close()
+    try:
+        if (close := getattr(ticket.work, "close", None)) is not None:
+            close()
+    except Exception:  # the others still want their turns
+        log.exception("a cancelled work could not be closed")
+    _tidy_up(ticket)
     ticket.finish(Cancelled("The request was cancelled."))
+
+
+def _tidy_up(ticket: Ticket) -> None:
+    if ticket.cost > _LARGE:
+        give_back()

