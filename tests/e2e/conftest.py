@@ -55,7 +55,9 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Opened at a page's own address, Streamlit first looks for its server below that address.
+        probing = "/_stcore/" in message.location.get("url", "")
+        if message.type == "error" and not probing:
             errors.append(message.text)
 
     context.on("console", note)
