@@ -45,6 +45,7 @@ class Reader:
 
         self._model = loaded.model
         self._device = loaded.device
+        self._scratch: dict[int, Any] = {}
         self._head: Any = loaded.model.get_output_embeddings()
         self._body: Any = loaded.model.get_decoder() if hasattr(loaded.model, "get_decoder") else None
         with torch.inference_mode():
@@ -155,7 +156,30 @@ class Reader:
                     yield self._head(hidden[-1:]).float()
                 continue
             for row in range(0, len(hidden), _ROWS):
-                yield self._head(hidden[row : row + _ROWS]).float()
+                yield self._logits(hidden[row : row + _ROWS])
+
+    def _logits(self, hidden: Any) -> Any:
+        """Float32 logits [r, V] of hidden states [r, h], at most `_ROWS` of them; good until the next call."""
+        import torch
+
+        plain = type(self._head) is torch.nn.Linear and self._head.bias is None
+        if not plain or hidden.dtype != torch.float32:
+            return self._head(hidden).float()
+        return torch.mm(hidden, self._head.weight.t(), out=self.scratch(0, len(hidden)))
+
+    def scratch(self, number: int, rows: int) -> Any:
+        """Room for float32 [rows, V], the first or second of its kind, with whatever is left there from before.
+
+        Blocks of that size are better kept than allocated anew for every few rows: new ones come page by page from the
+        system, and those that were freed break up the heap.
+        """
+        import torch
+
+        if rows > _ROWS:
+            return torch.empty((rows, self._width), device=self._device)
+        if number not in self._scratch:
+            self._scratch[number] = torch.empty((_ROWS, self._width), device=self._device)
+        return self._scratch[number][:rows]
 
     def step(self, ids: Any, cache: Any) -> Any:
         """One more token for each of b samples: ids int64[b] on the device; returns float32 logits [b, V]."""
@@ -175,11 +199,11 @@ def _same(logits: Any, others: Any) -> bool:
     return bool((logits.float() - others.float()).abs().max() <= 0.05 * logits.float().std())
 
 
-def score(logits: Any, chosen: Any, k: int) -> Scores:
+def score(logits: Any, chosen: Any, k: int, scratch: Any = None) -> Scores:
     """Logprob and rank of each row's chosen token, and its k likeliest.
 
-    logits: float32 tensor [r, V]. chosen: int64 tensor [r]. Logprobs are log-softmax(logits); rank is 1 + the number
-    of strictly larger logits.
+    logits: float32 tensor [r, V]. chosen: int64 tensor [r]. scratch: room for another [r, V], where there is some.
+    Logprobs are log-softmax(logits); rank is 1 + the number of strictly larger logits.
     """
     import torch
 
@@ -191,7 +215,7 @@ def score(logits: Any, chosen: Any, k: int) -> Scores:
     if len(beyond):  # outside the list, so every logit has to be looked at
         larger[beyond] = (logits[beyond] > own[beyond]).sum(dim=-1, dtype=torch.int32).to(larger.dtype)
     # Not logits minus their logsumexp: that loses the last digits where they matter, near certainty.
-    logprobs = logits.log_softmax(dim=-1)
+    logprobs = torch.log_softmax(logits, dim=-1, out=scratch)
     return Scores(
         logprobs.gather(1, chosen[:, None]).squeeze(1).cpu().numpy(),
         (larger + 1).to(torch.int32).cpu().numpy(),
@@ -218,7 +242,8 @@ def read(
             continue
         following = ids[seen + 1 : seen + 1 + len(block)]
         if scored and following:
-            parts.append(score(block[: len(following)], _tensor(following, block), k))
+            rows = len(following)
+            parts.append(score(block[:rows], _tensor(following, block), k, reader.scratch(1, rows)))
         seen += len(block)
         last = block[-1:].clone()  # a copy, so that the block it is a row of can go
     return (join(parts) if scored else unscored(len(ids), k)), last
