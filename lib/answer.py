@@ -34,13 +34,19 @@ class AnswerReader:
     it. Reasoning can only open at the very start. Special tokens are no part of the text, unless they are its markers.
     """
 
-    def __init__(self, stops: Sequence[str] = (), prompt: str = "") -> None:
+    def __init__(self, stops: Sequence[str] = (), prompt: str = "", *, thinking: str | None = None) -> None:
+        """thinking: where an answer is read from somewhere in its middle, the `thinking` of the reader up to there."""
         self._stops = [stop.encode() for stop in stops]
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held: list[tuple[int, bytes, Kind]] = []
         self._count = 0
-        self._thinking = "open" if _OPENED.search(prompt) else "start"
+        self._thinking = thinking or ("open" if _OPENED.search(prompt) else "start")
         self._tail = b""  # the last bytes read while thinking, in search of the closing marker
+
+    @property
+    def thinking(self) -> str:
+        """Where it is: "start" while reasoning may still open, "open" in the midst of it, "over" after it."""
+        return self._thinking
 
     def push(self, piece: bytes, special: bool = False) -> Released:
         """Take the next token's bytes and release what is settled."""

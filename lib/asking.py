@@ -8,11 +8,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from lib.completion import Completion, Fold
+from lib.engine import Stream
 from lib.engines import Engines
 from lib.errors import Cancelled
 from lib.jobs import Job
-from lib.local.scheduler import Ticket
 from lib.request import Request
+from lib.sources import Source
 
 _ATTEMPTS = 3
 _EVERY = 0.15  # seconds between partial results: often enough to look alive
@@ -22,7 +23,7 @@ _EVERY = 0.15  # seconds between partial results: often enough to look alive
 class Question:
     """A request and the model it goes to: what a page keeps of a job so that it can show it again."""
 
-    source: str
+    source: Source
     request: Request
 
 
@@ -32,15 +33,16 @@ def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[J
     def work(job: Job[Completion]) -> Completion:
         if not engines.ready(question.source):
             job.publish(note="Loading the model")
+        busy = engines.get(question.source).busy
         with closing(_stream(engines, question, owner)) as stream:
-            job.publish(note="Waiting for the model")
+            job.publish(note="Waiting for the model" if busy else "Reading the prompt")
             job.on_cancel(stream.close)
             return _follow(stream, job)
 
     return work
 
 
-def _stream(engines: Engines, question: Question, owner: str) -> Ticket:
+def _stream(engines: Engines, question: Question, owner: str) -> Stream:
     for _ in range(_ATTEMPTS - 1):
         # An engine that is let go just before it is asked refuses with Cancelled; the next one is a new one.
         with suppress(Cancelled):
@@ -48,7 +50,7 @@ def _stream(engines: Engines, question: Question, owner: str) -> Ticket:
     return engines.get(question.source).stream(question.request, owner=owner)
 
 
-def _follow(stream: Ticket, job: Job[Completion]) -> Completion:
+def _follow(stream: Stream, job: Job[Completion]) -> Completion:
     """Read the stream to its end, publishing what has come; if it breaks off, what had come is the answer."""
     collected, due = Fold(), 0.0
     try:

@@ -23,6 +23,7 @@ class Timing:
 class Completion:
     """One answer of a model: the prompt as it read it, the tokens it wrote, and how sure it was of each.
 
+    request: None for a saved reply whose request was not kept.
     prompt, generated: share one canonical piece table. Row 0 of the prompt is unscored, as nothing precedes it.
     text: the answer as returned, without its stop token.
     stop_reason: "stop", "length", "cancelled", "incomplete" (a stream that broke off), or None where unknown.
@@ -35,7 +36,7 @@ class Completion:
     `==` compares bit patterns and leaves out timing, warnings and provenance; `identical` includes them.
     """
 
-    request: Request
+    request: Request | None
     model: str
     prompt: Tokens
     generated: Tokens
@@ -61,6 +62,16 @@ class Completion:
     def pieces(self) -> Pieces:
         """The one piece table of prompt and generated tokens."""
         return self.prompt.pieces
+
+    @property
+    def ended(self) -> str:
+        """How the answer ended: as `stop_reason`, "stop string" where one ended it, "" where it had none to end."""
+        if not len(self.generated):
+            return ""
+        special = bool(self.pieces.special[self.generated.refs[-1]]) and self.generated.refs[-1] >= 0
+        if self.stop_reason == "stop" and self.request is not None and self.request.stop and not special:
+            return "stop string"
+        return self.stop_reason or ""
 
     def identical(self, other: Completion) -> bool:
         """Equal in everything, timing, warnings and provenance included."""

@@ -22,6 +22,19 @@ class Capabilities:
     context: int | None
 
 
+class Stream(Protocol):
+    """Deltas as they come. Any thread may close it, which cancels the request."""
+
+    def __iter__(self) -> Iterator[Delta]:
+        """Itself."""
+
+    def __next__(self) -> Delta:
+        """The next delta, waiting for it. Raises CandorError; Cancelled after `close`."""
+
+    def close(self) -> None:
+        """Cancel the request, if it is not over."""
+
+
 class Engine(Protocol):
     """A model that answers requests with completions."""
 
@@ -33,11 +46,15 @@ class Engine(Protocol):
     def capabilities(self) -> Capabilities:
         """What this model can return."""
 
-    def complete(self, request: Request) -> tuple[Completion, ...]:
+    @property
+    def busy(self) -> bool:
+        """Whether a request of somebody's is being worked on, so that the next one may have to wait."""
+
+    def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
         """All n samples. Raises CandorError."""
 
-    def stream(self, request: Request) -> Iterator[Delta]:
-        """The same, step by step; closing the iterator cancels the request. Raises CandorError."""
+    def stream(self, request: Request, *, owner: str = "") -> Stream:
+        """The same, step by step. owner: whoever asks, so that all get their turn. Raises CandorError."""
 
-    def score(self, request: Request, continuations: Sequence[str]) -> tuple[Completion, ...]:
+    def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The given texts, scored as answers to the request's prompt (teacher forcing). Raises CandorError."""

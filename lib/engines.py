@@ -1,4 +1,7 @@
-"""The engines of this process: loaded once, shared by everybody, let go when others need the room."""
+"""The engines of this process: loaded once, shared by everybody, let go when others need the room.
+
+An engine that is at work is never let go: what it writes would be lost.
+"""
 
 from __future__ import annotations
 
@@ -8,47 +11,67 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from lib.errors import CandorError
+from lib.bedrock.engine import BedrockEngine
+from lib.errors import Busy, CandorError
 from lib.local.engine import LocalEngine
 from lib.local.memory import give_back
+from lib.sources import Source
 
+AnyEngine = LocalEngine | BedrockEngine
 _MOST = 2  # models in memory at once
 
 
 class Engines:
     """Opens engines by the name of their model; each is loaded by the first who asks, and others wait for it."""
 
-    def __init__(self, open_engine: Callable[[str], LocalEngine] | None = None, most: int = _MOST) -> None:
-        self._open = open_engine or open_local
+    def __init__(self, open_engine: Callable[[Source], AnyEngine] | None = None, most: int = _MOST) -> None:
+        self._open = open_engine or open_source
         self._most = most
-        self._known: OrderedDict[str, Future[LocalEngine]] = OrderedDict()
+        self._known: OrderedDict[Source, Future[AnyEngine]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def ready(self, source: str) -> bool:
+    def ready(self, source: Source) -> bool:
         """Whether the engine is loaded, so that `get` would not wait."""
         known = self._known.get(source)
         return known is not None and known.done() and known.exception() is None
 
-    def get(self, source: str) -> LocalEngine:
-        """The engine for a model; loads it if need be. Raises CandorError, and tries again the next time."""
+    def get(self, source: Source) -> AnyEngine:
+        """The engine for a model; loads it if need be. Raises CandorError, and tries again the next time.
+
+        Busy: all models that there is room for are at work.
+        """
         with self._lock:
             mine = source not in self._known
             future = self._known.setdefault(source, Future())
             self._known.move_to_end(source)
-            surplus = self._over_the_limit() if mine else []
+            try:
+                surplus = self._over_the_limit() if mine else []
+            except Busy:
+                del self._known[source]
+                raise
         if surplus:
             _let_go(surplus)
         if mine:
             self._load(source, future)
         return future.result()
 
-    def _over_the_limit(self) -> list[LocalEngine]:
-        """Take out the engines that were used longest ago. Their own requests under way end as cancelled."""
-        idle = [name for name, future in self._known.items() if future.done() and future.exception() is None]
-        surplus = idle[: max(len(self._known) - self._most, 0)]
-        return [self._known.pop(name).result() for name in surplus]
+    def _over_the_limit(self) -> list[AnyEngine]:
+        """Take out the idle engines that were used longest ago. Raises Busy when there are not enough of them.
 
-    def _load(self, source: str, future: Future[LocalEngine]) -> None:
+        Only models on this machine count; those of a service take no memory here.
+        """
+        local = [name for name in self._known if isinstance(name, str)]
+        surplus = len(local) - self._most
+        loaded = [name for name in local if (future := self._known[name]).done() and future.exception() is None]
+        idle = [name for name in loaded if not self._known[name].result().busy]
+        if surplus > len(idle):
+            raise Busy(
+                f"{self._most} models are in memory and at work; there is no room for another.",
+                "Try again when one of their answers is done.",
+            )
+        return [self._known.pop(name).result() for name in idle[: max(surplus, 0)]]
+
+    def _load(self, source: Source, future: Future[AnyEngine]) -> None:
         try:
             engine = self._open(source)
         except BaseException as error:
@@ -63,6 +86,15 @@ class Engines:
         future.set_result(engine)
 
 
+def open_source(source: Source) -> AnyEngine:
+    """An engine for any source."""
+    if isinstance(source, str):
+        return open_local(source)
+    from lib.tokenizer_files import load_tokenizer
+
+    return BedrockEngine(source, load_tokenizer(source.tokenizer) if source.tokenizer else None)
+
+
 def open_local(source: str) -> LocalEngine:
     """A local engine; torch is imported only when one is wanted."""
     from lib.local.loading import load
@@ -70,7 +102,7 @@ def open_local(source: str) -> LocalEngine:
     return LocalEngine(load(source))
 
 
-def _let_go(engines: list[LocalEngine]) -> None:
+def _let_go(engines: list[AnyEngine]) -> None:
     """Close the engines and give their memory back, before the next model needs it. Empties the list."""
     while engines:
         engines.pop().close()

@@ -7,6 +7,8 @@ CandorError
  ├── OutOfMemory         the model or the request would not fit
  ├── Busy                too many requests wait already
  ├── Cancelled           the caller took the request back
+ ├── ServiceError        a service refused or failed
+ ├── BadReply            a reply that is not what a service sends
  └── BadFile             stored bytes that are not what they claim to be
 
 Each error says what happened (`cause`) and what to do next (`remedy`), in words meant for the person at the screen.
@@ -23,7 +25,7 @@ class CandorError(Exception):
         self.cause = cause
         self.remedy = remedy
 
-    def __reduce__(self) -> tuple[type[CandorError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[CandorError], tuple[str, ...]]:
         return type(self), (self.cause, self.remedy)
 
 
@@ -49,6 +51,21 @@ class Busy(CandorError):
 
 class Cancelled(CandorError):
     """The request was cancelled before it finished."""
+
+
+class ServiceError(CandorError):
+    """A service refused or failed, or could not be reached. code: its own name for that."""
+
+    def __init__(self, cause: str, remedy: str = "", code: str = "") -> None:
+        super().__init__(cause, remedy)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[CandorError], tuple[str, ...]]:
+        return type(self), (self.cause, self.remedy, self.code)
+
+
+class BadReply(CandorError):
+    """A reply that is not what Custom Model Import sends."""
 
 
 class BadFile(CandorError):

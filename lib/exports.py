@@ -24,7 +24,7 @@ def to_json(completion: Completion) -> str:
         "format": "candor-completion",
         "version": 1,
         "model": completion.model,
-        "request": asdict(completion.request),
+        "request": None if completion.request is None else asdict(completion.request),
         "text": completion.text,
         "stop_reason": completion.stop_reason,
         "origin": completion.origin,
@@ -87,7 +87,7 @@ def _frame(part: str, tokens: Tokens, vocabulary_size: int | None) -> pd.DataFra
     return pd.DataFrame(
         {
             "part": [part] * count,
-            "position": range(count),
+            "position": range(1, count + 1),
             "id": pd.array([number if number >= 0 else pd.NA for number in tokens.ids.tolist()], "Int64"),
             "text": [tokens.pieces.text_of(int(ref)) for ref in tokens.refs],
             "kind": [Kind(kind).name.lower() for kind in tokens.kinds],

@@ -113,7 +113,10 @@ def pack_completion(completion: Completion) -> bytes:
             f"{part}.kinds": tokens.kinds,
         }
     meta = {name: getattr(completion, name) for name in (*_PLAIN, "warnings", "provenance")}
-    meta |= {"request": asdict(completion.request), "timing": asdict(completion.timing)}
+    meta |= {
+        "request": None if completion.request is None else asdict(completion.request),
+        "timing": asdict(completion.timing),
+    }
     return pack("completion", meta, columns)
 
 
@@ -122,7 +125,7 @@ def unpack_completion(blob: bytes) -> Completion:
     meta, columns = unpack(blob, "completion")
     try:
         return Completion(
-            request=_request(meta["request"]),
+            request=None if meta["request"] is None else _request(meta["request"]),
             timing=Timing(**{name: _typed(value, float | int | None) for name, value in meta["timing"].items()}),
             warnings=tuple(_typed(text, str) for text in meta["warnings"]),
             provenance=tuple((_typed(what, str), _typed(value, str)) for what, value in meta["provenance"]),

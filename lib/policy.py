@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib.errors import InvalidRequest
+from lib.sources import EMBEDDED, Source
 
 _VARIABLE = "CANDOR_MODELS"
 
@@ -18,9 +19,12 @@ class Policy:
     open: bool
     allowed: tuple[str, ...] = ()
 
-    def check(self, source: str, embedded: str = "embedded") -> None:
+    def check(self, source: Source) -> None:
         """Raise InvalidRequest when this model may not be loaded here."""
-        if not self.open and source != embedded and source not in self.allowed:
+        name = source if isinstance(source, str) else source.arn
+        # Profiles, endpoints and tokenizers on disk are the operator's as well.
+        bare = isinstance(source, str) or not (source.profile or source.endpoint or source.tokenizer)
+        if not self.open and name != EMBEDDED and not (name in self.allowed and bare):
             raise InvalidRequest(
                 "This server only runs the models that its operator lists.",
                 f"Choose one from the list, or ask the operator to add it to {_VARIABLE}.",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lib.cells import Cells, split
 from lib.completion import Completion
 from lib.packed import narrow, pack
+from lib.pieces import make_pieces, unite
 from lib.scales import SCALES, UNSCORED, Scale, cell_values
 from lib.scores import others_mass
 from lib.tokens import Tokens, concatenate
@@ -23,6 +24,19 @@ from lib.tokens import Tokens, concatenate
 _QUANTUM = 0.001  # nats; exact values are shown once a token is pinned
 _MISSING = 0xFFFF
 _LARGEST = 0xFFFE
+_UNKNOWN = "⟨?⟩"  # what stands for a token of which nothing is known
+
+
+def _cells(tokens: Tokens) -> Cells:
+    """The cells of these tokens; one of which nothing is known is shown as such, and not left out."""
+    unknown = tokens.refs < 0
+    if not unknown.any():
+        return split(tokens.pieces, tokens.refs)
+    pieces = tokens.pieces
+    mark = make_pieces([(-1, _UNKNOWN.encode(), True)])  # special, so that it joins no other cell
+    table, (moved, place) = unite([pieces, mark], [np.ones(len(pieces), bool), np.ones(1, bool)])
+    # One spare row at the end, so that ref -1 finds the mark by ordinary indexing.
+    return split(table, np.append(moved, place)[tokens.refs])
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +48,7 @@ class View:
     @cached_property
     def parts(self) -> tuple[Cells, Cells]:
         """The cells of the prompt and of the answer. No cell spans the boundary."""
-        done = self.completion
-        return split(done.pieces, done.prompt.refs), split(done.pieces, done.generated.refs)
+        return _cells(self.completion.prompt), _cells(self.completion.generated)
 
     @cached_property
     def tokens(self) -> Tokens:

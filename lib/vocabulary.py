@@ -33,10 +33,12 @@ class Vocabulary:
     """Every id's piece; row i of `pieces` is id i. An id without an entry has no bytes.
 
     exact: False where the decoder is of an unknown kind and the pieces are only what single ids decode to.
+    drops_space: whether a single id decodes without the space at its front.
     """
 
     pieces: Pieces
     exact: bool = True
+    drops_space: bool = False
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -76,7 +78,7 @@ def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
         else:
             blob = backend.decode([number], skip_special_tokens=False).encode("utf-8", "surrogatepass")
         entries.append((number, blob, bool(entry and entry["special"])))
-    return Vocabulary(make_pieces(entries), exact=style != "unknown")
+    return Vocabulary(make_pieces(entries), exact=style != "unknown", drops_space=style == "sentencepiece")
 
 
 def _style(decoder: dict[str, Any] | None) -> str:

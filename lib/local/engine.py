@@ -8,7 +8,7 @@ from contextlib import closing
 
 from lib.completion import Completion, fold
 from lib.engine import Capabilities
-from lib.local.generation import generate, without_gradients
+from lib.local.generation import answer_limit, generate, without_gradients
 from lib.local.loading import LoadedModel
 from lib.local.memory import available_memory
 from lib.local.prompts import render
@@ -61,9 +61,7 @@ class LocalEngine:
         rendered = render(self.loaded, request)
         work = without_gradients(generate(self.loaded, self._reader, request, rendered, asked))
         read = len(rendered.ids)
-        written = (
-            request.max_tokens if self.loaded.context is None else min(request.max_tokens, self.loaded.context - read)
-        )
+        written, _ = answer_limit(self.loaded, request, read)
         cost = self._cost(read, (read + written) * request.n, request.n)
         return self._scheduler.submit(work, cost=cost, owner=owner)
 
@@ -78,6 +76,11 @@ class LocalEngine:
         longest = max(len(text.ids) for text in texts)
         with closing(self._scheduler.submit(work, cost=self._cost(longest, longest), owner=owner)) as results:
             return tuple(results)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being worked on or waits."""
+        return self._scheduler.busy
 
     def close(self) -> None:
         """Stop the engine's thread; requests under way end with Cancelled, later ones are refused."""

@@ -46,7 +46,7 @@ def generate(
     asked: `time.monotonic()` when the request was handed in.
     """
     began = time.monotonic()
-    limit, warnings = _answer_limit(loaded, request, len(rendered.ids))
+    limit, warnings = answer_limit(loaded, request, len(rendered.ids))
     cache = reader.new_cache(len(rendered.ids) + limit)
     pending = read(reader, rendered.ids, cache, request.k, scored=request.prompt_scores)
     scores, last = yield from in_turns(pending)
@@ -159,7 +159,7 @@ def _die(seed: int | None, number: int) -> np.random.Generator:
     return np.random.default_rng(None if seed is None else [seed, number])
 
 
-def _answer_limit(loaded: LoadedModel, request: Request, read: int) -> tuple[int, list[str]]:
+def answer_limit(loaded: LoadedModel, request: Request, read: int) -> tuple[int, list[str]]:
     """How many tokens the answer may have, and a warning where the context leaves fewer than were asked for."""
     room = request.max_tokens if loaded.context is None else loaded.context - read
     if room >= request.max_tokens:

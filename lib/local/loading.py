@@ -12,9 +12,9 @@ from typing import Any
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.local import embedded
 from lib.local.memory import available_memory, gigabytes, lacks_memory
+from lib.sources import EMBEDDED
 from lib.vocabulary import Vocabulary, read_vocabulary
 
-EMBEDDED = "embedded"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _HUB_DUPLICATES = ("consolidated*", "original/*", "onnx/*")  # the same weights in a form for other programs

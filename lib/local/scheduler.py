@@ -18,6 +18,7 @@ from lib.errors import Busy, Cancelled, CandorError, OutOfMemory
 from lib.local.memory import gigabytes, give_back, lacks_memory
 
 MAX_WAITING = 100
+MAX_WAITING_EACH = 60  # of one owner, so that nobody fills the queue alone
 MAX_ACTIVE = 8
 MAX_ACTIVE_EACH = 2  # of one owner
 _LARGE = 200_000_000  # bytes: after a work of that size the memory it leaves is worth giving back
@@ -50,6 +51,7 @@ class Ticket:
 
     def finish(self, error: BaseException | None = None) -> None:
         """No more results come."""
+        self._scheduler.ended()  # first, so that whoever reads the last result finds the scheduler idle
         self.give(_END if error is None else error)
 
     def __iter__(self) -> Ticket:
@@ -82,6 +84,7 @@ class Scheduler:
         self._waiting: OrderedDict[str, deque[Ticket]] = OrderedDict()
         self._active: deque[Ticket] = deque()
         self._changed = threading.Condition()
+        self._unfinished = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="candor-model", daemon=True)
         self._thread.start()
@@ -99,9 +102,22 @@ class Scheduler:
                 raise Cancelled("This model has just been put away to make room for another.", "Ask again.")
             if sum(map(len, self._waiting.values())) >= MAX_WAITING:
                 raise Busy("Too many requests are waiting for this model.", "Try again in a moment.")
+            if len(self._waiting.get(owner, ())) >= MAX_WAITING_EACH:
+                raise Busy("Too many of your requests are waiting for this model.", "Try again when some are answered.")
             self._waiting.setdefault(owner, deque()).append(ticket)
+            self._unfinished += 1
             self._changed.notify()
         return ticket
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work that has not ended."""
+        return self._unfinished > 0
+
+    def ended(self) -> None:
+        """A ticket will get no more turns."""
+        with self._changed:
+            self._unfinished -= 1
 
     def wake(self) -> None:
         """Something may have been cancelled."""

@@ -92,7 +92,7 @@ def test_json_is_strict_and_round_trips_the_numbers(done: Completion) -> None:
 def test_the_table_has_prompt_and_answer_with_missing_as_missing() -> None:
     frame = table(SAMPLE)
     assert frame["part"].tolist() == ["prompt"] * 3 + ["answer"] * 3
-    assert frame["position"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert frame["position"].tolist() == [1, 2, 3, 1, 2, 3]
     assert frame["text"].tolist() == ["Hé", "\\xff", "<s>", " lit", "=x", ""]
     assert frame["id"].isna().tolist() == [False, False, False, True, False, True]
     assert frame["rank"].isna().tolist() == [True, False, False, True, True, True]
@@ -134,7 +134,7 @@ def test_numbers_stay_numbers_and_missing_is_empty() -> None:
     assert [line["logprob"] for line in lines] == ["", "-1.25", "-inf", "-0.5", "-0.25", ""]
     assert [line["id"] for line in lines] == ["0", "1", "2", "", "7", ""]
     assert [line["rank"] for line in lines] == ["", "2", "9", "", "", ""]
-    assert [line["position"] for line in lines] == ["0", "1", "2", "0", "1", "2"]
+    assert [line["position"] for line in lines] == ["1", "2", "3", "1", "2", "3"]
     for line in lines:
         for name in ("probability", "logprob", "others", "entropy_at_least", "entropy_at_most", "margin"):
             assert line[name] == "" or not math.isnan(float(line[name]))

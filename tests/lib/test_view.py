@@ -188,3 +188,10 @@ def test_logprobs_are_within_half_a_thousandth(logprobs: list[float]) -> None:
     assert all(
         abs(each / 1000 + exact) <= 0.000501 or exact < -65.534 for each, exact in zip(drawn, logprobs, strict=True)
     )
+
+
+def test_a_token_of_which_nothing_is_known_is_shown() -> None:
+    tokens = tokens_on(table_of("a", "b"), [0, -1, 1], logprobs=[NAN, NAN, -0.5])
+    view = View(completion_of(tokens, tokens[:2]))
+    assert [view.text_of(cell) for cell in range(len(view))] == ["a", "⟨?⟩", "b", "a", "⟨?⟩"]
+    assert view.packed()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib.engines import Engines, open_local
-from lib.errors import Cancelled, CandorError, ModelUnavailable
+from lib.errors import Busy, Cancelled, CandorError, ModelUnavailable
 from lib.local.engine import LocalEngine
 from lib.local.loading import load
 from lib.request import Request
@@ -25,7 +25,7 @@ class FakeEngine:
     """An engine that only knows whether it was closed."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.closed = name, False
+        self.name, self.closed, self.busy = name, False, False
 
     def close(self) -> None:
         self.closed = True
@@ -123,6 +123,23 @@ def test_the_one_used_longest_ago_is_let_go() -> None:
     assert next((engine.name, engine.closed) for engine in opener.opened) == ("a", True)
 
 
+def test_an_engine_at_work_is_not_let_go() -> None:
+    opener = Opener()
+    engines = _engines(opener)
+    first = engines.get("a")
+    engines.get("b")
+    first.busy = True  # type: ignore[misc]
+    engines.get("c")
+    assert (opener.opened[0].closed, opener.opened[1].closed) == (False, True)
+    opener.opened[2].busy = True
+    with pytest.raises(Busy, match="2 models"):
+        engines.get("d")
+    assert len(opener.opened) == 3
+    first.busy = False  # type: ignore[misc]
+    assert engines.get("d").name == "d"
+    assert opener.opened[0].closed
+
+
 def test_failures_take_no_room() -> None:
     opener = Opener()
     engines = _engines(opener, most=1)
@@ -173,7 +190,9 @@ def test_a_closed_engine_ends_its_requests_and_takes_no_more(tmp_path: Path) -> 
     engine = LocalEngine(load(str(directory)), budget=10**9)
     stream = engine.stream(Request(prompt="a", max_tokens=90_000))
     next(stream)
+    assert engine.busy
     engine.close()
+    assert not engine.busy
     with pytest.raises(Cancelled):
         for _ in stream:
             pass

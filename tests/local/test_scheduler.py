@@ -11,7 +11,7 @@ import pytest
 
 from lib.errors import Busy, Cancelled, InvalidRequest, OutOfMemory
 from lib.local import scheduler as module
-from lib.local.scheduler import MAX_ACTIVE, MAX_ACTIVE_EACH, MAX_WAITING, Scheduler, Ticket
+from lib.local.scheduler import MAX_ACTIVE, MAX_ACTIVE_EACH, MAX_WAITING, MAX_WAITING_EACH, Scheduler, Ticket
 
 _WAIT = 20.0  # seconds that no test needs on any machine
 
@@ -134,6 +134,17 @@ def test_a_full_queue_says_so(scheduler: Scheduler, gate: Gate) -> None:
     gate.open()
     assert [list(ticket) for ticket in tickets] == [[number] for number in range(MAX_WAITING)]
     assert list(scheduler.submit(iter([[1]]), cost=1)) == [1]
+
+
+def test_nobody_fills_the_queue_alone(scheduler: Scheduler, gate: Gate) -> None:
+    tickets = [scheduler.submit(iter([[number]]), cost=1, owner="a") for number in range(MAX_WAITING_EACH)]
+    with pytest.raises(Busy, match="your requests"):
+        scheduler.submit(iter([]), cost=1, owner="a")
+    tickets.append(scheduler.submit(iter([[1]]), cost=1, owner="b"))
+    assert scheduler.busy
+    gate.open()
+    _read_all(*tickets)
+    assert not scheduler.busy
 
 
 def test_cancelled_while_waiting(scheduler: Scheduler, gate: Gate) -> None:
