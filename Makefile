@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo /usr/bin/chromium)
 export CHROMIUM
 
-.PHONY: setup run test lint format bench screenshots clean
+.PHONY: setup run test lint format bench soak screenshots clean
 
 setup: .venv/.ready
 	@$(BIN)/python -m lib fetch
@@ -41,6 +41,10 @@ format: .venv/.ready
 # make bench ONLY=engine runs one group.
 bench: setup chromium
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
+
+# Long proofs. SOAK=10000 for a shorter one.
+soak: setup
+	$(BIN)/python -m tests.soak.wire $(or $(SOAK),1000000)
 
 screenshots: setup chromium
 	$(BIN)/python -m tests.screenshots

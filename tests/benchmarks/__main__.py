@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-GROUPS = ("engine",)
+GROUPS = ("engine", "wire")
 
 
 def main() -> int:

@@ -1,0 +1,91 @@
+"""A model's tokenizer, as far as reading its replies needs it: text to ids, ids to bytes, a chat to its prompt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lib.request import Message, Request
+from lib.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Tokenizer:
+    """encode: ids of a text as it stands; names of special tokens in it are recognised, and none are added.
+
+    prefix: ids that the model's own set-up puts before a raw prompt. bos: the beginning-of-sequence id, if there is
+    one. render: a chat as the prompt that the model reads; None where no chat template is known.
+    """
+
+    name: str
+    vocabulary: Vocabulary
+    encode: Callable[[str], list[int]]
+    prefix: tuple[int, ...] = ()
+    bos: int | None = None
+    render: Callable[[Sequence[Message]], str] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the vocabulary."""
+        return self.vocabulary.fingerprint
+
+    @cached_property
+    def names(self) -> dict[str, tuple[int, ...]]:
+        """The ids behind what a single id decodes to: the strings that services send instead of ids.
+
+        Parts of characters decode to U+FFFD, and some decoders drop the space at the front; so a name may stand for
+        several ids.
+        """
+        found: dict[str, list[int]] = defaultdict(list)
+        pieces = self.vocabulary.pieces
+        data, offsets = pieces.data.tobytes(), pieces.offsets.tolist()
+        for number in range(len(pieces)):
+            blob = data[offsets[number] : offsets[number + 1]]
+            if blob:
+                text = blob.decode("utf-8", "replace")
+                found[text].append(number)
+                if text.startswith(" ") and len(text) > 1 and self.vocabulary.drops_space:
+                    found[text[1:]].append(number)
+        return {name: tuple(ids) for name, ids in found.items()}
+
+    def knows(self, ids: np.ndarray) -> bool:
+        """Whether every id has a piece here."""
+        if len(ids) == 0:
+            return True
+        if ids.min() < 0 or ids.max() >= len(self.vocabulary):
+            return False
+        offsets = self.vocabulary.pieces.offsets
+        return bool((offsets[ids + 1] > offsets[ids]).all())
+
+    def prompt_text(self, request: Request) -> str | None:
+        """The text that the model reads for a request; None for a chat without a template, or one it refuses."""
+        if request.prompt is not None:
+            return request.prompt
+        if self.render is None:
+            return None
+        try:
+            return self.render(request.messages)
+        except Exception:  # a template is a program of the model's makers, and may raise what it likes
+            return None
+
+    def readings(self, request: Request) -> list[list[int]]:
+        """How the model may have tokenised the prompt, likeliest first: as set up, as it stands, with and without BOS.
+
+        Empty where the text of the prompt is not known.
+        """
+        text = self.prompt_text(request)
+        if text is None:
+            return []
+        plain = self.encode(text)
+        readings = [[*self.prefix, *plain], plain]
+        if request.prompt is None:
+            readings.reverse()  # a template writes its own special tokens
+        if self.bos is not None:
+            readings.append([self.bos, *plain])
+            if plain[:1] == [self.bos]:
+                readings.append(plain[1:])
+        return [reading for place, reading in enumerate(readings) if reading not in readings[:place]]

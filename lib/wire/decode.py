@@ -1,0 +1,336 @@
+"""A reply as completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lib.completion import Completion
+from lib.errors import BadReply
+from lib.pieces import Ints, make_pieces
+from lib.request import MAX_K, Request
+from lib.tokenizer import Tokenizer
+from lib.tokens import NO_TOKENS, Kind, Tokens, make_tokens
+from lib.vocabulary import Vocabulary
+from lib.wire import chosen as ways
+from lib.wire.formats import Format, carried_k
+from lib.wire.kinds import answer_kinds, prompt_kinds
+from lib.wire.positions import Positions, inferred_k, table_for, to_tokens
+from lib.wire.replies import Answer, Reply, parse
+from lib.wire.spelling import ranks_of, with_ids
+
+STOPS = {"stop": "stop", "length": "length", "eos_token": "stop", "tool_calls": "stop", "function_call": "stop"}
+NO_LOGPROBS = (
+    "The reply holds no logprobs. Either they were not asked for (return_logprobs for BedrockCompletion, logprobs for "
+    "the other formats), or the model was imported before 2025-07-31 and has none: import it again."
+)
+_UNDECIDED = (
+    "At {places} of the {part} the reply lists several tokens and nothing tells which one stands there; the order of "
+    "its keys may have been changed. They are left unscored. With the request and the model's tokenizer they can "
+    "usually be told."
+)
+WRONG_TOKENIZER = (
+    "This is not the model's tokenizer: the tokens do not spell the text that came with them. They are shown as the "
+    "service names them. Choose the tokenizer that was imported with the model."
+)
+
+
+def decode(
+    data: bytes, request: Request | None = None, tokenizer: Tokenizer | None = None, *, model: str = ""
+) -> tuple[Completion, ...]:
+    """The completions in a reply of any format, one per answer.
+
+    request: what was asked, if known: the prompt's tokens and the number of alternatives follow from it. tokenizer:
+    the model's own; without one, or where it turns out to be another model's, tokens are named as the reply names
+    them, else by their ids. model: its name, by default as the reply says.
+
+    Raises BadReply.
+    """
+    reply = parse(data, names=tokenizer is None)
+    if not reply.answers:
+        raise BadReply("The reply holds no answer.", "Open the whole reply.")
+    try:
+        return tuple(_completion(reply, each, request, tokenizer, model) for each in reply.answers)
+    except WrongTokenizer:
+        reply = parse(data)
+        found = tuple(_completion(reply, each, request, None, model) for each in reply.answers)
+        return tuple(replace(each, warnings=(WRONG_TOKENIZER, *each.warnings)) for each in found)
+
+
+class WrongTokenizer(Exception):
+    """The tokenizer does not reproduce what the model wrote."""
+
+
+def _completion(
+    reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None, model: str
+) -> Completion:
+    answer, prompt_text = _without_echo(reply, answer, request, tokenizer)
+    prompt = read_prompt(reply, answer, request, tokenizer)
+    generated = read_answer(reply.form, answer, request, tokenizer, prompt_text)
+    if request is not None and request.max_tokens == 0:
+        generated = replace(generated, tokens=generated.tokens[:0])
+        answer = replace(answer, text="", stop_reason="length")
+    if not generated.checked and prompt.wrong:
+        raise WrongTokenizer
+    tokens = generated.tokens if tokenizer is not None else named_alike(prompt.tokens, generated.tokens)
+    warnings = [*prompt.warnings, *generated.warnings]
+    if answer.generated is None and answer.prompt is None:
+        warnings.append(NO_LOGPROBS)
+    return Completion(
+        request=request,
+        model=model or reply.model,
+        prompt=prompt.tokens,
+        generated=tokens,
+        text=answer.text,
+        stop_reason=STOPS.get(answer.stop_reason or "", answer.stop_reason),
+        chosen_by="; ".join(
+            f"{part}: {', '.join(read.ways)}" for part, read in (("prompt", prompt), ("answer", generated)) if read.ways
+        ),
+        vocabulary_size=None if tokenizer is None else len(tokenizer.vocabulary),
+        warnings=tuple(dict.fromkeys(warnings)),
+        provenance=provenance(reply.form, tokenizer),
+    )
+
+
+def named_alike(prompt: Tokens, generated: Tokens) -> Tokens:
+    """The answer's tokens, each id named as in the prompt: without a tokenizer a reply may name one id in two ways."""
+    table, own = prompt.pieces, generated.pieces
+    places = {number: row for row, number in enumerate(table.ids.tolist()) if number >= 0}
+    entries = []
+    for row, number in enumerate(own.ids.tolist()):
+        other, at = (table, places[number]) if number in places else (own, row)
+        entries.append((number, other.bytes_of(at), bool(other.special[at])))
+    return replace(generated, pieces=make_pieces(entries))
+
+
+def provenance(form: Format, tokenizer: Tokenizer | None) -> tuple[tuple[str, str], ...]:
+    """Where a completion that came over the wire comes from."""
+    return (("format", str(form)), ("vocabulary", "none" if tokenizer is None else tokenizer.fingerprint))
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """Some tokens of a reply, how the chosen ones were found, and what is to be said of them.
+
+    checked: whether they were held against the text that came with them. wrong: whether the prompt's failed that.
+    """
+
+    tokens: Tokens
+    ways: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    checked: bool = False
+    wrong: bool = False
+
+
+def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None) -> Read:
+    """The tokens of the prompt; unscored where the reply has no scores of it, none where not even the ids are known."""
+    readings = [] if tokenizer is None or request is None else tokenizer.readings(request)
+    vocabulary = None if tokenizer is None else tokenizer.vocabulary
+    warnings = []
+    if readings and reply.prompt_tokens is not None and reply.prompt_tokens not in map(len, readings):
+        warnings.append(
+            f"The model counts {reply.prompt_tokens:,} tokens in the prompt, the tokenizer {len(readings[0]):,}. "
+            "It may be another model's, or the prompt not the one that was sent."
+        )
+    if answer.prompt is None:
+        fitting = [ids for ids in _sent_ids(answer, readings) if len(ids) == (reply.prompt_tokens or len(ids))]
+        if not fitting:
+            return Read(NO_TOKENS, (), tuple(warnings))
+        return Read(_unscored(fitting[0], vocabulary), ("tokens",), tuple(warnings))
+    found = answer.prompt
+    k, inferred = _k_of(reply.form, request, found)
+    if inferred and k:
+        warnings.append(f"How many alternatives were asked for in the prompt is not known; {k} are inferred.")
+    own = np.full(len(found), -1, np.int32)
+    for ids in _sent_ids(answer, readings):
+        if (matched := ways.by_ids(found, ids)) is not None:
+            decided = replace(found, chosen=matched)
+            used: tuple[str, ...] = ("tokens",)
+            own = np.array(ids, np.int32)
+            break
+    else:
+        sure = [("rank", ways.by_rank(found, k)), ("single entry", ways.by_single_entry(found))]
+        known, _ = ways.decided(found, sure)
+        decided, used = ways.decided(found, [*sure, ("order", ways.by_order(found, known.chosen))])
+        if readings:
+            warnings.append("The tokenizer does not read the prompt the way the model did.")
+        warnings += _undecided(decided, "prompt")
+    tokens = to_tokens(decided, own, k, vocabulary)
+    tokens = replace(tokens, kinds=prompt_kinds(tokens.pieces, tokens.refs))
+    _check_ids(tokens, tokenizer)
+    wrong = bool(readings) and used != ("tokens",) and request is not None and request.prompt is not None
+    return Read(tokens, used, tuple(warnings), wrong=wrong and not _spells(tokens, request))
+
+
+def _spells(tokens: Tokens, request: Request | None) -> bool:
+    """Whether the known tokens stand in the prompt one after another."""
+    text, place = (request.prompt or "").encode("utf-8", "surrogatepass") if request else b"", 0
+    for ref in tokens.refs[tokens.kinds == Kind.TEXT].tolist():
+        blob = tokens.pieces.bytes_of(ref).strip()
+        place = text.find(blob, place)
+        if place < 0:
+            return False
+    return True
+
+
+def _sent_ids(answer: Answer, readings: list[list[int]]) -> list[Sequence[int]]:
+    return [*([answer.prompt_ids] if answer.prompt_ids is not None else []), *readings]
+
+
+def _unscored(ids: Sequence[int], vocabulary: Vocabulary | None) -> Tokens:
+    pieces, refs = table_for(np.array(ids, np.int32), None, vocabulary)
+    return make_tokens(pieces, refs, kinds=prompt_kinds(pieces, refs))
+
+
+def _k_of(form: Format, request: Request | None, found: Positions) -> tuple[int, bool]:
+    """How many alternatives were asked for, and whether that is only inferred."""
+    if form.is_bedrock:
+        return 1, False
+    if request is not None:
+        return carried_k(form, request.k), False
+    return min(inferred_k(found), MAX_K), True
+
+
+def read_answer(
+    form: Format,
+    answer: Answer,
+    request: Request | None,
+    tokenizer: Tokenizer | None,
+    prompt_text: str = "",
+    *,
+    strict: bool = True,
+    thinking: str | None = None,
+) -> Read:
+    """The tokens of the answer, or of the rest of one (`thinking` as in `AnswerReader`).
+
+    Raises WrongTokenizer where, if `strict`, they do not spell its text.
+    """
+    found = answer.generated
+    if found is None:
+        return Read(_as_one(answer.text))
+    k, inferred = _k_of(form, request, found)
+    stopped = answer.stop_reason != "length"
+    if form.is_bedrock:
+        decided, used = _chosen_of_bedrock(found, answer, tokenizer, stopped)
+    else:
+        decided, used = _spelled(form, found, answer, request, tokenizer), ("name",)
+    vocabulary = None if tokenizer is None else tokenizer.vocabulary
+    tokens = to_tokens(decided, np.full(len(found), -1, np.int32), k, vocabulary)
+    if strict:
+        _check_ids(tokens, tokenizer)
+    kinds, spells = answer_kinds(
+        [
+            (tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref])) if ref >= 0 else (b"", False)
+            for ref in tokens.refs.tolist()
+        ],
+        answer.text,
+        stopped=stopped,
+        reasoning=answer.reasoning,
+        tools=answer.tools,
+        prompt=prompt_text,
+        thinking=thinking,
+    )
+    known = tokenizer is not None or not form.is_bedrock
+    if strict and not spells and tokenizer is not None and (tokens.refs >= 0).all():
+        raise WrongTokenizer
+    warnings = []
+    if inferred and k:
+        warnings.append(f"How many alternatives were asked for in the answer is not known; {k} are inferred.")
+    if not known:
+        kinds[:] = Kind.TEXT
+    warnings += _undecided(decided, "answer")
+    return Read(
+        replace(tokens, kinds=kinds),
+        used if len(found) else (),
+        tuple(warnings),
+        checked=bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None,
+    )
+
+
+def _chosen_of_bedrock(
+    found: Positions, answer: Answer, tokenizer: Tokenizer | None, stopped: bool
+) -> tuple[Positions, tuple[str, ...]]:
+    sure: list[tuple[str, Ints]] = []
+    if tokenizer is not None:
+        sure.append(("text", ways.by_text(found, answer.text, tokenizer, stopped=stopped)))
+    sure.append(("single entry", ways.by_single_entry(found)))
+    known, _ = ways.decided(found, sure)
+    return ways.decided(found, [*sure, ("order", ways.by_order(found, known.chosen))])
+
+
+def _spelled(
+    form: Format, found: Positions, answer: Answer, request: Request | None, tokenizer: Tokenizer | None
+) -> Positions:
+    """With ids and ranks as far as they can be told."""
+    ambiguous: set[bytes] | None = None
+    if form is Format.OPENAI:  # its lists are keyed by string, so that equal strings hide one another
+        names = {} if tokenizer is None else tokenizer.names
+        texts = found.literals or ()
+        ambiguous = {blob for blob in texts if len(names.get(blob.decode("utf-8", "replace"), ())) > 1}
+    k, inferred = _k_of(form, request, found)
+    ranked = ranks_of(found, k, ambiguous, roomy=form is Format.OPENAI and not inferred)
+    if tokenizer is None:
+        if answer.ids is not None and len(answer.ids) == len(ranked) and (ranked.chosen >= 0).all():
+            ids = ranked.ids.copy()
+            ids[ranked.chosen] = answer.ids
+            return replace(ranked, ids=ids)
+        return ranked
+    text = answer.text if not (answer.reasoning or answer.tools) else ""
+    return with_ids(ranked, text, tokenizer, answer.ids)
+
+
+def _undecided(found: Positions, part: str) -> list[str]:
+    """What is to be said where it cannot be told which token stands at a place."""
+    count = int(((found.chosen < 0) & (found.counts > 0)).sum())
+    if not count:
+        return []
+    places = "one place" if count == 1 else f"{count:,} places"
+    return [_UNDECIDED.format(places=places, part=part)]
+
+
+def _check_ids(tokens: Tokens, tokenizer: Tokenizer | None) -> None:
+    """Raise WrongTokenizer for a token that its vocabulary does not have."""
+    ids = tokens.ids
+    if tokenizer is not None and not tokenizer.knows(ids[ids >= 0]):
+        raise WrongTokenizer
+
+
+def _as_one(text: str) -> Tokens:
+    """An answer whose tokens are not known: its text as one unscored piece."""
+    if not text:
+        return NO_TOKENS
+    return make_tokens(make_pieces([(-1, text.encode("utf-8", "surrogatepass"), False)]), np.zeros(1, np.int32))
+
+
+def _without_echo(
+    reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None
+) -> tuple[Answer, str]:
+    """With `echo`, prompt and answer come as one; they are told apart by the unscored first token and its count."""
+    text = (request and request.prompt) or ""
+    if request is not None and request.prompt is None and tokenizer is not None:
+        text = tokenizer.prompt_text(request) or ""
+    found, count = answer.generated, reply.prompt_tokens
+    echoed = (
+        reply.form is Format.OPENAI
+        and found is not None
+        and answer.prompt is None
+        and count is not None
+        and 0 < count <= len(found)
+        and found.chosen[0] >= 0
+        and bool(np.isnan(found.logprobs[found.chosen[0]]))
+    )
+    if not echoed or found is None or count is None:
+        return answer, text
+    own = found.between(0, count)
+    rest = found.between(count, len(found))
+    spelled = "".join(blob.decode("utf-8", "replace") for blob in _chosen_literals(own))
+    length = len(text) if text and answer.text.startswith(text) else len(spelled)
+    prompt = own if tokenizer is None else with_ids(own, answer.text[:length], tokenizer)
+    return replace(answer, prompt=prompt, generated=rest, text=answer.text[length:]), text
+
+
+def _chosen_literals(found: Positions) -> list[bytes]:
+    literals = found.literals or ()
+    return [literals[place] for place in found.chosen.tolist() if place >= 0 and literals]

@@ -1,0 +1,239 @@
+"""Completions as replies: what a service would have sent. Whole, and as the chunks of a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lib.completion import Completion
+from lib.tokens import Tokens
+from lib.wire.entries import sent_answer, sent_prompt
+from lib.wire.formats import Format
+from lib.wire.positions import ABSENT, Positions
+
+_REASONS = ("stop", "length")
+
+
+def encode(
+    completions: Sequence[Completion] | Completion,
+    form: Format,
+    *,
+    k: int | None = None,
+    logprobs: bool = True,
+    prompt_logprobs: bool = True,
+    token_ids: bool = False,
+    trimmed: bool = False,
+) -> dict[str, Any]:
+    """The reply, as a dictionary to be written as JSON. Several samples of one request make several choices.
+
+    k: alternatives that were asked for, by default those of the request. logprobs, prompt_logprobs: whether they were
+    asked for. token_ids: with the ids of the chosen tokens, for services that pass them on. trimmed: without the keys
+    that are null, as the examples in AWS's documentation are.
+    """
+    group = [completions] if isinstance(completions, Completion) else list(completions)
+    first = group[0]
+    wanted = k if k is not None else first.request.k if first.request is not None else first.generated.k
+    if form.is_bedrock:
+        reply = _bedrock(first, form, logprobs, prompt_logprobs)
+    else:
+        reply = _openai(group, form, wanted, logprobs, prompt_logprobs, token_ids)
+    return without_nulls(reply) if trimmed else reply
+
+
+def without_nulls(value: Any) -> Any:
+    """The same without keys whose value is null; nulls in lists say something and stay."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _bedrock(done: Completion, form: Format, logprobs: bool, prompt_logprobs: bool) -> dict[str, Any]:
+    reply: dict[str, Any] = {
+        "generation": done.text,
+        "prompt_token_count": len(done.prompt),
+        "generation_token_count": len(done.generated),
+        "stop_reason": _reason(done.stop_reason),
+        "logprobs": by_id(sent_answer(done.generated, form, 1)) if logprobs else None,
+    }
+    if form is Format.EARLY and prompt_logprobs:
+        reply["prompt_logprobs"] = by_id(sent_prompt(done.prompt, form))
+    return reply
+
+
+def _openai(
+    group: Sequence[Completion], form: Format, k: int, logprobs: bool, prompt_logprobs: bool, token_ids: bool
+) -> dict[str, Any]:
+    first = group[0]
+    chat = form is Format.CHAT
+    prompt = described(sent_prompt(first.prompt, form)) if prompt_logprobs else None
+    prompt_ids = first.prompt.ids.tolist() if token_ids else None
+    choices = []
+    for number, done in enumerate(group):
+        choice: dict[str, Any] = {"index": number}
+        if chat:
+            choice["message"] = {
+                "role": "assistant", "content": done.text, "refusal": None, "annotations": None, "audio": None,
+                "function_call": None, "tool_calls": [], "reasoning_content": None,
+            }  # fmt: skip
+        else:
+            choice["text"] = done.text
+        choice["logprobs"] = answer_logprobs(done.generated, form, k) if logprobs else None
+        choice["finish_reason"] = _reason(done.stop_reason)
+        choice["stop_reason"] = None
+        choice["token_ids"] = done.generated.ids.tolist() if token_ids else None
+        if not chat:
+            choice["prompt_logprobs"] = prompt
+            choice["prompt_token_ids"] = prompt_ids
+        choices.append(choice)
+    written = sum(len(done.generated) for done in group)
+    reply: dict[str, Any] = {
+        "id": "chatcmpl-candor" if chat else "cmpl-candor",
+        "object": "chat.completion" if chat else "text_completion",
+        "created": int(time.time()),
+        "model": first.model,
+        "choices": choices,
+        "service_tier": None,
+        "system_fingerprint": None,
+        "usage": usage(len(first.prompt), written),
+    }
+    if chat:
+        reply |= {"prompt_logprobs": prompt, "prompt_token_ids": prompt_ids}
+    return reply | {"kv_transfer_params": None}
+
+
+def usage(read: int, written: int) -> dict[str, Any]:
+    """How OpenAI's formats count tokens."""
+    return {
+        "prompt_tokens": read,
+        "total_tokens": read + written,
+        "completion_tokens": written,
+        "prompt_tokens_details": None,
+    }
+
+
+def answer_logprobs(tokens: Tokens, form: Format, k: int, offset: int = 0) -> dict[str, Any]:
+    """The logprobs of a choice. offset: characters that the tokens of earlier chunks had."""
+    found = sent_answer(tokens, form, k)
+    names = [blob.decode() for blob in found.literals or ()]
+    scores = [_score(value) for value in found.logprobs.tolist()]
+    rows = [found.row(position) for position in range(len(found))]
+    if form is Format.CHAT:
+        content = []
+        for row in rows:
+            entries = [{"token": names[i], "logprob": scores[i], "bytes": list(names[i].encode())} for i in row]
+            content.append(entries[0] | {"top_logprobs": entries if k else []})
+        return {"content": content}
+    starts = np.cumsum([offset, *(len(names[row[0]]) for row in rows)])[:-1]
+    return {
+        "text_offset": starts.tolist(),
+        "token_logprobs": [scores[row[0]] for row in rows],
+        "tokens": [names[row[0]] for row in rows],
+        "top_logprobs": [_by_name(row, names, scores) for row in rows],
+    }
+
+
+def _by_name(row: range, names: list[str], scores: list[float | None]) -> dict[str, float | None]:
+    """An alternative of the token's own string takes its value, as it does where a dictionary is filled in order."""
+    listed: dict[str, float | None] = {}
+    for i in row:
+        listed[names[i]] = scores[i]
+    return listed
+
+
+def by_id(found: Positions) -> list[dict[str, float | None] | None]:
+    """Positions as BedrockCompletion writes them: bare numbers by id."""
+    ids, scores = found.ids.tolist(), [_score(value) for value in found.logprobs.tolist()]
+    return [{str(ids[i]): scores[i] for i in found.row(position)} or None for position in range(len(found))]
+
+
+def described(found: Positions) -> list[dict[str, dict[str, Any]] | None]:
+    """Positions as OpenAI's formats write those of a prompt: logprob, rank and string by id."""
+    ids, ranks = found.ids.tolist(), found.ranks.tolist()
+    scores = [_score(value) for value in found.logprobs.tolist()]
+    names = [blob.decode() for blob in found.literals or ()]
+    return [
+        {
+            str(ids[i]): {
+                "logprob": scores[i],
+                "rank": ranks[i] if ranks[i] > 0 else None,
+                "decoded_token": names[i],
+            }
+            for i in found.row(position)
+        }
+        or None
+        for position in range(len(found))
+    ]
+
+
+def _score(value: float) -> float | None:
+    if value != value:
+        return None
+    return ABSENT if value == -np.inf else value
+
+
+def _reason(stop_reason: str | None) -> str | None:
+    return stop_reason if stop_reason in _REASONS else None
+
+
+class ChunkWriter:
+    """Writes one sample's stream, chunk by chunk, as dictionaries to be written as JSON.
+
+    A chunk may hold no token or several; text and logprobs go their own ways, as text is held back while it may be the
+    beginning of a stop string.
+    """
+
+    def __init__(self, done: Completion, form: Format, *, k: int = 0, logprobs: bool = True) -> None:
+        """done: the sample without its answer."""
+        self._form, self._k, self._logprobs, self._start = form, k, logprobs, done
+        self._count = self._offset = 0
+        self._first = True
+
+    def opening(self) -> Iterator[dict[str, Any]]:
+        """What comes before any token: in a chat, the role."""
+        if self._form is Format.CHAT:
+            yield self._chunk({"delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None})
+
+    def chunk(self, tokens: Tokens | None, text: str, reason: str | None = None) -> dict[str, Any]:
+        """New tokens and new text; `reason` with the last of them."""
+        self._count += 0 if tokens is None else len(tokens)
+        if self._form.is_bedrock:
+            return self._bedrock(tokens, text, reason)
+        logprobs = None
+        if self._logprobs and tokens is not None and len(tokens):
+            logprobs = answer_logprobs(tokens, self._form, self._k, self._offset)
+            names = logprobs["tokens"] if self._form is Format.OPENAI else []
+            self._offset += sum(map(len, names))
+        own: dict[str, Any] = {"delta": {"content": text}} if self._form is Format.CHAT else {"text": text}
+        return self._chunk(
+            own | {"logprobs": logprobs, "finish_reason": _reason(reason), "stop_reason": None, "token_ids": None}
+        )
+
+    def _bedrock(self, tokens: Tokens | None, text: str, reason: str | None) -> dict[str, Any]:
+        logprobs = None
+        if self._logprobs and tokens is not None:
+            logprobs = by_id(sent_answer(tokens, self._form, 1))
+        chunk: dict[str, Any] = {
+            "generation": text,
+            "prompt_token_count": len(self._start.prompt) if self._first else None,
+            "generation_token_count": self._count,
+            "stop_reason": _reason(reason),
+            "logprobs": logprobs,
+        }
+        if self._first and self._form is Format.EARLY and self._logprobs:
+            chunk["prompt_logprobs"] = by_id(sent_prompt(self._start.prompt, self._form))
+        self._first = False
+        return chunk
+
+    def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
+        chat = self._form is Format.CHAT
+        return {
+            "id": "chatcmpl-candor" if chat else "cmpl-candor",
+            "object": "chat.completion.chunk" if chat else "text_completion",
+            "created": int(time.time()),
+            "model": self._start.model,
+            "choices": [{"index": 0, **choice}],
+            "usage": None,
+        }

@@ -1,0 +1,127 @@
+"""What each token of an answer is for, told from the text that came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.answer import AnswerReader
+from lib.pieces import Ints, Pieces
+from lib.tokens import Kind
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+_IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|video_pad|>"})
+
+
+def prompt_kinds(pieces: Pieces, refs: Ints) -> NDArray[np.uint8]:
+    """uint8[n] of `Kind`: special tokens, placeholders of images, and text."""
+    by_row = np.append(np.where(pieces.special, Kind.SPECIAL, Kind.TEXT), Kind.TEXT).astype(np.uint8)
+    for row in np.flatnonzero(pieces.special).tolist():
+        if pieces.bytes_of(row) in _IMAGES:
+            by_row[row] = Kind.IMAGE
+    return by_row[refs]
+
+
+def answer_kinds(
+    pieces: Sequence[tuple[bytes, bool]],
+    text: str,
+    *,
+    stopped: bool,
+    reasoning: str = "",
+    tools: bool = False,
+    prompt: str = "",
+    thinking: str | None = None,
+) -> tuple[NDArray[np.uint8], bool]:
+    """uint8[n] of `Kind`, and whether the tokens reproduce the text.
+
+    pieces: the bytes of every token and whether it is special. text: the answer as returned. stopped: whether it ended
+    by itself, so that a stop token or stop string may follow the text. reasoning, tools: as in `Answer`. prompt: the
+    text the model read, which may have opened a `<think>` block. thinking: as in `AnswerReader`.
+    """
+    reader = AnswerReader((), prompt, thinking=thinking)
+    settled = [each for blob, special in pieces for each in reader.push(blob, special).tokens]
+    settled += reader.end().tokens
+    kinds = np.array([kind for _, kind in settled], np.uint8)
+    shown = [b"" if kind == Kind.SPECIAL else blob for kind, (blob, _) in zip(kinds, pieces, strict=True)]
+    lossy = [_REPLACEMENT in blob for blob in shown]
+    starts, spelled = _starts(shown)
+    place = _find(spelled, text, suffix=bool(reasoning or tools))
+    if any(lossy) and spelled != text and not (reasoning or tools):
+        # What stands for parts of characters spells nothing: the text is followed from one whole token to the next.
+        starts, spelled, place = _followed(shown, lossy, text), text, 0
+    if place is None or " ".join(reasoning.split()) not in " ".join(spelled.split()):
+        return kinds, False
+    end = place + len(text.strip()) if text not in spelled else place + len(text)
+    before = starts + np.array([len(blob) for blob in shown], np.int64).clip(max=1) <= place
+    if reasoning:
+        kinds[before & (kinds != Kind.SPECIAL)] = Kind.REASONING
+    elif tools and place > 0:
+        kinds[before & (kinds != Kind.SPECIAL)] = Kind.TOOL
+    beyond = starts >= end
+    visible = np.array([bool(blob) for blob in shown], bool)
+    if tools:
+        kinds[beyond & visible & (kinds != Kind.REASONING)] = Kind.TOOL
+    elif stopped and (beyond & visible).any():
+        kinds[int(np.flatnonzero(beyond & visible)[0]) :] = Kind.STOP
+    elif (beyond & visible).any() and spelled[end:].strip():
+        return kinds, False
+    if stopped and len(kinds) and kinds[-1] == Kind.SPECIAL:
+        kinds[-1] = Kind.STOP
+    return kinds, True
+
+
+def _starts(shown: Sequence[bytes]) -> tuple[NDArray[np.int64], str]:
+    """The character that each token begins in, of the text that all of them spell; and that text."""
+    data = b"".join(shown)
+    begins = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
+    for start, end in _broken(data):
+        begins[start:end] = False
+        begins[start] = True  # what is no character is shown as one
+    numbers = np.append(np.cumsum(begins) - 1, begins.sum())
+    offsets = np.cumsum([0, *map(len, shown)])[:-1]
+    return numbers[offsets].astype(np.int64), data.decode("utf-8", "replace")
+
+
+def _broken(data: bytes) -> Iterator[tuple[int, int]]:
+    """The stretches of bytes that decode to U+FFFD, one each."""
+    place = 0
+    while True:
+        try:
+            data[place:].decode("utf-8")
+        except UnicodeDecodeError as error:
+            yield place + error.start, place + error.end
+            place += error.end
+        else:
+            return
+
+
+def _followed(shown: Sequence[bytes], lossy: Sequence[bool], text: str) -> NDArray[np.int64]:
+    """Where each token begins in the text, as far as whole tokens tell; those that follow the text lie beyond it."""
+    starts, place, lost = [], 0, False
+    for blob, broken in zip(shown, lossy, strict=True):
+        part = blob.decode("utf-8", "replace")
+        if lost and not broken and part:
+            found = text.find(part, place)
+            place = found if found >= 0 else len(text)
+        starts.append(place)
+        lost = broken
+        place += 0 if broken else len(part)
+    return np.array(starts, np.int64)
+
+
+def _find(spelled: str, text: str, *, suffix: bool) -> int | None:
+    """Where the returned text stands in what the tokens spell; None where it does not.
+
+    White space at its ends may have been trimmed, and SentencePiece writes no space at the front.
+    """
+    if suffix:
+        place = spelled.rfind(text) if text else len(spelled)
+        return place if place >= 0 else None
+    for lead in (0, 1):
+        if spelled[:lead].strip() == "" and spelled.startswith(text, lead):
+            return lead
+    trimmed = text.strip()
+    lead = len(spelled) - len(spelled.lstrip())
+    return lead if spelled.startswith(trimmed, lead) else None

@@ -1,0 +1,488 @@
+"""Replies as they come, in any of the formats, as columns. Nothing is interpreted here yet.
+
+The text of a reply is cut into its positions without building objects for the whole of it: a reply of 20 MB takes
+little more memory than its columns.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lib.errors import BadReply
+from lib.pieces import Ints, offsets_of
+from lib.wire.formats import Format
+from lib.wire.positions import ABSENT, UNDECIDED, Positions
+
+MAX_BYTES = 100_000_000  # four times what InvokeModel may return
+_ROUNDING = 0.01  # nats above 0 that half precision may explain
+_MOST_ID = 2**31 - 1
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError)  # what reading bytes that are no JSON raises
+Fields = Mapping[str, msgspec.Raw]
+
+
+class _Score(msgspec.Struct, gc=False):
+    """An entry of a position; the string sent with it is not even read."""
+
+    logprob: float | None = None
+    rank: int | None = None
+
+
+class _Named(msgspec.Struct, gc=False):
+    """The same with its string."""
+
+    logprob: float | None = None
+    rank: int | None = None
+    decoded_token: str | None = None
+
+
+class _Spelled(msgspec.Struct, gc=False):
+    """An entry of a chat reply."""
+
+    token: str | None = None
+    logprob: float | None = None
+    bytes: list[int] | None = None
+    top_logprobs: list[_Spelled] | None = None
+
+
+class _Top(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics"}):
+    """The top of a reply in one of OpenAI's formats."""
+
+    choices: list[dict[str, msgspec.Raw]] | None = None
+    object: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    model: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    usage: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    prompt_logprobs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    prompt_token_ids: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    metrics: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Spelling(msgspec.Struct, gc=False):
+    """The logprobs of an OpenAICompletion, whole or a chunk of it."""
+
+    tokens: list[str | None] | None = None
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float | None] | None] | None = None
+
+
+_TOP = msgspec.json.Decoder(_Top)
+_TOP_FIELDS = tuple(name for name in _Top.__struct_fields__ if name != "choices")
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_SCORES = msgspec.json.Decoder(dict[int, _Score | float | None] | None)
+_NAMED_SCORES = msgspec.json.Decoder(dict[int, _Named | float | None] | None)
+_ALL_SCORES = msgspec.json.Decoder(list[dict[int, _Score | float | None] | None])
+_ALL_NAMED_SCORES = msgspec.json.Decoder(list[dict[int, _Named | float | None] | None])
+_AT_ONCE = 4_000_000  # bytes of JSON
+_LOGPROB, _RANK = attrgetter("logprob"), attrgetter("rank")
+_SPELLING = msgspec.json.Decoder(_Spelling | None)
+_CHAT = msgspec.json.Decoder(list[_Spelled] | None)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One of the answers in a reply, or what a chunk of a stream adds to it.
+
+    text: of the answer. reasoning: where the service splits it off. tools: whether tokens outside the text are tool
+    calls. stop_reason: "stop", "length", another word of the service, or None. chosen ids: `ids` where the service
+    sends them.
+    """
+
+    number: int
+    text: str
+    generated: Positions | None
+    stop_reason: str | None
+    reasoning: str = ""
+    tools: bool = False
+    ids: tuple[int, ...] | None = None
+    prompt: Positions | None = None
+    prompt_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """A reply, or a chunk of a streamed one. prompt_tokens, generated_tokens: as the service counts them."""
+
+    form: Format
+    answers: tuple[Answer, ...]
+    model: str = ""
+    prompt_tokens: int | None = None
+    generated_tokens: int | None = None
+    final: bool = False  # it says that the stream is over
+
+
+def parse(data: bytes, *, names: bool = True) -> Reply:
+    """The reply in these bytes. names: whether strings sent beside ids are wanted.
+
+    JSON that only Python writes (NaN, -Infinity) is read as well. Raises BadReply.
+    """
+    check_size(len(data))
+    try:
+        return _parse(data, names)
+    except BROKEN as error:
+        data = _standard(data, error)
+        try:
+            return _parse(data, names)
+        except (*BROKEN, RecursionError) as again:
+            raise _unlike(again) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+
+
+def check_size(size: int) -> None:
+    """Raise BadReply for more bytes than any reply has."""
+    if size > MAX_BYTES:
+        raise BadReply(
+            f"This has {size / 1e6:,.0f} MB; a reply of Bedrock has at most 25 MB.",
+            "Open the reply itself, or cut a long list of replies into several files.",
+        )
+
+
+def _standard(data: bytes, error: Exception) -> bytes:
+    """The same JSON without Python's constants. Raises BadReply when it is no JSON, or holds none of them."""
+    found: list[str] = []
+
+    def constant(name: str) -> float | None:
+        found.append(name)
+        if name == "Infinity":
+            raise BadReply("The reply holds Infinity where a logprob should be.", "Save the reply again.")
+        return ABSENT if name == "-Infinity" else None
+
+    try:
+        document = json.loads(data, parse_constant=constant)
+    except RecursionError as deep:
+        raise _too_deep() from deep
+    except ValueError as broken:
+        raise BadReply(
+            "This is not JSON.", "Paste the whole reply, from its first { to its last }, as Bedrock sent it."
+        ) from broken
+    if not found:
+        raise _unlike(error) from error
+    return json.dumps(document).encode()
+
+
+def _too_deep() -> BadReply:
+    return BadReply("This JSON is nested too deeply for a reply.", "Open the reply itself, as Bedrock sent it.")
+
+
+def _unlike(error: Exception) -> BadReply:
+    detail = str(error).split("\n")[0][:200]
+    return BadReply(f"The reply is not spelled as Bedrock spells it: {detail}", "Open the reply itself, unchanged.")
+
+
+def _parse(data: bytes, names: bool) -> Reply:
+    found = _openai_fields(data)
+    if found is not None:
+        return _openai(*found, names)
+    fields = _object(data)
+    if "generation" in fields or "outputs" in fields or "stop_reason" in fields or "generation_token_count" in fields:
+        return _bedrock(fields, names)
+    if "amazon-bedrock-invocationMetrics" in fields:
+        return Reply(Format.BEDROCK, (), final=True)
+    if "message" in fields or "error" in fields:
+        raise BadReply(f"This is an error, not a reply: {_error_text(fields)}", "Open a reply that has an answer.")
+    raise BadReply(
+        "This is JSON, but no reply of Custom Model Import.",
+        'A reply has "generation" or "choices" at its top. Paste it as Bedrock sent it, or with its request as '
+        '{"request": …, "response": …}.',
+    )
+
+
+def _object(data: bytes | msgspec.Raw) -> Fields:
+    try:
+        return _FIELDS.decode(data)
+    except msgspec.ValidationError as error:
+        raise BadReply("This is JSON, but not an object: a reply begins with {.", "Open a single reply.") from error
+
+
+def _error_text(fields: Fields) -> str:
+    value = _read(fields, "message" if "message" in fields else "error", str | dict[str, Any], "")
+    text = value.get("message", "") if isinstance(value, dict) else value
+    return str(text)[:300]
+
+
+def _bedrock(fields: Fields, names: bool) -> Reply:
+    text = _read(fields, "generation", str | None, None)
+    stop = _read(fields, "stop_reason", str | None, None)
+    if text is None and "outputs" in fields:
+        outputs = _read(fields, "outputs", list[dict[str, Any]], [])
+        first = outputs[0] if outputs else {}
+        text, stop = _text_or_none(first.get("text")), _text_or_none(first.get("stop_reason")) or stop
+    prompt = _scored(fields, "prompt_logprobs", names)
+    answer = Answer(0, text or "", _scored(fields, "logprobs", names), stop, prompt=prompt)
+    return Reply(
+        Format.BEDROCK if prompt is None else Format.EARLY,
+        (answer,),
+        prompt_tokens=_read(fields, "prompt_token_count", int | None, None),
+        generated_tokens=_read(fields, "generation_token_count", int | None, None),
+        final=stop is not None or "amazon-bedrock-invocationMetrics" in fields,
+    )
+
+
+def _openai_fields(data: bytes) -> tuple[Fields, list[dict[str, msgspec.Raw]]] | None:
+    """The fields of a reply in one of OpenAI's formats and its choices, in one pass; None where it is none."""
+    try:
+        top = _TOP.decode(data)
+    except msgspec.ValidationError:
+        if "choices" in _object(data):
+            raise
+        return None
+    if top.choices is None:
+        return None
+    named = {name: getattr(top, name) for name in _TOP_FIELDS}
+    return {name: raw for name, raw in named.items() if raw is not msgspec.UNSET}, top.choices
+
+
+def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) -> Reply:
+    usage = _read(fields, "usage", dict[str, Any] | None, None) or {}
+    kind = _read(fields, "object", str | None, None) or ""
+    chat = kind.startswith("chat") or any("message" in choice or "delta" in choice for choice in choices)
+    shared = _scored(fields, "prompt_logprobs", names)
+    shared_ids = _ids(fields, "prompt_token_ids")
+    answers = []
+    for place, choice in enumerate(choices):
+        prompt = _scored(choice, "prompt_logprobs", names)
+        own_ids = _ids(choice, "prompt_token_ids")
+        answers.append(
+            (_chat_answer if chat else _completion_answer)(
+                choice,
+                number=_index(choice) if "index" in choice else place,
+                prompt=shared if prompt is None else prompt,
+                prompt_ids=shared_ids if own_ids is None else own_ids,
+            )
+        )
+    return Reply(
+        Format.CHAT if chat else Format.OPENAI,
+        tuple(answers),
+        model=_read(fields, "model", str | None, None) or "",
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        generated_tokens=_count(usage.get("completion_tokens")),
+        final=any(answer.stop_reason is not None for answer in answers) or "metrics" in fields,
+    )
+
+
+def _index(choice: Fields) -> int:
+    number = _read(choice, "index", int | None, 0) or 0
+    if not 0 <= number < 10_000:
+        raise BadReply(f"The reply numbers an answer {number}.", "Save the reply again.")
+    return number
+
+
+def _completion_answer(
+    choice: Fields, *, number: int, prompt: Positions | None, prompt_ids: tuple[int, ...] | None
+) -> Answer:
+    spelling = _SPELLING.decode(choice["logprobs"]) if "logprobs" in choice else None
+    return Answer(
+        number,
+        _read(choice, "text", str | None, None) or "",
+        None if spelling is None else _spelled_out(spelling),
+        _read(choice, "finish_reason", str | None, None),
+        ids=_ids(choice, "token_ids"),
+        prompt=prompt,
+        prompt_ids=prompt_ids,
+    )
+
+
+def _chat_answer(
+    choice: Fields, *, number: int, prompt: Positions | None, prompt_ids: tuple[int, ...] | None
+) -> Answer:
+    message: Mapping[str, Any] = (
+        _read(choice, "message" if "message" in choice else "delta", dict[str, Any] | None, None) or {}
+    )
+    logprobs = _read(choice, "logprobs", dict[str, msgspec.Raw] | None, None) or {}
+    listed = _CHAT.decode(logprobs["content"]) if "content" in logprobs else None
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return Answer(
+        number,
+        _text_or_none(content) or "",
+        None if listed is None else _spelled_chat(listed),
+        _read(choice, "finish_reason", str | None, None),
+        reasoning=_text_or_none(message.get("reasoning_content")) or _text_or_none(message.get("reasoning")) or "",
+        tools=bool(message.get("tool_calls") or message.get("function_call")),
+        ids=_ids(choice, "token_ids"),
+        prompt=prompt,
+        prompt_ids=prompt_ids,
+    )
+
+
+def _scored(fields: Fields, name: str, names: bool) -> Positions | None:
+    """A list of positions keyed by id, its entries objects or bare numbers. None where it is absent or null."""
+    raw = fields.get(name)
+    if raw is None or bytes(raw) == b"null":
+        return None
+    counts: list[int] = []
+    ids: list[int] = []
+    logprobs: list[float | None] = []
+    ranks: list[int | None] = []
+    literals: list[bytes] = []
+    for row in _rows(raw, names):
+        if row is None:
+            counts.append(0)
+            continue
+        counts.append(len(row))
+        ids.extend(row)
+        entries = row.values()
+        try:
+            logprobs.extend(map(_LOGPROB, entries))
+            ranks.extend(map(_RANK, entries))
+        except AttributeError:  # bare numbers, or a null among objects
+            del logprobs[len(ids) - len(row) :]
+            logprobs += [getattr(entry, "logprob", entry) for entry in entries]
+            ranks += [getattr(entry, "rank", None) for entry in entries]
+        if names:
+            literals += [_literal(getattr(entry, "decoded_token", None)) for entry in entries]
+    return _columns(counts, ids, logprobs, ranks, literals if any(literals) else None)
+
+
+def _rows(raw: msgspec.Raw, names: bool) -> Iterable[dict[int, Any] | None]:
+    """The positions of a list, one after another: all at once where it is short, which is quicker."""
+    if len(memoryview(raw)) <= _AT_ONCE:
+        return (_ALL_NAMED_SCORES if names else _ALL_SCORES).decode(raw)
+    return map((_NAMED_SCORES if names else _SCORES).decode, _LIST.decode(raw))
+
+
+def _literal(text: str | None) -> bytes:
+    """The bytes of a string that was sent; empty where parts of characters have been lost from it."""
+    blob = (text or "").encode("utf-8", "surrogatepass")
+    return b"" if _REPLACEMENT in blob else blob
+
+
+def _columns(
+    counts: Sequence[int],
+    ids: Sequence[int],
+    logprobs: Sequence[float | None],
+    ranks: Sequence[int | None],
+    literals: Sequence[bytes] | None,
+    chosen: Ints | None = None,
+) -> Positions:
+    try:
+        wide = np.array(ids, np.int64)
+    except OverflowError:
+        wide = np.array([_MOST_ID + 1])
+    if len(wide) and wide.max() > _MOST_ID:
+        raise BadReply("The reply holds a token id that no vocabulary has.", "Save the reply again.")
+    numbers = wide.astype(np.int32)
+    if len(wide) and chosen is None and wide.min() < 0:
+        raise BadReply("The reply holds a negative token id.", "Save the reply again.")
+    with np.errstate(over="ignore"):
+        scores = np.array(logprobs, np.float32)  # None becomes NaN
+    with np.errstate(invalid="ignore"):
+        if (scores > _ROUNDING).any():
+            raise BadReply(
+                f"The reply holds {scores[scores > _ROUNDING][0]:g} as a logprob; none lies above 0.",
+                "These may be probabilities or logits: open the reply as Bedrock sent it.",
+            )
+        scores[scores <= ABSENT] = -np.inf
+        scores[scores > 0] = 0.0
+    try:
+        places = np.array(ranks, np.int64)
+    except (TypeError, OverflowError):  # a null, or more than any vocabulary has
+        places = np.array([rank if rank is not None and 0 < rank <= _MOST_ID else -1 for rank in ranks], np.int64)
+    # A rank that is none is left unknown.
+    places[(places < 1) | (places > _MOST_ID)] = -1
+    return Positions(
+        offsets_of(np.array(counts, np.int32)),
+        numbers,
+        scores,
+        places.astype(np.int32),
+        None if literals is None else tuple(literals),
+        np.full(len(counts), UNDECIDED, np.int32) if chosen is None else np.asarray(chosen, np.int32),
+    )
+
+
+def _spelled_out(spelling: _Spelling) -> Positions:
+    """The lists of an OpenAICompletion: the token of each place first, then the alternatives as sent."""
+    names, scores = spelling.tokens or [], spelling.token_logprobs or []
+    lists = spelling.top_logprobs if spelling.top_logprobs is not None else [None] * len(names)
+    if not len(names) == len(scores) == len(lists):
+        raise BadReply(
+            f"The reply's lists differ in length: {len(names):,} tokens, {len(scores):,} logprobs and {len(lists):,} "
+            "lists of alternatives.",
+            "It is cut off or was edited: save it again.",
+        )
+    rows = []
+    for name, score, listed in zip(names, scores, lists, strict=True):
+        # An entry of the token's own string but another logprob is another token of the same looks.
+        others = [(text, p) for text, p in (listed or {}).items() if text != name or not _same(p, score)]
+        rows.append(([(name, score), *others]) if name is not None or score is not None else [])
+    return _strings(rows)
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return one == other or (one is not None and other is not None and math.isclose(one, other, abs_tol=1e-6))
+
+
+def _spelled_chat(listed: Iterable[_Spelled]) -> Positions:
+    rows: list[list[tuple[str | bytes | None, float | None]]] = []
+    for entry in listed:
+        own = (_spelled_name(entry), entry.logprob)
+        others = [(_spelled_name(other), other.logprob) for other in entry.top_logprobs or ()]
+        repeated = next((i for i, other in enumerate(others) if other[0] == own[0] and _same(other[1], own[1])), None)
+        if repeated is not None:
+            del others[repeated]
+        rows.append([own, *others])
+    return _strings(rows)
+
+
+def _spelled_name(entry: _Spelled) -> str | bytes | None:
+    """The bytes of a token, where the service knows them, else its string."""
+    if entry.bytes and all(0 <= byte < 256 for byte in entry.bytes):
+        blob = bytes(entry.bytes)
+        if _REPLACEMENT not in blob:
+            return blob
+    return entry.token
+
+
+def _strings(rows: Sequence[Sequence[tuple[str | bytes | None, float | None]]]) -> Positions:
+    """Positions keyed by string; the first entry of each is the chosen one. "token_id:123" is an id."""
+    counts = [len(row) for row in rows]
+    ids: list[int] = []
+    literals: list[bytes] = []
+    for row in rows:
+        for name, _ in row:
+            blob = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name or b""
+            number = blob.removeprefix(b"token_id:")
+            is_id = blob.startswith(b"token_id:") and number.isdigit() and len(number) < 10
+            ids.append(int(number) if is_id else -1)
+            literals.append(b"" if is_id else blob)
+    offsets = offsets_of(np.array(counts, np.int32))
+    return _columns(
+        counts,
+        ids,
+        [math.nan if p is None else p for row in rows for _, p in row],
+        [-1] * len(ids),
+        literals,
+        np.where(np.array(counts, np.int32) > 0, offsets[:-1], UNDECIDED),
+    )
+
+
+def _ids(fields: Fields, name: str) -> tuple[int, ...] | None:
+    ids = _read(fields, name, list[int] | None, None)
+    if ids is None:
+        return None
+    if any(not 0 <= number <= _MOST_ID for number in ids):
+        raise BadReply("The reply holds a token id that no vocabulary has.", "Save the reply again.")
+    return tuple(ids)
+
+
+def _read(fields: Fields, name: str, kind: Any, default: Any) -> Any:
+    return msgspec.json.decode(fields[name], type=kind) if name in fields else default
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,129 @@
+"""Requests as bodies of InvokeModel, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.errors import InvalidRequest
+from lib.request import MAX_K, Message, Request
+from lib.wire.formats import Format, asked_top
+
+_LEAST = 1  # a service that is asked for no token at all refuses; one is asked for, and left out of the completion
+
+
+def encode_request(request: Request, form: Format, *, streamed: bool = False) -> dict[str, Any]:
+    """The body of InvokeModel for one sample.
+
+    The seed is never sent: there is word of replies that come without logprobs when it is. With `streamed`, prompt
+    scores are not asked for in the OpenAI formats, which have no place for them in a stream and refuse.
+
+    Raises InvalidRequest for messages in a format that takes a prompt, and for a prompt in the chat format.
+    """
+    if (request.prompt is None) != (form is Format.CHAT):
+        raise InvalidRequest(
+            f"{form} takes {'messages' if form is Format.CHAT else 'a prompt'}, not "
+            f"{'a raw prompt' if form is Format.CHAT else 'messages'}.",
+            "Choose the other mode, or another format.",
+        )
+    length = max(request.max_tokens, _LEAST)
+    body: dict[str, Any] = (
+        {"prompt": request.prompt}
+        if form is not Format.CHAT
+        else {"messages": [{"role": each.role, "content": each.content} for each in request.messages]}
+    )
+    body["max_gen_len" if form.is_bedrock else "max_tokens"] = length
+    body["temperature"] = request.temperature
+    body["top_p"] = request.top_p
+    if request.stop:
+        body["stop"] = list(request.stop)
+    top = asked_top(form, request.k)
+    prompt_scores = request.prompt_scores and not streamed
+    if form.is_bedrock:
+        body["return_logprobs"] = True
+    elif form is Format.OPENAI:
+        body["logprobs"] = top
+        if prompt_scores:
+            body["prompt_logprobs"] = min(request.k, MAX_K)
+    else:
+        body["logprobs"] = True
+        body["top_logprobs"] = top
+        if prompt_scores:
+            body["prompt_logprobs"] = min(request.k, MAX_K)
+    return body
+
+
+def route(body: Mapping[str, Any]) -> Format:
+    """The format that a body selects, as the service does it. Raises InvalidRequest where nothing selects one."""
+    if "messages" in body:
+        return Format.CHAT
+    if "prompt" in body:
+        return Format.OPENAI if "max_tokens" in body else Format.BEDROCK
+    raise InvalidRequest("The request has neither a prompt nor messages.", 'Give "prompt" or "messages".')
+
+
+def decode_request(body: Mapping[str, Any], form: Format | None = None) -> Request:
+    """The request that a body makes. What cannot be understood raises InvalidRequest; fields of no meaning are ignored.
+
+    form: by default what the body selects. k is the larger of the numbers asked for.
+    """
+    form = form or route(body)
+    prompt = body.get("prompt")
+    messages: tuple[Message, ...] = ()
+    if form is Format.CHAT:
+        prompt, messages = None, _messages(body.get("messages"))
+    elif not isinstance(prompt, str):
+        raise InvalidRequest("The prompt is not a text.", 'Give "prompt" as a string.')
+    length = body.get("max_gen_len") if form.is_bedrock else body.get("max_completion_tokens", body.get("max_tokens"))
+    prompt_k = body.get("prompt_logprobs")
+    if form.is_bedrock:
+        k, prompt_scores = 1, form is Format.EARLY and body.get("return_logprobs") is True
+    else:
+        own = body.get("logprobs") if form is Format.OPENAI else body.get("top_logprobs") if body.get("logprobs") else 0
+        echoed = body.get("echo") is True and form is Format.OPENAI
+        k = max(_whole("logprobs", own, 0), _whole("prompt_logprobs", prompt_k, 0))
+        prompt_scores = prompt_k is not None or (echoed and own is not None)
+    stop = body.get("stop")
+    stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    seed = body.get("seed")
+    return Request(
+        prompt=prompt,
+        messages=messages,
+        max_tokens=_whole("max_gen_len" if form.is_bedrock else "max_tokens", length, 512 if form.is_bedrock else 16),
+        temperature=_number("temperature", body.get("temperature"), 0.5 if form.is_bedrock else 1.0),
+        top_p=_number("top_p", body.get("top_p"), 0.9 if form.is_bedrock else 1.0),
+        stop=tuple(each for each in stops if isinstance(each, str) and each),
+        seed=None if seed is None else _whole("seed", seed, 0),
+        k=k,
+        prompt_scores=prompt_scores,
+        n=_whole("n", body.get("n"), 1),
+    )
+
+
+def _messages(turns: Any) -> tuple[Message, ...]:
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
+        raise InvalidRequest("The messages are not a list of turns.", 'Give [{"role": "user", "content": "…"}].')
+    return tuple(Message(str(turn.get("role", "user")), _content(turn.get("content"))) for turn in turns)
+
+
+def _content(content: Any) -> str:
+    """The text of a turn, which may be a list of parts; images are left out."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _number(name: str, value: Any, default: float) -> float:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRequest(f"{name} is not a number.", f'Give "{name}" as a number.')
+    return float(value)
+
+
+def _whole(name: str, value: Any, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequest(f"{name} is not a whole number.", f'Give "{name}" as a whole number.')
+    return value
