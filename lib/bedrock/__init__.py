@@ -1,0 +1,1 @@
+"""Imported models of Amazon Bedrock, called with boto3."""

@@ -1,0 +1,99 @@
+"""A few canned answers of Bedrock Runtime over loopback HTTP, framed as botocore expects them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+
+@dataclass
+class Canned:
+    """What the server answers next, and what it was asked.
+
+    error: (status, code, message) instead of an answer. chunks: of a stream; an entry of the form (type, message) is an
+    exception in its midst. bodies, paths: as received.
+    """
+
+    reply: Any = None
+    chunks: Sequence[Any] = ()
+    error: tuple[int, str, str] | None = None
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    hold: threading.Event | None = None
+
+
+def frame(headers: dict[str, str], payload: bytes) -> bytes:
+    """One message of an event stream."""
+    packed = b"".join(
+        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+        for name, value in headers.items()
+    )
+    prelude = struct.pack(">II", 16 + len(packed) + len(payload), len(packed))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + packed + payload
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
+def framed(chunk: Any) -> bytes:
+    """A chunk, or an exception in the midst of a stream."""
+    if isinstance(chunk, tuple):
+        kind, message = chunk
+        headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
+        return frame(headers, json.dumps({"message": message}).encode())
+    data = chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
+    payload = json.dumps({"bytes": base64.b64encode(data).decode(), "p": "abc"}).encode()
+    headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+    return frame(headers, payload)
+
+
+@contextlib.contextmanager
+def bedrock(canned: Canned) -> Iterator[str]:
+    """The URL of a server that answers as `canned` says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            canned.bodies.append(json.loads(body))
+            canned.paths.append(unquote(self.path))
+            if canned.hold is not None:
+                canned.hold.wait(20)
+            if canned.error is not None:
+                status, code, message = canned.error
+                self._send(status, json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code})
+            elif self.path.endswith("/invoke"):
+                data = canned.reply if isinstance(canned.reply, bytes) else json.dumps(canned.reply).encode()
+                self._send(200, data, {"Content-Type": "application/json"})
+            else:
+                data = b"".join(map(framed, canned.chunks))
+                self._send(200, data, {"Content-Type": "application/vnd.amazon.eventstream"})
+
+        def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(data))}.items():
+                self.send_header(name, value)
+            self.send_header("X-Amzn-Bedrock-Content-Type", "application/json")
+            self.end_headers()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
