@@ -7,6 +7,8 @@ import streamlit as st
 from components.charts import logprob_by_position
 from components.downloads import downloads
 from components.notices import show_error, show_warnings
+from components.session import Answers
+from components.show_call import show_call
 from components.summary import summary
 from components.token_detail import token_detail
 from components.token_map import token_map
@@ -19,7 +21,7 @@ from lib.view import View
 _POLL = 0.25  # seconds between two looks at a job that is at work
 
 
-def show_answer(job: Job[Completion] | None) -> None:
+def show_answer(job: Job[Answers] | None) -> None:
     """The job's completion as far as it has come; without a job, what will stand here."""
     if job is None:
         st.caption(
@@ -29,7 +31,7 @@ def show_answer(job: Job[Completion] | None) -> None:
     st.fragment(_show, run_every=None if job.over else _POLL)(job, live=not job.over)
 
 
-def _show(job: Job[Completion], *, live: bool) -> None:
+def _show(job: Job[Answers], *, live: bool) -> None:
     # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
     if live and job.over:
         st.rerun()
@@ -43,6 +45,9 @@ def _show(job: Job[Completion], *, live: bool) -> None:
             st.info("Cancelled before anything had come.", icon=":material/block:")
         return
     job.seen = job.over
+    if isinstance(done, tuple):
+        done = _one_of(done, job.id)
+    source = getattr(job.subject, "source", None)
     view = _view(done)
     left, right = st.columns([2.4, 1], gap="medium")
     with left:
@@ -57,10 +62,25 @@ def _show(job: Job[Completion], *, live: bool) -> None:
         logprob_by_position(done)
     with st.expander("All tokens", icon=":material/table_rows:"):
         token_table(done)
+    if done.request is not None:
+        show_call(done.request, source)
     downloads(done)
 
 
-def _progress(job: Job[Completion]) -> None:
+def _one_of(several: tuple[Completion, ...], key: str) -> Completion:
+    """The one to look at, of the replies in a file."""
+    if len(several) == 1:
+        return several[0]
+    number = st.selectbox(
+        f"{len(several):,} answers in the file",
+        range(len(several)),
+        format_func=lambda place: f"{place + 1}: {formats.visible(several[place].text[:80]) or '(empty)'}",
+        key=f"saved.which.{key}",
+    )
+    return several[number]
+
+
+def _progress(job: Job[Answers]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":shimmer[{job.note or 'Starting'}] · {formats.seconds(job.seconds)}", width="content")
         label = "Stopping" if job.cancelled else "Stop"

@@ -29,10 +29,10 @@ def logprob_by_position(completion: Completion) -> None:
                 line={"color": colour, "width": 1.2},
                 marker={"color": colour, "symbol": symbol, "size": 6},
                 customdata=[
-                    (html.escape(formats.visible(text)), formats.percent(chance))
-                    for text, chance in zip(rows["text"], rows["probability"], strict=True)
+                    (html.escape(formats.visible(text)), formats.percent(chance), f"{part}, token {position}")
+                    for text, chance, position in zip(rows["text"], rows["probability"], rows["position"], strict=True)
                 ],
-                hovertemplate="%{customdata[0]}<br>%{y:.3f} nats · %{customdata[1]}<extra></extra>",
+                hovertemplate="%{customdata[0]}<br>%{y:.3f} nats · %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
             )
         )
     figure.update_layout(**_layout("Position", "Logprob (nats)"))
@@ -40,7 +40,7 @@ def logprob_by_position(completion: Completion) -> None:
 
 
 def _accent() -> str:
-    return "#8ea2ff" if st.context.theme.type == "dark" else "#3b5bdb"
+    return "#5b76f7" if st.context.theme.type == "dark" else "#3b5bdb"
 
 
 def _layout(x: str, y: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import streamlit as st
 from lib.engines import Engines
 from lib.jobs import Jobs
 from lib.policy import Policy, policy_for
+from lib.sources import EMBEDDED
 
 _PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is drawn first
 
@@ -41,7 +42,7 @@ def warm_up() -> None:
         from lib.errors import CandorError
 
         with suppress(CandorError):
-            engines().get("embedded")
+            engines().get(EMBEDDED)
 
     if os.environ.get("CANDOR_WARM_UP", "1") != "0":
         timer = threading.Timer(_PATIENCE, load)

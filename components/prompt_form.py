@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from components.saved_form import SavedText, saved_form
 from lib.errors import CandorError
+from lib.policy import Policy
 from lib.request import MAX_K, Message, Request
 
-RAW, CHAT = "Raw text", "Chat"
+RAW, CHAT, SAVED = "Raw text", "Chat", "Saved reply"
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,35 @@ EXAMPLES = (
 )
 
 
-def prompt_form() -> Request | CandorError | None:
-    """The request when Generate was pressed, or why it cannot be made; None otherwise. What was typed stays."""
-    st.session_state.setdefault("explore.mode", RAW)
+def prompt_form(policy: Policy) -> Request | SavedText | CandorError | None:
+    """The request when Generate was pressed, or why it cannot be made; a saved reply when one was opened; else None.
+
+    What was typed stays.
+    """
+    for key, value in _DEFAULTS.items():
+        st.session_state.setdefault(key, value)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         mode = st.segmented_control(
             "How the model reads it",
-            [RAW, CHAT],
+            [RAW, CHAT, SAVED],
             key="explore.mode",
             required=True,
             persist_state="session",
             label_visibility="collapsed",
-            help="Raw text is continued as it stands. Chat wraps it in the model's chat template.",
+            help="Raw text is continued as it stands. Chat wraps it in the model's chat template. A saved "
+            "reply of Bedrock is opened without a model.",
         )
-        st.caption("Try", width="content")
-        for number, example in enumerate(EXAMPLES):
+        if mode == SAVED:
+            st.caption("Look at a reply that you have.", width="content")
+            examples: tuple[Example, ...] = ()
+        else:
+            st.caption("Try", width="content")
+            examples = EXAMPLES
+        for number, example in enumerate(examples):
             key = f"explore.example.{number}"
             st.button(example.label, key=key, type="tertiary", on_click=_fill, args=(example,))
+    if mode == SAVED:
+        return saved_form(policy)
     with st.form("explore.form", border=False):
         if mode == CHAT:
             st.text_input(
@@ -67,6 +81,22 @@ def prompt_form() -> Request | CandorError | None:
             with st.popover("Parameters", icon=":material/tune:"):
                 _parameters()
     return _request(mode) if pressed else None
+
+
+_DEFAULTS = {
+    "explore.mode": RAW,
+    "explore.max_tokens": 40,
+    "explore.k": 10,
+    "explore.temperature": 0.0,
+    "explore.top_p": 1.0,
+}
+
+
+def is_about(request: Request) -> bool:
+    """Whether the prompt in the form is the one of that request."""
+    typed = st.session_state.get("explore.prompt")
+    own = request.prompt if request.prompt is not None else request.messages[-1].content
+    return typed is None or typed == own
 
 
 def restore(request: Request) -> None:
@@ -92,19 +122,19 @@ def _fill(example: Example) -> None:
 def _parameters() -> None:
     left, right = st.columns(2)
     left.number_input(
-        "Tokens to write", 0, 4096, 40, key="explore.max_tokens", persist_state="session",
+        "Tokens to write", 0, 100_000, key="explore.max_tokens", persist_state="session",
         help="The answer ends after this many tokens at most. 0 only scores your text.",
     )  # fmt: skip
     left.number_input(
-        "Alternatives per position (k)", 0, MAX_K, 10, key="explore.k", persist_state="session",
-        help="How many of the likeliest tokens to keep at every position.",
+        "Alternatives per position (k)", 0, MAX_K, key="explore.k", persist_state="session",
+        help="How many of the likeliest tokens to keep at every position, up to 20.",
     )  # fmt: skip
     right.slider(
-        "Temperature", 0.0, 2.0, 0.0, 0.1, key="explore.temperature", persist_state="session",
+        "Temperature", 0.0, 2.0, step=0.1, key="explore.temperature", persist_state="session",
         help="0 always takes the likeliest token. Higher values take chances. Scores are those before temperature.",
     )  # fmt: skip
     right.slider(
-        "Top-p", 0.05, 1.0, 1.0, 0.05, key="explore.top_p", persist_state="session",
+        "Top-p", 0.05, 1.0, step=0.05, key="explore.top_p", persist_state="session",
         help="Draw only from the likeliest tokens that together reach this probability.",
     )  # fmt: skip
     left.text_area(

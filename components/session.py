@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from components.process import engines, jobs, owner, policy
+from components.saved_form import SavedText
 from lib.asking import Question, ask
 from lib.completion import Completion
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
 from lib.request import Request
+from lib.wire.saved import read_saved
 
 _PARAMETER = "job"
+Answers = Completion | tuple[Completion, ...]  # of a question, of a file
 
 
-def current_job(page: str) -> Job[Completion] | None:
+def current_job(page: str) -> Job[Answers] | None:
     """The job this page showed last, or the one that its address names."""
     job = jobs().find(st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER))
     if job is None:
@@ -23,7 +28,7 @@ def current_job(page: str) -> Job[Completion] | None:
     return job  # type: ignore[return-value]
 
 
-def start_job(page: str, request: Request) -> tuple[Job[Completion] | None, CandorError | None]:
+def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorError | None]:
     """Ask the model in use; returns the job, or the one before it and why no new one could be started."""
     before = current_job(page)
     source = st.session_state.get("model", "")
@@ -38,9 +43,38 @@ def start_job(page: str, request: Request) -> tuple[Job[Completion] | None, Cand
     except CandorError as error:
         return before, error
     _remember(page, job)
+    return job, None  # type: ignore[return-value]
+
+
+def open_saved(page: str, saved: SavedText) -> tuple[Job[Answers] | None, CandorError | None]:
+    """Read a saved reply as a job; returns it, or the one before it and why no new one could be started."""
+    before = current_job(page)
+    try:
+        saved.tokenizer.check(policy())
+        job: Job[Answers] = jobs().start(lambda _: _opened(saved), subject=saved)
+    except CandorError as error:
+        return before, error
+    _remember(page, job)
     return job, None
 
 
-def _remember(page: str, job: Job[Completion] | Job[object]) -> None:
+def _opened(saved: SavedText) -> tuple[Completion, ...]:
+    """All completions in what was pasted or uploaded."""
+    replies = read_saved(saved.data)
+    tokenizer = saved.tokenizer.load()
+    return tuple(
+        replace(done, warnings=(*reply.warnings, *done.warnings))
+        for reply in replies
+        for done in reply.completions(tokenizer)
+    )
+
+
+def gone() -> bool:
+    """Whether the page's address names a job that is not here any more."""
+    name = st.query_params.get(_PARAMETER)
+    return name is not None and jobs().find(name) is None
+
+
+def _remember(page: str, job: Job[Answers] | Job[Completion] | Job[object]) -> None:
     st.session_state[f"{page}.job"] = job.id
     st.query_params[_PARAMETER] = job.id

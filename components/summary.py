@@ -12,6 +12,7 @@ from lib.view import View
 
 _STOPPED = {
     "stop": "The answer ended by itself.",
+    "stop string": "The answer ended at a stop string; its text ends before it.",
     "length": "The answer was cut at the number of tokens asked for.",
     "cancelled": "You stopped it; what had come is kept.",
     "incomplete": "The answer broke off before its end.",
@@ -27,12 +28,13 @@ def summary(view: View) -> None:
     )
     answer, prompt = summarise_answer(done, reasoning=include), summarise_prompt(done)
     with st.container(horizontal=True, gap="large"):
-        st.metric("Answer, mean logprob", formats.nats(answer.mean_logprob), help=_MEAN, width="content")
-        st.metric("Answer, perplexity", formats.number(answer.perplexity, 2), help=_PERPLEXITY, width="content")
+        if len(done.generated):
+            st.metric("Answer, mean logprob", formats.nats(answer.mean_logprob), help=_MEAN, width="content")
+            st.metric("Answer, perplexity", formats.number(answer.perplexity, 2), help=_PERPLEXITY, width="content")
         st.metric("Prompt, perplexity", formats.number(prompt.perplexity, 2), help=_PROMPT, width="content")
         st.metric("Tokens scored", f"{answer.scored:,} + {prompt.scored:,}", help=_SCORED, width="content")
     _least_sure(done, answer)
-    notes = [_STOPPED.get(done.stop_reason or "", ""), _impossible(answer)]
+    notes = [_STOPPED.get(done.ended, ""), _impossible(answer)]
     if any(notes):
         st.caption(" ".join(note for note in notes if note))
 

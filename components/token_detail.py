@@ -43,7 +43,11 @@ def _one_token(view: View, row: int, *, numbered: bool) -> None:
         st.code(formats.visible(tokens.pieces.text_of(int(tokens.refs[0]))) or " ", language=None)
     logprob = float(tokens.logprobs[0])
     if math.isnan(logprob):
-        st.markdown(f"Not scored ({where}). " + ("Nothing precedes the first token." if row == 0 else ""))
+        listed = bool((tokens.top_refs >= 0).any())
+        why = "Nothing precedes the first token." if row == 0 else ""
+        st.markdown(f"Not scored ({where}). " + ("Which of these stands here is not known." if listed else why))
+        if listed:
+            _list(tokens)
         return
     low, high = entropy_bounds(tokens, view.completion.vocabulary_size)
     number = int(tokens.ids[0])
@@ -51,6 +55,17 @@ def _one_token(view: View, row: int, *, numbered: bool) -> None:
         f"**{formats.percent(math.exp(logprob))}** · logprob {formats.nats(logprob, 6)}  \n"
         f"rank {formats.rank(int(tokens.ranks[0]))} · id {number if number >= 0 else 'unknown'} · {where}"
     )
+    _list(tokens)
+    st.caption(
+        f"Margin to the runner-up {formats.percent(float(margin(tokens)[0]))}  \n"
+        f"Entropy {formats.bracket(float(low[0]), float(high[0]))}"
+    )
+    if (kind := Kind(int(tokens.kinds[0]))) in _KINDS:
+        st.caption(_KINDS[kind])
+
+
+def _list(tokens: Tokens) -> None:
+    """The alternatives of the one position in `tokens`."""
     st.dataframe(
         _listed(tokens),
         hide_index=True,
@@ -62,12 +77,6 @@ def _one_token(view: View, row: int, *, numbered: bool) -> None:
             "probability": st.column_config.ProgressColumn(" ", min_value=0, max_value=1, format=" ", width=60),
         },
     )
-    st.caption(
-        f"Margin to the runner-up {formats.percent(float(margin(tokens)[0]))}  \n"
-        f"Entropy {formats.bracket(float(low[0]), float(high[0]))}"
-    )
-    if (kind := Kind(int(tokens.kinds[0]))) in _KINDS:
-        st.caption(_KINDS[kind])
 
 
 def _listed(tokens: Tokens) -> pd.DataFrame:

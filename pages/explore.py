@@ -9,18 +9,28 @@ require_entrypoint("pages/explore.py")
 # Nothing else may run before the entry point.
 from components.answer import show_answer  # noqa: E402
 from components.notices import show_error  # noqa: E402
-from components.prompt_form import prompt_form, restore  # noqa: E402
-from components.session import current_job, start_job  # noqa: E402
+from components.process import policy  # noqa: E402
+from components.prompt_form import is_about, prompt_form, restore  # noqa: E402
+from components.saved_form import SavedText  # noqa: E402
+from components.session import current_job, gone, open_saved, start_job  # noqa: E402
+from lib.asking import Question  # noqa: E402
 from lib.errors import CandorError  # noqa: E402
+from lib.request import Request  # noqa: E402
 
 st.title("How sure was the model of every token?")
 job = current_job("explore")
-if job is not None:
+if job is not None and isinstance(job.subject, Question):
     restore(job.subject.request)
-asked = prompt_form()
+asked = prompt_form(policy())
 problem = asked if isinstance(asked, CandorError) else None
-if asked is not None and problem is None:
+if isinstance(asked, SavedText):
+    job, problem = open_saved("explore", asked)
+elif isinstance(asked, Request):
     job, problem = start_job("explore", asked)
 if problem is not None:
     show_error(problem)
+if job is None and gone():
+    st.info("The answer that this link names is no longer here. Ask again.", icon=":material/link_off:")
+if job is not None and isinstance(job.subject, Question) and not is_about(job.subject.request):
+    st.caption("Below is still the answer to the prompt before.")
 show_answer(job)

@@ -27,6 +27,7 @@ class Canned:
     """An engine that answers every request with the same two tokens."""
 
     name = "canned"
+    busy = False
     asked: list[Request]
 
     def __init__(self) -> None:

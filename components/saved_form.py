@@ -1,0 +1,36 @@
+"""Opening a reply that was saved: no model and no account are needed for that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from components.tokenizer_picker import TokenizerChoice, tokenizer_picker
+from lib.policy import Policy
+
+
+@dataclass(frozen=True)
+class SavedText:
+    """What was pasted or uploaded, and the tokenizer to read it with."""
+
+    data: bytes
+    tokenizer: TokenizerChoice
+
+
+def saved_form(policy: Policy) -> SavedText | None:
+    """The saved reply when Open was pressed. A file goes before pasted text."""
+    pasted = st.text_area(
+        "A reply of Bedrock, as JSON",
+        key="saved.text",
+        persist_state="session",
+        height=120,
+        placeholder='{"generation": " over the lazy dog", "logprobs": [{"927": -0.0409}], …}',
+        help='As it came, or with its request: {"request": …, "response": …}. One of either per line works, too.',
+    )
+    uploaded = st.file_uploader("or a file", type=["json", "jsonl", "txt"], key="saved.file")
+    tokenizer = tokenizer_picker(policy, key="saved")
+    if st.button("Open", type="primary", icon=":material/folder_open:", key="saved.open"):
+        data = uploaded.getvalue() if uploaded is not None else pasted.encode("utf-8", "surrogatepass")
+        return SavedText(data, tokenizer)
+    return None

@@ -1,0 +1,57 @@
+"""An answer in full, in a real browser: reasoning counts when asked to, and token text is text wherever it stands."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lib import formats
+from lib.scores import summarise_answer
+from tests.browser import wait_for_app
+from tests.e2e.apps.token_map_app import examples
+from tests.e2e.conftest import Serve
+
+pytestmark = pytest.mark.browser
+SCRIPT = "tests/e2e/apps/answer_app.py"
+HOSTILE = (" <script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>", "</style>", "</i></div>")
+
+
+@pytest.fixture
+def answer(page: Page, serve: Serve) -> Page:
+    page.goto(serve(SCRIPT))
+    expect(page.get_by_test_id("stMetric").last).to_be_visible()
+    wait_for_app(page)
+    return page
+
+
+def test_reasoning_counts_only_when_asked_to(answer: Page) -> None:
+    whole = examples()["whole"]
+    without, with_reasoning = (summarise_answer(whole, reasoning=each).scored for each in (False, True))
+    assert without < with_reasoning
+    scored = answer.get_by_test_id("stMetric").last
+    expect(scored).to_contain_text(f"{without} + ")
+    answer.get_by_text("Count reasoning in the answer's scores").click()
+    expect(scored).to_contain_text(f"{with_reasoning} + ")
+
+
+def test_hostile_text_is_text_in_detail_chart_and_table(answer: Page) -> None:
+    cells = answer.locator(".text i")
+    texts = cells.all_inner_texts()
+    for text in HOSTILE:
+        cells.nth(texts.index(text)).click()
+        expect(answer.locator(".st-key-detail code").first).to_contain_text(formats.visible(text.strip()))
+    points = answer.locator(".scatterlayer .point")
+    expect(points.last).to_be_attached()
+    points.first.scroll_into_view_if_needed()
+    labels = answer.locator(".hoverlayer .hovertext")
+    shown: set[str] = set()
+    for place in range(len(examples()["whole"].prompt), points.count()):
+        points.nth(place).hover(force=True)
+        answer.wait_for_timeout(80)  # Plotly shows its label a little later
+        shown.update(labels.all_text_contents())
+    assert any("<img" in text for text in shown), shown
+    assert any("<script>" in text for text in shown), shown
+    answer.get_by_text("All tokens").click()
+    expect(answer.get_by_test_id("stDataFrame").last).to_be_visible()
+    assert answer.evaluate("window.pwned === undefined")
+    assert answer.locator(".hoverlayer script, .hoverlayer img, .stMain img[src=x]").count() == 0

@@ -1,0 +1,92 @@
+"""A saved reply, opened by someone without a model or an account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import llama_models.llama3
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import wait_for_app
+from tests.e2e.conftest import Serve
+
+pytestmark = pytest.mark.browser
+
+FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
+LLAMA3 = Path(llama_models.llama3.__file__).parent / "tokenizer.model"
+
+
+@pytest.fixture
+def saved(page: Page, serve: Serve) -> Page:
+    page.goto(serve("app.py", CANDOR_WARM_UP="0"))
+    page.get_by_text("Saved reply", exact=True).click()
+    expect(page.get_by_test_id("stBaseButton-primary")).to_be_visible()
+    wait_for_app(page)
+    return page
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+    wait_for_app(page)
+
+
+def opened(page: Page) -> None:
+    page.get_by_test_id("stBaseButton-primary").click()
+    expect(page.get_by_test_id("stMetric").last).to_be_visible()
+    wait_for_app(page)
+
+
+def test_the_published_reply_with_an_uploaded_tokenizer(saved: Page) -> None:
+    saved.locator("input[type=file]").first.set_input_files(FOX)
+    choose(saved, "The model's tokenizer", "Upload its files")
+    saved.locator("input[type=file]").last.set_input_files(LLAMA3)
+    expect(saved.get_by_text("tokenizer.model").last).to_be_visible()
+    opened(saved)
+    cells = saved.locator(".text i")
+    texts = cells.all_inner_texts()
+    assert "".join(texts[1:6]) == "The quick brown fox jumps"
+    assert "".join(texts[6:10]) == " over the lazy dog"
+    cells.nth(2).click()
+    expect(saved.locator(".st-key-detail")).to_contain_text("rank unknown · id 4062 · prompt, token 3")
+    expect(saved.get_by_role("alert")).to_have_count(0)
+    saved.get_by_text("Show this call").click()
+    expect(saved.get_by_text("aws bedrock-runtime invoke-model")).to_be_visible()
+
+
+def test_pasted_without_a_tokenizer_it_shows_ids(saved: Page) -> None:
+    reply = json.loads(FOX.read_text())["response"]
+    saved.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(json.dumps(reply))
+    opened(saved)
+    assert saved.locator(".text i").all_inner_texts()[-5:-1] == ["⟨927⟩", "⟨279⟩", "⟨16053⟩", "⟨5679⟩"]
+
+
+def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
+    reply = json.loads(FOX.read_text())["response"]
+    saved.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(json.dumps(reply, sort_keys=True))
+    opened(saved)
+    expect(saved.get_by_role("alert")).to_contain_text("At 3 places of the prompt")
+    unknown = saved.locator(".text i").nth(1)
+    expect(unknown).to_have_text("⟨?⟩")
+    unknown.click()
+    expect(saved.locator(".st-key-detail")).to_contain_text("⟨14924⟩")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"), [("", "There is nothing in it"), ("no json", "not JSON"), ("[1]", "a list"), ("{}", "no reply")]
+)
+def test_what_is_no_reply(saved: Page, text: str, cause: str) -> None:
+    field = saved.get_by_role("textbox", name="A reply of Bedrock, as JSON")
+    field.fill(text)
+    saved.get_by_test_id("stBaseButton-primary").click()
+    expect(saved.get_by_role("alert")).to_contain_text(cause)
+    expect(field).to_have_value(text)
+
+
+def test_many_replies_in_one_file(saved: Page) -> None:
+    lines = [{"generation": f" number {i}", "stop_reason": "stop", "logprobs": [{"1": -0.5}]} for i in range(3)]
+    saved.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill("\n".join(map(json.dumps, lines)))
+    opened(saved)
+    expect(saved.get_by_text("3 answers in the file")).to_be_visible()
