@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lib.local.embedded import NAME
 from lib.policy import Policy
 from lib.sources import EMBEDDED, BedrockModel, Source
 from lib.wire.formats import Format
 
-_EMBEDDED_NAME, _OTHER, _BEDROCK = "SmolLM2-135M-Instruct", "Another model", "Amazon Bedrock"
+_OTHER, _BEDROCK = "Another model", "Amazon Bedrock"
 
 
 def model_picker(policy: Policy) -> Source:
     """The model in use, chosen in the sidebar. Empty while none is given."""
     st.subheader("Model")
-    listed = {_EMBEDDED_NAME: EMBEDDED, **{name: name for name in policy.allowed}}
+    listed = {NAME: EMBEDDED, **{name: name for name in policy.allowed}}
     choices = [*listed, *([_OTHER, _BEDROCK] if policy.open else [])]
     choice = st.selectbox("Model", choices, key="model.choice", label_visibility="collapsed")
     if choice == _BEDROCK:
         return _bedrock()
     if choice != _OTHER:
-        if choice == _EMBEDDED_NAME:
+        if choice == NAME:
             st.caption("The embedded model. Small enough to be wrong often, and so good to learn on.")
         return listed[choice]
     source = st.text_input(

@@ -7,30 +7,31 @@ from dataclasses import dataclass
 import streamlit as st
 
 from lib.errors import InvalidRequest
+from lib.local.embedded import NAME
 from lib.policy import Policy
 from lib.sources import EMBEDDED
 from lib.tokenizer import Tokenizer
 
-_NONE, _UPLOAD, _PATH, _EMBEDDED_NAME = (
-    "None: show ids",
-    "Upload its files",
-    "Directory, file or hub id",
-    "SmolLM2-135M",
-)
+_NONE, _UPLOAD, _PATH = "None: show ids", "Upload its files", "Directory, file or hub id"
 
 
 @dataclass(frozen=True)
 class TokenizerChoice:
-    """source: a path, a hub id or EMBEDDED, "" for none. files: uploaded ones, (name, bytes) each."""
+    """source: a path, a hub id or EMBEDDED, "" for none. files: uploaded ones, (name, bytes) each; None for none."""
 
     source: str = ""
-    files: tuple[tuple[str, bytes], ...] = ()
+    files: tuple[tuple[str, bytes], ...] | None = None
 
     def load(self) -> Tokenizer | None:
-        """The tokenizer, None where none was chosen. Raises ModelUnavailable."""
+        """The tokenizer, None where none was chosen. Raises InvalidRequest or ModelUnavailable."""
         from lib.tokenizer_files import load_tokenizer, tokenizer_from_uploads
 
-        if self.files:
+        if self.files is not None:
+            if not self.files:
+                raise InvalidRequest(
+                    "No file of the tokenizer has been uploaded yet.",
+                    'Upload tokenizer.json or tokenizer.model, or choose "None: show ids".',
+                )
             return tokenizer_from_uploads(dict(self.files))
         return load_tokenizer(self.source) if self.source else None
 
@@ -44,7 +45,7 @@ class TokenizerChoice:
 
 def tokenizer_picker(policy: Policy, *, key: str) -> TokenizerChoice:
     """The tokenizer of the model that gave the reply."""
-    choices = [_NONE, _UPLOAD, *([_PATH] if policy.open else []), _EMBEDDED_NAME]
+    choices = [_NONE, _UPLOAD, *([_PATH] if policy.open else []), NAME]
     choice = st.selectbox(
         "The model's tokenizer",
         choices,
@@ -65,4 +66,4 @@ def tokenizer_picker(policy: Policy, *, key: str) -> TokenizerChoice:
             placeholder="~/models/llama/tokenizer.json",
         )  # fmt: skip
         return TokenizerChoice(source=source.strip())
-    return TokenizerChoice(source=EMBEDDED if choice == _EMBEDDED_NAME else "")
+    return TokenizerChoice(source=EMBEDDED if choice == NAME else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,10 +15,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Locator, Page
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30  # seconds until something that should happen is given up
+_MOMENT = 60  # milliseconds from a key press to the run that it causes
 CHROMIUM_ARGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -30,9 +32,38 @@ CHROMIUM_ARGS = (
 
 
 def wait_for_app(page: Page) -> None:
-    """Wait until the page is connected and its script has run to the end."""
+    """Wait until the page is connected and its script has run to the end.
+
+    Once is not enough: what was typed reaches the server a moment later, and only then does the script run.
+    """
     app = "[data-testid='stApp'][data-test-connection-state='CONNECTED']"
+    for _ in range(2):
+        page.wait_for_selector(f"{app}[data-test-script-state='notRunning']", timeout=PATIENCE * 1000)
+        page.wait_for_timeout(_MOMENT)
     page.wait_for_selector(f"{app}[data-test-script-state='notRunning']", timeout=PATIENCE * 1000)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose an option of a select box. Opens the list again where a run of the script has just closed it."""
+    deadline = time.monotonic() + PATIENCE
+    choice = page.get_by_role("option", name=option)
+    wait_for_app(page)
+    while not choice.is_visible():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{label} offers no {option}")
+        page.get_by_role("combobox", name=label).click()
+        with contextlib.suppress(Error):
+            choice.wait_for(timeout=2000)
+    choice.click()
+    wait_for_app(page)
+
+
+def upload(page: Page, field: Locator, file: Path) -> None:
+    """Put a file into a file field, and wait until the server has it."""
+    field.set_input_files(file)
+    # The size takes the place of the word that it is being uploaded.
+    page.get_by_label(re.compile(rf"^{re.escape(file.name)}, [0-9.]+[KM]?B$")).wait_for()
+    wait_for_app(page)
 
 
 def chromium_path() -> str:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.bedrock.loopback import Canned, bedrock
 from tests.bedrock.test_engine import ARN, FOX
-from tests.browser import wait_for_app
+from tests.browser import choose, wait_for_app
 from tests.e2e.conftest import Serve
 from tests.wire.test_saved import LLAMA3
 
@@ -36,16 +36,12 @@ def explore(page: Page, serve: Serve, canned: tuple[Canned, str], tmp_path_facto
             AWS_SHARED_CREDENTIALS_FILE=nothing,
         )
     )
-    page.get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name="Amazon Bedrock").click()
-    wait_for_app(page)
+    choose(page, "Model", "Amazon Bedrock")
     field(page, "ARN of the imported model", ARN)
     field(page, "Its tokenizer: directory, file or hub id", str(LLAMA3))
     page.get_by_text("Region, profile, format").click()
     field(page, "Endpoint", canned[1])
-    page.get_by_role("combobox", name="Format").click()
-    page.get_by_role("option", name="BedrockCompletion (early)").click()
-    wait_for_app(page)
+    choose(page, "Format", "BedrockCompletion (early)")
     return page
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import wait_for_app
+from tests.browser import choose, wait_for_app
 from tests.e2e.conftest import Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -123,8 +123,7 @@ def test_chat_shows_the_template_as_the_model_read_it(explore: Page) -> None:
     ],
 )
 def test_a_model_that_is_not_there(explore: Page, source: str, cause: str) -> None:
-    explore.get_by_role("combobox", name="Model").click()
-    explore.get_by_role("option", name="Another model").click()
+    choose(explore, "Model", "Another model")
     explore.get_by_label("Directory, GGUF file or hub id", exact=True).fill(source)
     explore.keyboard.press("Enter")
     wait_for_app(explore)

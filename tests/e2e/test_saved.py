@@ -9,7 +9,7 @@ import llama_models.llama3
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import wait_for_app
+from tests.browser import choose, upload, wait_for_app
 from tests.e2e.conftest import Serve
 
 pytestmark = pytest.mark.browser
@@ -27,12 +27,6 @@ def saved(page: Page, serve: Serve) -> Page:
     return page
 
 
-def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).click()
-    wait_for_app(page)
-
-
 def opened(page: Page) -> None:
     page.get_by_test_id("stBaseButton-primary").click()
     expect(page.get_by_test_id("stMetric").last).to_be_visible()
@@ -40,10 +34,11 @@ def opened(page: Page) -> None:
 
 
 def test_the_published_reply_with_an_uploaded_tokenizer(saved: Page) -> None:
-    saved.locator("input[type=file]").first.set_input_files(FOX)
+    upload(saved, saved.locator("input[type=file]").first, FOX)
     choose(saved, "The model's tokenizer", "Upload its files")
-    saved.locator("input[type=file]").last.set_input_files(LLAMA3)
-    expect(saved.get_by_text("tokenizer.model").last).to_be_visible()
+    saved.get_by_test_id("stBaseButton-primary").click()
+    expect(saved.get_by_role("alert")).to_contain_text("No file of the tokenizer")
+    upload(saved, saved.locator("input[type=file]").last, LLAMA3)
     opened(saved)
     cells = saved.locator(".text i")
     texts = cells.all_inner_texts()
