@@ -9,7 +9,7 @@ import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from lib.bedrock.engine import BedrockEngine
 from lib.errors import Busy, CandorError
@@ -96,10 +96,16 @@ def open_source(source: Source) -> AnyEngine:
 
 
 def open_local(source: str) -> LocalEngine:
-    """A local engine; torch is imported only when one is wanted."""
+    """A local engine; torch is imported only when one is wanted.
+
+    It is loaded in a thread that ends with it. Every thread that torch has worked in keeps a team of workers, and once
+    all teams together are more than the cores, workers no longer stay awake between two operations: each of the
+    hundreds in a step then takes 0.06 ms longer.
+    """
     from lib.local.loading import load
 
-    return LocalEngine(load(source))
+    with ThreadPoolExecutor(1, "candor-loading") as loading:
+        return loading.submit(lambda: LocalEngine(load(source))).result()
 
 
 def _let_go(engines: list[AnyEngine]) -> None:

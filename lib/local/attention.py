@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.local.joint import Apart
+
 NAME = "candor_cpu"
 
 
@@ -32,6 +34,8 @@ def _attention(
     from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
     groups = getattr(module, "num_key_value_groups", 1)
+    if isinstance(key, Apart):
+        return _apart(query, key, value, groups, options), None
     if attention_mask is None and query.shape[2] == 1 and options.get("position_bias") is None:
         return _one_token(query, key, value, groups, options.get("scaling"))
     shared = _Ungrouped(module)
@@ -44,6 +48,20 @@ def _attention(
     return sdpa_attention_forward(  # type: ignore[no-any-return]
         shared, query, repeat_kv(key, groups), repeat_kv(value, groups), attention_mask, dropout=dropout, **options
     )
+
+
+def _apart(query: Any, key: Apart, value: Apart, groups: int, options: dict[str, Any]) -> Any:
+    """One new token of several requests, query [b, heads, 1, d]; returns [b, 1, heads, d].
+
+    No mask is needed: a cache holds nothing but what its own new token may see.
+    """
+    import torch
+
+    if query.shape[2] != 1 or options.get("position_bias") is not None or options.get("softcap") is not None:
+        raise ValueError("requests can only be joined for one new token each, in plain attention")
+    rows = query.split([part.shape[0] for part in key.parts])
+    own = zip(rows, key.parts, value.parts, strict=True)
+    return torch.cat([_one_token(*each, groups, options.get("scaling"))[0] for each in own])
 
 
 def _by_group(query: Any, key: Any, value: Any, groups: int) -> tuple[Any, Any, Any]:

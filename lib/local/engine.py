@@ -27,7 +27,9 @@ class LocalEngine:
         """budget: bytes for the requests being worked on; by default half of what is free now."""
         self.loaded = loaded
         self._reader = Reader(loaded)
-        self._scheduler = Scheduler(int(available_memory() * _SHARE) if budget is None else budget)
+        self._scheduler = Scheduler(
+            int(available_memory() * _SHARE) if budget is None else budget, together=self._reader.steps
+        )
 
     @property
     def name(self) -> str:

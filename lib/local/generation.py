@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from lib.answer import AnswerReader, Released
 from lib.completion import Completion, Delta, End, Timing
 from lib.local.loading import LoadedModel
 from lib.local.prompts import Rendered, prompt_kinds
-from lib.local.reader import Reader, Scores, join, read, score, scored_tokens
+from lib.local.reader import Reader, Scores, Step, join, read, score, scored_tokens
 from lib.local.sampling import choose
 from lib.request import Request
 from lib.tokens import NO_TOKENS, Kind, Tokens
@@ -40,9 +40,10 @@ class _Sample:
 
 def generate(
     loaded: LoadedModel, reader: Reader, request: Request, rendered: Rendered, asked: float
-) -> Iterator[list[Delta]]:
+) -> Generator[list[Delta] | Step, Any, None]:
     """Deltas of all samples, one list per turn. Prompt and answer are scored by the very passes that read them.
 
+    A `Step` asks whoever runs this to `send` its logits, which may be computed together with those of others.
     asked: `time.monotonic()` when the request was handed in.
     """
     began = time.monotonic()
@@ -79,8 +80,6 @@ def generate(
         reader.select(cache, [0] * request.n)
     active = samples
     for turn in range(limit):
-        if turn:
-            logits = reader.step(chosen, cache)
         chosen = choose(logits, request.temperature, request.top_p, [sample.die for sample in active])
         scores = score(logits, chosen, request.k)
         first = first or time.monotonic()
@@ -95,22 +94,25 @@ def generate(
             reader.select(cache, staying)
             chosen = chosen[staying]
         active = [active[row] for row in staying]
-        yield deltas
-        deltas = []
         if not active:
+            yield deltas
             return
+        logits = yield Step(deltas, chosen, cache)
+        deltas = []
 
 
-def without_gradients(work: Iterator[list[T]]) -> Iterator[list[T]]:
+def without_gradients(work: Generator[T, Any, None]) -> Generator[T, Any, None]:
     """The same turns, each in torch's inference mode, which belongs to a thread and must not outlast a turn."""
     import torch
 
+    answer: Any = None
     while True:
         with torch.inference_mode():
-            results = next(work, None)
-        if results is None:
-            return
-        yield results
+            try:
+                given = work.send(answer)
+            except StopIteration:
+                return
+        answer = yield given
 
 
 def in_turns(steps: Generator[None, None, T]) -> Generator[list[Any], None, T]:

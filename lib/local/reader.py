@@ -31,6 +31,18 @@ class Scores:
     top_logprobs: NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a generation yields when it needs its next logits: one more token, ids int64[b], for each of its samples.
+
+    results: what has come since its last step. cache: holds what its samples have read so far.
+    """
+
+    results: list[Any]
+    ids: Any
+    cache: Any
+
+
 class Reader:
     """Reads tokens with a model.
 
@@ -55,6 +67,7 @@ class Reader:
             self._apart = self._head_gives(whole, ids)
             self._check_causal(loaded.name, whole, ids)
             self._check_cache(loaded.name, whole, ids)
+            self._joins = self._joint_steps_agree()
 
     def _head_gives(self, whole: Any, ids: Any) -> bool:
         """Whether head and body, called one after the other on `ids`, give the logits `whole`."""
@@ -86,6 +99,27 @@ class Reader:
             same = False
         if not same:
             raise ModelUnavailable(f"{name} cannot go on from where it stopped reading.", _COMMON)
+
+    def _joint_steps_agree(self) -> bool:
+        """Whether one pass for requests of different lengths gives each what a pass of its own would."""
+        import torch
+
+        def read(texts: list[list[int]]) -> list[Step]:
+            steps = []
+            for text in texts:
+                cache = self.new_cache(len(text) + 1)
+                for token in text:
+                    self.step(torch.tensor([token], device=self._device), cache)
+                steps.append(Step([], torch.tensor([1], device=self._device), cache))
+            return steps
+
+        texts = [[0], [1, 0, 1]]
+        try:
+            together = self._joint(read(texts))
+        except (TypeError, AttributeError, ValueError, RuntimeError, NotImplementedError):
+            return False
+        alone = [self.step(each.ids, each.cache) for each in read(texts)]
+        return all(_same(one[0], other[0]) for one, other in zip(together, alone, strict=True))
 
     def new_cache(self, tokens: int) -> Any:
         """An empty cache of keys and values with room for that many tokens."""
@@ -187,6 +221,35 @@ class Reader:
             return self._model(ids[:, None], past_key_values=cache, use_cache=True).logits[:, -1].float()
         hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state
         return self._head(hidden)[:, -1].float()
+
+    def steps(self, steps: Sequence[Step]) -> list[Any]:
+        """The logits of each step as `step` gives them; in one pass, where the model can join them."""
+        import torch
+
+        with torch.inference_mode():
+            if len(steps) > 1 and self._joins:
+                return self._joint(steps)
+            return [self.step(each.ids, each.cache) for each in steps]
+
+    def _joint(self, steps: Sequence[Step]) -> list[Any]:
+        import torch
+
+        from lib.local.joint import joint_cache
+
+        rows = [len(each.ids) for each in steps]
+        lengths = torch.tensor([each.cache.get_seq_length() for each in steps], device=self._device)
+        positions = lengths.repeat_interleave(torch.tensor(rows, device=self._device))[:, None]
+        ids = torch.cat([each.ids for each in steps])[:, None]
+        options = {
+            "past_key_values": joint_cache([each.cache for each in steps], rows),
+            "position_ids": positions,
+            "use_cache": True,
+        }
+        if not self._apart:
+            logits = self._model(ids, **options).logits
+        else:
+            logits = self._head(self._body(ids, **options).last_hidden_state)
+        return list(logits[:, -1].float().split(rows))
 
 
 def tokens_per_pass(tokens: int) -> int:

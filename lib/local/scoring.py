@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
@@ -47,7 +47,7 @@ def tokenise(loaded: LoadedModel, rendered: Rendered, continuation: str) -> Forc
 
 def score_texts(
     loaded: LoadedModel, reader: Reader, request: Request, rendered: Rendered, texts: Sequence[Forced], asked: float
-) -> Iterator[list[Completion]]:
+) -> Generator[list[Completion], None, None]:
     """One completion per text, origin "scored". What all of them begin with is read once."""
     began = time.monotonic()
     shared = _common(texts)

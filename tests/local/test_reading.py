@@ -51,7 +51,7 @@ def _check(tokens: Tokens, logits: np.ndarray, logprobs: np.ndarray) -> None:
     np.testing.assert_allclose(np.take_along_axis(logprobs, tokens.top_ids, 1), best, atol=1e-4)
 
 
-def _check_all(directory: Path, completion: Completion) -> None:
+def check_all(directory: Path, completion: Completion) -> None:
     ids = [*completion.prompt.ids.tolist(), *completion.generated.ids.tolist()]
     logits, logprobs = _plain(directory, ids)
     prompt, written = len(completion.prompt), len(completion.generated)
@@ -71,7 +71,7 @@ def test_prompt_and_answer_are_scored_as_by_a_plain_pass(
     assert completion.prompt.k == completion.generated.k == k
     assert len(completion.generated) == 8 or completion.stop_reason == "stop"
     assert completion.vocabulary_size == tiny.VOCABULARY
-    _check_all(random_model(architecture), completion)
+    check_all(random_model(architecture), completion)
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -80,7 +80,7 @@ def test_samples_of_a_batch_are_scored_as_by_a_plain_pass(
 ) -> None:
     request = Request(prompt=_LETTERS[:90], max_tokens=12, temperature=1.0, seed=3, n=4)
     for completion in random_engine(architecture).complete(request):
-        _check_all(random_model(architecture), completion)
+        check_all(random_model(architecture), completion)
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -89,7 +89,7 @@ def test_given_texts_are_scored_as_by_a_plain_pass(
 ) -> None:
     texts = [_LETTERS[500:660], _LETTERS[600:], "é∞"]
     for completion in random_engine(architecture).score(Request(prompt=_LETTERS[:500], k=7), texts):
-        _check_all(random_model(architecture), completion)
+        check_all(random_model(architecture), completion)
 
 
 @pytest.mark.parametrize("length", [1, 2, 127, 128, 129, 1023, 1024, 1025, 1536, 1537])
@@ -100,7 +100,7 @@ def test_no_boundary_between_chunks_shows(
     assert (AT_ONCE, CHUNK) == (1024, 512)  # or the lengths above test nothing
     (completion,) = random_engine(architecture).complete(Request(prompt=_LETTERS[:length], max_tokens=2))
     assert len(completion.prompt) == length
-    _check_all(random_model(architecture), completion)
+    check_all(random_model(architecture), completion)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma2", "qwen3_next"])
