@@ -17,6 +17,10 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	@touch $@
 
+.venv/.ready-for-tests: tests/requirements.txt .venv/.ready
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
+	@touch $@
+
 run: setup
 	$(BIN)/streamlit run app.py
 
@@ -26,27 +30,27 @@ chromium:
 	@test -x "$(CHROMIUM)" || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends chromium; } \
 		|| { echo "Install Chromium, or set CHROMIUM to its path."; exit 1; }
 
-test: setup chromium lint
+test: setup .venv/.ready-for-tests chromium lint
 	$(BIN)/python -m pytest
 
-lint: .venv/.ready
+lint: .venv/.ready-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: .venv/.ready
+format: .venv/.ready-for-tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # make bench ONLY=engine runs one group.
-bench: setup chromium
+bench: setup .venv/.ready-for-tests chromium
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
 # Long proofs. SOAK=10000 for a shorter one.
-soak: setup
+soak: setup .venv/.ready-for-tests
 	$(BIN)/python -m tests.soak.wire $(or $(SOAK),1000000)
 
-screenshots: setup chromium
+screenshots: setup .venv/.ready-for-tests chromium
 	$(BIN)/python -m tests.screenshots
 
 clean:

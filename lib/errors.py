@@ -2,6 +2,7 @@
 
 CandorError
  ├── InvalidRequest      the caller asked for something that cannot be answered
+ │    └── TooLong        … because the prompt does not fit into the context
  ├── ModelUnavailable    no such model, no network, an unreadable directory
  │    └── MissingDependency
  ├── OutOfMemory         the model or the request would not fit
@@ -25,12 +26,23 @@ class CandorError(Exception):
         self.cause = cause
         self.remedy = remedy
 
-    def __reduce__(self) -> tuple[type[CandorError], tuple[str, ...]]:
+    def __reduce__(self) -> tuple[type[CandorError], tuple[object, ...]]:
         return type(self), (self.cause, self.remedy)
 
 
 class InvalidRequest(CandorError):
     """The request itself cannot be answered: a parameter out of bounds, an empty or unencodable prompt."""
+
+
+class TooLong(InvalidRequest):
+    """The prompt does not fit into the model's context. tokens: how many it has; limit: how many fit."""
+
+    def __init__(self, cause: str, remedy: str = "", tokens: int = 0, limit: int = 0) -> None:
+        super().__init__(cause, remedy)
+        self.tokens, self.limit = tokens, limit
+
+    def __reduce__(self) -> tuple[type[CandorError], tuple[object, ...]]:
+        return type(self), (self.cause, self.remedy, self.tokens, self.limit)
 
 
 class ModelUnavailable(CandorError):
@@ -60,7 +72,7 @@ class ServiceError(CandorError):
         super().__init__(cause, remedy)
         self.code = code
 
-    def __reduce__(self) -> tuple[type[CandorError], tuple[str, ...]]:
+    def __reduce__(self) -> tuple[type[CandorError], tuple[object, ...]]:
         return type(self), (self.cause, self.remedy, self.code)
 
 

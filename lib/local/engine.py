@@ -67,6 +67,10 @@ class LocalEngine:
         cost = self._cost(read, (read + written) * request.n, request.n)
         return self._scheduler.submit(work, cost=cost, owner=owner)
 
+    def prompt_tokens(self, request: Request) -> int:
+        """How many tokens the model would read. Raises InvalidRequest as `complete` does."""
+        return len(render(self.loaded, request).ids)
+
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The texts as answers to the request's prompt, scored. Raises as `complete` does."""
         asked = time.monotonic()

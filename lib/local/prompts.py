@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.errors import CandorError, InvalidRequest
+from lib.errors import CandorError, InvalidRequest, TooLong
 from lib.local.loading import LoadedModel
 from lib.pieces import Ints
 from lib.request import Request
@@ -56,11 +56,13 @@ def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
 
 
 def check_context(loaded: LoadedModel, tokens: int) -> None:
-    """Raise InvalidRequest when that many tokens do not fit into the model's context."""
+    """Raise TooLong when that many tokens do not fit into the model's context."""
     if loaded.context is not None and tokens > loaded.context:
-        raise InvalidRequest(
+        raise TooLong(
             f"The prompt has {tokens:,} tokens; {loaded.name} reads at most {loaded.context:,}.",
             f"Shorten it by at least {tokens - loaded.context:,} tokens, or choose a model with a longer context.",
+            tokens,
+            loaded.context,
         )
 
 

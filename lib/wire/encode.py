@@ -11,7 +11,7 @@ import numpy as np
 from lib.completion import Completion
 from lib.tokens import Tokens
 from lib.wire.entries import sent_answer, sent_prompt
-from lib.wire.formats import Format
+from lib.wire.formats import Format, asked_top
 from lib.wire.positions import ABSENT, Positions
 
 _REASONS = ("stop", "length")
@@ -21,7 +21,7 @@ def encode(
     completions: Sequence[Completion] | Completion,
     form: Format,
     *,
-    k: int | None = None,
+    top: int | None = None,
     logprobs: bool = True,
     prompt_logprobs: bool = True,
     token_ids: bool = False,
@@ -29,17 +29,18 @@ def encode(
 ) -> dict[str, Any]:
     """The reply, as a dictionary to be written as JSON. Several samples of one request make several choices.
 
-    k: alternatives that were asked for, by default those of the request. logprobs, prompt_logprobs: whether they were
-    asked for. token_ids: with the ids of the chosen tokens, for services that pass them on. trimmed: without the keys
-    that are null, as the examples in AWS's documentation are.
+    top: the number that was asked for at every position of the answer; by default what `encode_request` asks for.
+    logprobs, prompt_logprobs: whether they were asked for. token_ids: with the ids of the chosen tokens, for services
+    that pass them on. trimmed: without the keys that are null, as the examples in AWS's documentation are.
     """
     group = [completions] if isinstance(completions, Completion) else list(completions)
     first = group[0]
-    wanted = k if k is not None else first.request.k if first.request is not None else first.generated.k
+    if top is None:
+        top = asked_top(form, first.request.k if first.request is not None else first.generated.k)
     if form.is_bedrock:
         reply = _bedrock(first, form, logprobs, prompt_logprobs)
     else:
-        reply = _openai(group, form, wanted, logprobs, prompt_logprobs, token_ids)
+        reply = _openai(group, form, top, logprobs, prompt_logprobs, token_ids)
     return without_nulls(reply) if trimmed else reply
 
 
@@ -64,7 +65,7 @@ def _bedrock(done: Completion, form: Format, logprobs: bool, prompt_logprobs: bo
 
 
 def _openai(
-    group: Sequence[Completion], form: Format, k: int, logprobs: bool, prompt_logprobs: bool, token_ids: bool
+    group: Sequence[Completion], form: Format, top: int, logprobs: bool, prompt_logprobs: bool, token_ids: bool
 ) -> dict[str, Any]:
     first = group[0]
     chat = form is Format.CHAT
@@ -80,7 +81,7 @@ def _openai(
             }  # fmt: skip
         else:
             choice["text"] = done.text
-        choice["logprobs"] = answer_logprobs(done.generated, form, k) if logprobs else None
+        choice["logprobs"] = answer_logprobs(done.generated, form, top) if logprobs else None
         choice["finish_reason"] = _reason(done.stop_reason)
         choice["stop_reason"] = None
         choice["token_ids"] = done.generated.ids.tolist() if token_ids else None
@@ -114,9 +115,12 @@ def usage(read: int, written: int) -> dict[str, Any]:
     }
 
 
-def answer_logprobs(tokens: Tokens, form: Format, k: int, offset: int = 0) -> dict[str, Any]:
-    """The logprobs of a choice. offset: characters that the tokens of earlier chunks had."""
-    found = sent_answer(tokens, form, k)
+def answer_logprobs(tokens: Tokens, form: Format, top: int, offset: int = 0) -> dict[str, Any]:
+    """The logprobs of a choice. offset: characters that the tokens of earlier chunks had.
+
+    An unscored token, such as the first of a prompt that is echoed, has null for its logprob and for its list.
+    """
+    found = sent_answer(tokens, form, top)
     names = [blob.decode() for blob in found.literals or ()]
     scores = [_score(value) for value in found.logprobs.tolist()]
     rows = [found.row(position) for position in range(len(found))]
@@ -124,14 +128,14 @@ def answer_logprobs(tokens: Tokens, form: Format, k: int, offset: int = 0) -> di
         content = []
         for row in rows:
             entries = [{"token": names[i], "logprob": scores[i], "bytes": list(names[i].encode())} for i in row]
-            content.append(entries[0] | {"top_logprobs": entries if k else []})
+            content.append(entries[0] | {"top_logprobs": entries if top else []})
         return {"content": content}
     starts = np.cumsum([offset, *(len(names[row[0]]) for row in rows)])[:-1]
     return {
         "text_offset": starts.tolist(),
         "token_logprobs": [scores[row[0]] for row in rows],
         "tokens": [names[row[0]] for row in rows],
-        "top_logprobs": [_by_name(row, names, scores) for row in rows],
+        "top_logprobs": [None if scores[row[0]] is None else _by_name(row, names, scores) for row in rows],
     }
 
 
@@ -185,9 +189,9 @@ class ChunkWriter:
     beginning of a stop string.
     """
 
-    def __init__(self, done: Completion, form: Format, *, k: int = 0, logprobs: bool = True) -> None:
-        """done: the sample without its answer."""
-        self._form, self._k, self._logprobs, self._start = form, k, logprobs, done
+    def __init__(self, done: Completion, form: Format, *, top: int = 0, logprobs: bool = True, index: int = 0) -> None:
+        """done: the sample without its answer. top: as in `encode`. index: its number among several samples."""
+        self._form, self._top, self._logprobs, self._start, self._index = form, top, logprobs, done, index
         self._count = self._offset = 0
         self._first = True
 
@@ -203,7 +207,7 @@ class ChunkWriter:
             return self._bedrock(tokens, text, reason)
         logprobs = None
         if self._logprobs and tokens is not None and len(tokens):
-            logprobs = answer_logprobs(tokens, self._form, self._k, self._offset)
+            logprobs = answer_logprobs(tokens, self._form, self._top, self._offset)
             names = logprobs["tokens"] if self._form is Format.OPENAI else []
             self._offset += sum(map(len, names))
         own: dict[str, Any] = {"delta": {"content": text}} if self._form is Format.CHAT else {"text": text}
@@ -234,6 +238,5 @@ class ChunkWriter:
             "object": "chat.completion.chunk" if chat else "text_completion",
             "created": int(time.time()),
             "model": self._start.model,
-            "choices": [{"index": 0, **choice}],
-            "usage": None,
-        }
+            "choices": [{"index": self._index, **choice}],
+        } | ({} if chat else {"usage": None})

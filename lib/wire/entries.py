@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.pieces import offsets_of
 from lib.tokens import Tokens
-from lib.wire.formats import Format, asked_top
+from lib.wire.formats import Format
 from lib.wire.positions import ABSENT, Positions
 
 Entry = tuple[int, float, int]  # row of the piece table, logprob, rank
@@ -29,8 +29,11 @@ def sent_prompt(tokens: Tokens, form: Format) -> Positions:
     return _positions(tokens, rows, ranked=form is not Format.EARLY)
 
 
-def sent_answer(tokens: Tokens, form: Format, k: int) -> Positions:
-    """The answer's positions: by id in BedrockCompletion, which sends the sampled token alone, else by string."""
+def sent_answer(tokens: Tokens, form: Format, top: int) -> Positions:
+    """The answer's positions: by id in BedrockCompletion, which sends the sampled token alone, else by string.
+
+    top: the number that was asked for. A chat's list begins with the sampled token and is cut at that number.
+    """
     rows: list[list[Entry]] = []
     for row in range(len(tokens)):
         own, others = _own(tokens, row), _others(tokens, row)
@@ -38,9 +41,9 @@ def sent_answer(tokens: Tokens, form: Format, k: int) -> Positions:
             known = own[0] >= 0 and tokens.pieces.ids[own[0]] >= 0 and not math.isnan(own[1])
             rows.append([own] if known else [])
         elif form is Format.CHAT:
-            rows.append([own, *others][: max(asked_top(form, k), 1)])
+            rows.append([own, *others][: max(top, 1)])
         else:
-            rows.append([own, *_told_apart(tokens, own, others)] if k else [own])
+            rows.append([own, *_told_apart(tokens, own, others)] if top else [own])
     return _positions(tokens, rows, ranked=False, named=not form.is_bedrock)
 
 

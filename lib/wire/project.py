@@ -15,7 +15,7 @@ from lib.request import Request
 from lib.tokenizer import Tokenizer
 from lib.tokens import NO_TOKENS, Tokens
 from lib.wire.entries import sent_answer, sent_prompt
-from lib.wire.formats import Format, carried_k
+from lib.wire.formats import Format, asked_top, carried_k
 from lib.wire.kinds import answer_kinds
 from lib.wire.positions import to_tokens
 from lib.wire.spelling import ranks_of, with_ids
@@ -38,7 +38,7 @@ def project(done: Completion, form: Format, request: Request, tokenizer: Tokeniz
         prompt = replace(to_tokens(found, own, k, vocabulary), kinds=done.prompt.kinds)
     else:
         prompt = _unscored(done.prompt) if known else NO_TOKENS
-    sent = sent_answer(done.generated, form, request.k)
+    sent = sent_answer(done.generated, form, asked_top(form, request.k))
     if not form.is_bedrock:
         names = tokenizer.names
         hidden = {blob for blob in sent.literals or () if len(names.get(blob.decode(), ())) > 1}

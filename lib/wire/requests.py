@@ -74,7 +74,8 @@ def decode_request(body: Mapping[str, Any], form: Format | None = None) -> Reque
         prompt, messages = None, _messages(body.get("messages"))
     elif not isinstance(prompt, str):
         raise InvalidRequest("The prompt is not a text.", 'Give "prompt" as a string.')
-    length = body.get("max_gen_len") if form.is_bedrock else body.get("max_completion_tokens", body.get("max_tokens"))
+    names = ("max_gen_len",) if form.is_bedrock else ("max_completion_tokens", "max_tokens")
+    length = next((body[name] for name in names if body.get(name) is not None), None)
     prompt_k = body.get("prompt_logprobs")
     if form.is_bedrock:
         k, prompt_scores = 1, form is Format.EARLY and body.get("return_logprobs") is True

@@ -21,7 +21,7 @@ from lib.request import Message, Request
 from lib.sources import BedrockModel
 from lib.tokens import NO_TOKENS, make_tokens
 from lib.wire.encode import ChunkWriter, encode
-from lib.wire.formats import Format
+from lib.wire.formats import Format, asked_top
 from lib.wire.project import project
 from lib.wire.saved import decoded
 from tests.bedrock.loopback import Canned, bedrock
@@ -104,7 +104,7 @@ def test_every_format_streamed(canned: Canned, url: str, form: Format) -> None:
         prompt=None if chat else "the x", messages=(Message("user", "x"),) if chat else (), k=2, prompt_scores=False
     )
     done = answer(request)
-    writer = ChunkWriter(done, form, k=2)
+    writer = ChunkWriter(done, form, top=asked_top(form, 2))
     ends = [*range(len(done.generated) - 1), len(done.generated)]
     texts = ["", "in", " t", "he", "", ""]
     canned.chunks = list(writer.opening())
@@ -132,7 +132,7 @@ def test_prompt_scores_come_in_one_piece(canned: Canned, url: str) -> None:
 def test_a_cut_off_stream_keeps_what_came_and_says_so(canned: Canned, url: str) -> None:
     request = Request(prompt="the x", k=2, prompt_scores=False)
     done = answer(request)
-    canned.chunks = [ChunkWriter(done, Format.OPENAI, k=2).chunk(done.generated[:1], "in")]
+    canned.chunks = [ChunkWriter(done, Format.OPENAI, top=2).chunk(done.generated[:1], "in")]
     (back,) = fold(engine(url).stream(request))
     assert (back.text, back.stop_reason) == ("in", "incomplete")
     assert any("ended before" in warning for warning in back.warnings)
@@ -142,7 +142,7 @@ def test_an_exception_within_a_stream(canned: Canned, url: str) -> None:
     request = Request(prompt="the x", k=2, prompt_scores=False)
     done = answer(request)
     canned.chunks = [
-        ChunkWriter(done, Format.OPENAI, k=2).chunk(done.generated[:1], "in"),
+        ChunkWriter(done, Format.OPENAI, top=2).chunk(done.generated[:1], "in"),
         ("throttlingException", "slow down"),
     ]
     stream = engine(url).stream(request)

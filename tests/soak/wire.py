@@ -23,7 +23,7 @@ from lib.errors import CandorError
 from lib.tokenizer import Tokenizer
 from lib.view import View
 from lib.wire.encode import ChunkWriter, encode
-from lib.wire.formats import Format
+from lib.wire.formats import Format, asked_top
 from lib.wire.saved import decoded, read_saved
 from lib.wire.streams import StreamReader
 from tests.wire.strategies import tokenizer
@@ -50,7 +50,7 @@ def fixtures() -> list[bytes]:
         done = answer(request)
         found.append(json.dumps(encode(done, form)).encode())
         found.append(json.dumps(encode(done, form, token_ids=True, trimmed=True)).encode())
-        writer = ChunkWriter(done, form, k=2)
+        writer = ChunkWriter(done, form, top=asked_top(form, 2))
         found += [json.dumps(chunk).encode() for chunk in writer.opening()]
         found.append(json.dumps(writer.chunk(done.generated, done.text, "stop")).encode())
     return found

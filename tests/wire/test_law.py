@@ -16,7 +16,7 @@ from lib.tokenizer import Tokenizer
 from lib.tokens import NO_TOKENS
 from lib.wire.decode import decode
 from lib.wire.encode import ChunkWriter, encode
-from lib.wire.formats import Format
+from lib.wire.formats import Format, asked_top
 from lib.wire.project import project
 from lib.wire.streams import StreamReader
 from tests.wire.strategies import completions, differences, tokenizer
@@ -69,7 +69,7 @@ def test_a_stream_folds_to_the_same(form: Format, data: st.DataObject) -> None:
     assert done.request is not None
     scored = form is Format.EARLY  # the OpenAI formats cannot stream prompt scores
     request, reader = replace(done.request, prompt_scores=scored and done.request.prompt_scores), reader_of(done)
-    writer = ChunkWriter(done, form, k=request.k)
+    writer = ChunkWriter(done, form, top=asked_top(form, request.k))
     chunks = list(writer.opening())
     tokens = np.sort(data.draw(st.lists(st.integers(0, len(done.generated)), max_size=4)))
     places = sorted(data.draw(st.lists(st.integers(0, len(done.text)), min_size=len(tokens), max_size=len(tokens))))

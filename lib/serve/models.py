@@ -1,0 +1,101 @@
+"""The imported models that the local Bedrock has, and what their import dates let them do."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lib.errors import InvalidRequest
+from lib.sources import EMBEDDED
+from lib.wire.formats import FIRST_LOGPROBS, THREE_FORMATS
+
+REGION, ACCOUNT = "us-east-1", "123456789012"
+_NAME = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z-]{0,62}")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model under the name it was imported by.
+
+    source: what runs it, "embedded" or the path of a model. imported: when, in UTC. s3_uri: where its files lie.
+    """
+
+    name: str
+    source: str
+    imported: datetime
+    region: str = REGION
+    account: str = ACCOUNT
+    s3_uri: str = ""
+
+    @property
+    def id(self) -> str:
+        """Twelve letters and digits, the same for the same name."""
+        digest = hashlib.sha256(self.name.encode()).digest()
+        return "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:12])
+
+    @property
+    def arn(self) -> str:
+        """What a call names it by."""
+        return f"arn:aws:bedrock:{self.region}:{self.account}:imported-model/{self.id}"
+
+    @property
+    def has_logprobs(self) -> bool:
+        """Whether it can return any."""
+        return self.imported >= FIRST_LOGPROBS
+
+    @property
+    def has_three_formats(self) -> bool:
+        """Whether it answers in OpenAI's formats, too."""
+        return self.imported >= THREE_FORMATS
+
+
+# One of each generation.
+DEFAULT_MODELS = ("before-logprobs=embedded@2025-07-01", "first-logprobs=embedded@2025-09-01", "current=embedded@2025-12-01")  # fmt: skip # noqa: E501
+
+
+def read_models(
+    specs: Iterable[str], *, region: str = REGION, account: str = ACCOUNT, s3: str = ""
+) -> tuple[ImportedModel, ...]:
+    """Models from lines like NAME=SOURCE@DATE; without a date, imported today. Raises InvalidRequest.
+
+    s3: the URI under which each model's files lie, in a folder of its name.
+    """
+    found: dict[str, ImportedModel] = {}
+    if not re.fullmatch(r"\d{12}", account):
+        raise InvalidRequest(f"{account!r} is not the number of an account.", "Give twelve digits.")
+    for spec in specs:
+        name, equals, rest = spec.partition("=")
+        source, imported = _dated(rest)
+        if not equals or not _NAME.fullmatch(name) or not source:
+            raise InvalidRequest(
+                f"{spec!r} does not describe a model.",
+                f"Write NAME=SOURCE or NAME=SOURCE@DATE, such as mine={EMBEDDED}@2025-12-01.",
+            )
+        if name in found:
+            raise InvalidRequest(f"There are two models named {name!r}.", "Give each a name of its own.")
+        uri = f"{s3.rstrip('/')}/{name}/" if s3 else f"s3://candor-{account}/{name}/"
+        found[name] = ImportedModel(name, source, imported, region, account, uri)
+    return tuple(found.values())
+
+
+def _dated(text: str) -> tuple[str, datetime]:
+    source, at, day = text.rpartition("@")
+    if at:
+        try:
+            return source, _in_utc(datetime.fromisoformat(day))
+        except ValueError:
+            pass  # an @ that belongs to a path
+    return text, datetime.now(UTC).replace(microsecond=0)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def find(models: Sequence[ImportedModel], name_or_arn: str, *, by_name: bool = True) -> ImportedModel | None:
+    """The model of that ARN, or name where that is allowed."""
+    return next((each for each in models if name_or_arn == each.arn or (by_name and name_or_arn == each.name)), None)

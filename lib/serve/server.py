@@ -1,0 +1,145 @@
+"""The local Bedrock as a process, or as a thread of one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TextIO
+
+import uvicorn
+
+from lib.engines import open_local
+from lib.errors import CandorError, InvalidRequest, ServiceError
+from lib.local.engine import LocalEngine
+from lib.policy import is_loopback
+from lib.serve.app import Service
+from lib.serve.models import ImportedModel
+
+_GRACE = 5  # seconds for the calls under way when the server is stopped
+_KEEP = 75  # seconds that a connection may be idle: longer than clients keep theirs
+_STARTING = 30.0
+
+
+def open_engines(models: Sequence[ImportedModel]) -> dict[str, LocalEngine]:
+    """An engine for every source, each loaded once. Raises CandorError."""
+    engines: dict[str, LocalEngine] = {}
+    try:
+        for source in dict.fromkeys(model.source for model in models):
+            engines[source] = open_local(source)
+    except CandorError:
+        close_engines(engines.values())
+        raise
+    return engines
+
+
+def close_engines(engines: Iterable[LocalEngine]) -> None:
+    """Stop their threads."""
+    for engine in engines:
+        engine.close()
+
+
+def bound(host: str, port: int, hosts: Collection[str] = ()) -> socket.socket:
+    """A socket at that address; port 0 takes any that is free.
+
+    hosts: the names it may be addressed by; without any it has to be on loopback. Raises InvalidRequest.
+    """
+    if not is_loopback(host) and not hosts:
+        raise InvalidRequest(
+            f"{host} can be reached by others, and no host name is allowed.",
+            "Name those it may be addressed by with --allow-host, or listen on 127.0.0.1.",
+        )
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(found[0], socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(found[4])
+    except (OSError, OverflowError) as error:
+        raise InvalidRequest(
+            f"The server cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}.",
+            "Choose another with --port, or 0 for any that is free.",
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_for(service: Service) -> uvicorn.Server:
+    """The HTTP server of a service."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    config = uvicorn.Config(
+        service.app(),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    return uvicorn.Server(config)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Answers that are cut off are cut off on purpose."""
+    return "without completing response" not in record.getMessage()
+
+
+def serve(service: Service, listener: socket.socket, out: TextIO = sys.stdout) -> None:
+    """Serve on a socket until the process is told to stop."""
+    listener.listen()  # from now on calls may come, if only to wait a moment
+    out.write(greeting(service, url_of(listener)))
+    out.flush()
+    server_for(service).run(sockets=[listener])
+
+
+def greeting(service: Service, url: str) -> str:
+    """What somebody needs to know who wants to use the server."""
+    width = max(len(model.name) for model in service.models)
+    models = [f"  {each.name:<{width}}  {each.imported:%Y-%m-%d}  {each.arn}" for each in service.models]
+    lines = [
+        f"A local Bedrock is listening on {url}",
+        "",
+        *models,
+        "",
+        "Point any AWS client at it; any credentials will do:",
+        f"  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={url} AWS_ENDPOINT_URL_BEDROCK={url}",
+        f"  export AWS_REGION={service.models[0].region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local",
+        "",
+        f"Control calls need the header  Authorization: Bearer {service.token}",
+        "Stop it with Ctrl-C.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def in_thread(service: Service) -> Iterator[str]:
+    """The URL of the service, running in a thread of its own on loopback until the end of the block."""
+    with contextlib.closing(bound("127.0.0.1", 0)) as listener:
+        server = server_for(service)
+        thread = threading.Thread(target=server.run, args=([listener],), name="candor-serve", daemon=True)
+        thread.start()
+        deadline = time.monotonic() + _STARTING
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise ServiceError("The local Bedrock did not start.")
+            time.sleep(0.005)
+        try:
+            yield url_of(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def new_token() -> str:
+    """A token for control calls."""
+    return secrets.token_urlsafe(18)
