@@ -10,6 +10,7 @@ from lib.request import MAX_K, Message, Request
 from lib.wire.formats import Format, asked_top
 
 _LEAST = 1  # a service that is asked for no token at all refuses; one is asked for, and left out of the completion
+_LEAST_TOP = 1  # whether 0, for a prompt's own tokens alone, is passed on by the service is not known
 
 
 def encode_request(request: Request, form: Format, *, streamed: bool = False) -> dict[str, Any]:
@@ -44,12 +45,12 @@ def encode_request(request: Request, form: Format, *, streamed: bool = False) ->
     elif form is Format.OPENAI:
         body["logprobs"] = top
         if prompt_scores:
-            body["prompt_logprobs"] = min(request.k, MAX_K)
+            body["prompt_logprobs"] = max(min(request.k, MAX_K), _LEAST_TOP)
     else:
         body["logprobs"] = True
         body["top_logprobs"] = top
         if prompt_scores:
-            body["prompt_logprobs"] = min(request.k, MAX_K)
+            body["prompt_logprobs"] = max(min(request.k, MAX_K), _LEAST_TOP)
     return body
 
 

@@ -1,0 +1,125 @@
+"""Real clients of a local Bedrock, in tests and benchmarks."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+from lib.bedrock.engine import BedrockEngine
+from lib.local.engine import LocalEngine
+from lib.serve.app import Service
+from lib.serve.models import read_models
+from lib.sources import BedrockModel
+from lib.tokenizer_files import from_transformers
+from lib.wire.formats import Format
+
+TOKEN = "token-of-the-test"
+AUTHORIZATION = {"Authorization": "Bearer anything"}
+GENERATIONS = {"legacy": date(2025, 7, 1), "early": date(2025, 9, 1), "current": date(2025, 12, 1)}
+
+
+def service_of(source: Path | str, engine: LocalEngine, **options: Any) -> Service:
+    """A service with a model of each generation, all run by one engine."""
+    specs = [f"{name}={source}@{day}" for name, day in GENERATIONS.items()]
+    return Service(read_models(specs), {str(source): engine}, token=TOKEN, **options)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service and its address."""
+
+    service: Service
+    url: str
+
+    def client(
+        self, name: str = "bedrock-runtime", *, attempts: int = 1, pool: int = 10, key: str = "AKIALOCAL"
+    ) -> Any:
+        """A boto3 client that does not read this machine's settings."""
+        session = boto3.Session(aws_access_key_id=key, aws_secret_access_key="secret", region_name="us-east-1")
+        retries = {"total_max_attempts": attempts, "mode": "standard"}
+        return session.client(
+            name, endpoint_url=self.url, config=Config(retries=retries, max_pool_connections=pool, read_timeout=60)
+        )
+
+    @cached_property
+    def runtime(self) -> Any:
+        """A client of bedrock-runtime that tries once."""
+        return self.client()
+
+    def arn(self, name: str = "current") -> str:
+        """The ARN of a model."""
+        return next(model.arn for model in self.service.models if model.name == name)
+
+    def invoke(self, body: Any, name: str = "current") -> Any:
+        """The reply to InvokeModel."""
+        data = body if isinstance(body, bytes) else json.dumps(body)
+        return json.loads(self.runtime.invoke_model(modelId=self.arn(name), body=data)["body"].read())
+
+    def chunks(self, body: Any, name: str = "current") -> list[Any]:
+        """The chunks of InvokeModelWithResponseStream."""
+        answer = self.runtime.invoke_model_with_response_stream(modelId=self.arn(name), body=json.dumps(body))
+        return [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
+
+    def engine(self, form: Format, name: str = "") -> BedrockEngine:
+        """Candor's own client, which reads with the model's tokenizer."""
+        local = next(iter(self.service.engines.values()))
+        name = name or ("early" if form is Format.EARLY else "current")
+        model = BedrockModel(self.arn(name), endpoint=self.url, form=form.name)
+        return BedrockEngine(model, from_transformers(local.loaded.tokenizer, "tiny"), client=self.runtime)
+
+    def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """A bare HTTP call: status, headers, body."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        try:
+            connection.request(method, path, body, {**AUTHORIZATION, **headers})
+            answer = connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+    def control(self, method: str, path: str, wanted: Any = None) -> tuple[int, Any]:
+        """A control call."""
+        status, _, body = self.call(
+            method, f"/_candor/{path}", json.dumps(wanted).encode(), Authorization=f"Bearer {TOKEN}"
+        )
+        return status, json.loads(body)
+
+    def faults(self, *wanted: dict[str, Any]) -> None:
+        """Put these faults in force."""
+        status, answer = self.control("PUT", "faults", list(wanted))
+        assert status == 200, answer
+
+    def switches(self, **wanted: str) -> None:
+        """Set these switches, - written as _."""
+        status, answer = self.control("PUT", "switches", {k.replace("_", "-"): v for k, v in wanted.items()})
+        assert status == 200, answer
+
+
+def bodies(form: Format, *, streamed: bool = False, length: int = 6, k: int = 2) -> dict[str, Any]:
+    """A body of a format that asks for all the logprobs it has."""
+    if form is Format.CHAT:
+        body: dict[str, Any] = {"messages": [{"role": "user", "content": "abc"}], "logprobs": True, "top_logprobs": k}
+    elif form is Format.OPENAI:
+        body = {"prompt": "abc", "logprobs": k}
+    else:
+        return {"prompt": "abc", "return_logprobs": True, "max_gen_len": length, "temperature": 0}
+    body |= {"max_tokens": length, "temperature": 0}
+    return body if streamed else {**body, "prompt_logprobs": k}
+
+
+def model_of(form: Format) -> str:
+    """The generation that answers in a format."""
+    return "early" if form is Format.EARLY else "current"
+
+
+FORMATS: Sequence[Format] = tuple(Format)
