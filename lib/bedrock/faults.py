@@ -36,6 +36,7 @@ _WORDS = {
         "AWS rejects the request's signature.", "Check the secret key, and that this machine's clock is right."
     ),
 }  # fmt: skip
+_BROKE_OFF = ("The connection broke off before the answer was complete.", "Try again.")
 _LOCAL = {
     "NoRegionError": ("No region is set.", "Give one beside the model, or set AWS_REGION."),
     "NoCredentialsError": (
@@ -49,6 +50,11 @@ _LOCAL = {
     ),
     "ConnectTimeoutError": ("Bedrock does not answer.", "Check the network, a proxy or a firewall."),
     "ReadTimeoutError": ("Bedrock took too long to answer.", "Try again, with fewer tokens."),
+    "ResponseStreamingError": _BROKE_OFF,
+    "IncompleteReadError": _BROKE_OFF,
+    "ConnectionClosedError": _BROKE_OFF,
+    "ProtocolError": _BROKE_OFF,
+    "ChecksumMismatch": _BROKE_OFF,
     "TokenRetrievalError": ("The AWS login has expired.", "Log in again with `aws sso login`."),
     "SSOTokenLoadError": ("The AWS login has expired.", "Log in again with `aws sso login`."),
     "UnauthorizedSSOTokenError": ("The AWS login has expired.", "Log in again with `aws sso login`."),

@@ -26,6 +26,10 @@ NO_LOGPROBS = (
     "The reply holds no logprobs. Either they were not asked for (return_logprobs for BedrockCompletion, logprobs for "
     "the other formats), or the model was imported before 2025-07-31 and has none: import it again."
 )
+_NO_ANSWER_LOGPROBS = (
+    "The reply holds logprobs of the prompt and none of the answer. They have to be asked for, too: logprobs in "
+    "OpenAI's formats."
+)
 _UNDECIDED = (
     "At {places} of the {part} the reply lists several tokens and nothing tells which one stands there; the order of "
     "its keys may have been changed. They are left unscored. With the request and the model's tokenizer they can "
@@ -78,6 +82,8 @@ def _completion(
     warnings = [*prompt.warnings, *generated.warnings]
     if answer.generated is None and answer.prompt is None:
         warnings.append(NO_LOGPROBS)
+    elif answer.generated is None and answer.text:
+        warnings.append(_NO_ANSWER_LOGPROBS)
     return Completion(
         request=request,
         model=model or reply.model,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,7 @@ class Served:
 
     service: Service
     url: str
+    _clients: list[Any] = field(default_factory=list)
 
     def client(
         self, name: str = "bedrock-runtime", *, attempts: int = 1, pool: int = 10, key: str = "AKIALOCAL"
@@ -47,9 +49,14 @@ class Served:
         """A boto3 client that does not read this machine's settings."""
         session = boto3.Session(aws_access_key_id=key, aws_secret_access_key="secret", region_name="us-east-1")
         retries = {"total_max_attempts": attempts, "mode": "standard"}
-        return session.client(
-            name, endpoint_url=self.url, config=Config(retries=retries, max_pool_connections=pool, read_timeout=60)
-        )
+        config = Config(retries=retries, max_pool_connections=pool, read_timeout=60)
+        self._clients.append(session.client(name, endpoint_url=self.url, config=config))
+        return self._clients[-1]
+
+    def close(self) -> None:
+        """Close all its clients."""
+        for client in self._clients:
+            client.close()
 
     @cached_property
     def runtime(self) -> Any:
@@ -67,8 +74,13 @@ class Served:
 
     def chunks(self, body: Any, name: str = "current") -> list[Any]:
         """The chunks of InvokeModelWithResponseStream."""
+        with self.stream(body, name) as events:
+            return [json.loads(event["chunk"]["bytes"]) for event in events]
+
+    def stream(self, body: Any, name: str = "current") -> AbstractContextManager[Any]:
+        """The events of InvokeModelWithResponseStream."""
         answer = self.runtime.invoke_model_with_response_stream(modelId=self.arn(name), body=json.dumps(body))
-        return [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
+        return closing(answer["body"])
 
     def engine(self, form: Format, name: str = "") -> BedrockEngine:
         """Candor's own client, which reads with the model's tokenizer."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lib.engines import open_local
 from lib.local.engine import LocalEngine
-from lib.serve.app import Service
 from lib.serve.server import in_thread
+from lib.serve.switches import Switches
 from tests.local import tiny
 from tests.serve.clients import Served, service_of
 
@@ -30,13 +31,16 @@ def tiny_engine(tiny_directory: Path) -> Iterator[LocalEngine]:
     engine.close()
 
 
-@pytest.fixture
-def service(tiny_directory: Path, tiny_engine: LocalEngine) -> Service:
-    """One model of each generation: legacy, early, current."""
-    return service_of(tiny_directory, tiny_engine)
+@pytest.fixture(scope="session")
+def _served(tiny_directory: Path, tiny_engine: LocalEngine) -> Iterator[Served]:
+    service = service_of(tiny_directory, tiny_engine)
+    with in_thread(service) as url, closing(Served(service, url)) as made:
+        yield made
 
 
 @pytest.fixture
-def served(service: Service) -> Iterator[Served]:
-    with in_thread(service) as url:
-        yield Served(service, url)
+def served(_served: Served) -> Served:
+    """One model of each generation: legacy, early, current. No fault is in force, no switch is set."""
+    _served.service.faults.set([])
+    _served.service.switches = Switches()
+    return _served
