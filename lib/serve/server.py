@@ -54,14 +54,19 @@ def bound(host: str, port: int, hosts: Collection[str] = ()) -> socket.socket:
             f"{host} can be reached by others, and no host name is allowed.",
             "Name those it may be addressed by with --allow-host, or listen on 127.0.0.1.",
         )
+    if not 0 <= port <= 65535:
+        raise InvalidRequest(f"{port} is no port.", "Choose one from 1 to 65535, or 0 for any that is free.")
+    listener: socket.socket | None = None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(found[0], socket.SOCK_STREAM)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(found[4])
-    except (OSError, OverflowError) as error:
+        listener.bind(address)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
         raise InvalidRequest(
-            f"The server cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}.",
+            f"The server cannot listen on {host}, port {port}: {error.strerror or error}.",
             "Choose another with --port, or 0 for any that is free.",
         ) from error
     return listener
@@ -99,7 +104,8 @@ def serve(service: Service, listener: socket.socket, out: TextIO = sys.stdout) -
     listener.listen()  # from now on calls may come, if only to wait a moment
     out.write(greeting(service, url_of(listener)))
     out.flush()
-    server_for(service).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, once the calls under way are over
+        server_for(service).run(sockets=[listener])
 
 
 def greeting(service: Service, url: str) -> str:
