@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-GROUPS = ("engine", "wire")
+GROUPS = ("engine", "wire", "serve")
 
 
 def main() -> int:

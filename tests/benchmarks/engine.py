@@ -41,14 +41,14 @@ def figures() -> Iterator[Figure]:
     yield _first_sight()
 
 
-def _text(engine: LocalEngine, tokens: int) -> str:
+def text_of(engine: LocalEngine, tokens: int) -> str:
     """A text of exactly that many tokens."""
     ids = engine.loaded.tokenizer(ENGLISH * (tokens // 60 + 2))["input_ids"][:tokens]
     return str(engine.loaded.tokenizer.decode(ids))
 
 
 def _generation(engine: LocalEngine, plain: Any) -> Figure:
-    prompt, count = _text(engine, 30), 64
+    prompt, count = text_of(engine, 30), 64
     request = Request(prompt=prompt, max_tokens=count, k=20)
     ids = torch.tensor([engine.loaded.tokenizer(prompt)["input_ids"]])
 
@@ -64,7 +64,7 @@ def _generation(engine: LocalEngine, plain: Any) -> Figure:
 
 
 def _scoring(engine: LocalEngine, plain: Any) -> Figure:
-    prompt = _text(engine, 1000)
+    prompt = text_of(engine, 1000)
     request = Request(prompt=prompt, max_tokens=0, k=20)
     ids = torch.tensor([engine.loaded.tokenizer(prompt)["input_ids"]])
 
@@ -78,11 +78,11 @@ def _scoring(engine: LocalEngine, plain: Any) -> Figure:
 
 def _batch(engine: LocalEngine) -> Iterator[Figure]:
     for tokens, goal in ((30, 5.0), (500, None)):
-        prompt = _text(engine, tokens)
+        prompt = text_of(engine, tokens)
         single = [Request(prompt=prompt, max_tokens=64, temperature=1.0, seed=seed) for seed in range(16)]
         together = Request(prompt=prompt, max_tokens=64, temperature=1.0, seed=0, n=16)
         # Stopping early would flatter either side: both write all 64 tokens of every sample.
-        with _without_end(engine):
+        with without_end(engine):
             at_once = seconds(lambda request=together: engine.complete(request))  # type: ignore[misc]
             one_by_one = seconds(lambda requests=single: [engine.complete(each) for each in requests])  # type: ignore[misc]
             at_once = statistics.mean((at_once, seconds(lambda request=together: engine.complete(request))))  # type: ignore[misc]
@@ -91,7 +91,7 @@ def _batch(engine: LocalEngine) -> Iterator[Figure]:
 
 
 @contextlib.contextmanager
-def _without_end(engine: LocalEngine) -> Iterator[None]:
+def without_end(engine: LocalEngine) -> Iterator[None]:
     ends = engine.loaded.eos_ids
     object.__setattr__(engine.loaded, "eos_ids", frozenset())
     yield
