@@ -28,7 +28,6 @@ _DIMENSIONS: dict[str, Sequence[Any]] = {
         {"kind": "cut", "after": 2},
         {"kind": "cut", "after": 2, "where": "within"},
         {"kind": "cut", "after": 2, "where": "reset"},
-        {"kind": "latency", "seconds": 0.01, "between": 0.001},
     ),
     "keys": (
         _NONE,
@@ -71,8 +70,11 @@ def _case(values: Sequence[Any]) -> Case:
 
 
 def every_case() -> Iterator[Case]:
-    """The full product."""
-    return map(_case, itertools.product(*_DIMENSIONS.values()))
+    """The full product, but for what nobody gets to see because an error comes in its place."""
+    for values in itertools.product(*_DIMENSIONS.values()):
+        case = _case(values)
+        if len(case.faults) < 2 or all(fault["kind"] != "error" for fault in case.faults):
+            yield case
 
 
 def pairwise(seed: int = 0) -> list[Case]:
@@ -115,6 +117,7 @@ def check(served: Served, case: Case, expected: Completion) -> str:
         done = ask(served, case.form, case.operation)
     except CandorError as error:
         blamed = any(fault["kind"] in ("error", "stream-error", "cut") for fault in case.faults)
+        blamed |= case.switch == ("max-logprobs", "1")  # two are asked for
         return "" if blamed and error.cause and error.remedy else f"refused without a reason: {error}"
     if not expected.text.startswith(done.text):
         return f"another text: {done.text!r}"
