@@ -46,9 +46,10 @@ format: .venv/.ready-for-tests
 bench: setup .venv/.ready-for-tests chromium
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
-# Long proofs. SOAK=10000 for a shorter one.
+# Long proofs, an hour and a half on two cores. SOAK=10000 for shorter ones.
 soak: setup .venv/.ready-for-tests
 	$(BIN)/python -m tests.soak.wire $(or $(SOAK),1000000)
+	$(BIN)/python -m tests.soak.serve $(SOAK)
 
 screenshots: setup .venv/.ready-for-tests chromium
 	$(BIN)/python -m tests.screenshots

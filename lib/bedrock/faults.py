@@ -38,7 +38,7 @@ _WORDS = {
 }  # fmt: skip
 _BROKE_OFF = ("The connection broke off before the answer was complete.", "Try again.")
 _LOCAL = {
-    "NoRegionError": ("No region is set.", "Give one beside the model, or set AWS_REGION."),
+    "NoRegionError": ("No region is set.", "Give one beside the model, or set AWS_DEFAULT_REGION."),
     "NoCredentialsError": (
         "There are no AWS credentials on this machine.",
         "Log in with `aws configure` or `aws sso login`, or set AWS_PROFILE, and start Candor again.",

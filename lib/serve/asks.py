@@ -59,7 +59,7 @@ def understand(data: bytes, model: ImportedModel, engine: LocalEngine, switches:
     body = read_body(data)
     form = select(body, model, engine, switches)
     for name in _UNABLE:
-        if body.get(name) is not None:
+        if body.get(name) not in (None, {"type": "text"}):
             raise Refusal("ValidationException", f"{name} is not supported by this local Bedrock.")
     if body.get("tools"):
         raise Refusal("ValidationException", "tools are not supported by this model.")
@@ -250,7 +250,8 @@ class _Reader:
             value = body.get("max_completion_tokens")
             if value is None:
                 value = self._engine.capabilities.context or 4096
-        if isinstance(value, int) and not isinstance(value, bool) and value < least:
+        value = _whole(value)
+        if isinstance(value, int) and value < least:
             raise self._says(f"{name} must be at least 1, got {value}.")
         return {name: value, "max_completion_tokens": None} if value is not None else {}
 
@@ -266,7 +267,8 @@ class _Reader:
         value = self._body.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int):
+        value = _whole(value)
+        if not isinstance(value, int):
             raise self._says(f"{name}: Input should be a valid integer")
         if value < least:
             allowed = " or -1" if least < 0 else ""
@@ -279,9 +281,9 @@ class _Reader:
 
     def _flag(self, name: str) -> bool:
         value = self._body.get(name)
-        if value is not None and not isinstance(value, bool):
+        if value not in (None, False, True):  # 0 and 1 are equal to these, and taken for them
             raise self._says(f"{name}: Input should be a valid boolean")
-        return value is True
+        return bool(value)
 
     def _passed(self, name: str, switch: str) -> bool:
         """A flag that may or may not reach the model server."""
@@ -296,6 +298,13 @@ class _Reader:
             error = {"message": text, "type": "BadRequestError", "param": None, "code": 400}
             text = json.dumps({"error": error})
         return Refusal("ValidationException", text)
+
+
+def _whole(value: Any) -> Any:
+    """A number as the model server takes it: 2.0 for 2, and true for 1."""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return int(value)
+    return value
 
 
 def _too_long(limit: int, tokens: int) -> str:

@@ -68,7 +68,7 @@ def _summary(model: ImportedModel, engine: LocalEngine) -> dict[str, Any]:
         "modelArn": model.arn,
         "modelName": model.name,
         "creationTime": model.imported.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "instructSupported": engine.capabilities.chat,
+        "instructSupported": False,  # whether Converse can be used, which is not there
         "modelArchitecture": str(engine.loaded.model.config.model_type),
     }
 

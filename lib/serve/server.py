@@ -112,6 +112,7 @@ def serve(service: Service, listener: socket.socket, out: TextIO = sys.stdout) -
 
 def greeting(service: Service, url: str) -> str:
     """What somebody needs to know who wants to use the server."""
+    region = service.models[0].region
     width = max(len(model.name) for model in service.models)
     models = [f"  {each.name:<{width}}  {each.imported:%Y-%m-%d}  {each.arn}" for each in service.models]
     lines = [
@@ -121,7 +122,8 @@ def greeting(service: Service, url: str) -> str:
         "",
         "Point any AWS client at it; any credentials will do:",
         f"  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={url} AWS_ENDPOINT_URL_BEDROCK={url}",
-        f"  export AWS_REGION={service.models[0].region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local",
+        f"  export AWS_DEFAULT_REGION={region} AWS_REGION={region}",  # clients differ in which of them they read
+        "  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local",
         "",
         f"Control calls need the header  Authorization: Bearer {service.token}",
         "Stop it with Ctrl-C.",

@@ -24,7 +24,7 @@ def test_a_model_by_name_and_by_arn(served: Served) -> None:
     assert found["modelArn"] == served.arn("early")
     assert found["creationTime"] == datetime(2025, 9, 1, tzinfo=UTC)
     assert found["modelArchitecture"] == "llama"
-    assert found["instructSupported"] is True
+    assert found["instructSupported"] is False
     assert found["modelDataSource"]["s3DataSource"]["s3Uri"] == "s3://candor-123456789012/early/"
     assert found["customModelUnits"]["customModelUnitsPerModelCopy"] == 1
     same = client.get_imported_model(modelIdentifier=served.arn("early"))

@@ -43,7 +43,7 @@ TINY = {"prompt": "abc", "max_gen_len": 2}
         ({**TEXT, "temperature": "hot"}, "temperature"),
         ({**TEXT, "top_p": 0}, "top_p"),
         ({**TEXT, "logprobs": -1}, "`logprobs` must be a positive value."),
-        ({**TEXT, "logprobs": True}, "valid integer"),
+        ({**TEXT, "logprobs": 1.5}, "valid integer"),
         ({**TEXT, "logprobs": "5"}, "valid integer"),
         ({**TEXT, "logprobs": 10**30}, "max allowed: 20"),
         ({**TEXT, "prompt_logprobs": -2}, "`prompt_logprobs` must be a positive value or -1."),

@@ -92,6 +92,14 @@ def test_bodies_select_formats(served: Served) -> None:
     assert early["generation_token_count"] == 3
 
 
+def test_numbers_are_taken_as_the_model_server_takes_them(served: Served) -> None:
+    loose = {"prompt": "abc", "max_tokens": 2.0, "logprobs": True, "response_format": {"type": "text"}}
+    assert len(served.invoke(loose)["choices"][0]["logprobs"]["tokens"]) == 2
+    chat = {"messages": [{"role": "user", "content": "abc"}], "max_tokens": True, "logprobs": 1}
+    assert len(served.invoke(chat)["choices"][0]["logprobs"]["content"]) == 1
+    assert served.invoke({"prompt": "abc", "return_logprobs": 0})["logprobs"] is None
+
+
 def test_how_many_alternatives_come(served: Served) -> None:
     reply = served.invoke({**bodies(Format.OPENAI), "logprobs": 4, "prompt_logprobs": 1})
     (choice,) = reply["choices"]
