@@ -135,7 +135,8 @@ class BedrockEngine:
             answer = self._client.invoke_model(
                 modelId=self.model.arn, body=body, accept="application/json", contentType="application/json"
             )
-            data = answer["body"].read()
+            with closing(answer["body"]) as arriving:  # whatever happens, the connection does not stay half read
+                data = arriving.read()
         except Exception as error:
             raise in_words(error) from error
         done = decode(data, request, self.tokenizer, model=self.model.arn)[0]

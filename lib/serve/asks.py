@@ -153,6 +153,7 @@ class _Reader:
     def openai(self) -> Ask:
         """One of OpenAI's formats."""
         logprobs, top = self._asked()
+        own = top if logprobs else None
         prompt_top = self._count("prompt_logprobs", "prompt logprobs")
         if prompt_top == 0 and self._switches["prompt-logprobs-0"] == "ignored":
             prompt_top = None
@@ -162,7 +163,8 @@ class _Reader:
         if echo and self._streamed:
             raise Refusal("ValidationException", "echo is not supported in streams by this local Bedrock.")
         options = self._body.get("stream_options")
-        body = {**self._body, "prompt_logprobs": prompt_top, "echo": echo}
+        named = {"logprobs": logprobs, "top_logprobs": top} if self._form is Format.CHAT else {"logprobs": own}
+        body = {**self._body, **named, "prompt_logprobs": prompt_top, "echo": echo}
         if self._streamed and prompt_top is not None:
             body["prompt_logprobs"] = None
         return Ask(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -115,6 +116,14 @@ class Served:
         """Set these switches, - written as _."""
         status, answer = self.control("PUT", "switches", {k.replace("_", "-"): v for k, v in wanted.items()})
         assert status == 200, answer
+
+
+def until(condition: Callable[[], bool], patience: float = 20.0) -> bool:
+    """Wait for something; whether it has come."""
+    deadline = time.monotonic() + patience
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return condition()
 
 
 def bodies(form: Format, *, streamed: bool = False, length: int = 6, k: int = 2) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lib.local.engine import LocalEngine
 from lib.serve.server import in_thread
 from lib.serve.switches import Switches
 from tests.local import tiny
-from tests.serve.clients import Served, service_of
+from tests.serve.clients import Served, service_of, until
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +39,12 @@ def _served(tiny_directory: Path, tiny_engine: LocalEngine) -> Iterator[Served]:
 
 
 @pytest.fixture
-def served(_served: Served) -> Served:
-    """One model of each generation: legacy, early, current. No fault is in force, no switch is set."""
+def served(_served: Served, tiny_engine: LocalEngine) -> Served:
+    """One model of each generation: legacy, early, current. No fault is in force, no switch is set.
+
+    The engine is idle: answers that are written together with others differ in their last digits.
+    """
+    assert until(lambda: not tiny_engine.busy)
     _served.service.faults.set([])
     _served.service.switches = Switches()
     return _served

@@ -140,6 +140,7 @@ def _untrue(found: Any, expected: Any) -> str:
     if (found.ids[known] != expected.ids[:count][known]).any():
         return f"other tokens: {found.ids} for {expected.ids}"
     scored = ~np.isnan(found.logprobs) & ~np.isneginf(found.logprobs)
-    if (found.logprobs[scored] != expected.logprobs[:count][scored]).any():
+    # A stream that was given up may still share a pass with this one, which moves the last digits.
+    if not np.allclose(found.logprobs[scored], expected.logprobs[:count][scored], atol=1e-4):
         return f"other scores: {found.logprobs} for {expected.logprobs}"
     return ""

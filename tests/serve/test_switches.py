@@ -195,6 +195,7 @@ def test_a_seed(served: Served) -> None:
 def test_counting_headers(served: Served) -> None:
     def headers() -> dict[str, str]:
         answer = served.runtime.invoke_model(modelId=served.arn(), body=json.dumps(bodies(Format.BEDROCK)))
+        answer["body"].read()
         return dict(answer["ResponseMetadata"]["HTTPHeaders"])
 
     assert "x-amzn-bedrock-output-token-count" not in headers()

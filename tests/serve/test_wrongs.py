@@ -185,6 +185,7 @@ def test_a_cold_model_and_a_client_that_waits(served: Served) -> None:
     with pytest.raises(ClientError, match="ModelNotReadyException"):
         served.chunks(bodies(Format.BEDROCK))
     answer = patient.invoke_model(modelId=served.arn(), body=json.dumps(bodies(Format.BEDROCK)))
+    answer["body"].read()
     assert answer["ResponseMetadata"]["RetryAttempts"] >= 1
 
 
