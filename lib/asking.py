@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from lib.completion import Completion, Fold
@@ -33,21 +33,25 @@ def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[J
     def work(job: Job[Completion]) -> Completion:
         if not engines.ready(question.source):
             job.publish(note="Loading the model")
-        busy = engines.get(question.source).busy
-        with closing(_stream(engines, question, owner)) as stream:
-            job.publish(note="Waiting for the model" if busy else "Reading the prompt")
+        with closing(_stream(engines, question, owner, job)) as stream:
             job.on_cancel(stream.close)
             return _follow(stream, job)
 
     return work
 
 
-def _stream(engines: Engines, question: Question, owner: str) -> Stream:
-    for _ in range(_ATTEMPTS - 1):
-        # An engine that is let go just before it is asked refuses with Cancelled; the next one is a new one.
-        with suppress(Cancelled):
-            return engines.get(question.source).stream(question.request, owner=owner)
-    return engines.get(question.source).stream(question.request, owner=owner)
+def _stream(engines: Engines, question: Question, owner: str, job: Job[Completion]) -> Stream:
+    left = _ATTEMPTS
+    while True:
+        engine = engines.get(question.source)
+        job.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
+        left -= 1
+        try:
+            return engine.stream(question.request, owner=owner)
+        except Cancelled:
+            # An engine that is let go just before it is asked refuses like that; the next one is a new one.
+            if not left:
+                raise
 
 
 def _follow(stream: Stream, job: Job[Completion]) -> Completion:

@@ -14,12 +14,12 @@ from typing import Any
 from lib.errors import CandorError, ModelUnavailable
 from lib.pieces import make_pieces
 from lib.request import Message
+from lib.sought import from_hub, is_hub_id, on_disk
 from lib.sources import EMBEDDED
 from lib.tokenizer import Tokenizer
 from lib.vocabulary import Vocabulary, read_vocabulary
 
 MAX_BYTES = 100_000_000  # the largest tokenizer.json there is has some 35 MB
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -53,17 +53,13 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
         from lib.local.gguf import converted
 
         return _from_directory(converted(embedded.fetch(), embedded.SHA256), embedded.NAME)
-    try:
-        path = Path(source).expanduser()
-        is_file, is_directory = path.is_file(), path.is_dir()
-    except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
-        path, is_file, is_directory = Path(), False, False
+    path, is_file, is_directory = on_disk(source)
     if is_directory:
         return _from_directory(path, path.resolve().name)
     if is_file:
         return _from_file(path)
-    if _HUB_ID.fullmatch(str(source)) and not str(source).startswith((".", "/", "~")):
-        return _from_directory(_from_hub(str(source)), str(source))
+    if is_hub_id(str(source)):
+        return _from_directory(from_hub(str(source), _HUB_FILES), str(source))
     raise ModelUnavailable(
         f"There is no tokenizer at {str(source)!r}.",
         "Give a directory, a tokenizer.json, a tokenizer.model, or a hub id of the form owner/name.",
@@ -284,18 +280,6 @@ def _content(entry: Any) -> str | None:
 
 def _name(path: Path) -> str:
     return path.resolve().parent.name or path.name
-
-
-def _from_hub(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES)))
-    except Exception as error:  # its network errors share no base class
-        raise ModelUnavailable(
-            f"The tokenizer of {source!r} is not on this machine and cannot be fetched from the hub.",
-            "Check the spelling and the network, or download tokenizer.json elsewhere and give its path.",
-        ) from error
 
 
 def _unreadable(name: str) -> CandorError:

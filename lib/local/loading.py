@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.local import embedded
 from lib.local.memory import available_memory, gigabytes, lacks_memory
+from lib.sought import from_hub, is_hub_id, on_disk
 from lib.sources import EMBEDDED
 from lib.vocabulary import Vocabulary, read_vocabulary
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _HUB_DUPLICATES = ("consolidated*", "original/*", "onnx/*")  # the same weights in a form for other programs
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -123,7 +122,7 @@ def _directory(source: str) -> tuple[str, Path, Sequence[str]]:
         return embedded.NAME, directory, conversion_warnings(directory)
     if not source.strip():
         raise _nowhere(source)
-    path, is_file, is_directory = _on_disk(source)
+    path, is_file, is_directory = on_disk(source)
     if is_file:
         if path.suffix.lower() != ".gguf":
             raise ModelUnavailable(
@@ -134,44 +133,15 @@ def _directory(source: str) -> tuple[str, Path, Sequence[str]]:
         return path.stem, directory, conversion_warnings(directory)
     if is_directory:
         return path.resolve().name, path, ()
-    if source.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(source):
+    if not is_hub_id(source):
         raise _nowhere(source)
-    return source, _from_hub(source), ()
-
-
-def _on_disk(source: str) -> tuple[Path, bool, bool]:
-    """(path, is it a file, is it a directory); neither for what is no path at all or may not be looked at."""
-    try:
-        path = Path(source).expanduser()
-        return path, path.is_file(), path.is_dir()
-    except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
-        return Path(source), False, False
+    return source, from_hub(source, _HUB_FILES, without=_HUB_DUPLICATES), ()
 
 
 def _nowhere(source: str) -> ModelUnavailable:
     return ModelUnavailable(
         f"There is no model at {source!r}.", "Give a directory, a GGUF file, or a hub id of the form owner/name."
     )
-
-
-def _from_hub(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        return Path(snapshot_download(source, allow_patterns=list(_HUB_FILES), ignore_patterns=list(_HUB_DUPLICATES)))
-    except HFValidationError as error:
-        raise _nowhere(source) from error
-    except HfHubHTTPError as error:
-        raise ModelUnavailable(
-            f"The hub does not give out {source!r}: {str(error).splitlines()[0]}",
-            "Check the spelling; for a private or gated model, log in with `hf auth login`.",
-        ) from error
-    except Exception as error:  # its network errors share no base class
-        raise ModelUnavailable(
-            f"{source!r} is not on this machine and the hub cannot be reached.",
-            "Check the network, or download the model elsewhere and give its directory.",
-        ) from error
 
 
 def _check_weights(directory: Path) -> None:

@@ -201,7 +201,10 @@ class _Guard:
 
     def _check(self, request: Request, *, runtime: bool) -> None:
         """Raise Refusal for a call that must not come in."""
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        try:
+            host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+        except ValueError:
+            host = None
         if host not in {"127.0.0.1", "localhost", "::1"} | self._service.hosts:
             # A page in somebody's browser could otherwise reach this server under a name of its own.
             raise Refusal("AccessDeniedException", "This server does not answer to that host name.")

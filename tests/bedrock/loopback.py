@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
-import struct
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
+
+from lib.serve.frames import chunk_frame, frame
 
 
 @dataclass
@@ -31,27 +30,13 @@ class Canned:
     hold: threading.Event | None = None
 
 
-def frame(headers: dict[str, str], payload: bytes) -> bytes:
-    """One message of an event stream."""
-    packed = b"".join(
-        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
-        for name, value in headers.items()
-    )
-    prelude = struct.pack(">II", 16 + len(packed) + len(payload), len(packed))
-    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + packed + payload
-    return message + struct.pack(">I", zlib.crc32(message))
-
-
 def framed(chunk: Any) -> bytes:
     """A chunk, or an exception in the midst of a stream."""
     if isinstance(chunk, tuple):
         kind, message = chunk
         headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
         return frame(headers, json.dumps({"message": message}).encode())
-    data = chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
-    payload = json.dumps({"bytes": base64.b64encode(data).decode(), "p": "abc"}).encode()
-    headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
-    return frame(headers, payload)
+    return chunk_frame(chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode())
 
 
 @contextlib.contextmanager

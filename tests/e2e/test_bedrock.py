@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from lib.engines import open_local
+from lib.serve.server import in_thread
 from tests.bedrock.loopback import Canned, bedrock
 from tests.bedrock.test_engine import ARN, FOX
 from tests.browser import choose, wait_for_app
 from tests.e2e.conftest import Serve
+from tests.local import tiny
+from tests.serve.clients import service_of
 from tests.wire.test_saved import LLAMA3
 
 pytestmark = pytest.mark.browser
@@ -24,7 +29,8 @@ def canned() -> Iterator[tuple[Canned, str]]:
 
 
 @pytest.fixture
-def explore(page: Page, serve: Serve, canned: tuple[Canned, str], tmp_path_factory: pytest.TempPathFactory) -> Page:
+def app(page: Page, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The app, with nobody's credentials."""
     nothing = str(tmp_path_factory.getbasetemp() / "no-such-file")
     page.goto(
         serve(
@@ -36,13 +42,23 @@ def explore(page: Page, serve: Serve, canned: tuple[Canned, str], tmp_path_facto
             AWS_SHARED_CREDENTIALS_FILE=nothing,
         )
     )
-    choose(page, "Model", "Amazon Bedrock")
-    field(page, "ARN of the imported model", ARN)
-    field(page, "Its tokenizer: directory, file or hub id", str(LLAMA3))
-    page.get_by_text("Region, profile, format").click()
-    field(page, "Endpoint", canned[1])
-    choose(page, "Format", "BedrockCompletion (early)")
     return page
+
+
+@pytest.fixture
+def explore(app: Page, canned: tuple[Canned, str]) -> Page:
+    imported(app, ARN, LLAMA3, canned[1])
+    choose(app, "Format", "BedrockCompletion (early)")
+    return app
+
+
+def imported(page: Page, arn: str, tokenizer: Path, endpoint: str) -> None:
+    """Choose an imported model at an address that speaks Bedrock's API."""
+    choose(page, "Model", "Amazon Bedrock")
+    field(page, "ARN of the imported model", arn)
+    field(page, "Its tokenizer: directory, file or hub id", str(tokenizer))
+    page.get_by_text("Region, profile, format").click()
+    field(page, "Endpoint", endpoint)
 
 
 def field(page: Page, name: str, value: str) -> None:
@@ -76,3 +92,21 @@ def test_an_error_says_what_to_do_and_keeps_the_prompt(explore: Page, canned: tu
     generate(explore)
     expect(explore.get_by_role("alert")).to_contain_text("bedrock:InvokeModel")
     expect(explore.get_by_role("textbox", name="Prompt")).to_have_value("The quick brown fox jumps")
+
+
+def test_the_local_bedrock_answers(app: Page, tmp_path: Path) -> None:
+    """From the page over boto3 to a model, and back."""
+    directory = tiny.make_random(tmp_path / "tiny", "llama")
+    engine = open_local(str(directory))
+    service = service_of(directory, engine)
+    with in_thread(service) as url:
+        arn = next(model.arn for model in service.models if model.name == "current")
+        imported(app, arn, directory, url)
+        generate(app)
+        expect(app.get_by_test_id("stMetric").last).to_be_visible()
+        wait_for_app(app)
+        assert "".join(app.locator(".text i").all_inner_texts()[:25]) == "The quick brown fox jumps"
+        expect(app.get_by_role("alert")).to_have_count(0)
+        app.locator(".text i").nth(1).click()
+        expect(app.locator(".st-key-detail")).to_contain_text("prompt, token 2")
+    engine.close()

@@ -40,7 +40,9 @@ def path(served: Served, operation: str = "invoke") -> str:
     return f"/model/{quote(served.arn(), safe='')}/{operation}"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::2]", "[::1", "a b", "@"]
+)
 def test_other_host_names_are_refused(served: Served, host: str) -> None:
     for where in ("/imported-models", "/_candor/health"):
         status, headers, body = served.call("GET", where, Host=host)

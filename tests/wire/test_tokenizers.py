@@ -110,3 +110,19 @@ def test_the_reading_that_a_model_has() -> None:
     marked = found.readings(Request(prompt="<|begin_of_text|>The fox"))
     assert [128_000, 128_000, *plain] in marked
     assert [128_000, *plain] in marked
+
+
+def test_a_tokenizer_that_the_hub_does_not_give_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from httpx2 import Request as HttpRequest
+    from httpx2 import Response
+    from huggingface_hub.errors import GatedRepoError
+
+    def download(*_: object, **__: object) -> None:
+        response = Response(403, request=HttpRequest("GET", "https://huggingface.co/x/y"))
+        raise GatedRepoError("403 Client Error.\nAccess is restricted.", response=response)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(ModelUnavailable, match="'meta-llama/Llama-3'") as raised:
+        load_tokenizer("meta-llama/Llama-3")
+    assert "hf auth login" in raised.value.remedy

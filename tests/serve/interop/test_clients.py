@@ -97,7 +97,7 @@ def run(local: Served, proxy: str, tmp_path: Path) -> Run:
         command = {"python": [sys.executable, "-c"], "sh": ["bash", "-euc"]}[language]
         code = code.replace(URL, local.url)
         done = subprocess.run(
-            [*command, code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+            [*command, code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
