@@ -37,7 +37,7 @@ def from_hub(source: str, files: Sequence[str], *, without: Sequence[str] = ()) 
         return Path(snapshot_download(source, allow_patterns=list(files), ignore_patterns=list(without)))
     except HFValidationError as error:
         raise ModelUnavailable(
-            f"The hub knows no names like {source!r}.", "Give a hub id of the form owner/name."
+            f"There is no model at {source!r}: the hub knows no such names.", "Give a hub id of the form owner/name."
         ) from error
     except HfHubHTTPError as error:
         raise ModelUnavailable(

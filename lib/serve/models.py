@@ -13,6 +13,9 @@ from lib.sources import EMBEDDED
 from lib.wire.formats import FIRST_LOGPROBS, THREE_FORMATS
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
+_ARN = re.compile(
+    r"arn:aws:bedrock:(?P<region>[a-z0-9-]{1,20}):(?P<account>[0-9]{12}):imported-model/(?P<id>[a-z0-9]{12})"
+)
 _NAME = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z-]{0,62}")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -21,7 +24,8 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 class ImportedModel:
     """A model under the name it was imported by.
 
-    source: what runs it, "embedded" or the path of a model. imported: when, in UTC. s3_uri: where its files lie.
+    source: what runs it, "embedded" or the path of a model. imported: when, in UTC. s3_uri: where its files lie. id:
+    twelve letters and digits, by default made from the name, so that they are the same for the same name.
     """
 
     name: str
@@ -30,12 +34,12 @@ class ImportedModel:
     region: str = REGION
     account: str = ACCOUNT
     s3_uri: str = ""
+    id: str = ""
 
-    @property
-    def id(self) -> str:
-        """Twelve letters and digits, the same for the same name."""
+    def __post_init__(self) -> None:
         digest = hashlib.sha256(self.name.encode()).digest()
-        return "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:12])
+        made = "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:12])
+        object.__setattr__(self, "id", self.id or made)
 
     @property
     def arn(self) -> str:
@@ -62,7 +66,8 @@ def read_models(
 ) -> tuple[ImportedModel, ...]:
     """Models from lines like NAME=SOURCE@DATE; without a date, imported today. Raises InvalidRequest.
 
-    s3: the URI under which each model's files lie, in a folder of its name.
+    NAME may be the ARN of an imported model: then that is its ARN, and the last part of it its name. s3: the URI under
+    which each model's files lie, in a folder of its name.
     """
     found: dict[str, ImportedModel] = {}
     if not re.fullmatch(r"\d{12}", account):
@@ -70,6 +75,10 @@ def read_models(
     for spec in specs:
         name, equals, rest = spec.partition("=")
         source, imported = _dated(rest)
+        own = _ARN.fullmatch(name)
+        place = {"region": region, "account": account}
+        if own:
+            place, name = own.groupdict(), own["id"]
         if not equals or not _NAME.fullmatch(name) or not source:
             raise InvalidRequest(
                 f"{spec!r} does not describe a model.",
@@ -78,7 +87,7 @@ def read_models(
         if name in found:
             raise InvalidRequest(f"There are two models named {name!r}.", "Give each a name of its own.")
         uri = f"{s3.rstrip('/')}/{name}/" if s3 else f"s3://candor-{account}/{name}/"
-        found[name] = ImportedModel(name, source, imported, region, account, uri)
+        found[name] = ImportedModel(name, source, imported, s3_uri=uri, **place)
     return tuple(found.values())
 
 

@@ -75,6 +75,14 @@ def test_lines_that_describe_models(text: str) -> None:
         assert text.startswith(model.source)
 
 
+def test_a_model_may_have_an_arn_of_its_own() -> None:
+    arn = "arn:aws:bedrock:eu-central-1:210987654321:imported-model/abcdefgh1234"
+    (model,) = read_models([f"{arn}=embedded@2025-09-01"], s3="s3://b")
+    assert (model.arn, model.name, model.s3_uri) == (arn, "abcdefgh1234", "s3://b/abcdefgh1234/")
+    with pytest.raises(InvalidRequest, match="two models"):
+        read_models([f"{arn}=embedded", f"{arn}=embedded"])
+
+
 def test_what_a_line_says() -> None:
     mine, odd, today = read_models(["mine=embedded@2025-09-01T10:00:00+02:00", "odd=/a@b/c", "x=~/m"], s3="s3://b/p/")
     assert mine.imported == datetime(2025, 9, 1, 8, tzinfo=UTC)
