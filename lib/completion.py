@@ -82,9 +82,9 @@ class Completion:
 
 @dataclass(frozen=True)
 class End:
-    """What is known only once a sample is over."""
+    """What is known only once a sample is over. stop_reason: None where nobody says it."""
 
-    stop_reason: str
+    stop_reason: str | None
     timing: Timing = Timing()
     warnings: tuple[str, ...] = ()
 

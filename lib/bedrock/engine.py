@@ -189,7 +189,7 @@ def boundary(tokens: Tokens, prompt: str) -> tuple[int, int]:
 def pieces_of(done: Completion) -> Iterator[Delta]:
     """A completion as the deltas that fold to it."""
     yield Delta(0, start=replace(done, generated=done.generated[:0], text=""))
-    yield Delta(0, generated=done.generated, text=done.text, end=End(done.stop_reason or "stop", done.timing))
+    yield Delta(0, generated=done.generated, text=done.text, end=End(done.stop_reason, done.timing))
 
 
 class Call:

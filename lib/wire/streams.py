@@ -81,7 +81,8 @@ class StreamReader:
             warnings.append(NO_LOGPROBS)
         elif self._tokenizer is not None and not self._spells():
             warnings.append(_MISMATCH)
-        reason = STOPS.get(self._reason or "", self._reason or "stop") if self.over else "incomplete"
+        said = self._reason and STOPS.get(self._reason, self._reason)
+        reason = said if self.over else "incomplete"
         yield Delta(0, end=End(reason, timing or Timing(), tuple(warnings)))
 
     def _start(self, reply: Reply, answer: Answer) -> Delta:

@@ -151,6 +151,16 @@ def test_missing_fields(served: Served, form: Format) -> None:
     assert any("logprobs" in warning for warning in done.warnings)
 
 
+@pytest.mark.parametrize("form", [Format.EARLY, Format.BEDROCK])
+def test_an_end_without_a_reason(served: Served, form: Format) -> None:
+    """Metrics say that the answer is whole; why it ended, nobody knows."""
+    served.faults({"kind": "missing", "field": "stop_reason"})
+    (whole,) = served.engine(form).complete(asked(form))
+    (streamed,) = fold(served.engine(form).stream(asked(form)))
+    assert (whole.stop_reason, streamed.stop_reason) == (None, None)
+    assert (whole.text, streamed.warnings) == (streamed.text, ())
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_odd_pieces(served: Served, form: Format) -> None:
     expected = served.invoke(bodies(form), model_of(form))
