@@ -103,7 +103,8 @@ def test_the_local_bedrock_answers(app: Page, tmp_path: Path) -> None:
         arn = next(model.arn for model in service.models if model.name == "current")
         imported(app, arn, directory, url)
         generate(app)
-        expect(app.get_by_test_id("stMetric").last).to_be_visible()
+        # The page's first tokenizer of that kind: transformers has to be imported for it.
+        expect(app.get_by_test_id("stMetric").last).to_be_visible(timeout=120_000)
         wait_for_app(app)
         assert "".join(app.locator(".text i").all_inner_texts()[:25]) == "The quick brown fox jumps"
         expect(app.get_by_role("alert")).to_have_count(0)

@@ -112,7 +112,7 @@ def deltas_of(draw: st.DrawFn, sample: int, done: Completion) -> Iterator[Delta]
     yield Delta(sample, start=start)
     places = sorted(draw(st.lists(st.integers(0, len(done.generated)), max_size=3)))
     letter = draw(st.integers(0, len(done.text)))
-    end = End(done.stop_reason or "", done.timing, done.warnings[kept:])
+    end = End(done.stop_reason, done.timing, done.warnings[kept:])
     edges = [0, *places, len(done.generated)]
     for i, (first, last) in enumerate(pairwise(edges)):
         yield Delta(sample, generated=done.generated[first:last], text=done.text[:letter] if i == 0 else "")

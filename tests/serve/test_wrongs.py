@@ -188,7 +188,7 @@ def test_latency(served: Served, form: Format) -> None:
 
 def test_a_cold_model_and_a_client_that_waits(served: Served) -> None:
     patient = served.client(attempts=12)
-    served.faults({"kind": "cold-start", "seconds": 1.5})
+    served.faults({"kind": "cold-start", "seconds": 3})
     with pytest.raises(ClientError) as raised:
         served.invoke(bodies(Format.BEDROCK))
     assert raised.value.response["Error"]["Code"] == "ModelNotReadyException"
