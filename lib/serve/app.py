@@ -311,15 +311,17 @@ async def _frames(
     """A stream's messages. An error, of the model or on demand, is the last of them."""
     fault, sent = setting.faults.get("stream-error"), 0
     try:
-        found: list[Delta] | None = first
-        while found is not None:
-            for chunk in chunks.of(found):
+        # The first chunk may hold the scores of a whole prompt, which take their time to write down.
+        ready: list[bytes] | None = await asyncio.to_thread(lambda: list(chunks.of(first)))
+        while ready is not None:
+            for chunk in ready:
                 if fault is not None and sent == fault.after:
                     yield exception_frame(refusal_for(fault.code, fault.message))
                     return
                 yield chunk_frame(chunk)
                 sent += 1
             found = await anext(deltas, None)
+            ready = None if found is None else list(chunks.of(found))
         if fault is not None:  # the answer was shorter than that
             yield exception_frame(refusal_for(fault.code, fault.message))
     except CandorError as error:
