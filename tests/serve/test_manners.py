@@ -27,7 +27,7 @@ from lib.serve.server import bound, in_thread, url_of
 from lib.wire.formats import Format
 from tests.serve.clients import AUTHORIZATION, TOKEN, Served, bodies, service_of, until
 
-TEXT = {"prompt": "abc", "max_gen_len": 4}
+TEXT = {"prompt": "abc", "max_gen_len": 4, "temperature": 0}
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_waiting_holds_no_thread(served: Served) -> None:
 @pytest.mark.parametrize("operation", ["invoke", "invoke-with-response-stream"])
 def test_whoever_hangs_up_is_not_answered(served: Served, tiny_engine: LocalEngine, operation: str) -> None:
     """The model stops working for a client that is gone."""
-    body = json.dumps({"prompt": "abc", "max_gen_len": 2000, "n": 1}).encode()
+    body = json.dumps({"prompt": "abc", "max_gen_len": 2000, "temperature": 0}).encode()
     line = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=30)
     line.request("POST", path(served, operation), body, AUTHORIZATION)
     assert until(lambda: tiny_engine.busy)
@@ -203,7 +203,7 @@ def test_callers_take_turns(served: Served) -> None:
         for _ in range(30):
             pool.submit(call, crowd, "crowd", long)
         assert until(lambda: served.service.under_way >= 20)
-        pool.submit(call, single, "single", json.dumps({**TEXT, "temperature": 0}))
+        pool.submit(call, single, "single", json.dumps(TEXT))
     assert len(done) == 31
     assert done.index("single") < 16
 
@@ -255,7 +255,7 @@ def test_it_stops_while_calls_are_under_way(process: tuple[subprocess.Popen[str]
     running, url, said = process
     arn = next(word for word in said.split() if word.startswith("arn:"))
     line = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-    body = json.dumps({"prompt": "abc", "max_gen_len": 2000, "n": 1}).encode()
+    body = json.dumps({"prompt": "abc", "max_gen_len": 2000, "temperature": 0}).encode()
     line.request("POST", f"/model/{quote(arn, safe='')}/invoke-with-response-stream", body, AUTHORIZATION)
     assert line.getresponse().read(10)
     running.send_signal(signal.SIGTERM)

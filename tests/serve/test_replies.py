@@ -82,20 +82,28 @@ def test_bodies_select_formats(served: Served) -> None:
     assert "generation" in served.invoke({"prompt": "abc"})
     assert served.invoke({"prompt": "abc", "max_tokens": 2})["object"] == "text_completion"
     turns = [{"role": "user", "content": [{"type": "text", "text": "abc"}]}]
-    chat = served.invoke({"messages": turns, "max_tokens": 2})
+    chat = served.invoke({"messages": turns, "max_tokens": 2, "temperature": 0})
     assert chat["object"] == "chat.completion"
     assert chat["usage"]["completion_tokens"] == 2
     assert chat["choices"][0]["logprobs"] is None
     assert chat["model"].startswith("123456789012-")
     # Models from before know one format, and leave alone what they do not know.
-    early = served.invoke({"prompt": "abc", "max_tokens": 2, "max_gen_len": 3, "logprobs": 2}, "early")
+    early = served.invoke(
+        {"prompt": "abc", "max_tokens": 2, "max_gen_len": 3, "logprobs": 2, "temperature": 0}, "early"
+    )
     assert early["generation_token_count"] == 3
 
 
 def test_numbers_are_taken_as_the_model_server_takes_them(served: Served) -> None:
-    loose = {"prompt": "abc", "max_tokens": 2.0, "logprobs": True, "response_format": {"type": "text"}}
+    loose = {
+        "prompt": "abc",
+        "max_tokens": 2.0,
+        "temperature": 0,
+        "logprobs": True,
+        "response_format": {"type": "text"},
+    }
     assert len(served.invoke(loose)["choices"][0]["logprobs"]["tokens"]) == 2
-    chat = {"messages": [{"role": "user", "content": "abc"}], "max_tokens": True, "logprobs": 1}
+    chat = {"messages": [{"role": "user", "content": "abc"}], "max_tokens": True, "logprobs": 1, "temperature": 0}
     assert len(served.invoke(chat)["choices"][0]["logprobs"]["content"]) == 1
     assert served.invoke({"prompt": "abc", "return_logprobs": 0})["logprobs"] is None
 
@@ -149,7 +157,7 @@ def test_usage_comes_last_when_asked_for(served: Served) -> None:
 
 
 def test_a_chat_may_go_on_to_the_end_of_the_context(served: Served, tiny_engine: LocalEngine) -> None:
-    reply = served.invoke({"messages": [{"role": "user", "content": "x" * 2000}]})
+    reply = served.invoke({"messages": [{"role": "user", "content": "x" * 2000}], "temperature": 0})
     assert reply["usage"]["total_tokens"] == tiny_engine.capabilities.context
     assert reply["choices"][0]["finish_reason"] == "length"
 

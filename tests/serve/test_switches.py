@@ -34,7 +34,7 @@ def test_settings_are_checked() -> None:
 
 
 def test_two_lengths(served: Served) -> None:
-    body = {"prompt": "abc", "max_tokens": 2, "max_gen_len": 3}
+    body = {"prompt": "abc", "max_tokens": 2, "max_gen_len": 3, "temperature": 0}
     assert "choices" in served.invoke(body)
     served.switches(both_lengths="bedrock")
     assert served.invoke(body)["generation_token_count"] == 3
