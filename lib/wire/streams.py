@@ -36,6 +36,8 @@ _MISMATCH = (
     "the texts of the tokens; choose the tokenizer that was imported with the model."
 )
 
+_LATE = "The scores of the prompt came only after the answer had begun, and are not shown. Ask without streaming to see them."
+
 
 class StreamReader:
     """Reads the chunks of one streamed answer. Feed it every chunk, then close it."""
@@ -48,6 +50,7 @@ class StreamReader:
         self._text = ""
         self._found: Positions = NO_POSITIONS
         self._seen = False  # any logprobs at all
+        self._late = False  # scores of the prompt after the first chunk
         self._thinking: str | None = None
         self._names = NO_TOKENS  # what has been passed on, where there is no tokenizer to name ids
         self._reason: str | None = None
@@ -64,6 +67,8 @@ class StreamReader:
         for answer in reply.answers[:1]:
             if not self._started:
                 yield self._start(reply, answer)
+            elif answer.prompt is not None:
+                self._late = True
             self._text += answer.text
             self._reason = answer.stop_reason or self._reason
             if answer.generated is not None:
@@ -77,6 +82,7 @@ class StreamReader:
             raise BadReply("The stream ended before anything had come.", "Ask again.")
         yield from self._settled("", final=True)
         warnings = [] if self.over else [CUT_OFF]
+        warnings += [_LATE] if self._late else []
         if not self._seen:
             warnings.append(NO_LOGPROBS)
         elif self._tokenizer is not None and not self._spells():
