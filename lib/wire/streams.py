@@ -36,7 +36,10 @@ _MISMATCH = (
     "the texts of the tokens; choose the tokenizer that was imported with the model."
 )
 
-_LATE = "The scores of the prompt came only after the answer had begun, and are not shown. Ask without streaming to see them."
+_LATE = (
+    "The scores of the prompt came only after the answer had begun, and are not shown. "
+    "Ask without streaming to see them."
+)
 
 
 class StreamReader:
