@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lib.completion import Fold, fold
+from lib.completion import Completion, Fold, fold
 from lib.errors import Cancelled, InvalidRequest, OutOfMemory
 from lib.local.engine import LocalEngine
 from lib.request import Request
@@ -239,17 +239,23 @@ def test_a_long_prompt_can_be_cancelled_between_its_chunks(embedded_engine: Loca
 def test_requests_are_answered_side_by_side(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
     requests = [Request(prompt=f"{number} hello", max_tokens=10, temperature=1.0, seed=number) for number in range(12)]
-    expected = [engine.complete(request) for request in requests]
-    found: dict[int, object] = {}
+    expected = [engine.complete(request)[0] for request in requests]
+    found: dict[int, Completion] = {}
     threads = [
-        threading.Thread(target=lambda n=number: found.update({n: engine.complete(requests[n], owner=str(n % 3))}))
+        threading.Thread(target=lambda n=number: found.update({n: engine.complete(requests[n], owner=str(n % 3))[0]}))
         for number in range(12)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert [found[number] for number in range(12)] == expected
+    for number, alone in enumerate(expected):
+        done = found[number]
+        assert (done.text, done.stop_reason, done.prompt) == (alone.text, alone.stop_reason, alone.prompt)
+        assert done.generated.ids.tolist() == alone.generated.ids.tolist()
+        # Written in one pass with others, whose sums are taken in another order.
+        np.testing.assert_allclose(done.generated.logprobs, alone.generated.logprobs, atol=1e-4)
+        np.testing.assert_allclose(done.generated.top_logprobs, alone.generated.top_logprobs, atol=1e-4)
 
 
 def test_timing_is_counted_from_the_moment_of_asking(random_engine: EngineOf) -> None:
