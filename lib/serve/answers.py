@@ -88,12 +88,18 @@ def _prepared(done: Completion, setting: Setting) -> Completion:
     """The completion with what was asked for, and no more."""
     ask = setting.ask
     prompt = cut_to(done.prompt, max(ask.prompt_top, ask.top if ask.echo else 0))
-    generated = cut_to(done.generated, ask.top)
-    if (fault := setting.faults.get("absent")) is not None:
-        generated = without_score(generated, fault.position)
     if ask.as_ids:
-        prompt, generated = named_by_id(prompt), named_by_id(generated)
+        prompt = named_by_id(prompt)
+    generated = _answered(done.generated, setting)
     return replace(done, prompt=prompt, generated=generated, model=setting.served_name)
+
+
+def _answered(tokens: Tokens, setting: Setting, seen: int = 0) -> Tokens:
+    """Tokens of the answer with what was asked for. seen: how many came before these."""
+    tokens = cut_to(tokens, setting.ask.top)
+    if (fault := setting.faults.get("absent")) is not None:
+        tokens = without_score(tokens, fault.position - seen)
+    return named_by_id(tokens) if setting.ask.as_ids else tokens
 
 
 def named_by_id(tokens: Tokens) -> Tokens:
@@ -164,13 +170,8 @@ class Chunks:
         """The tokens to send now."""
         ask = self._setting.ask
         if tokens is not None:
-            seen, fault = self._counts[number], self._setting.faults.get("absent")
+            tokens = _answered(tokens, self._setting, self._counts[number])
             self._counts[number] += len(tokens)
-            tokens = cut_to(tokens, ask.top)
-            if fault is not None:
-                tokens = without_score(tokens, fault.position - seen)
-            if ask.as_ids:
-                tokens = named_by_id(tokens)
         if not ask.form.is_bedrock or self._setting.switches["stream-logprobs"] == "their-tokens":
             return tokens
         held = self._held[number]

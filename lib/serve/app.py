@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ from lib.serve.faults import CallFacts, Faults, fault_from
 from lib.serve.frames import chunk_frame, exception_frame
 from lib.serve.models import ImportedModel, find
 from lib.serve.refusals import Refusal, in_service_words, refusal_for
-from lib.serve.sending import Outgoing, as_cut, as_pieces, refused
+from lib.serve.sending import Outgoing, as_cut, as_pieces, refused, until_gone
 from lib.serve.switches import Switches
 from lib.serve.waiting import results, submit
 
@@ -287,7 +287,7 @@ async def _everything(engine: LocalEngine, ask: Ask, owner: str) -> list[Delta]:
 async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
     """What the work gives; it is cancelled where the client hangs up meanwhile."""
     working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request.receive))
+    gone = asyncio.ensure_future(until_gone(request.receive))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -298,11 +298,6 @@ async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
         if not working.done():
             working.cancel()
             await asyncio.wait({working})
-
-
-async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _frames(
