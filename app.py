@@ -4,6 +4,7 @@ import streamlit as st
 
 from components.entry import entered
 from components.model_picker import model_picker
+from components.notices import stop_if_misconfigured
 from components.process import policy, warm_up
 from components.style import page_style
 
@@ -15,11 +16,16 @@ page = st.navigation(
             "pages/explore.py", title="Explore", icon=":material/grid_on:", default=True,
             help="How sure was the model of every token?",
         ),
+        st.Page(
+            "pages/connection.py", title="Connection", icon=":material/cable:",
+            help="Which models can be asked, and what does it cost?",
+        ),
     ]
 )  # fmt: skip
 
 with entered():
     page_style()
+    stop_if_misconfigured()
     with st.sidebar:
         st.session_state["model"] = model_picker(policy())
     page.run()

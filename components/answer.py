@@ -7,6 +7,7 @@ import streamlit as st
 from components.charts import logprob_by_position
 from components.downloads import downloads
 from components.notices import show_error, show_warnings
+from components.progress import job_progress
 from components.session import Answers
 from components.show_call import show_call
 from components.summary import summary
@@ -36,7 +37,7 @@ def _show(job: Job[Answers], *, live: bool) -> None:
     if live and job.over:
         st.rerun()
     if live:
-        _progress(job)
+        job_progress(job)
     elif job.error is not None:
         show_error(job.error)
     done = job.result or job.partial
@@ -78,13 +79,6 @@ def _one_of(several: tuple[Completion, ...], key: str) -> Completion:
         key=f"saved.which.{key}",
     )
     return several[number]
-
-
-def _progress(job: Job[Answers]) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":shimmer[{job.note or 'Starting'}] · {formats.seconds(job.seconds)}", width="content")
-        label = "Stopping" if job.cancelled else "Stop"
-        st.button(label, key=f"stop.{job.id}", on_click=job.cancel, disabled=job.cancelled, icon=":material/stop:")
 
 
 def _view(done: Completion) -> View:

@@ -6,7 +6,8 @@ import re
 
 import streamlit as st
 
-from lib.errors import CandorError
+from components.process import ledger, policy
+from lib.errors import CandorError, ServiceError
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 
@@ -19,6 +20,18 @@ def escaped(text: str) -> str:
 def show_error(error: CandorError) -> None:
     """What happened, and what to do next."""
     st.error(f"**{escaped(error.cause)}**  \n{escaped(error.remedy)}", icon=":material/error:")
+    if isinstance(error, ServiceError) and error.statement:
+        st.code(error.statement, language="json")
+
+
+def stop_if_misconfigured() -> None:
+    """End the run with an error where the operator's settings cannot be read."""
+    try:
+        policy()
+        ledger()
+    except CandorError as error:
+        show_error(error)
+        st.stop()
 
 
 def show_warnings(warnings: tuple[str, ...]) -> None:

@@ -1,16 +1,19 @@
-"""What all sessions of this process share: the engines, the jobs, and what visitors may do."""
+"""What all sessions of this process share: the engines, the jobs, the AWS account, and what visitors may do."""
 
 from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 
 import streamlit as st
 
-from lib.engines import Engines
+from lib.bedrock.account import Account
+from lib.engines import Engines, open_source
 from lib.jobs import Jobs
+from lib.ledger import Ledger, ledger_for
 from lib.policy import Policy, policy_for
-from lib.sources import EMBEDDED
+from lib.sources import EMBEDDED, BedrockModel, Source
 
 _PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is drawn first
 
@@ -18,7 +21,7 @@ _PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is
 @st.cache_resource(show_spinner=False)
 def engines() -> Engines:
     """The engines of this process."""
-    return Engines()
+    return Engines(partial(open_source, account=account(), ledger=ledger()))
 
 
 @st.cache_resource(show_spinner=False)
@@ -27,9 +30,30 @@ def jobs() -> Jobs:
     return Jobs()
 
 
+@st.cache_resource(show_spinner=False)
+def account() -> Account:
+    """What is known of Bedrock's imported models."""
+    return Account()
+
+
+@st.cache_resource(show_spinner=False)
+def ledger() -> Ledger:
+    """What calls of Bedrock cost, and may. Raises InvalidRequest where the environment says it wrong."""
+    return ledger_for(os.environ)
+
+
 def policy() -> Policy:
-    """What visitors may do, given the address this server listens on."""
+    """What visitors may do, given the address this server listens on. Raises as `ledger`."""
     return policy_for(st.get_option("server.address"), os.environ)
+
+
+def check_allowed(source: Source) -> None:
+    """Raise InvalidRequest when this visitor may not ask that model."""
+    listed: tuple[str, ...] = ()
+    if isinstance(source, BedrockModel):
+        found = account().peek_models(source.place)
+        listed = tuple(each.arn for each in (found.value if found is not None else None) or ())
+    policy().check(source, listed)
 
 
 @st.cache_resource(show_spinner=False)

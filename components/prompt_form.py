@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from components.limits import Limits, limits_of
 from components.saved_form import SavedText, saved_form
 from lib.errors import CandorError
 from lib.policy import Policy
 from lib.request import MAX_K, Message, Request
+from lib.sources import Source
 
 RAW, CHAT, SAVED = "Raw text", "Chat", "Saved reply"
+IN_ONE_PIECE, AS_WRITTEN = "With prompt scores", "While it is written"
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,10 @@ EXAMPLES = (
 )
 
 
-def prompt_form(policy: Policy) -> Request | SavedText | CandorError | None:
+def prompt_form(policy: Policy, source: Source) -> Request | SavedText | CandorError | None:
     """The request when Generate was pressed, or why it cannot be made; a saved reply when one was opened; else None.
 
-    What was typed stays.
+    What was typed stays. source: the model in use, whose limits show.
     """
     for key, value in _DEFAULTS.items():
         st.session_state.setdefault(key, value)
@@ -61,6 +64,7 @@ def prompt_form(policy: Policy) -> Request | SavedText | CandorError | None:
             st.button(example.label, key=key, type="tertiary", on_click=_fill, args=(example,))
     if mode == SAVED:
         return saved_form(policy)
+    limits = limits_of(source, chat=mode == CHAT)
     with st.form("explore.form", border=False):
         if mode == CHAT:
             st.text_input(
@@ -77,10 +81,27 @@ def prompt_form(policy: Policy) -> Request | SavedText | CandorError | None:
             height=84,
         )
         with st.container(horizontal=True, gap="small"):
-            pressed = st.form_submit_button("Generate", type="primary", icon=":material/play_arrow:")
+            pressed = st.form_submit_button(
+                "Generate", type="primary", icon=":material/play_arrow:", disabled=bool(limits.refusal)
+            )
             with st.popover("Parameters", icon=":material/tune:"):
-                _parameters()
-    return _request(mode) if pressed else None
+                _parameters(limits)
+            if limits.prompt_scores and not limits.streamed_prompt_scores:
+                _way()
+    if limits.refusal:
+        st.caption(limits.refusal)
+    elif not limits.prompt_scores:
+        st.caption("In the format for raw text this model returns no scores of the prompt, only of its answer.")
+    return _request(mode, limits) if pressed and not limits.refusal else None
+
+
+def _way() -> None:
+    """Prompt scores come with a whole answer only."""
+    st.segmented_control(
+        "How the answer comes", [IN_ONE_PIECE, AS_WRITTEN], key="explore.way", required=True, persist_state="session",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    st.caption("Bedrock sends scores of the prompt only with a whole answer.", width="content")
 
 
 _DEFAULTS = {
@@ -89,6 +110,7 @@ _DEFAULTS = {
     "explore.k": 10,
     "explore.temperature": 0.0,
     "explore.top_p": 1.0,
+    "explore.way": IN_ONE_PIECE,
 }
 
 
@@ -112,6 +134,7 @@ def restore(request: Request) -> None:
     values["explore.temperature"], values["explore.top_p"] = request.temperature, request.top_p
     values["explore.stop"] = "\n".join(stop.replace("\n", r"\n") for stop in request.stop)
     values["explore.seed"] = request.seed
+    values["explore.way"] = IN_ONE_PIECE if request.prompt_scores else AS_WRITTEN
 
 
 def _fill(example: Example) -> None:
@@ -119,7 +142,7 @@ def _fill(example: Example) -> None:
     st.session_state["explore.prompt"] = example.prompt
 
 
-def _parameters() -> None:
+def _parameters(limits: Limits) -> None:
     left, right = st.columns(2)
     left.number_input(
         "Tokens to write", 0, 100_000, key="explore.max_tokens", persist_state="session",
@@ -127,7 +150,10 @@ def _parameters() -> None:
     )  # fmt: skip
     left.number_input(
         "Alternatives per position (k)", 0, MAX_K, key="explore.k", persist_state="session",
-        help="How many of the likeliest tokens to keep at every position, up to 20.",
+        disabled=limits.max_k < MAX_K,
+        help="How many of the likeliest tokens to keep at every position, up to 20."
+        if limits.max_k == MAX_K
+        else "In this format the model returns one token per position and no others.",
     )  # fmt: skip
     right.slider(
         "Temperature", 0.0, 2.0, step=0.1, key="explore.temperature", persist_state="session",
@@ -143,11 +169,14 @@ def _parameters() -> None:
     )  # fmt: skip
     right.number_input(
         "Seed", 0, 2**31, None, key="explore.seed", persist_state="session", placeholder="random",
-        help="The same seed draws the same answer again.",
+        disabled=not limits.seeded,
+        help="The same seed draws the same answer again."
+        if limits.seeded
+        else "Not sent to Bedrock: there is word of answers that come without logprobs when it is.",
     )  # fmt: skip
 
 
-def _request(mode: str) -> Request | CandorError:
+def _request(mode: str, limits: Limits) -> Request | CandorError:
     values = st.session_state
     prompt = values.get("explore.prompt") or ""
     system = (values.get("explore.system") or "") if mode == CHAT else ""
@@ -164,7 +193,8 @@ def _request(mode: str) -> Request | CandorError:
             top_p=float(values["explore.top_p"]),
             stop=tuple(line.replace(r"\n", "\n") for line in (values.get("explore.stop") or "").split("\n") if line),
             seed=None if seed is None else int(seed),
-            k=int(values["explore.k"]),
+            k=min(int(values["explore.k"]), limits.max_k),
+            prompt_scores=limits.streamed_prompt_scores or values["explore.way"] == IN_ONE_PIECE,
         )
     except CandorError as error:
         return error

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from components.process import engines, jobs, owner, policy
+from components.process import check_allowed, engines, jobs, owner, policy
 from components.saved_form import SavedText
 from lib.asking import Question, ask
 from lib.completion import Completion
@@ -34,8 +34,8 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
     source = st.session_state.get("model", "")
     try:
         if not source:
-            raise InvalidRequest("No model is chosen.", "Give a directory, a GGUF file or a hub id in the sidebar.")
-        policy().check(source)
+            raise InvalidRequest("No model is chosen.", "Choose one in the sidebar.")
+        check_allowed(source)
         if before is not None and not before.over:
             before.cancel()
         question = Question(source, request)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
+from lib.bedrock.engine import BedrockEngine
 from lib.completion import Completion, Fold
 from lib.engine import Stream
 from lib.engines import Engines
-from lib.errors import Cancelled
+from lib.errors import Cancelled, CandorError
 from lib.jobs import Job
+from lib.many import Task
 from lib.request import Request
-from lib.sources import Source
+from lib.sources import BedrockModel, Source
 
 _ATTEMPTS = 3
 _EVERY = 0.15  # seconds between partial results: often enough to look alive
@@ -31,41 +35,87 @@ def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[J
     """The work of a job that answers `question` with one completion."""
 
     def work(job: Job[Completion]) -> Completion:
-        if not engines.ready(question.source):
-            job.publish(note="Loading the model")
-        with closing(_stream(engines, question, owner, job)) as stream:
+        with closing(_stream(engines, question, owner, job, live=True)) as stream:
             job.on_cancel(stream.close)
             return _follow(stream, job)
 
     return work
 
 
-def _stream(engines: Engines, question: Question, owner: str, job: Job[Completion]) -> Stream:
+def ask_each(
+    engines: Engines, questions: Sequence[Question], *, owner: str = ""
+) -> list[Callable[[Task[Completion]], Completion]]:
+    """The works for `lib.many.run_many` that answer one question each."""
+
+    def work(question: Question, task: Task[Completion]) -> Completion:
+        with closing(_stream(engines, question, owner, task, live=False)) as stream:
+            task.on_stop(stream.stop)
+            task.on_cancel(stream.close)
+            return _follow(stream, task)
+
+    return [partial(work, question) for question in questions]
+
+
+def wake(engines: Engines, source: BedrockModel) -> Callable[[Job[Completion]], Completion]:
+    """The work of a job that wakes an imported model, which is billed like any other call of it."""
+
+    def work(job: Job[Completion]) -> Completion:
+        engine = engines.get(source)
+        if not isinstance(engine, BedrockEngine):
+            raise TypeError(f"{source} is no imported model")
+        job.publish(note="Waking the model")
+        with closing(engine.warm_up()) as stream:
+            job.on_cancel(stream.close)
+            return _follow(stream, job)
+
+    return work
+
+
+class Publisher(Protocol):
+    """Whoever hears how far the work has come: a `Job`, or a `Task` of many."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked it to stop."""
+
+    def publish(self, partial: Completion | None = None, *, note: str | None = None) -> None:
+        """Here is how far it has come."""
+
+
+def _stream(engines: Engines, question: Question, owner: str, heard: Publisher, *, live: bool) -> Stream:
     left = _ATTEMPTS
     while True:
+        if not engines.ready(question.source):
+            heard.publish(note="Loading the model")
         engine = engines.get(question.source)
-        job.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
+        heard.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
         left -= 1
         try:
-            return engine.stream(question.request, owner=owner)
+            return engine.stream(question.request, owner=owner, live=live)
         except Cancelled:
             # An engine that is let go just before it is asked refuses like that; the next one is a new one.
             if not left:
                 raise
 
 
-def _follow(stream: Stream, job: Job[Completion]) -> Completion:
-    """Read the stream to its end, publishing what has come; if it breaks off, what had come is the answer."""
+def _follow(stream: Stream, heard: Publisher) -> Completion:
+    """Read the stream to its end, publishing what has come; if it breaks off, what had come is kept."""
     collected, due = Fold(), 0.0
     try:
         for delta in stream:
             collected.add(delta)
-            if time.monotonic() >= due:
-                job.publish(collected.completions()[0], note="Writing")
+            if delta.note:
+                heard.publish(note=delta.note)
+            elif time.monotonic() >= due:
+                heard.publish(collected.completions()[0], note="Writing")
                 due = time.monotonic() + _EVERY
     except Cancelled:
         if not collected.completions():
             raise
-        reason = "cancelled" if job.cancelled else "incomplete"  # the latter when the engine had to go
+        reason = "cancelled" if heard.cancelled else "incomplete"  # the latter when the engine had to go
         return replace(collected.completions()[0], stop_reason=reason)
+    except CandorError:
+        if came := collected.completions():
+            heard.publish(came[0])
+        raise
     return collected.completions()[0]

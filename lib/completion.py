@@ -95,7 +95,7 @@ class Delta:
 
     sample: which of the n samples it belongs to. start: the completion without its answer (the prompt and its scores
     are in it), sent once per sample before anything else. generated: new tokens. text: new answer text. end: sent
-    once, when the sample is over.
+    once, when the sample is over. note: what is being waited for, in words; no part of the answer.
     """
 
     sample: int
@@ -103,6 +103,7 @@ class Delta:
     generated: Tokens | None = None
     text: str = ""
     end: End | None = None
+    note: str = ""
 
 
 class Fold:
@@ -119,6 +120,8 @@ class Fold:
 
     def add(self, delta: Delta) -> None:
         """Take the next delta. Raises ValueError when its sample was never started."""
+        if delta.note:
+            return
         if delta.start is not None:
             self._starts[delta.sample] = delta.start
             self._tokens[delta.sample] = []

@@ -12,7 +12,11 @@ from lib.request import Request
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can return. context: tokens it can read and write together; None where unknown."""
+    """What a model can return, and read.
+
+    context: tokens it can read and write together; None where unknown. chat, raw: whether it reads chats and raw text.
+    streamed_prompt_scores: whether prompt scores can come with a stream, and not only with an answer in one piece.
+    """
 
     prompt_scores: bool
     max_k: int
@@ -20,6 +24,8 @@ class Capabilities:
     chat: bool
     streaming: bool
     context: int | None
+    raw: bool = True
+    streamed_prompt_scores: bool = True
 
 
 class Stream(Protocol):
@@ -33,6 +39,9 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Cancel the request, if it is not over."""
+
+    def stop(self) -> None:
+        """Wait for nothing any more; an answer that has been paid for still comes."""
 
 
 class Engine(Protocol):
@@ -53,8 +62,12 @@ class Engine(Protocol):
     def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
         """All n samples. Raises CandorError."""
 
-    def stream(self, request: Request, *, owner: str = "") -> Stream:
-        """The same, step by step. owner: whoever asks, so that all get their turn. Raises CandorError."""
+    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Stream:
+        """The same, step by step. Raises CandorError, or its first step does.
+
+        owner: whoever asks, so that all get their turn. live: whether somebody watches it grow; where nobody does, it
+        may come in one step.
+        """
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The given texts, scored as answers to the request's prompt (teacher forcing). Raises CandorError."""

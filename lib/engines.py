@@ -11,8 +11,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from lib.bedrock.account import Account
 from lib.bedrock.engine import BedrockEngine
 from lib.errors import Busy, CandorError
+from lib.ledger import Ledger
 from lib.local.engine import LocalEngine
 from lib.local.memory import give_back
 from lib.sources import Source
@@ -86,13 +88,14 @@ class Engines:
         future.set_result(engine)
 
 
-def open_source(source: Source) -> AnyEngine:
-    """An engine for any source."""
+def open_source(source: Source, account: Account | None = None, ledger: Ledger | None = None) -> AnyEngine:
+    """An engine for any source.
+
+    account: where imported models and their tokenizers are looked up. ledger: what their calls are counted in.
+    """
     if isinstance(source, str):
         return open_local(source)
-    from lib.tokenizer_files import load_tokenizer
-
-    return BedrockEngine(source, load_tokenizer(source.tokenizer) if source.tokenizer else None)
+    return BedrockEngine(source, account=account or Account(), ledger=ledger)
 
 
 def open_local(source: str) -> LocalEngine:

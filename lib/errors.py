@@ -9,6 +9,7 @@ CandorError
  ├── Busy                too many requests wait already
  ├── Cancelled           the caller took the request back
  ├── ServiceError        a service refused or failed
+ ├── CapReached          the session's cap in calls or money
  ├── BadReply            a reply that is not what a service sends
  └── BadFile             stored bytes that are not what they claim to be
 
@@ -66,14 +67,22 @@ class Cancelled(CandorError):
 
 
 class ServiceError(CandorError):
-    """A service refused or failed, or could not be reached. code: its own name for that."""
+    """A service refused or failed, or could not be reached.
 
-    def __init__(self, cause: str, remedy: str = "", code: str = "") -> None:
+    code: its own name for that. message: its own words, "" where it has none. statement: the statement of an IAM
+    policy that would allow what was refused, as JSON to copy; "" where none would help.
+    """
+
+    def __init__(self, cause: str, remedy: str = "", code: str = "", message: str = "", statement: str = "") -> None:
         super().__init__(cause, remedy)
-        self.code = code
+        self.code, self.message, self.statement = code, message, statement
 
     def __reduce__(self) -> tuple[type[CandorError], tuple[object, ...]]:
-        return type(self), (self.cause, self.remedy, self.code)
+        return type(self), (self.cause, self.remedy, self.code, self.message, self.statement)
+
+
+class CapReached(CandorError):
+    """The next call would go beyond what the session may cost."""
 
 
 class BadReply(CandorError):

@@ -65,6 +65,11 @@ def visible(text: str) -> str:
     return text.replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
 
 
+def dollars(value: float) -> str:
+    """An amount of US dollars: "$0.29", "$1,204.50"."""
+    return f"${value:,.2f}"
+
+
 def seconds(value: float) -> str:
     """A duration: "3 s", "2 min 05 s"."""
     minutes, rest = divmod(int(value), 60)

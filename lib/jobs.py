@@ -45,6 +45,7 @@ class Job(Generic[T]):
         self.ended: float | None = None
         self._work = work
         self._cancel = threading.Event()
+        self._insist = threading.Event()
         self._interrupts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -72,8 +73,15 @@ class Job(Generic[T]):
             self.note = note
         self.version += 1
 
+    @property
+    def insisted(self) -> bool:
+        """Whether someone asked it a second time, and would rather lose what is under way."""
+        return self._insist.is_set()
+
     def cancel(self) -> None:
-        """Ask the work to stop."""
+        """Ask the work to stop; a second time, to stop at once."""
+        if self.cancelled:
+            self._insist.set()
         self._cancel.set()
         self._interrupt()
 
@@ -104,13 +112,17 @@ class Job(Generic[T]):
             self.error = error
         except Exception:  # the page must hear of it, whatever it was
             log.exception("job %s failed", self.id[:6])
-            self.error = CandorError(
-                "Something went wrong inside Candor.",
-                f"Try again; the server's log has the details under {self.id[:6]}.",
-            )
+            self.error = unforeseen(self.id)
         finally:
             self.ended = time.monotonic()
             self._over.set()
+
+
+def unforeseen(job_id: str) -> CandorError:
+    """What to say of an error that nobody foresaw. The log has it under the beginning of the id."""
+    return CandorError(
+        "Something went wrong inside Candor.", f"Try again; the server's log has the details under {job_id[:6]}."
+    )
 
 
 class Jobs:

@@ -9,12 +9,25 @@ EMBEDDED = "embedded"  # the model that Candor brings along
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where AWS is asked, and as whom. "" for boto3's own choice.
+
+    endpoint: of Bedrock, another address that speaks its API; S3 is not asked there.
+    """
+
+    region: str = ""
+    profile: str = ""
+    endpoint: str = ""
+
+
+@dataclass(frozen=True)
 class BedrockModel:
     """An imported model. Credentials are never part of it: boto3 finds them in its own chain.
 
-    arn: its ARN. region, profile, endpoint: "" for boto3's own choice. tokenizer: where its tokenizer lies ("" for
-    none: tokens are then named as the service names them). imported: its import date, which decides the formats it
-    speaks; None where that is not known. form: the name of a `lib.wire.formats.Format`, "" to choose by the date.
+    arn: its ARN. region, profile, endpoint: "" for boto3's own choice. tokenizer: a path, which goes before what was
+    imported with the model, or a hub id, which comes after it; "" for neither. imported: its import date, which decides
+    the formats it speaks; None where that is not known. form: the name of a `lib.wire.formats.Format`, "" to choose by
+    what is known of the model.
     """
 
     arn: str
@@ -24,6 +37,23 @@ class BedrockModel:
     region: str = ""
     profile: str = ""
     endpoint: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where it is. The region in the ARN is the only one that has it."""
+        return Place(region_of(self.arn) or self.region, self.profile, self.endpoint)
+
+
+def region_of(arn: str) -> str:
+    """The region in an ARN, "" if there is none."""
+    parts = arn.split(":")
+    return parts[3] if len(parts) > 5 and parts[0] == "arn" else ""
+
+
+def account_of(arn: str) -> str:
+    """The account's number in an ARN, "" if there is none."""
+    parts = arn.split(":")
+    return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
 
 
 Source = str | BedrockModel

@@ -21,7 +21,7 @@ st.title("How sure was the model of every token?")
 job = current_job("explore")
 if job is not None and isinstance(job.subject, Question):
     restore(job.subject.request)
-asked = prompt_form(policy())
+asked = prompt_form(policy(), st.session_state["model"])
 problem = asked if isinstance(asked, CandorError) else None
 if isinstance(asked, SavedText):
     job, problem = open_saved("explore", asked)

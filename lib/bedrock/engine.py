@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,29 +15,59 @@ from typing import Any
 
 import numpy as np
 
+from lib.bedrock.abilities import Abilities, abilities, by_hand, formats_in
+from lib.bedrock.account import Account
 from lib.bedrock.faults import in_words
-from lib.completion import Completion, Delta, End, Timing
+from lib.bedrock.gate import Gate, Turn
+from lib.bedrock.patience import ASLEEP, Patience, patiently
+from lib.completion import Completion, Delta, End, Timing, fold
+from lib.costs import Units
 from lib.engine import Capabilities
-from lib.errors import Cancelled, CandorError, InvalidRequest
-from lib.request import MAX_K, Request
+from lib.errors import Cancelled, CandorError, InvalidRequest, ServiceError
+from lib.ledger import Ledger
+from lib.request import MAX_K, Message, Request
 from lib.sources import BedrockModel
 from lib.tokenizer import Tokenizer
 from lib.tokens import Tokens
 from lib.wire.decode import decode
-from lib.wire.formats import Format, carried_k, format_for
+from lib.wire.formats import Format, asked_top
 from lib.wire.requests import encode_request
 from lib.wire.streams import StreamReader
 
 _END = object()
+_REFUSED = "ValidationException"
+_MOST_ALLOWED = re.compile(r"max allowed: (\d+)")
+_EMPTY = re.compile(rb'"(generation|choices|outputs)"')  # none of these: a model that is still being loaded
+_SMALL = 1000  # bytes; replies with an answer and its logprobs are larger
 
 
 class BedrockEngine:
     """Answers requests with an imported model, one call per sample. Safe to share between threads."""
 
-    def __init__(self, model: BedrockModel, tokenizer: Tokenizer | None, *, client: Any = None) -> None:
-        """client: of bedrock-runtime; by default boto3's, with its own chain of credentials. Raises ServiceError."""
-        self.model, self.tokenizer = model, tokenizer
-        self._client = client if client is not None else runtime_client(model)
+    def __init__(
+        self,
+        model: BedrockModel,
+        tokenizer: Tokenizer | None = None,
+        *,
+        client: Any = None,
+        account: Account | None = None,
+        ledger: Ledger | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """tokenizer: by default what the account finds for the model, where one is given; else none.
+
+        client: of bedrock-runtime, by default the account's. ledger: what calls are counted in.
+        """
+        self.model = model
+        self._given = tokenizer
+        self._client = client
+        self._account = account
+        self._clients = account or Account()
+        self._ledger = ledger or Ledger()
+        self._patience = patience or Patience()
+        self._gate = Gate()
+        self._most = MAX_K  # alternatives that the model takes; less once it has said so
+        self._spoken: Abilities | None = None  # once a refusal has told
 
     @property
     def name(self) -> str:
@@ -49,68 +80,67 @@ class BedrockEngine:
         return False
 
     @property
+    def abilities(self) -> Abilities:
+        """What is known of what the model can return; asked of Bedrock the first time, where there is an account."""
+        if self.model.form:
+            return by_hand(Format[self.model.form])
+        if self._spoken is not None:
+            return self._spoken
+        if self._account is not None:
+            return self._account.abilities(self.model)
+        day = self.model.imported
+        return abilities(None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC), None)
+
+    @property
     def capabilities(self) -> Capabilities:
-        """What the format for raw prompts can carry."""
-        form = self.form(Request(prompt="x"))
-        return Capabilities(
-            prompt_scores=form.scores_prompts,
-            max_k=carried_k(form, MAX_K),
-            ranks=not form.is_bedrock,
-            chat=not form.is_bedrock,
-            streaming=True,
-            context=None,
-        )
+        """What its formats can carry between them."""
+        return self.abilities.capabilities
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The model's tokenizer, looked for the first time; None where there is none."""
+        if self._given is not None or self._account is None:
+            return self._given
+        return self._account.tokenizer(self.model).tokenizer
 
     def form(self, request: Request) -> Format:
         """The format that a request goes out in. Raises InvalidRequest where the model cannot answer with logprobs."""
-        if self.model.form:
-            form = Format[self.model.form]
-            if (form is Format.CHAT) != (request.prompt is None):
-                return Format.CHAT if request.prompt is None else Format.OPENAI
-            return form
-        day = self.model.imported
-        imported = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
-        chosen = format_for(request, imported)
+        chat = request.prompt is None
+        found = self.abilities
+        chosen = found.format_for(chat=chat)
         if chosen is None:
-            raise InvalidRequest(
-                "This model was imported before 2025-07-31, and such models return no logprobs.",
-                "Import it again, or correct the import date beside the model.",
-            )
+            raise _no_format(found, chat=chat)
         return chosen
 
-    def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:  # noqa: ARG002
+    def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
         """All n samples, one call each. Raises CandorError."""
-        return tuple(self._whole(request) for _ in range(request.n))
+        return tuple(self._whole(replace(request, n=1), owner) for _ in range(request.n))
 
-    def stream(self, request: Request, *, owner: str = "") -> Call:  # noqa: ARG002
+    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Call:  # noqa: ARG002
         """One sample, step by step; in one piece where prompt scores are wanted that no stream of the format carries.
 
-        Closing it stops listening; what the service still writes is not read.
+        live: False where nobody watches, which takes fewer steps. Closing it stops listening; what the service still
+        writes is not read.
         """
-        form = self.form(request)
-        encode_request(request, form)  # refused here rather than at the first step
-        if request.prompt_scores and not form.is_bedrock:
-            return Call(lambda _: self._in_one_piece(request))
-        return Call(lambda cancelled: self._streamed(request, form, cancelled))
+        return Call(lambda gone: self._answered(request, live, gone))
 
-    def score(
-        self,
-        request: Request,
-        continuations: Sequence[str],
-        *,
-        owner: str = "",  # noqa: ARG002
-    ) -> tuple[Completion, ...]:
+    def warm_up(self) -> Call:
+        """Wake the model with the smallest call there is; the stream ends when it is awake."""
+        chat = not self.capabilities.raw
+        ask = {"messages": (Message("user", "Hi"),)} if chat else {"prompt": "Hi"}
+        return self.stream(Request(**ask, max_tokens=1, k=0, prompt_scores=False), live=False)
+
+    def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The texts as answers to the request's raw prompt, scored: one call each. Raises CandorError."""
         if request.prompt is None or not self.form(request).scores_prompts:
             raise InvalidRequest(
                 "This model can only score given texts after a raw prompt, and only in a format with prompt scores.",
                 "Use a raw prompt, and OpenAICompletion beside the model.",
             )
-        return tuple(self._scored(request, request.prompt, each) for each in continuations)
+        return tuple(self._scored(request, request.prompt, each, owner) for each in continuations)
 
-    def _scored(self, request: Request, prompt: str, continuation: str) -> Completion:
-        whole = replace(request, prompt=prompt + continuation, max_tokens=0, prompt_scores=True, n=1)
-        done = self._whole(whole)
+    def _scored(self, request: Request, prompt: str, continuation: str, owner: str) -> Completion:
+        done = self._whole(replace(request, prompt=prompt + continuation, max_tokens=0, prompt_scores=True, n=1), owner)
         first, overlap = boundary(done.prompt, prompt)
         return replace(
             done,
@@ -124,51 +154,161 @@ class BedrockEngine:
         )
 
     def close(self) -> None:
-        """Give the connections back."""
-        self._client.close()
+        """Give the connections back that are this engine's own."""
+        if self._account is None:
+            self._clients.close()
 
-    def _whole(self, request: Request) -> Completion:
-        form = self.form(request)
-        began = time.monotonic()
-        body = json.dumps(encode_request(request, form)).encode()
+    def _whole(self, request: Request, owner: str) -> Completion:
+        with closing(self.stream(request, owner=owner, live=False)) as stream:
+            return fold(stream)[0]
+
+    def _answered(self, request: Request, live: bool, gone: threading.Event) -> Iterator[Delta]:
+        """The answer as deltas, in the format that the model turns out to speak."""
+        while True:
+            form = self.form(request)
+            try:
+                yield from self._answered_in(form, request, live, gone)
+            except ServiceError as error:
+                spoken = formats_in(error.message) if error.code == _REFUSED and not self.model.form else None
+                if spoken is None or form in spoken:
+                    raise
+                self._spoken = Abilities(spoken, "the model itself names these formats")
+            else:
+                return
+
+    def _answered_in(self, form: Format, request: Request, live: bool, gone: threading.Event) -> Iterator[Delta]:
+        encode_request(request, form)  # refused before anything is looked up
+        whole = (request.prompt_scores and not form.is_bedrock) or not live
+        tokenizer = self.tokenizer
+        self._learn_price()
+        with self._ledger.call(self.model.arn) as call, self._gate.turn() as turn:
+            began = time.monotonic()
+            if whole:
+                data = yield from self._asked(self._invoked, request, form, False, turn, gone)
+                call.answered()
+                turn.leave()
+                done = decode(data, self._as_asked(request, form), tokenizer, model=self.model.arn)[0]
+                done = replace(done, request=request, warnings=(*done.warnings, *self._missing(request, form)))
+                yield from pieces_of(replace(done, timing=Timing(total=time.monotonic() - began)))
+            else:
+                events = yield from self._asked(self._opened, request, form, True, turn, gone)
+                call.answered()
+                reader = StreamReader(self._as_asked(request, form), tokenizer, model=self.model.arn)
+                yield from self._followed(events, reader, request, began, gone)
+        if self._account is not None and not self.model.form:
+            self._account.woken(self.model)
+
+    def _asked(
+        self,
+        ask: Callable[[bytes], Any],
+        request: Request,
+        form: Format,
+        streamed: bool,
+        turn: Turn,
+        gone: threading.Event,
+    ) -> Generator[Delta, None, Any]:
+        """What the service gives, with patience; with fewer alternatives where it says that it gives no more."""
+        while True:
+            body = json.dumps(encode_request(request, form, streamed=streamed, most=self._most)).encode()
+            try:
+                return (yield from patiently(lambda: ask(body), turn, gone, self._patience))  # noqa: B023
+            except ServiceError as error:
+                allowed = _MOST_ALLOWED.search(error.message) if error.code == _REFUSED else None
+                if allowed is None or int(allowed[1]) >= self._most:
+                    raise
+                self._most = int(allowed[1])
+
+    def _invoked(self, body: bytes) -> bytes:
+        """A whole reply. Raises ServiceError."""
         try:
-            answer = self._client.invoke_model(
+            answer = self._runtime().invoke_model(
                 modelId=self.model.arn, body=body, accept="application/json", contentType="application/json"
             )
             with closing(answer["body"]) as arriving:  # whatever happens, the connection does not stay half read
-                data = arriving.read()
+                data: bytes = arriving.read()
         except Exception as error:
-            raise in_words(error) from error
-        done = decode(data, request, self.tokenizer, model=self.model.arn)[0]
-        return replace(done, timing=Timing(total=time.monotonic() - began))
+            raise self._in_words(error) from error
+        if len(data) < _SMALL and not _EMPTY.search(data) and data.lstrip().startswith(b"{"):
+            # Models were seen to answer with no answer at all while they were being brought back.
+            raise ServiceError("The model answers with nothing.", "Try again in a minute or two.", ASLEEP)
+        return data
 
-    def _in_one_piece(self, request: Request) -> Iterator[Delta]:
-        done = self._whole(request)
-        yield from pieces_of(done)
-
-    def _streamed(self, request: Request, form: Format, cancelled: threading.Event) -> Iterator[Delta]:
-        began = time.monotonic()
-        body = json.dumps(encode_request(request, form, streamed=True)).encode()
-        reader = StreamReader(request, self.tokenizer, model=self.model.arn)
-        first: float | None = None
+    def _opened(self, body: bytes) -> Any:
+        """The events of a stream. Raises ServiceError."""
         try:
-            answer = self._client.invoke_model_with_response_stream(
+            answer = self._runtime().invoke_model_with_response_stream(
                 modelId=self.model.arn, body=body, accept="application/json", contentType="application/json"
             )
         except Exception as error:
-            raise in_words(error) from error
-        with closing(answer["body"]) as events:
+            raise self._in_words(error) from error
+        return answer["body"]
+
+    def _followed(
+        self, events: Any, reader: StreamReader, request: Request, began: float, gone: threading.Event
+    ) -> Iterator[Delta]:
+        first: float | None = None
+        with closing(events):
             try:
                 for event in events:
                     first = first or time.monotonic()
-                    yield from reader.feed(event["chunk"]["bytes"])
-                    if cancelled.is_set():
+                    for delta in reader.feed(event["chunk"]["bytes"]):
+                        yield _with_request(delta, request)
+                    if gone.is_set():
                         return
             except CandorError:
                 raise
             except Exception as error:
-                raise in_words(error) from error
-        yield from reader.close(Timing(None, None if first is None else first - began, time.monotonic() - began))
+                raise self._in_words(error) from error
+        ended = time.monotonic()
+        timing = Timing(None, None if first is None else first - began, ended - began)
+        for delta in reader.close(timing):
+            yield _with_warnings(delta, self._missing(request, self.form(request)))
+
+    def _runtime(self) -> Any:
+        return self._client or self._clients.client("bedrock-runtime", self.model.place)
+
+    def _in_words(self, error: Exception) -> ServiceError:
+        found = error if isinstance(error, ServiceError) else in_words(error, self.model.arn)
+        return self._clients.watch(found, self.model.place)
+
+    def _as_asked(self, request: Request, form: Format) -> Request:
+        """The request with as many alternatives as were asked for after all."""
+        return request if asked_top(form, request.k) <= self._most else replace(request, k=min(request.k, self._most))
+
+    def _missing(self, request: Request, form: Format) -> tuple[str, ...]:
+        if form.is_bedrock or request.k <= self._most:
+            return ()
+        return (f"This model gives {self._most} alternatives at most; {request.k} were asked for.",)
+
+    def _learn_price(self) -> None:
+        """Tell the ledger what a copy of the model takes, once Bedrock has said so; nobody waits for that."""
+        if self._account is None:
+            return
+        found = self._account.peek_details(self.model.place, self.model.arn)
+        if found is not None and found.value is not None and found.value.units is not None:
+            self._ledger.learn(self.model.arn, Units(found.value.units, found.value.version, known=True))
+
+
+def _no_format(found: Abilities, *, chat: bool) -> InvalidRequest:
+    if not found.formats:
+        return InvalidRequest(
+            "This model was imported before 2025-07-31, and such models return no logprobs.",
+            "Import it again, or correct the import date beside the model.",
+        )
+    if chat:
+        return InvalidRequest(
+            "This model takes no chats: it was imported without a chat template, or before 2025-11-11.",
+            "Use raw text, with the markers of its template typed in where it was trained on them.",
+        )
+    return InvalidRequest("This model takes chats only, no raw text.", "Choose Chat.")
+
+
+def _with_request(delta: Delta, request: Request) -> Delta:
+    return delta if delta.start is None else replace(delta, start=replace(delta.start, request=request))
+
+
+def _with_warnings(delta: Delta, more: tuple[str, ...]) -> Delta:
+    return delta if delta.end is None else replace(delta, end=replace(delta.end, warnings=(*delta.end.warnings, *more)))
 
 
 def boundary(tokens: Tokens, prompt: str) -> tuple[int, int]:
@@ -197,13 +337,13 @@ class Call:
 
     def __init__(self, work: Callable[[threading.Event], Iterator[Delta]]) -> None:
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._cancelled = threading.Event()
+        self._gone = threading.Event()
         self._over: Any = None
         threading.Thread(target=self._run, args=(work,), name="candor-bedrock", daemon=True).start()
 
     def _run(self, work: Callable[[threading.Event], Iterator[Delta]]) -> None:
         try:
-            for delta in work(self._cancelled):
+            for delta in work(self._gone):
                 self._results.put(delta)
             self._results.put(_END)
         except BaseException as error:  # whoever waits has to hear of it
@@ -221,36 +361,11 @@ class Call:
             raise result
         raise StopIteration
 
+    def stop(self) -> None:
+        """Wait for no model to wake and try nothing again; what has been sent is answered as far as it comes."""
+        self._gone.set()
+
     def close(self) -> None:
         """Stop waiting: whoever does gets Cancelled, after what is there already."""
-        self._cancelled.set()
+        self._gone.set()
         self._results.put(Cancelled("The request was cancelled."))
-
-
-def runtime_client(model: BedrockModel) -> Any:
-    """A boto3 client of bedrock-runtime for this model. Raises ServiceError."""
-    import boto3
-    from botocore.config import Config
-
-    # A region that is part of the ARN is the only one where the model is.
-    region = model.region or region_of(model.arn) or None
-    try:
-        session = boto3.Session(profile_name=model.profile or None, region_name=region)
-        return session.client(
-            "bedrock-runtime",
-            endpoint_url=model.endpoint or None,
-            config=Config(
-                retries={"total_max_attempts": 4, "mode": "standard"},
-                read_timeout=300,
-                connect_timeout=10,
-                tcp_keepalive=True,
-            ),
-        )
-    except Exception as error:
-        raise in_words(error) from error
-
-
-def region_of(arn: str) -> str:
-    """The region in an ARN, "" if there is none."""
-    parts = arn.split(":")
-    return parts[3] if len(parts) > 5 and parts[0] == "arn" else ""

@@ -1,86 +1,187 @@
-"""What went wrong at Bedrock, in plain words."""
+"""What went wrong at AWS, in plain words: one sentence of cause, one of remedy."""
 
 from __future__ import annotations
 
-from lib.errors import CandorError, ServiceError
+import re
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
 
+from lib.bedrock.permissions import ACTIONS, as_json, statement
+from lib.errors import ServiceError
+
+_LOG_IN = "Log in again, with `aws sso login` or as you did before; then try again."
+_EXPIRED = ("The AWS login has expired.", _LOG_IN)
 _WORDS = {
     "ModelNotReadyException": (
-        "The model is asleep: Bedrock puts an imported model away when it is not used, and is now bringing it back.",
-        "Try again in a minute or two; large models take longer.",
+        "The model sleeps: Bedrock puts an imported model away when it is not used, and is still bringing it back.",
+        "Try again in a few minutes; large models take longer.",
     ),
-    "ThrottlingException": ("Bedrock gets too many requests from this account.", "Wait a moment and try again."),
+    "ThrottlingException": (
+        "Bedrock gets too many requests from this account.", "Wait a moment, or let fewer calls run at once."
+    ),
     "ServiceUnavailableException": (
         "Bedrock has no room at the moment; this is not a quota of yours.", "Try again later, or in another region."
     ),
     "InternalServerException": ("Something went wrong inside Bedrock.", "Try again."),
     "ModelTimeoutException": (
-        "The model took longer than Bedrock allows.", "Shorten the prompt or ask for fewer tokens."
+        "The model took longer than Bedrock allows.", "Shorten the prompt or ask for fewer tokens, and try again."
     ),
     "ModelErrorException": ("The model failed on this request.", "Try again once; then try a shorter prompt."),
-    "ModelStreamErrorException": ("The model failed while it was answering.", "Try again."),
-    "ValidationException": (
-        "Bedrock refuses the request.", "The model may not speak this format: choose another one beside the model."
+    "ModelStreamErrorException": (
+        "The model failed while it was answering.", "Try again; what had come is kept."
     ),
-    "ServiceQuotaExceededException": ("A quota of this account is used up.", "Ask AWS to raise it."),
+    "ValidationException": (
+        "Bedrock refuses the request.",
+        "Shorten it where it is too long; where the model does not speak this format, choose another beside the model.",
+    ),
+    "ServiceQuotaExceededException": (
+        "A quota of this account is used up.", "Ask for more in the console, under Service Quotas, Amazon Bedrock."
+    ),
     "AccessDeniedException": (
-        "These credentials may not call this model.",
-        "They need bedrock:InvokeModel on the model's ARN, and the ARN's account must be theirs.",
+        "These credentials may not do this.", "Add the statement below to their policy, or choose another profile."
     ),
     "ResourceNotFoundException": (
         "There is no such model in this region.", "Check the ARN and the region; the model may have been deleted."
     ),
-    "ExpiredTokenException": ("The credentials have expired.", "Log in again, for example with `aws sso login`."),
-    "UnrecognizedClientException": ("AWS does not know these credentials.", "Check the access key and the profile."),
+    "ExpiredTokenException": ("The credentials have expired.", _LOG_IN),
+    "UnrecognizedClientException": (
+        "AWS does not know these credentials.", "Check the access key, the session token and the profile."
+    ),
     "InvalidSignatureException": (
         "AWS rejects the request's signature.", "Check the secret key, and that this machine's clock is right."
     ),
+    "NoSuchBucket": ("The bucket with the model's files is gone.", "Give the tokenizer as a path beside the model."),
+    "PermanentRedirect": (
+        "The bucket with the model's files is in another region.", "Give the tokenizer as a path beside the model."
+    ),
 }  # fmt: skip
+# Other names for the same, as S3 and the older services have them.
+_ALIASES = {
+    "AccessDenied": "AccessDeniedException",
+    "AuthFailure": "UnrecognizedClientException",
+    "ExpiredToken": "ExpiredTokenException",
+    "RequestExpired": "InvalidSignatureException",
+    "RequestTimeTooSkewed": "InvalidSignatureException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "InvalidAccessKeyId": "UnrecognizedClientException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SlowDown": "ThrottlingException",
+    "TooManyRequestsException": "ThrottlingException",
+}
+_DENIED = {
+    "InvokeModel": "These credentials may not call this model.",
+    "InvokeModelWithResponseStream": "These credentials may not stream from this model.",
+    "ListImportedModels": "These credentials may not list the account's imported models.",
+    "GetImportedModel": "These credentials may not look this model up.",
+    "GetObject": "These credentials may not read the model's files.",
+}
+_NOT_SET_UP = "Log in with `aws configure` or `aws sso login`, or set AWS_PROFILE; then try again."
 _BROKE_OFF = ("The connection broke off before the answer was complete.", "Try again.")
 _LOCAL = {
-    "NoRegionError": ("No region is set.", "Give one beside the model, or set AWS_DEFAULT_REGION."),
-    "NoCredentialsError": (
-        "There are no AWS credentials on this machine.",
-        "Log in with `aws configure` or `aws sso login`, or set AWS_PROFILE, and start Candor again.",
-    ),
+    "NoRegionError": ("No region is set.", "Choose one beside the model, or set AWS_DEFAULT_REGION."),
+    "NoCredentialsError": ("There are no AWS credentials on this machine.", _NOT_SET_UP),
     "PartialCredentialsError": ("The AWS credentials are incomplete.", "Set both the access key and the secret key."),
+    "CredentialRetrievalError": (
+        "The program or service that should give the AWS credentials did not.", "Run it by hand to see why."
+    ),
     "ProfileNotFound": ("There is no such AWS profile.", "Choose one that `aws configure list-profiles` shows."),
+    "ConfigParseError": ("The AWS configuration file cannot be read.", "Mend it; `aws configure list` says where."),
+    "InvalidConfigError": ("The AWS profile is not complete.", "Mend it with `aws configure` or `aws configure sso`."),
     "EndpointConnectionError": (
         "Bedrock cannot be reached at this address.", "Check the network and the spelling of the region."
     ),
     "ConnectTimeoutError": ("Bedrock does not answer.", "Check the network, a proxy or a firewall."),
+    "ProxyConnectionError": ("The proxy does not answer.", "Check HTTPS_PROXY, or add Bedrock's host to NO_PROXY."),
+    "SSLError": (
+        "The connection is not safe: the certificate is not known.", "Set AWS_CA_BUNDLE where a proxy signs its own."
+    ),
     "ReadTimeoutError": ("Bedrock took too long to answer.", "Try again, with fewer tokens."),
     "ResponseStreamingError": _BROKE_OFF,
     "IncompleteReadError": _BROKE_OFF,
     "ConnectionClosedError": _BROKE_OFF,
     "ProtocolError": _BROKE_OFF,
     "ChecksumMismatch": _BROKE_OFF,
-    "TokenRetrievalError": ("The AWS login has expired.", "Log in again with `aws sso login`."),
-    "SSOTokenLoadError": ("The AWS login has expired.", "Log in again with `aws sso login`."),
-    "UnauthorizedSSOTokenError": ("The AWS login has expired.", "Log in again with `aws sso login`."),
+    "TokenRetrievalError": _EXPIRED,
+    "SSOTokenLoadError": _EXPIRED,
+    "UnauthorizedSSOTokenError": _EXPIRED,
+    "LoginRefreshTokenExpired": _EXPIRED,
+    "SSOError": _EXPIRED,
     "InvalidRegionError": ("This is not the name of a region.", "A region looks like us-east-1."),
     "ParamValidationError": ("The model's ARN is not one that Bedrock takes.", "Copy it from the Bedrock console."),
 }  # fmt: skip
+# Their causes are clear only with the service's own words.
+_SPEAKS = ("ValidationException", "ModelErrorException", "ModelStreamErrorException", "ServiceQuotaExceededException")
+_REFUSED = re.compile(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource:? \"?([^\s\"]+))?")
+_SKEW = 240.0  # seconds; AWS allows 300
+
+# After these the credentials have to be looked up again.
+STALE = frozenset(
+    {"ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException", "NoCredentialsError"}
+    | {"PartialCredentialsError", "CredentialRetrievalError"}
+    | {name for name, words in _LOCAL.items() if words is _EXPIRED}
+)
 
 
-def in_words(error: Exception) -> CandorError:
-    """A `ServiceError` for what boto3 raised. The service's own message follows where it says more."""
+def in_words(error: Exception, resource: str = "") -> ServiceError:
+    """A `ServiceError` for what boto3 raised.
+
+    resource: the ARN of what was asked for, for the statement that is missing where it was refused.
+    """
     response = getattr(error, "response", None)
-    if not isinstance(response, dict):
-        name = type(error).__name__
-        cause, remedy = _LOCAL.get(name, (f"The call failed on this machine: {name}.", "Check the AWS settings."))
-        return _with(error, ServiceError(cause, remedy, name))
+    found = _of_service(error, response, resource) if isinstance(response, dict) else _of_this_machine(error)
+    found.__cause__ = error
+    return found
+
+
+def _of_this_machine(error: Exception) -> ServiceError:
+    for kind in type(error).__mro__:
+        if kind.__name__ in _LOCAL:
+            return ServiceError(*_LOCAL[kind.__name__], kind.__name__)
+    name = type(error).__name__
+    return ServiceError(f"The call failed on this machine: {name}.", "Check the AWS settings.", name)
+
+
+def _of_service(error: Exception, response: dict[str, Any], resource: str) -> ServiceError:
     found = response.get("Error") or {}
     code, message = str(found.get("Code") or ""), str(found.get("Message") or "")
     name = code[:1].upper() + code[1:]  # within a stream the first letter is small
-    cause, remedy = _WORDS.get(name, (f"Bedrock answers {code or 'with an unknown error'}.", "Try again."))
-    if (
-        message and name in ("ValidationException", "ModelErrorException", "AccessDeniedException")
-    ) or name not in _WORDS:
+    name = _ALIASES.get(name, name)
+    operation = str(getattr(error, "operation_name", ""))
+    cause, remedy = _WORDS.get(name, (f"AWS answers {code or 'with an unknown error'}.", "Try again."))
+    policy = ""
+    if name == "AccessDeniedException":
+        cause, remedy, policy = _denied(operation, message, resource)
+    elif name == "InvalidSignatureException" and (skew := _skew(response)):
+        ahead = "ahead" if skew > 0 else "behind"
+        cause = f"This machine's clock is {abs(skew) / 60:,.0f} minutes {ahead}, and AWS rejects its signatures."
+        remedy = "Set the clock right, for example with `timedatectl set-ntp true`; then try again."
+    elif name == "ResourceNotFoundException" and operation == "ListImportedModels":
+        cause, remedy = "Bedrock has no imported models in this region.", "Choose another region."
+    if message and (name in _SPEAKS or name not in _WORDS):
         cause = f"{cause} It says: {message}"
-    return _with(error, ServiceError(cause, remedy, name))
+    return ServiceError(cause, remedy, name, message, policy)
 
 
-def _with(cause: Exception, error: ServiceError) -> ServiceError:
-    error.__cause__ = cause
-    return error
+def _denied(operation: str, message: str, resource: str) -> tuple[str, str, str]:
+    """(cause, remedy, statement) of what was not allowed."""
+    cause, remedy = _DENIED.get(operation, _WORDS["AccessDeniedException"][0]), _WORDS["AccessDeniedException"][1]
+    if "explicit deny" in message:
+        return cause, "A policy of the account denies it explicitly: ask whoever runs the account.", ""
+    named = _REFUSED.search(message)
+    action = named[1] if named else ACTIONS.get(operation, "")
+    if not action:
+        return f"{cause} It says: {message}" if message else cause, "Choose another profile.", ""
+    where = (named[2] if named else "") or resource
+    return cause, remedy, as_json(statement(action, where))
+
+
+def _skew(response: dict[str, Any]) -> float:
+    """Seconds that this machine's clock is ahead of the service's; 0 where that is not why it refused."""
+    sent = (response.get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
+    try:
+        theirs = parsedate_to_datetime(sent).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
+    ahead = time.time() - theirs
+    return ahead if abs(ahead) > _SKEW else 0.0

@@ -53,7 +53,7 @@ class LocalEngine:
         with closing(self.stream(request, owner=owner)) as stream:
             return fold(stream)
 
-    def stream(self, request: Request, *, owner: str = "") -> Ticket:
+    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Ticket:  # noqa: ARG002
         """The same as deltas, token by token; closing the iterator, from any thread, cancels the request.
 
         owner: whoever asks; waiting requests are admitted owner by owner. The request is checked and queued before

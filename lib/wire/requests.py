@@ -13,11 +13,12 @@ _LEAST = 1  # a service that is asked for no token at all refuses; one is asked 
 _LEAST_TOP = 1  # whether 0, for a prompt's own tokens alone, is passed on by the service is not known
 
 
-def encode_request(request: Request, form: Format, *, streamed: bool = False) -> dict[str, Any]:
+def encode_request(request: Request, form: Format, *, streamed: bool = False, most: int = MAX_K) -> dict[str, Any]:
     """The body of InvokeModel for one sample.
 
     The seed is never sent: there is word of replies that come without logprobs when it is. With `streamed`, prompt
-    scores are not asked for in the OpenAI formats, which have no place for them in a stream and refuse.
+    scores are not asked for in the OpenAI formats, which have no place for them in a stream and refuse. most: the
+    largest number of alternatives that the service takes.
 
     Raises InvalidRequest for messages in a format that takes a prompt, and for a prompt in the chat format.
     """
@@ -38,19 +39,19 @@ def encode_request(request: Request, form: Format, *, streamed: bool = False) ->
     body["top_p"] = request.top_p
     if request.stop:
         body["stop"] = list(request.stop)
-    top = asked_top(form, request.k)
+    top = min(asked_top(form, request.k), most)
     prompt_scores = request.prompt_scores and not streamed
     if form.is_bedrock:
         body["return_logprobs"] = True
     elif form is Format.OPENAI:
         body["logprobs"] = top
         if prompt_scores:
-            body["prompt_logprobs"] = max(min(request.k, MAX_K), _LEAST_TOP)
+            body["prompt_logprobs"] = max(min(request.k, most), _LEAST_TOP)
     else:
         body["logprobs"] = True
         body["top_logprobs"] = top
         if prompt_scores:
-            body["prompt_logprobs"] = max(min(request.k, MAX_K), _LEAST_TOP)
+            body["prompt_logprobs"] = max(min(request.k, most), _LEAST_TOP)
     return body
 
 

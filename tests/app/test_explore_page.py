@@ -33,7 +33,7 @@ class Canned:
     def __init__(self) -> None:
         self.asked = []
 
-    def stream(self, request: Request, *, owner: str = "") -> Iterator[object]:
+    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Iterator[object]:
         from lib.completion import Delta, End
 
         self.asked.append(request)

@@ -174,9 +174,9 @@ def test_errors_in_plain_words(canned: Canned, url: str, status: int, code: str,
 
 def test_errors_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ServiceError, match="No region"):
-        BedrockEngine(BedrockModel("my-model"), None)
+        BedrockEngine(BedrockModel("my-model")).complete(Request(prompt="x"))
     with pytest.raises(ServiceError, match="no such AWS profile"):
-        BedrockEngine(BedrockModel(ARN, profile="nobody"), None)
+        BedrockEngine(BedrockModel(ARN, profile="nobody")).complete(Request(prompt="x"))
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(ServiceError, match="no AWS credentials"):

@@ -26,7 +26,7 @@ from tests.benchmarks.report import Figure, alternated
 from tests.local import tiny
 from tests.serve.clients import AUTHORIZATION, TOKEN, Served, service_of
 
-_CALLS, _AT_ONCE, _LATENCY = 64, 16, 0.2
+CALLS, AT_ONCE, LATENCY = 64, 16, 0.2
 
 
 def figures() -> Iterator[Figure]:
@@ -42,7 +42,7 @@ def figures() -> Iterator[Figure]:
 
 def _rate() -> Figure:
     """The server is a process of its own and its model tiny, so that the set latency is what takes time."""
-    with tempfile.TemporaryDirectory() as folder, _process(tiny.make_random(Path(folder) / "tiny", "llama")) as served:
+    with tempfile.TemporaryDirectory() as folder, latent(tiny.make_random(Path(folder) / "tiny", "llama")) as served:
         body = json.dumps({"prompt": "abc", "max_gen_len": 1, "return_logprobs": True}).encode()
         path = f"/model/{quote(served.arn(), safe='')}/invoke"
         own = threading.local()
@@ -56,22 +56,23 @@ def _rate() -> Figure:
             assert answer.status == 200
             answer.read()
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(call, range(_AT_ONCE)))  # connections and threads are there
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(call, range(AT_ONCE)))  # connections and threads are there
             times = []
             for _ in range(5):
                 began = time.perf_counter()
-                list(pool.map(call, range(_CALLS)))
+                list(pool.map(call, range(CALLS)))
                 times.append(time.perf_counter() - began)
-    ideal = _CALLS / _AT_ONCE * _LATENCY
-    name = f"{_CALLS} calls at {_LATENCY * 1000:.0f} ms set latency, concurrency {_AT_ONCE}, rate ÷ ideal"
+    ideal = CALLS / AT_ONCE * LATENCY
+    name = f"{CALLS} calls at {LATENCY * 1000:.0f} ms set latency, concurrency {AT_ONCE}, rate ÷ ideal"
     return Figure(name, ideal / sorted(times)[2], 0.93, at_least=True)
 
 
 @contextmanager
-def _process(directory: Path) -> Iterator[Served]:
+def latent(directory: Path) -> Iterator[Served]:
+    """A local Bedrock of its own process that runs this model, and lets every call wait as long as the set latency."""
     environment = os.environ | {"CANDOR_SERVE_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"}  # a tiny model needs no more
-    command = [sys.executable, "-m", "lib", "serve", "--port", "0", "--fault", f"latency:seconds={_LATENCY}"]
+    command = [sys.executable, "-m", "lib", "serve", "--port", "0", "--fault", f"latency:seconds={LATENCY}"]
     for name, day in (("legacy", "2025-07-01"), ("early", "2025-09-01"), ("current", "2025-12-01")):
         command += ["--model", f"{name}={directory}@{day}"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)

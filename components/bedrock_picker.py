@@ -1,0 +1,153 @@
+"""Which imported model of Amazon Bedrock answers. Credentials come from boto3's own chain, never from a field."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from components.notices import escaped
+from components.polling import poll_until
+from components.process import account
+from lib.bedrock.abilities import Abilities, by_hand, in_sentence
+from lib.bedrock.catalogue import Imported
+from lib.bedrock.clients import REGIONS, profiles, usual_region
+from lib.policy import Bedrock, Policy
+from lib.sources import BedrockModel, Place
+from lib.wire.formats import Format
+
+_ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:imported-model/[a-z0-9]{12}")
+_BY_ARN = "by-arn"
+
+
+def bedrock_picker(policy: Policy) -> BedrockModel | None:
+    """The imported model in use, None while none is chosen."""
+    place = st.session_state["model.place"] = _place(policy)
+    arn, listed = _arn(policy, place)
+    shown = st.container()
+    model = _model(policy, place, arn, listed)
+    if model is not None:
+        with shown:
+            _show_abilities(model)
+    return model
+
+
+def ask_again(place: Place, *, key: str) -> None:
+    """A button that looks everything up anew, credentials included."""
+    if st.button("Ask again", key=key, icon=":material/refresh:", type="tertiary"):
+        account().ask_again(place)
+        st.rerun()
+
+
+def known_abilities(model: BedrockModel) -> Abilities | None:
+    """What is known of what a model can return, None while it is being asked."""
+    if model.form:
+        return by_hand(Format[model.form])
+    return account().peek_abilities(model)
+
+
+def _place(policy: Policy) -> Place:
+    """Where to ask. Profiles and other addresses are the operator's, where others can reach the page."""
+    profile = ""
+    if policy.open and (known := profiles()):
+        profile = st.selectbox(
+            "Profile", ["", *known], key="model.profile", persist_state="session",
+            format_func=lambda name: name or "Default credentials",
+            help="From this machine's AWS configuration. SSO profiles need `aws sso login` first.",
+        )  # fmt: skip
+    usual = usual_region(profile)
+    regions = list(dict.fromkeys([usual, *REGIONS] if usual else REGIONS))
+    region = st.selectbox(
+        "Region", regions, key="model.region", persist_state="session", accept_new_options=policy.open,
+        help="Custom Model Import is in us-east-1, us-east-2, us-west-2 and eu-central-1.",
+    )  # fmt: skip
+    endpoint = str(st.session_state.get("model.endpoint") or "").strip() if policy.open else ""
+    return Place(region or "", profile or "", endpoint)
+
+
+def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
+    """(ARN, what the list says of it). The ARN is "" while none is chosen."""
+    found = account().peek_models(place)
+    models = {each.arn: each for each in (found.value if found is not None else None) or ()}
+    by_hand = policy.bedrock is Bedrock.ANY
+    if found is None:
+        st.markdown(":shimmer[Asking Bedrock for your models]")
+        poll_until(lambda: account().peek_models(place) is not None)
+    elif found.error is not None:
+        st.caption(f"{escaped(found.error.cause)} {escaped(found.error.remedy)}")
+        ask_again(place, key="model.again")
+    elif not models:
+        st.caption(f"This account has no imported models in {escaped(place.region)}. Choose another region.")
+        ask_again(place, key="model.again")
+    options = [*models, *([_BY_ARN] if by_hand else [])]
+    if not options:
+        chosen = None
+    elif list(options) == [_BY_ARN]:
+        chosen = _BY_ARN
+    else:
+        chosen = st.selectbox(
+            "Imported model", options, key="model.imported_model", persist_state="session",
+            format_func=lambda arn: _named(models[arn]) if arn in models else "Another, by its ARN",
+        )  # fmt: skip
+    if chosen != _BY_ARN:
+        return chosen or "", models.get(chosen or "")
+    typed = st.text_input(
+        "ARN of the imported model", key="model.arn", persist_state="session",
+        placeholder="arn:aws:bedrock:us-east-1:123456789012:imported-model/…",
+    ).strip()  # fmt: skip
+    if typed and not _ARN.fullmatch(typed):
+        st.caption("That is not the ARN of an imported model: it ends in imported-model/ and twelve letters or digits.")
+        return "", None
+    return typed, models.get(typed)
+
+
+def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> BedrockModel | None:
+    imported = listed.created.date() if listed is not None and listed.created is not None else None
+    with st.expander("Tokenizer, format, endpoint"):
+        tokenizer = endpoint = ""
+        if policy.open:
+            tokenizer = st.text_input(
+                "Its tokenizer: directory, file or hub id", key="model.tokenizer", persist_state="session",
+                placeholder="found by itself",
+                help="Bedrock sends token ids; their text comes from the tokenizer imported with the model, which is "
+                "read from S3. A path given here goes before that, a hub id is used where S3 cannot be read.",
+            ).strip()  # fmt: skip
+        if arn and imported is None:
+            imported = st.date_input(
+                "Imported on", None, key="model.imported", persist_state="session",
+                help="Where Bedrock may not be asked for it. Decides what the model can return: no logprobs before "
+                "2025-07-31, its own format until 2025-11-11, three formats since.",
+            )  # fmt: skip
+        form = st.selectbox(
+            "Format", ["", *Format.__members__], key="model.form", persist_state="session", format_func=_format_name
+        )
+        if policy.open:
+            endpoint = st.text_input(
+                "Endpoint", key="model.endpoint", persist_state="session", placeholder="AWS",
+                help="Another address that speaks Bedrock's API, such as the local Bedrock's.",
+            ).strip()  # fmt: skip
+    return BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint) if arn else None
+
+
+def _show_abilities(model: BedrockModel) -> None:
+    account().peek_tokenizer(model)  # so that it is there when the first answer comes
+    found = known_abilities(model)
+    if found is None:
+        st.markdown(":shimmer[Asking the model what it can return]")
+        poll_until(lambda: known_abilities(model) is not None)
+        return
+    st.caption(in_sentence(found.capabilities))
+    if found.asleep:
+        st.caption("It sleeps. The first call wakes it, which may take minutes.")
+
+
+def _named(model: Imported) -> str:
+    day = f"{model.created:%Y-%m-%d}" if model.created is not None else ""
+    return " · ".join(part for part in (model.name, model.architecture, day) if part)
+
+
+def _format_name(form: str) -> str:
+    """A format's name, short enough for the sidebar."""
+    if not form:
+        return "By what the model speaks"
+    return "BedrockCompletion (early)" if form == Format.EARLY.name else str(Format[form])

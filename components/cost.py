@@ -1,0 +1,118 @@
+"""What the session has cost by estimate, how far it may go, and waking a model ahead of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from components.notices import escaped, show_error
+from components.process import account, engines, jobs, ledger
+from components.progress import job_progress
+from lib import formats
+from lib.asking import wake
+from lib.completion import Completion
+from lib.costs import Units, usual_rate, window_price
+from lib.errors import CandorError
+from lib.jobs import Job
+from lib.ledger import Caps
+from lib.policy import Policy
+from lib.sources import BedrockModel
+
+_KEY = "connection.warming"
+
+
+@dataclass(frozen=True)
+class Warming:
+    """What a job that wakes a model is about."""
+
+    source: BedrockModel
+
+
+def session_cost() -> None:
+    """Calls, windows and money since the program was started."""
+    st.subheader("This session")
+    book = ledger()
+    bills = book.bills
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Calls answered", _of(f"{book.calls:,}", book.caps.calls), help=_CALLS, width="content")
+        windows = sum(bill.windows for bill in bills.values())
+        st.metric("Five-minute windows", f"{windows:,}", help=_WINDOWS, width="content")
+        cap = None if book.caps.dollars is None else formats.dollars(book.caps.dollars)
+        st.metric("Cost, estimate", _of(formats.dollars(book.dollars), cap), help=_COST, width="content")
+    if any(not bill.units.known and bill.calls for bill in bills.values()):
+        st.caption("Bedrock did not say how many Custom Model Units the model takes; one is assumed.")
+
+
+def caps_form(policy: Policy) -> None:
+    """The caps and the price. Where others can reach the page they are the operator's."""
+    book = ledger()
+    with st.expander("Caps and price", icon=":material/tune:"):
+        if not policy.open:
+            st.caption("Set by the operator: CANDOR_MAX_CALLS, CANDOR_MAX_DOLLARS, CANDOR_CMU_RATE.")
+            return
+        with st.form("connection.caps", border=False):
+            calls = st.number_input("Calls at most", 0, 1_000_000, book.caps.calls, help=_CAP)
+            dollars = st.number_input("US dollars at most, by estimate", 0.0, 1e6, book.caps.dollars, 1.0, help=_CAP)
+            rate = st.number_input(
+                "US dollars per Custom Model Unit and minute", 0.0, 100.0, book.rate, 0.001, format="%.5f",
+                placeholder=f"{usual_rate('v1.0'):.5f} (v1.0), {usual_rate('v2.0'):.5f} (v2.0)", help=_RATE,
+            )  # fmt: skip
+            if st.form_submit_button("Save"):
+                book.caps, book.rate = Caps(calls, dollars), rate
+                st.rerun()
+
+
+def warm_up_now(model: BedrockModel) -> None:
+    """A button that wakes the model, with its price; and how far that has come."""
+    found = account().peek_details(model.place, model.arn)
+    details = found.value if found is not None else None
+    known = details is not None and details.units is not None
+    units = Units(details.units, details.version, known=True) if details is not None and known else Units()
+    price = escaped(formats.dollars(window_price(units, ledger().rate)))
+    job = _job(model)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        pressed = st.button(
+            "Warm up now", icon=":material/local_fire_department:", disabled=job is not None and not job.over
+        )
+        assumed = "" if known else ", if a copy takes one Custom Model Unit"
+        st.caption(f"About {price} for each window of five minutes that a copy is awake{assumed}.", width="content")
+    if pressed:
+        try:
+            job = jobs().start(wake(engines(), model), subject=Warming(model))
+        except CandorError as error:
+            show_error(error)
+        else:
+            st.session_state[_KEY] = job.id
+    if job is not None:
+        st.fragment(_progress, run_every=None if job.over else 0.5)(job, live=not job.over)
+
+
+def _job(model: BedrockModel) -> Job[Completion] | None:
+    job = jobs().find(st.session_state.get(_KEY))
+    return job if job is not None and job.subject == Warming(model) else None  # type: ignore[return-value]
+
+
+def _progress(job: Job[Completion], *, live: bool) -> None:
+    if live and job.over:
+        st.rerun()
+    if live:
+        job_progress(job, stop="Cancel")
+    elif job.error is not None:
+        show_error(job.error)
+    elif job.result is not None:
+        st.success(f"Awake: it answered after {formats.seconds(job.seconds)}.", icon=":material/check:")
+
+
+def _of(value: str, cap: object) -> str:
+    return value if cap is None else f"{value} of {cap:,}" if isinstance(cap, int) else f"{value} of {cap}"
+
+
+_CALLS = "Since Candor was started, for everybody who uses it. Calls that fail are not billed and not counted."
+_WINDOWS = "Bedrock bills a model in windows of five minutes from its first answer on."
+_COST = (
+    "An estimate, and the least it can be: windows × 5 minutes × Custom Model Units per copy × price, for one copy. "
+    "Bedrock may keep more copies awake when many calls come at once, and prices differ by region."
+)
+_CAP = "A call that would go beyond it is refused. Empty for no limit."
+_RATE = "As in us-east-1; empty for the published price of the model's version of units."

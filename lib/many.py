@@ -1,0 +1,230 @@
+"""Many calls as one job: so many at once, each with its own outcome, and one that fails does not sink the others.
+
+The work of a `lib.jobs.Job`, so that it belongs to the process: a page that is reloaded or closed finds it again, and
+no call is made twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from lib.errors import Cancelled, CandorError, CapReached
+from lib.jobs import Job, unforeseen
+
+T = TypeVar("T")
+
+AT_ONCE = 16  # calls under way, unless told otherwise
+_LOOK = 0.1  # seconds between two looks at what was asked of the job meanwhile, and between two published states
+
+log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """Of one call."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    LEFT = "not begun"  # as the job was stopped, or its cap reached
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What came of one call.
+
+    result: once it is done; of one that failed or was stopped, what had come until then. note: what a call that runs
+    is waiting for.
+    """
+
+    state: State = State.WAITING
+    result: T | None = None
+    error: CandorError | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Many(Generic[T]):
+    """All outcomes, in the order of what was asked.
+
+    seconds: at work so far. seconds_left: an estimate, None before one is done. cap: why no more are begun, where that
+    is the session's cap.
+    """
+
+    outcomes: tuple[Outcome[T], ...]
+    seconds: float = 0.0
+    seconds_left: float | None = None
+    cap: CapReached | None = None
+
+    def count(self, *states: State) -> int:
+        """How many are in one of these states."""
+        counted = Counter(each.state for each in self.outcomes)
+        return sum(counted[state] for state in states)
+
+
+class Task(Generic[T]):
+    """One call as its work sees it. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self.note = ""
+        self.partial: T | None = None
+        self._stops: list[Callable[[], None]] = []
+        self._cancels: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._stopped = self._cancelled = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked it to stop."""
+        return self._stopped or self._cancelled
+
+    def publish(self, partial: T | None = None, *, note: str | None = None) -> None:
+        """Called by the work: here is how far it has come."""
+        if partial is not None:
+            self.partial = partial
+        if note is not None:
+            self.note = note
+
+    def on_stop(self, call: Callable[[], None]) -> None:
+        """Called by the work: how to begin nothing new, and to finish what has been sent."""
+        with self._lock:
+            self._stops.append(call)
+            now = self._stopped
+        if now:
+            call()
+
+    def on_cancel(self, call: Callable[[], None]) -> None:
+        """Called by the work: how to end at once."""
+        with self._lock:
+            self._cancels.append(call)
+            now = self._cancelled
+        if now:
+            call()
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        with self._lock:
+            self._stopped, calls = True, list(self._stops)
+        for call in calls:
+            call()
+
+    def cancel(self) -> None:
+        """End at once."""
+        with self._lock:
+            self._cancelled, calls = True, list(self._cancels)
+        for call in calls:
+            call()
+
+
+def run_many(
+    works: Sequence[Callable[[Task[T]], T]], *, at_once: int = AT_ONCE, before: Many[T] | None = None
+) -> Callable[[Job[Many[T]]], Many[T]]:
+    """The work of a job that does all `works`, `at_once` of them at a time.
+
+    before: what an earlier job came to with the same works; only those that failed or were not begun are done again.
+
+    A job that is cancelled begins no more and finishes what is under way, which has been paid for; cancelled again, it
+    drops that, too. What has come is kept either way.
+    """
+
+    def work(job: Job[Many[T]]) -> Many[T]:
+        return _Run(works, at_once, before, job).run()
+
+    return work
+
+
+class _Run(Generic[T]):
+    def __init__(
+        self, works: Sequence[Callable[[Task[T]], T]], at_once: int, before: Many[T] | None, job: Job[Many[T]]
+    ) -> None:
+        kept = before.outcomes if before is not None else ()
+        self._works, self._job = works, job
+        self._outcomes: list[Outcome[T]] = [
+            kept[place] if place < len(kept) and kept[place].state is State.DONE else Outcome()
+            for place in range(len(works))
+        ]
+        self._left = deque(place for place, each in enumerate(self._outcomes) if each.state is State.WAITING)
+        self._all = len(self._left)
+        self._at_once = min(at_once, self._all)
+        self._running: dict[int, Task[T]] = {}
+        self._finished = 0
+        self._cap: CapReached | None = None
+        self._lock = threading.Lock()
+        self._change = threading.Event()
+        self._began = time.monotonic()
+
+    def run(self) -> Many[T]:
+        threads = [threading.Thread(target=self._worker, name="candor-call", daemon=True) for _ in range(self._at_once)]
+        for thread in threads:
+            thread.start()
+        stopped = insisted = False
+        while any(thread.is_alive() for thread in threads):
+            self._change.wait(_LOOK)
+            self._change.clear()
+            if self._job.cancelled and not stopped:
+                stopped = True
+                self._stop_all(Task.stop)
+            if self._job.insisted and not insisted:
+                insisted = True
+                self._stop_all(Task.cancel)
+            self._job.publish(self.state(), note="Finishing what is under way" if stopped else "Asking")
+        return self.state()
+
+    def state(self) -> Many[T]:
+        """A copy of how things stand."""
+        with self._lock:
+            outcomes = list(self._outcomes)
+            for place, task in self._running.items():
+                outcomes[place] = Outcome(State.RUNNING, task.partial, note=task.note)
+            finished, cap = self._finished, self._cap
+        passed = time.monotonic() - self._began
+        left = passed / finished * (self._all - finished) if finished else None
+        return Many(tuple(outcomes), passed, left, cap)
+
+    def _stop_all(self, how: Callable[[Task[T]], None]) -> None:
+        with self._lock:
+            self._leave_the_rest()
+            tasks = list(self._running.values())
+        for task in tasks:
+            how(task)
+
+    def _leave_the_rest(self) -> None:
+        while self._left:
+            self._outcomes[self._left.popleft()] = Outcome(State.LEFT)
+
+    def _worker(self) -> None:
+        while True:
+            with self._lock:
+                if not self._left:
+                    self._change.set()
+                    return
+                place, task = self._left.popleft(), Task[T]()
+                self._running[place] = task
+            outcome = self._outcome(place, task)
+            with self._lock:
+                del self._running[place]
+                self._outcomes[place] = outcome
+                self._finished += 1
+                if isinstance(outcome.error, CapReached):
+                    self._cap = outcome.error
+                    self._outcomes[place] = Outcome(State.LEFT)
+                    self._leave_the_rest()
+
+    def _outcome(self, place: int, task: Task[T]) -> Outcome[T]:
+        try:
+            return Outcome(State.DONE, self._works[place](task))
+        except Cancelled as error:
+            nothing = task.partial is None and task.cancelled
+            return Outcome(State.LEFT) if nothing else Outcome(State.FAILED, task.partial, error)
+        except CandorError as error:
+            return Outcome(State.FAILED, task.partial, error)
+        except Exception:  # whatever it was, the others go on
+            log.exception("a call of job %s failed", self._job.id[:6])
+            return Outcome(State.FAILED, task.partial, unforeseen(self._job.id))

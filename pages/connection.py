@@ -1,0 +1,29 @@
+"""Connection: which imported models can be reached, what can they return, and what does asking them cost?"""
+
+import streamlit as st
+
+from components.entry import require_entrypoint
+
+require_entrypoint("pages/connection.py")
+
+# Nothing else may run before the entry point.
+from components.connection import empty_state, model_facts, models_table, permissions  # noqa: E402
+from components.cost import caps_form, session_cost, warm_up_now  # noqa: E402
+from components.process import policy  # noqa: E402
+from lib.sources import BedrockModel  # noqa: E402
+
+st.title("Which models can be asked, and what does it cost?")
+model = st.session_state["model"]
+place = st.session_state.get("model.place")
+if place is None:
+    empty_state()
+else:
+    if isinstance(model, BedrockModel):
+        model_facts(model)
+        warm_up_now(model)
+    models_table(place)
+session_cost()
+caps_form(policy())
+if place is not None:
+    with st.expander("Permissions that Candor needs", icon=":material/key:"):
+        permissions(model if isinstance(model, BedrockModel) else None)
