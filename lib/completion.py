@@ -95,7 +95,8 @@ class Delta:
 
     sample: which of the n samples it belongs to. start: the completion without its answer (the prompt and its scores
     are in it), sent once per sample before anything else. generated: new tokens. text: new answer text. end: sent
-    once, when the sample is over. note: what is being waited for, in words; no part of the answer.
+    once, when the sample is over. whole: a completion that came in one piece, in the place of all these. note: what is
+    being waited for, in words; no part of the answer.
     """
 
     sample: int
@@ -103,6 +104,7 @@ class Delta:
     generated: Tokens | None = None
     text: str = ""
     end: End | None = None
+    whole: Completion | None = None
     note: str = ""
 
 
@@ -113,6 +115,7 @@ class Fold:
     """
 
     def __init__(self) -> None:
+        self._wholes: dict[int, Completion] = {}
         self._starts: dict[int, Completion] = {}
         self._tokens: dict[int, list[Tokens]] = {}
         self._texts: dict[int, list[str]] = {}
@@ -120,7 +123,9 @@ class Fold:
 
     def add(self, delta: Delta) -> None:
         """Take the next delta. Raises ValueError when its sample was never started."""
-        if delta.note:
+        if delta.whole is not None:
+            self._wholes[delta.sample] = delta.whole
+        if delta.whole is not None or delta.note:
             return
         if delta.start is not None:
             self._starts[delta.sample] = delta.start
@@ -138,9 +143,11 @@ class Fold:
 
     def completions(self) -> tuple[Completion, ...]:
         """The samples in order, each as far as it has come."""
-        return tuple(self._completion(sample) for sample in sorted(self._starts))
+        return tuple(self._completion(sample) for sample in sorted({*self._starts, *self._wholes}))
 
     def _completion(self, sample: int) -> Completion:
+        if sample in self._wholes:
+            return self._wholes[sample]
         # Joined parts replace their list, so that asking again after one more token does not start from scratch.
         parts, texts = self._tokens[sample], self._texts[sample]
         if len(parts) > 1:

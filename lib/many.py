@@ -20,7 +20,7 @@ from lib.jobs import Job, unforeseen
 
 T = TypeVar("T")
 
-AT_ONCE = 16  # calls under way, unless told otherwise
+AT_ONCE = 32  # works under way: more than engines take at once, so that one can begin while another is read
 _LOOK = 0.1  # seconds between two looks at what was asked of the job meanwhile, and between two published states
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class _Run(Generic[T]):
         ]
         self._left = deque(place for place, each in enumerate(self._outcomes) if each.state is State.WAITING)
         self._all = len(self._left)
-        self._at_once = min(at_once, self._all)
+        self._at_work = min(at_once, self._all)
         self._running: dict[int, Task[T]] = {}
         self._finished = 0
         self._cap: CapReached | None = None
@@ -161,11 +161,10 @@ class _Run(Generic[T]):
         self._began = time.monotonic()
 
     def run(self) -> Many[T]:
-        threads = [threading.Thread(target=self._worker, name="candor-call", daemon=True) for _ in range(self._at_once)]
-        for thread in threads:
-            thread.start()
+        for _ in range(self._at_work):
+            threading.Thread(target=self._worker, name="candor-call", daemon=True).start()
         stopped = insisted = False
-        while any(thread.is_alive() for thread in threads):
+        while self._at_work:
             self._change.wait(_LOOK)
             self._change.clear()
             if self._job.cancelled and not stopped:
@@ -203,7 +202,9 @@ class _Run(Generic[T]):
         while True:
             with self._lock:
                 if not self._left:
-                    self._change.set()
+                    self._at_work -= 1
+                    if not self._at_work:
+                        self._change.set()
                     return
                 place, task = self._left.popleft(), Task[T]()
                 self._running[place] = task

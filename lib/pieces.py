@@ -38,7 +38,7 @@ class Pieces:
         object.__setattr__(self, "offsets", frozen(self.offsets, np.int32, (rows + 1,)))
         object.__setattr__(self, "data", frozen(self.data, np.uint8, (len(self.data),)))
         object.__setattr__(self, "special", frozen(self.special, np.bool_, (rows,)))
-        if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (np.diff(self.offsets) < 0).any():
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (self.offsets[1:] < self.offsets[:-1]).any():
             raise ValueError("piece offsets must rise from 0 to the length of the data")
         if self.ids.min(initial=-1) < -1:
             raise ValueError("an id below -1 means nothing")
@@ -73,11 +73,25 @@ class Pieces:
         """`text_of` for every row."""
         return [self.text_of(row) for row in range(len(self))]
 
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether it holds ids alone, each once and sorted: then it is canonical, if all its rows are used."""
+        return bool(self.ids.min(initial=0) >= 0 and (np.diff(self.ids) > 0).all())
+
     def select(self, refs: Ints) -> Pieces:
         """The rows `refs`, in that order, as a table of their own."""
         starts = self.offsets[refs]
         lengths = self.offsets[refs + 1] - starts
-        return Pieces(self.ids[refs], offsets_of(lengths), gather(self.data, starts, lengths), self.special[refs])
+        return _valid(self.ids[refs], offsets_of(lengths), gather(self.data, starts, lengths), self.special[refs])
+
+
+def _valid(ids: Ints, offsets: Ints, data: NDArray[np.uint8], special: NDArray[np.bool_]) -> Pieces:
+    """A table of columns that are known to be valid, and that nobody else writes into: they are not checked again."""
+    made = object.__new__(Pieces)
+    for name, column in (("ids", ids), ("offsets", offsets), ("data", data), ("special", special)):
+        column.flags.writeable = False
+        object.__setattr__(made, name, column)
+    return made
 
 
 def make_pieces(entries: Sequence[tuple[int, bytes, bool]]) -> Pieces:
@@ -125,7 +139,7 @@ def _concatenate(tables: Sequence[Pieces]) -> Pieces:
     if len(tables) == 1:
         return tables[0]
     lengths = [np.diff(table.offsets) for table in tables]
-    return Pieces(
+    return _valid(
         np.concatenate([table.ids for table in tables]),
         offsets_of(np.concatenate(lengths)),
         np.concatenate([table.data for table in tables]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
 
@@ -93,7 +93,12 @@ class Tokens:
 
     def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Tokens:
         """Some of the rows, sharing the piece table."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+        return _valid(self.pieces, {name: np.ascontiguousarray(getattr(self, name)[rows]) for name in _COLUMNS})
+
+    def with_kinds(self, kinds: NDArray[np.uint8]) -> Tokens:
+        """The same tokens, of these kinds: uint8[n]. Raises ValueError when there are not as many."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return _valid(self.pieces, columns | {"kinds": frozen(kinds, np.uint8, (len(self),))})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokens):
@@ -146,14 +151,28 @@ def on_one_table(parts: Sequence[Tokens]) -> list[Tokens]:
         mask = used[id(part.pieces)]
         for refs in (part.refs, part.top_refs):
             mask[refs[refs >= 0]] = True
+    if len(tables) == 1 and parts[0].pieces.in_order and next(iter(used.values())).all():
+        return list(parts)  # they are already
     table, row_maps = unite(list(tables.values()), list(used.values()))
     # One spare row at the end, so that ref -1 maps to -1 by ordinary indexing.
     moves = {key: np.append(rows, np.int32(-1)) for key, rows in zip(tables, row_maps, strict=True)}
     moved = []
     for part in parts:
         move = moves[id(part.pieces)]
-        moved.append(replace(part, refs=move[part.refs], top_refs=move[part.top_refs], pieces=table))
+        columns = {name: getattr(part, name) for name in _COLUMNS}
+        columns |= {"refs": move[part.refs], "top_refs": move[part.top_refs]}
+        moved.append(_valid(table, columns))
     return moved
+
+
+def _valid(pieces: Pieces, columns: dict[str, NDArray[Any]]) -> Tokens:
+    """Tokens from columns that are known to be valid, and that nobody else writes into: they are not checked again."""
+    made = object.__new__(Tokens)
+    object.__setattr__(made, "pieces", pieces)
+    for name, column in columns.items():
+        column.flags.writeable = False
+        object.__setattr__(made, name, column)
+    return made
 
 
 def concatenate(parts: Sequence[Tokens]) -> Tokens:

@@ -20,7 +20,7 @@ from lib.bedrock.account import Account
 from lib.bedrock.faults import in_words
 from lib.bedrock.gate import Gate, Turn
 from lib.bedrock.patience import ASLEEP, Patience, patiently
-from lib.completion import Completion, Delta, End, Timing, fold
+from lib.completion import Completion, Delta, Timing, fold
 from lib.costs import Units
 from lib.engine import Capabilities
 from lib.errors import Cancelled, CandorError, InvalidRequest, ServiceError
@@ -34,6 +34,7 @@ from lib.wire.formats import Format, asked_top
 from lib.wire.requests import encode_request
 from lib.wire.streams import StreamReader
 
+AT_ONCE = 16  # calls of one model under way, as long as Bedrock does not throttle them
 _END = object()
 _REFUSED = "ValidationException"
 _MOST_ALLOWED = re.compile(r"max allowed: (\d+)")
@@ -65,7 +66,8 @@ class BedrockEngine:
         self._clients = account or Account()
         self._ledger = ledger or Ledger()
         self._patience = patience or Patience()
-        self._gate = Gate()
+        self._gate = Gate(AT_ONCE)
+        self._reading = threading.Lock()
         self._most = MAX_K  # alternatives that the model takes; less once it has said so
         self._spoken: Abilities | None = None  # once a refusal has told
 
@@ -187,9 +189,13 @@ class BedrockEngine:
                 data = yield from self._asked(self._invoked, request, form, False, turn, gone)
                 call.answered()
                 turn.leave()
-                done = decode(data, self._as_asked(request, form), tokenizer, model=self.model.arn)[0]
-                done = replace(done, request=request, warnings=(*done.warnings, *self._missing(request, form)))
-                yield from pieces_of(replace(done, timing=Timing(total=time.monotonic() - began)))
+                timing = Timing(total=time.monotonic() - began)
+                # One after another, and after the calls that now go out in its place: all share the interpreter.
+                with self._reading:
+                    self._gate.wait_for_quiet()
+                    done = decode(data, self._as_asked(request, form), tokenizer, model=self.model.arn)[0]
+                warnings = (*done.warnings, *self._missing(request, form))
+                yield Delta(0, whole=replace(done, request=request, warnings=warnings, timing=timing))
             else:
                 events = yield from self._asked(self._opened, request, form, True, turn, gone)
                 call.answered()
@@ -324,12 +330,6 @@ def boundary(tokens: Tokens, prompt: str) -> tuple[int, int]:
         return len(tokens), 0
     first = int(beyond[0])
     return first, max(int(limit - (ends[first] - sizes[first])), 0)
-
-
-def pieces_of(done: Completion) -> Iterator[Delta]:
-    """A completion as the deltas that fold to it."""
-    yield Delta(0, start=replace(done, generated=done.generated[:0], text=""))
-    yield Delta(0, generated=done.generated, text=done.text, end=End(done.stop_reason, done.timing))
 
 
 class Call:

@@ -30,6 +30,7 @@ _NO_ANSWER_LOGPROBS = (
     "The reply holds logprobs of the prompt and none of the answer. They have to be asked for, too: logprobs in "
     "OpenAI's formats."
 )
+_NO_PROMPT_LOGPROBS = "Scores of the prompt were asked for, and the reply holds none."
 _UNDECIDED = (
     "At {places} of the {part} the reply lists several tokens and nothing tells which one stands there; the order of "
     "its keys may have been changed. They are left unscored. With the request and the model's tokenizer they can "
@@ -84,6 +85,8 @@ def _completion(
         warnings.append(NO_LOGPROBS)
     elif answer.generated is None and answer.text:
         warnings.append(_NO_ANSWER_LOGPROBS)
+    elif answer.prompt is None and request is not None and request.prompt_scores and reply.form.scores_prompts:
+        warnings.append(_NO_PROMPT_LOGPROBS)
     return Completion(
         request=request,
         model=model or reply.model,
@@ -164,7 +167,7 @@ def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer
             warnings.append("The tokenizer does not read the prompt the way the model did.")
         warnings += _undecided(decided, "prompt")
     tokens = to_tokens(decided, own, k, vocabulary)
-    tokens = replace(tokens, kinds=prompt_kinds(tokens.pieces, tokens.refs))
+    tokens = tokens.with_kinds(prompt_kinds(tokens.pieces, tokens.refs))
     _check_ids(tokens, tokenizer)
     wrong = bool(readings) and used != ("tokens",) and request is not None and request.prompt is not None
     return Read(tokens, used, tuple(warnings), wrong=wrong and not _spells(tokens, request))
@@ -248,7 +251,7 @@ def read_answer(
         kinds[:] = Kind.TEXT
     warnings += _undecided(decided, "answer")
     return Read(
-        replace(tokens, kinds=kinds),
+        tokens.with_kinds(kinds),
         used if len(found) else (),
         tuple(warnings),
         checked=bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None,

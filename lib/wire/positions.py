@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +36,12 @@ class Positions:
     def __len__(self) -> int:
         return len(self.chosen)
 
-    @property
+    @cached_property
     def counts(self) -> Ints:
         """int32[n]: entries per position."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
-    @property
+    @cached_property
     def rows(self) -> Ints:
         """int32[e]: the position of every entry."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.counts)
@@ -186,7 +187,9 @@ def _listed(found: Positions, refs: Ints, k: int) -> tuple[Ints, Floats]:
     rows = found.rows
     undecided = found.chosen[rows] < 0
     # The chosen token comes with the list whether or not it belongs there: it does if its rank says so.
-    own = np.isin(ranked, found.chosen[found.chosen >= 0])
+    chosen = np.zeros(len(found.ids), bool)
+    chosen[found.chosen[found.chosen >= 0]] = True
+    own = chosen[ranked]
     # Another token of the same looks cannot be told from it, and would pass for it.
     mine = np.where(found.chosen >= 0, refs[found.chosen], -2)[rows] if len(refs) else np.empty(0, np.int32)
     twin = (refs[ranked] == mine) & ~own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,7 @@ class Canned:
     """What the server answers next, and what it was asked.
 
     error: (status, code, message) instead of an answer. chunks: of a stream; an entry of the form (type, message) is an
-    exception in its midst. bodies, paths: as received.
+    exception in its midst. bodies, paths: as received. hold, latency: what and how long an answer waits for.
     """
 
     reply: Any = None
@@ -28,6 +29,7 @@ class Canned:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     hold: threading.Event | None = None
+    latency: float = 0.0
 
 
 def framed(chunk: Any) -> bytes:
@@ -45,6 +47,7 @@ def bedrock(canned: Canned) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or the body waits for the headers to be acknowledged
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -52,6 +55,7 @@ def bedrock(canned: Canned) -> Iterator[str]:
             canned.paths.append(unquote(self.path))
             if canned.hold is not None:
                 canned.hold.wait(20)
+            time.sleep(canned.latency)
             if canned.error is not None:
                 status, code, message = canned.error
                 self._send(status, json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code})

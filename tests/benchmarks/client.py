@@ -6,30 +6,26 @@ import json
 import multiprocessing
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 from lib.asking import Question, ask_each
 from lib.bedrock.account import Account
-from lib.bedrock.engine import BedrockEngine
+from lib.bedrock.engine import AT_ONCE, BedrockEngine
 from lib.engines import Engines, open_local
 from lib.jobs import Jobs
 from lib.ledger import Caps, Ledger
 from lib.many import Many, State, run_many
-from lib.request import Request
 from lib.serve.app import Service
 from lib.serve.server import in_thread
 from lib.sources import BedrockModel, Place
 from lib.tokenizer_files import load_tokenizer
 from tests.bedrock.loopback import Canned, bedrock
 from tests.benchmarks.report import Figure, alternated
-from tests.benchmarks.serve import AT_ONCE, CALLS, LATENCY, latent
+from tests.benchmarks.serve import CALLS, LATENCY
 from tests.benchmarks.wire import prompt_of, reply_of
-from tests.local import tiny
 from tests.serve.clients import service_of
 
 _ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
@@ -72,10 +68,10 @@ def _whole_call() -> Figure:
 
 
 @contextmanager
-def _answering(reply: bytes) -> Iterator[str]:
+def _answering(reply: bytes, latency: float = 0.0) -> Iterator[str]:
     """The address of a process that gives this reply to everything."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_answer, args=(reply, theirs), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=_answer, args=(reply, latency, theirs), daemon=True)
     process.start()
     try:
         yield ours.recv()
@@ -84,33 +80,30 @@ def _answering(reply: bytes) -> Iterator[str]:
         process.join()
 
 
-def _answer(reply: bytes, pipe: Any) -> None:
-    with bedrock(Canned(reply=reply)) as url:
+def _answer(reply: bytes, latency: float, pipe: Any) -> None:
+    with bedrock(Canned(reply=reply, latency=latency)) as url:
         pipe.send(url)
         pipe.recv()
 
 
 def _rate() -> Figure:
-    """The service is a process of its own and its model tiny, so that the set latency is what takes time."""
-    with tempfile.TemporaryDirectory() as folder:
-        directory = tiny.make_random(Path(folder) / "tiny", "llama")
-        tiny.make_tokenizer(chat=tiny.CHAT).save_pretrained(directory)
-        with latent(directory) as served, closing(Account()) as account:
-            model = BedrockModel(served.arn(), str(directory), endpoint=served.url, form="OPENAI")
-            ledger = Ledger(Caps(None, None))
-            engines = Engines(lambda source: BedrockEngine(source, account=account, ledger=ledger))  # type: ignore[arg-type]
-            questions = [Question(model, Request(prompt=f"abc {n}", max_tokens=1, k=5)) for n in range(CALLS)]
+    """The service is a process of its own with nothing to work out, so that the latency is what takes time."""
+    request, ids, names = prompt_of(4)
+    with _answering(reply_of(ids, names, 5), LATENCY) as url, closing(Account()) as account:
+        model, ledger = BedrockModel(_ARN, "embedded", endpoint=url, form="OPENAI"), Ledger(Caps(None, None))
+        engines = Engines(lambda source: BedrockEngine(source, account=account, ledger=ledger))  # type: ignore[arg-type]
+        works = ask_each(engines, [Question(model, request)] * CALLS)
 
-            def all_calls() -> float:
-                job = Jobs().start(run_many(ask_each(engines, questions), at_once=AT_ONCE))
-                assert job.wait(60)
-                done: Many[Any] = job.result  # type: ignore[assignment]
-                assert done.count(State.DONE) == CALLS
-                assert all(len(each.result.generated) == 1 for each in done.outcomes)
-                return job.seconds
+        def all_calls() -> float:
+            job = Jobs().start(run_many(works))
+            assert job.wait(60)
+            done: Many[Any] = job.result  # type: ignore[assignment]
+            assert done.count(State.DONE) == CALLS
+            assert all(len(each.result.prompt) == 4 and not each.result.warnings for each in done.outcomes)
+            return job.seconds
 
-            all_calls()  # connections, tokenizer
-            times = [all_calls() for _ in range(7)]
+        all_calls()  # connections, tokenizer
+        times = [all_calls() for _ in range(9)]
     ideal = CALLS / AT_ONCE * LATENCY
     name = f"{CALLS} calls at {LATENCY * 1000:.0f} ms latency, concurrency {AT_ONCE}, parsed and kept, rate ÷ ideal"
     return Figure(name, ideal / statistics.median(times), 0.9, at_least=True)
