@@ -38,6 +38,7 @@ def _show(job: Job[Answers], *, live: bool) -> None:
         st.rerun()
     if live:
         job_progress(job)
+        job.wait_for_first(_POLL)  # so that it shows at once, and not only when somebody looks the next time
     elif job.error is not None:
         show_error(job.error)
     done = job.result or job.partial

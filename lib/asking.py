@@ -106,7 +106,7 @@ def _follow(stream: Stream, heard: Publisher) -> Completion:
             collected.add(delta)
             if delta.note:
                 heard.publish(note=delta.note)
-            elif time.monotonic() >= due:
+            elif delta.start is None and time.monotonic() >= due:  # the prompt alone waits for the first token
                 heard.publish(collected.completions()[0], note="Writing")
                 due = time.monotonic() + _EVERY
     except Cancelled:

@@ -49,6 +49,7 @@ class Job(Generic[T]):
         self._interrupts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._begun = threading.Event()
 
     @property
     def over(self) -> bool:
@@ -69,6 +70,7 @@ class Job(Generic[T]):
         """Called by the work: here is how far it has come."""
         if partial is not None:
             self.partial = partial
+            self._begun.set()
         if note is not None:
             self.note = note
         self.version += 1
@@ -102,6 +104,10 @@ class Job(Generic[T]):
         """Wait for the end; returns whether it came in time."""
         return self._over.wait(seconds)
 
+    def wait_for_first(self, seconds: float) -> None:
+        """Wait until something has come of it, or it is over."""
+        self._begun.wait(seconds)
+
     def run(self) -> None:
         """Do the work in this thread. Never raises; what went wrong is in `error`."""
         try:
@@ -116,6 +122,7 @@ class Job(Generic[T]):
         finally:
             self.ended = time.monotonic()
             self._over.set()
+            self._begun.set()
 
 
 def unforeseen(job_id: str) -> CandorError:

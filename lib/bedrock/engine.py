@@ -82,6 +82,11 @@ class BedrockEngine:
         return False
 
     @property
+    def at_once(self) -> int:
+        """Calls that may be under way now; fewer after Bedrock has throttled some."""
+        return self._gate.limit
+
+    @property
     def abilities(self) -> Abilities:
         """What is known of what the model can return; asked of Bedrock the first time, where there is an account."""
         if self.model.form:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from lib.request import MAX_K, Request
+from lib.request import MAX_K
 
 FIRST_LOGPROBS = datetime(2025, 7, 31, tzinfo=UTC)
 THREE_FORMATS = datetime(2025, 11, 11, tzinfo=UTC)
@@ -44,16 +44,3 @@ def asked_top(form: Format, k: int) -> int:
     A chat's list begins with the sampled token and is cut at that number, so one more is asked for.
     """
     return min(k + 1, MAX_K) if form is Format.CHAT and k else min(k, MAX_K)
-
-
-def format_for(request: Request, imported: datetime | None) -> Format | None:
-    """The format to send a request in to a model imported then, None where it can return no logprobs.
-
-    An import date that is not known counts as recent. Prompts go out as OpenAICompletion, which alone scores them as
-    they stand; a chat needs OpenAIChatCompletion, which models imported before 2025-11-11 do not have.
-    """
-    if imported is not None and imported < FIRST_LOGPROBS:
-        return None
-    if imported is not None and imported < THREE_FORMATS:
-        return Format.EARLY
-    return Format.CHAT if request.prompt is None else Format.OPENAI

@@ -176,16 +176,16 @@ def test_an_error_keeps_the_prompt_and_the_app(engine: Canned) -> None:
 def test_on_a_server_only_listed_models_are_offered(engine: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "policy", lambda: Policy(False, ("team/model",)))
     page = opened()
-    assert page.selectbox(key="model.choice").options == ["SmolLM2-135M-Instruct", "team/model"]
+    assert page.selectbox(key="model.choice").options == ["SmolLM2-135M-Instruct", "team/model", "Amazon Bedrock"]
 
 
 def test_a_path_smuggled_into_the_session_is_refused_on_a_server(
     engine: Canned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "policy", lambda: Policy(False))
     page = opened()
     page.selectbox(key="model.choice").set_value("Another model").run()
     page.text_input(key="model.source").set_value("/etc").run()
     page.text_area(key="explore.prompt").set_value("Hi")
+    monkeypatch.setattr(session, "check_allowed", lambda source: Policy(False).check(source))
     press_generate(page)
     assert "only runs the models that its operator lists" in page.error[0].value.replace("\\", "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -24,34 +23,11 @@ from lib.wire.encode import ChunkWriter, encode
 from lib.wire.formats import Format, asked_top
 from lib.wire.project import project
 from lib.wire.saved import decoded
-from tests.bedrock.loopback import Canned, bedrock
+from tests.bedrock.loopback import Canned
 from tests.wire.strategies import tokenizer
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
 FOX = json.loads((Path(__file__).parents[1] / "data" / "quick_brown_fox.json").read_text())
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of nobody, and never those of whoever runs the tests."""
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-example")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-@pytest.fixture
-def canned() -> Canned:
-    return Canned()
-
-
-@pytest.fixture
-def url(canned: Canned) -> Iterator[str]:
-    with bedrock(canned) as address:
-        yield address
 
 
 def engine(url: str, **fields: object) -> BedrockEngine:

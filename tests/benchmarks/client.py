@@ -18,7 +18,6 @@ from lib.engines import Engines, open_local
 from lib.jobs import Jobs
 from lib.ledger import Caps, Ledger
 from lib.many import Many, State, run_many
-from lib.serve.app import Service
 from lib.serve.server import in_thread
 from lib.sources import BedrockModel, Place
 from lib.tokenizer_files import load_tokenizer
@@ -26,7 +25,7 @@ from tests.bedrock.loopback import Canned, bedrock
 from tests.benchmarks.report import Figure, alternated
 from tests.benchmarks.serve import CALLS, LATENCY
 from tests.benchmarks.wire import prompt_of, reply_of
-from tests.serve.clients import service_of
+from tests.serve.clients import Recorded, service_of
 
 _ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
 NOBODY = {
@@ -117,8 +116,8 @@ def _first_token() -> Figure:
 
     ratios: list[float] = []
     engine = open_local("embedded")
-    noting = _Noting(service_of("embedded", engine))
-    with in_thread(noting) as url, closing(engine):  # type: ignore[arg-type]
+    service = Recorded(service_of("embedded", engine))
+    with in_thread(service) as url, closing(engine):  # type: ignore[arg-type]
         environment = {
             **NOBODY,
             "AWS_ENDPOINT_URL_BEDROCK": url,
@@ -139,38 +138,17 @@ def _first_token() -> Figure:
             for number in range(12):
                 page.get_by_role("textbox", name="Prompt").fill(f"{number} little ships went out to sea and")
                 wait_for_app(page)
-                noting.sent.clear()
+                service.streams_began.clear()
                 shown = page.evaluate_handle(_WATCH, f"{number} little")
                 clicked = time.time()
                 page.get_by_role("button", name="Generate").click()
                 seen = shown.evaluate("watch => watch.found") / 1000
                 page.get_by_test_id("stMetric").last.wait_for()
                 wait_for_app(page)
-                ratios.append((seen - clicked) / (noting.sent[0] - clicked))
+                ratios.append((seen - clicked) / (service.streams_began[0] - clicked))
             browser.close()
     name = "first token on the page ÷ first event on the wire, time from the click"
     return Figure(name, statistics.median(ratios[2:]), 1.5)
-
-
-class _Noting:
-    """A service that notes when it sends what of a stream."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self.sent: list[float] = []
-
-    def app(self) -> Any:
-        inner = self._service.app()
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            async def noted(message: Any) -> None:
-                if message.get("body") and scope["path"].endswith("-stream"):
-                    self.sent.append(time.time())
-                await send(message)
-
-            await inner(scope, receive, noted)
-
-        return app
 
 
 # When the map first holds an answer to the prompt that begins like that, in milliseconds since 1970.

@@ -18,6 +18,7 @@ import boto3
 from botocore.config import Config
 
 from lib.bedrock.engine import BedrockEngine
+from lib.bedrock.patience import Patience
 from lib.local.engine import LocalEngine
 from lib.serve.app import Service
 from lib.serve.models import read_models
@@ -26,6 +27,7 @@ from lib.tokenizer_files import from_transformers
 from lib.wire.formats import Format
 
 TOKEN = "token-of-the-test"
+HASTE = Patience(cold=0, throttled=1, failed=1)
 AUTHORIZATION = {"Authorization": "Bearer anything"}
 GENERATIONS = {"legacy": date(2025, 7, 1), "early": date(2025, 9, 1), "current": date(2025, 12, 1)}
 
@@ -34,6 +36,41 @@ def service_of(source: Path | str, engine: LocalEngine, **options: Any) -> Servi
     """A service with a model of each generation, all run by one engine."""
     specs = [f"{name}={source}@{day}" for name, day in GENERATIONS.items()]
     return Service(read_models(specs), {str(source): engine}, token=TOKEN, **options)
+
+
+@dataclass
+class Recorded:
+    """A service that keeps what it was asked, and when it first sent something of each stream."""
+
+    service: Service
+    bodies: list[Any] = field(default_factory=list)
+    streams_began: list[float] = field(default_factory=list)
+
+    def app(self) -> Any:
+        """The application around the service's own."""
+        inner = self.service.app()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            began, parts = False, []
+
+            async def received() -> Any:
+                message = await receive()
+                if message["type"] == "http.request":
+                    parts.append(message.get("body", b""))
+                    if not message.get("more_body") and scope["path"].startswith("/model/"):
+                        self.bodies.append(json.loads(b"".join(parts)))
+                return message
+
+            async def sent(message: Any) -> None:
+                nonlocal began
+                if message.get("body") and not began and scope["path"].endswith("-stream"):
+                    began = True
+                    self.streams_began.append(time.time())
+                await send(message)
+
+            await inner(scope, received, sent)
+
+        return app
 
 
 @dataclass(frozen=True)
@@ -83,12 +120,13 @@ class Served:
         answer = self.runtime.invoke_model_with_response_stream(modelId=self.arn(name), body=json.dumps(body))
         return closing(answer["body"])
 
-    def engine(self, form: Format, name: str = "") -> BedrockEngine:
-        """Candor's own client, which reads with the model's tokenizer."""
+    def engine(self, form: Format, name: str = "", patience: Patience | None = None) -> BedrockEngine:
+        """Candor's own client, which reads with the model's tokenizer, and gives up at once."""
         local = next(iter(self.service.engines.values()))
         name = name or ("early" if form is Format.EARLY else "current")
         model = BedrockModel(self.arn(name), endpoint=self.url, form=form.name)
-        return BedrockEngine(model, from_transformers(local.loaded.tokenizer, "tiny"), client=self.runtime)
+        tokenizer = from_transformers(local.loaded.tokenizer, "tiny")
+        return BedrockEngine(model, tokenizer, client=self.runtime, patience=patience or HASTE)
 
     def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
         """A bare HTTP call: status, headers, body."""

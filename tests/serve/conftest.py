@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lib.bedrock.account import Account
+from lib.bedrock.engine import BedrockEngine
+from lib.bedrock.patience import Patience
 from lib.engines import open_local
+from lib.ledger import Caps, Ledger
 from lib.local.engine import LocalEngine
 from lib.serve.server import in_thread
 from lib.serve.switches import Switches
+from lib.sources import BedrockModel
 from tests.local import tiny
 from tests.serve.clients import Served, service_of, until
 
@@ -38,6 +45,34 @@ def _served(tiny_directory: Path, tiny_engine: LocalEngine) -> Iterator[Served]:
     service = service_of(tiny_directory, tiny_engine)
     with in_thread(service) as url, closing(Served(service, url)) as made:
         yield made
+
+
+@dataclass(frozen=True)
+class OpenAccount:
+    """An account at a service, and engines as the app opens them."""
+
+    account: Account
+    served: Served
+    ledger: Ledger
+
+    def model(self, name: str = "current", **fields: Any) -> BedrockModel:
+        """A model, by its name."""
+        return BedrockModel(self.served.arn(name), endpoint=self.served.url, **fields)
+
+    def engine(self, name: str = "current", **fields: Any) -> BedrockEngine:
+        """The engine of a model."""
+        haste = Patience(cold=0, throttled=1, failed=1)
+        return BedrockEngine(self.model(name, **fields), account=self.account, ledger=self.ledger, patience=haste)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.account.close()
+
+
+@pytest.fixture
+def open_account(nobody: None) -> Callable[..., OpenAccount]:
+    """`open_account(served)`: an account that knows nothing yet, with the credentials of nobody."""
+    return lambda served, **caps: OpenAccount(Account(), served, Ledger(Caps(**caps)))
 
 
 @pytest.fixture
