@@ -44,8 +44,12 @@ class Account:
             self.clients.forget(place)
         return error
 
+    def models(self, place: Place) -> tuple[Imported, ...]:
+        """The account's imported models at a place, newest first. Raises ServiceError."""
+        return self._lookups.get((_LIST, place), lambda: self._asked(place, list_imported))
+
     def peek_models(self, place: Place) -> Found[tuple[Imported, ...]] | None:
-        """The account's imported models at a place, newest first."""
+        """The same without waiting."""
         return self._lookups.peek((_LIST, place), lambda: self._asked(place, list_imported))
 
     def details(self, place: Place, arn: str) -> Details:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,17 +19,22 @@ from lib.serve.frames import chunk_frame, frame
 class Canned:
     """What the server answers next, and what it was asked.
 
-    error: (status, code, message) instead of an answer. chunks: of a stream; an entry of the form (type, message) is an
-    exception in its midst. bodies, paths: as received. hold, latency: what and how long an answer waits for.
+    error: (status, code, message) instead of an answer; refuse: the same for some bodies. chunks: of a stream; an entry of the form (type, message) is an
+    exception in its midst. hold, latency: what and how long an answer waits for. control: replies of the control plane
+    by the beginning of their paths, an error as above or JSON. headers: sent with everything. bodies, paths: as
+    received.
     """
 
     reply: Any = None
+    refuse: Callable[[dict[str, Any]], tuple[int, str, str] | None] = lambda _: None
     chunks: Sequence[Any] = ()
     error: tuple[int, str, str] | None = None
     bodies: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     hold: threading.Event | None = None
     latency: float = 0.0
+    control: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def framed(chunk: Any) -> bytes:
@@ -56,8 +61,8 @@ def bedrock(canned: Canned) -> Iterator[str]:
             if canned.hold is not None:
                 canned.hold.wait(20)
             time.sleep(canned.latency)
-            if canned.error is not None:
-                status, code, message = canned.error
+            if (error := canned.error or canned.refuse(canned.bodies[-1])) is not None:
+                status, code, message = error
                 self._send(status, json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code})
             elif self.path.endswith("/invoke"):
                 data = canned.reply if isinstance(canned.reply, bytes) else json.dumps(canned.reply).encode()
@@ -66,9 +71,21 @@ def bedrock(canned: Canned) -> Iterator[str]:
                 data = b"".join(map(framed, canned.chunks))
                 self._send(200, data, {"Content-Type": "application/vnd.amazon.eventstream"})
 
+        def do_GET(self) -> None:
+            path = unquote(self.path)
+            canned.paths.append(path)
+            reply = next((reply for beginning, reply in canned.control.items() if path.startswith(beginning)), None)
+            if isinstance(reply, tuple):
+                status, code, message = reply
+                self._send(status, json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code})
+            elif reply is None:
+                self._send(404, b'{"message": "nothing here"}', {"x-amzn-ErrorType": "ResourceNotFoundException"})
+            else:
+                self._send(200, json.dumps(reply).encode(), {"Content-Type": "application/json"})
+
         def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_response_only(status)
+            for name, value in {**headers, **canned.headers, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.send_header("X-Amzn-Bedrock-Content-Type", "application/json")
             self.end_headers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from lib.bedrock.engine import BedrockEngine
+from lib.bedrock.patience import Patience
 from lib.completion import Completion, fold
 from lib.engines import Engines
 from lib.errors import Cancelled, InvalidRequest, ServiceError
@@ -203,3 +205,47 @@ def test_engines_open_them_beside_local_ones(canned: Canned, url: str) -> None:
     engines = Engines(most=1)
     found = [engines.get(BedrockModel(ARN, endpoint=url, profile="")) for _ in range(3)]
     assert found[0] is found[2]
+
+
+LISTED = "Invalid request body. Available for this model: BedrockMetaCompletionRequest"
+
+
+def test_formats_assumed_in_error_are_mended_by_the_refusal(canned: Canned, url: str) -> None:
+    """Where the model could not be asked before, the refusal of the first call names its formats, and it goes again."""
+    request = Request(prompt="the x", k=2)
+    canned.refuse = lambda body: (400, "ValidationException", LISTED) if "max_tokens" in body else None
+    canned.reply = encode(answer(request), Format.BEDROCK)
+    asked = engine(url)
+    assert asked.form(request) is Format.OPENAI
+    (done,) = asked.complete(request)
+    assert dict(done.provenance)["format"] == str(Format.BEDROCK)
+    assert asked.form(request) is Format.BEDROCK
+    assert [sorted(body) for body in canned.bodies] == [
+        sorted(["prompt", "max_tokens", "temperature", "top_p", "logprobs", "prompt_logprobs"]),
+        sorted(["prompt", "max_gen_len", "temperature", "top_p", "return_logprobs"]),
+    ]
+    with pytest.raises(InvalidRequest, match="takes no chats"):
+        asked.complete(Request(messages=(Message("user", "x"),)))
+
+
+def test_a_format_chosen_by_hand_is_left_alone(canned: Canned, url: str) -> None:
+    canned.error = (400, "ValidationException", LISTED)
+    with pytest.raises(ServiceError, match="Available for this model"):
+        engine(url, form="OPENAI").complete(Request(prompt="x"))
+    assert len(canned.bodies) == 1
+
+
+def test_an_answer_with_nothing_in_it_is_asked_for_again(canned: Canned, url: str) -> None:
+    """Models were seen to give one while they were being brought back."""
+    canned.reply = {"stop_reason": None}
+    request = Request(prompt="the x", k=2)
+    patience = Patience(cold=20, asks=(0.01, 0.02))
+    model = BedrockModel(ARN, endpoint=url, form="OPENAI")
+    with closing(BedrockEngine(model, tokenizer(), patience=patience)) as asked:
+        notes = []
+        for delta in asked.stream(request):
+            notes.append(delta.note)
+            if len(notes) == 2:
+                canned.reply = encode(answer(request), Format.OPENAI)
+    assert "is being woken" in notes[0]
+    assert notes[-1] == ""

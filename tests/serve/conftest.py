@@ -12,7 +12,6 @@ import pytest
 
 from lib.bedrock.account import Account
 from lib.bedrock.engine import BedrockEngine
-from lib.bedrock.patience import Patience
 from lib.engines import open_local
 from lib.ledger import Caps, Ledger
 from lib.local.engine import LocalEngine
@@ -20,7 +19,7 @@ from lib.serve.server import in_thread
 from lib.serve.switches import Switches
 from lib.sources import BedrockModel
 from tests.local import tiny
-from tests.serve.clients import Served, service_of, until
+from tests.serve.clients import HASTE, Served, service_of, until
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +60,7 @@ class OpenAccount:
 
     def engine(self, name: str = "current", **fields: Any) -> BedrockEngine:
         """The engine of a model."""
-        haste = Patience(cold=0, throttled=1, failed=1)
-        return BedrockEngine(self.model(name, **fields), account=self.account, ledger=self.ledger, patience=haste)
+        return BedrockEngine(self.model(name, **fields), account=self.account, ledger=self.ledger, patience=HASTE)
 
     def close(self) -> None:
         """Give the connections back."""
