@@ -19,10 +19,10 @@ from lib.serve.frames import chunk_frame, frame
 class Canned:
     """What the server answers next, and what it was asked.
 
-    error: (status, code, message) instead of an answer; refuse: the same for some bodies. chunks: of a stream; an entry of the form (type, message) is an
-    exception in its midst. hold, latency: what and how long an answer waits for. control: replies of the control plane
-    by the beginning of their paths, an error as above or JSON. headers: sent with everything. bodies, paths: as
-    received.
+    error: (status, code, message) instead of an answer; refuse: the same for some bodies. chunks: of a stream; an entry
+    of the form (type, message) is an exception in its midst. hold, latency: what and how long an answer waits for.
+    control: replies of the control plane by the beginning of their paths, an error as above or JSON. headers: sent with
+    everything. bodies, paths: as received.
     """
 
     reply: Any = None

@@ -59,12 +59,12 @@ def test_the_probe_is_free_and_made_once(served: Served, open_account: Opened) -
 
 
 def test_a_model_that_sleeps_is_asked_again_once_it_is_awake(served: Served, open_account: Opened) -> None:
-    served.faults({"kind": "cold-start", "seconds": 0.5})
+    served.faults({"kind": "cold-start", "seconds": 2})
     with closing(open_account(served)) as opened:
         found = opened.account.abilities(opened.model())
         assert found.asleep
         assert "assumed" in found.known_by
-        patience = Patience(asks=(0.1, 0.1))
+        patience = Patience(asks=(0.2, 0.3))
         engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, patience=patience)
         engine.complete(ASK)
         assert until(lambda: (again := opened.account.peek_abilities(opened.model())) is not None and not again.asleep)
@@ -120,9 +120,9 @@ def test_no_call_goes_beyond_the_cap(served: Served, open_account: Opened) -> No
 
 
 def test_waking_a_model_is_the_smallest_call_there_is(served: Served, open_account: Opened) -> None:
-    served.faults({"kind": "cold-start", "seconds": 0.4})
+    served.faults({"kind": "cold-start", "seconds": 2})
     with closing(open_account(served)) as opened:
-        patience = Patience(asks=(0.1, 0.1))
+        patience = Patience(asks=(0.2, 0.3))
         engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, patience=patience)
         deltas = list(engine.warm_up())
         assert any("woken" in delta.note for delta in deltas)
