@@ -6,6 +6,7 @@ import streamlit as st
 
 from components.charts import logprob_by_position
 from components.downloads import downloads
+from components.many import many_answers
 from components.notices import show_error, show_warnings
 from components.progress import job_progress
 from components.session import Answers
@@ -17,6 +18,7 @@ from components.token_table import token_table
 from lib import formats
 from lib.completion import Completion
 from lib.jobs import Job
+from lib.many import Many
 from lib.view import View
 
 _POLL = 0.25  # seconds between two looks at a job that is at work
@@ -37,11 +39,16 @@ def _show(job: Job[Answers], *, live: bool) -> None:
     if live and job.over:
         st.rerun()
     if live:
-        job_progress(job)
+        if not isinstance(job.partial, Many):
+            job_progress(job)
         job.wait_for_first(_POLL)  # so that it shows at once, and not only when somebody looks the next time
     elif job.error is not None:
         show_error(job.error)
     done = job.result or job.partial
+    if isinstance(done, Many):
+        done = many_answers(job, done, live=live)
+        if done is None:
+            return
     if done is None:
         if not live and job.error is None:
             st.info("Cancelled before anything had come.", icon=":material/block:")

@@ -23,7 +23,9 @@ _BY_ARN = "by-arn"
 def bedrock_picker(policy: Policy) -> BedrockModel | None:
     """The imported model in use, None while none is chosen."""
     place = st.session_state["model.place"] = _place(policy)
-    arn, listed = _arn(policy, place)
+    # Each part has a place of its own: what stands below does not move when something is still being looked up.
+    with st.container():
+        arn, listed = _arn(policy, place)
     shown = st.container()
     model = _model(policy, place, arn, listed)
     if model is not None:

@@ -84,8 +84,9 @@ def warm_up_now(model: BedrockModel) -> None:
             show_error(error)
         else:
             st.session_state[_KEY] = job.id
-    if job is not None:
-        st.fragment(_progress, run_every=None if job.over else 0.5)(job, live=not job.over)
+    with st.container():  # what follows a fragment that runs by itself may vanish
+        if job is not None:
+            st.fragment(_progress, run_every=None if job.over else 0.5)(job, live=not job.over)
 
 
 def _job(model: BedrockModel) -> Job[Completion] | None:

@@ -10,7 +10,7 @@ from components.limits import Limits, limits_of
 from components.saved_form import SavedText, saved_form
 from lib.errors import CandorError
 from lib.policy import Policy
-from lib.request import MAX_K, Message, Request
+from lib.request import MAX_K, MAX_SAMPLES, Message, Request
 from lib.sources import Source
 
 RAW, CHAT, SAVED = "Raw text", "Chat", "Saved reply"
@@ -111,6 +111,7 @@ _DEFAULTS = {
     "explore.temperature": 0.0,
     "explore.top_p": 1.0,
     "explore.way": IN_ONE_PIECE,
+    "explore.n": 1,
 }
 
 
@@ -133,7 +134,7 @@ def restore(request: Request) -> None:
     values["explore.max_tokens"], values["explore.k"] = request.max_tokens, request.k
     values["explore.temperature"], values["explore.top_p"] = request.temperature, request.top_p
     values["explore.stop"] = "\n".join(stop.replace("\n", r"\n") for stop in request.stop)
-    values["explore.seed"] = request.seed
+    values["explore.seed"], values["explore.n"] = request.seed, request.n
     values["explore.way"] = IN_ONE_PIECE if request.prompt_scores else AS_WRITTEN
 
 
@@ -162,6 +163,10 @@ def _parameters(limits: Limits) -> None:
     right.slider(
         "Top-p", 0.05, 1.0, step=0.05, key="explore.top_p", persist_state="session",
         help="Draw only from the likeliest tokens that together reach this probability.",
+    )  # fmt: skip
+    right.number_input(
+        "Answers", 1, MAX_SAMPLES, key="explore.n", persist_state="session",
+        help="Ask the same so many times. At temperature 0 all answers are alike. Each answer of a service is a call.",
     )  # fmt: skip
     left.text_area(
         "Stop at (one per line)", key="explore.stop", persist_state="session", height=68,
@@ -193,6 +198,7 @@ def _request(mode: str, limits: Limits) -> Request | CandorError:
             top_p=float(values["explore.top_p"]),
             stop=tuple(line.replace(r"\n", "\n") for line in (values.get("explore.stop") or "").split("\n") if line),
             seed=None if seed is None else int(seed),
+            n=int(values["explore.n"]),
             k=min(int(values["explore.k"]), limits.max_k),
             prompt_scores=limits.streamed_prompt_scores or values["explore.way"] == IN_ONE_PIECE,
         )

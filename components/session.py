@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from components.process import check_allowed, engines, jobs, owner, policy
 from components.saved_form import SavedText
-from lib.asking import Question, ask
+from lib.asking import Question, ask, ask_each, one_by_one
 from lib.completion import Completion
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
+from lib.many import Many, run_many
 from lib.request import Request
 from lib.wire.saved import read_saved
 
 _PARAMETER = "job"
-Answers = Completion | tuple[Completion, ...]  # of a question, of a file
+Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of a question, of one asked often, of a file
 
 
 def current_job(page: str) -> Job[Answers] | None:
@@ -39,11 +41,32 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
         if before is not None and not before.over:
             before.cancel()
         question = Question(source, request)
-        job = jobs().start(ask(engines(), question, owner=owner()), subject=question)
+        job = _started(question)
     except CandorError as error:
         return before, error
     _remember(page, job)
-    return job, None  # type: ignore[return-value]
+    return job, None
+
+
+def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completion]) -> CandorError | None:
+    """Ask again for those of many answers that failed or were not begun; returns why that cannot be, or None.
+
+    Asked twice, as from two tabs, or from one that was closed before it heard of it, it is done once.
+    """
+    try:
+        check_allowed(question.source)
+        works = ask_each(engines(), one_by_one(question), owner=owner())
+        _remember(page, jobs().go_on(job, run_many(works, before=so_far)))
+    except CandorError as error:
+        return error
+    return None
+
+
+def _started(question: Question) -> Job[Answers]:
+    if question.request.n == 1:
+        return jobs().start(ask(engines(), question, owner=owner()), subject=question)  # type: ignore[return-value]
+    works = ask_each(engines(), one_by_one(question), owner=owner())
+    return jobs().start(run_many(works), subject=question)  # type: ignore[return-value]
 
 
 def open_saved(page: str, saved: SavedText) -> tuple[Job[Answers] | None, CandorError | None]:

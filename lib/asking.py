@@ -16,7 +16,7 @@ from lib.engines import Engines
 from lib.errors import Cancelled, CandorError
 from lib.jobs import Job
 from lib.many import Task
-from lib.request import Request
+from lib.request import MAX_SEED, Request
 from lib.sources import BedrockModel, Source
 
 _ATTEMPTS = 3
@@ -40,6 +40,13 @@ def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[J
             return _follow(stream, job)
 
     return work
+
+
+def one_by_one(question: Question) -> list[Question]:
+    """A question for n answers as n questions for one each. A seed counts up, or all answers would be the same."""
+    request = question.request
+    seeds = [None if request.seed is None else (request.seed + i) % MAX_SEED for i in range(request.n)]
+    return [replace(question, request=replace(request, n=1, seed=seed)) for seed in seeds]
 
 
 def ask_each(

@@ -29,7 +29,7 @@ class Job(Generic[T]):
 
     id: 128 random bits, so that knowing it is the right to see the job. subject: what was asked, for whoever finds
     the job again. note: what it is doing, in words. partial: the latest that was published. result and error: set once
-    it is over. A cancelled job keeps its partial.
+    it is over. A cancelled job keeps its partial. successor: the job that goes on where this one ended.
     """
 
     def __init__(self, work: Callable[[Job[T]], T], subject: object = None) -> None:
@@ -41,6 +41,7 @@ class Job(Generic[T]):
         self.result: T | None = None
         self.error: CandorError | None = None
         self.seen = False
+        self.successor: Job[T] | None = None
         self.started = time.monotonic()
         self.ended: float | None = None
         self._work = work
@@ -138,10 +139,23 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, Job[object]] = {}
         self._lock = threading.Lock()
+        self._succession = threading.Lock()
 
     def start(self, work: Callable[[Job[T]], T], subject: object = None) -> Job[T]:
         """Run `work(job)` in a thread of its own. Raises Busy when too many jobs run already."""
-        job = Job(work, subject)
+        return self._begin(Job(work, subject))
+
+    def go_on(self, after: Job[T], work: Callable[[Job[T]], T]) -> Job[T]:
+        """The job that goes on after another, about the same; started once, however often and from where it is asked.
+
+        Raises Busy.
+        """
+        with self._succession:
+            if after.successor is None:
+                after.successor = self._begin(Job(work, after.subject))
+            return after.successor
+
+    def _begin(self, job: Job[T]) -> Job[T]:
         with self._lock:
             if sum(not each.over for each in self._jobs.values()) >= _MOST_RUNNING:
                 raise Busy("Too many jobs are running.", "Try again in a moment.")
@@ -151,8 +165,11 @@ class Jobs:
         return job
 
     def find(self, job_id: str | None) -> Job[object] | None:
-        """The job with that id, or None when there is none (any more)."""
-        return self._jobs.get(job_id) if job_id else None
+        """The job with that id, or the last that went on after it; None when there is none (any more)."""
+        job = self._jobs.get(job_id) if job_id else None
+        while job is not None and job.successor is not None:
+            job = job.successor
+        return job
 
     def _forget_old(self) -> None:
         over = sorted((job for job in self._jobs.values() if job.over), key=lambda job: job.ended or 0.0)

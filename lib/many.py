@@ -63,6 +63,11 @@ class Many(Generic[T]):
     seconds_left: float | None = None
     cap: CapReached | None = None
 
+    @property
+    def finished(self) -> float:
+        """The part of all calls that is over, one way or another, from 0 to 1."""
+        return 1 - self.count(State.WAITING, State.RUNNING) / len(self.outcomes) if self.outcomes else 1.0
+
     def count(self, *states: State) -> int:
         """How many are in one of these states."""
         counted = Counter(each.state for each in self.outcomes)

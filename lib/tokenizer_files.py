@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import CandorError, ModelUnavailable
+from lib.imports import IMPORTING
 from lib.pieces import make_pieces
 from lib.request import Message
 from lib.sought import from_hub, is_hub_id, on_disk
@@ -103,10 +104,11 @@ def _from_directory(path: Path, name: str) -> Tokenizer:
     has_fast = (path / "tokenizer.json").exists() or (path / "vocab.json").exists()
     if not has_fast and (path / "tokenizer.model").exists():
         return _from_file(path / "tokenizer.model")
-    from transformers import AutoTokenizer
-
     try:
-        fast = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        with IMPORTING:
+            from transformers import AutoTokenizer
+
+            fast = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # transformers raises whatever its parsers raise
         if (path / "tokenizer.json").exists():
             return _from_json(path / "tokenizer.json")
@@ -115,7 +117,8 @@ def _from_directory(path: Path, name: str) -> Tokenizer:
 
 
 def _from_json(path: Path) -> Tokenizer:
-    from transformers import PreTrainedTokenizerFast
+    with IMPORTING:
+        from transformers import PreTrainedTokenizerFast
 
     config = _config(path.parent)
     names = {key: _content(config.get(f"{key}_token")) for key in ("bos", "eos")}
@@ -232,7 +235,8 @@ def _render(directory: Path, config: Mapping[str, Any]) -> Any:
     template = _template(directory, config)
     if template is None:
         return None
-    from transformers.utils.chat_template_utils import render_jinja_template
+    with IMPORTING:
+        from transformers.utils.chat_template_utils import render_jinja_template
 
     names = {key: _content(config.get(f"{key}_token")) or "" for key in ("bos", "eos")}
 

@@ -18,10 +18,12 @@ place = st.session_state.get("model.place")
 if place is None:
     empty_state()
 else:
-    if isinstance(model, BedrockModel):
-        model_facts(model)
-        warm_up_now(model)
-    models_table(place)
+    with st.container():
+        if isinstance(model, BedrockModel):
+            model_facts(model)
+            warm_up_now(model)
+    with st.container():
+        models_table(place)
 session_cost()
 caps_form(policy())
 if place is not None:

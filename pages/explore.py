@@ -21,16 +21,18 @@ st.title("How sure was the model of every token?")
 job = current_job("explore")
 if job is not None and isinstance(job.subject, Question):
     restore(job.subject.request)
-asked = prompt_form(policy(), st.session_state["model"])
+with st.container():
+    asked = prompt_form(policy(), st.session_state["model"])
 problem = asked if isinstance(asked, CandorError) else None
 if isinstance(asked, SavedText):
     job, problem = open_saved("explore", asked)
 elif isinstance(asked, Request):
     job, problem = start_job("explore", asked)
-if problem is not None:
-    show_error(problem)
-if job is None and gone():
-    st.info("The answer that this link names is no longer here. Ask again.", icon=":material/link_off:")
-if job is not None and isinstance(job.subject, Question) and not is_about(job.subject.request):
-    st.caption("Below is still the answer to the prompt before.")
+with st.container():
+    if problem is not None:
+        show_error(problem)
+    if job is None and gone():
+        st.info("The answer that this link names is no longer here. Ask again.", icon=":material/link_off:")
+    if job is not None and isinstance(job.subject, Question) and not is_about(job.subject.request):
+        st.caption("Below is still the answer to the prompt before.")
 show_answer(job)

@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
+from lib.imports import IMPORTING
 from lib.local.memory import available_memory, gigabytes
 from lib.paths import cache_directory
 
@@ -53,8 +54,9 @@ def conversion_warnings(directory: Path) -> tuple[str, ...]:
 
 
 def _convert(path: Path, target: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    with IMPORTING:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     gguf = _gguf()
     try:
@@ -97,7 +99,9 @@ def set_pre_tokenizer(tokenizer: Any, kind: str | None, pre: str | None) -> list
     A wrong split changes token boundaries and with them every score, silently.
     """
     from tokenizers import pre_tokenizers
-    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    with IMPORTING:
+        from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
 
     if kind != "gpt2" or pre in GGUF_PRE_TOKENIZER_SPLITS or pre in _GPT2_LIKE:
         return []

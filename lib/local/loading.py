@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
+from lib.imports import IMPORTING
 from lib.local import embedded
 from lib.local.memory import available_memory, gigabytes, lacks_memory
 from lib.sought import from_hub, is_hub_id, on_disk
@@ -89,8 +90,13 @@ def load(source: str, *, dtype: str = "float32", device: str = "auto") -> Loaded
 
 def _torch() -> Any:
     try:
-        import torch
-        import transformers
+        with IMPORTING:
+            import torch
+            import transformers
+            from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401 - so that they are there
+
+            # What the first answer imports.
+            from lib.local import attention, cache, joint  # noqa: F401
     except ImportError as error:
         raise MissingDependency(
             f"Running a model on this machine needs {error.name}, which is not installed.",
@@ -163,7 +169,8 @@ def _check_weights(directory: Path) -> None:
 
 def _check_code(directory: Path) -> None:
     """Refuse a model that only works with Python code of its own."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    with IMPORTING:
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
@@ -208,7 +215,8 @@ def _tokenizer(directory: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        with IMPORTING:
+            tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # transformers raises whatever its parsers raise
         raise ModelUnavailable(
             f"The tokenizer in {directory} cannot be read.", "Add tokenizer.json and tokenizer_config.json."

@@ -1,24 +1,38 @@
-"""Explore on an imported model: boto3 in the app, a server on loopback in Bedrock's place."""
+"""Explore and Connection on imported models: boto3 in the app, servers on loopback in the place of AWS."""
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from lib.engines import open_local
 from lib.serve.server import in_thread
 from tests.bedrock.loopback import Canned, bedrock
 from tests.bedrock.test_engine import ARN, FOX
-from tests.browser import choose, wait_for_app
+from tests.browser import PATIENCE, choose, wait_for_app
 from tests.e2e.conftest import Serve
 from tests.local import tiny
-from tests.serve.clients import service_of
+from tests.serve.clients import Recorded, Served, service_of, until
 from tests.wire.test_saved import LLAMA3
 
 pytestmark = pytest.mark.browser
+PROMPT = "The quick brown fox jumps"
+NOWHERE = "http://127.0.0.1:1"
+NOBODY = {
+    "CANDOR_WARM_UP": "0",
+    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "secret-example",
+    "AWS_CONFIG_FILE": "/no/such/file",
+    "AWS_SHARED_CREDENTIALS_FILE": "/no/such/file",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ENDPOINT_URL": NOWHERE,
+}
 
 
 @pytest.fixture
@@ -29,36 +43,16 @@ def canned() -> Iterator[tuple[Canned, str]]:
 
 
 @pytest.fixture
-def app(page: Page, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """The app, with nobody's credentials."""
-    nothing = str(tmp_path_factory.getbasetemp() / "no-such-file")
-    page.goto(
-        serve(
-            "app.py",
-            CANDOR_WARM_UP="0",
-            AWS_ACCESS_KEY_ID="AKIAEXAMPLE",
-            AWS_SECRET_ACCESS_KEY="secret-example",
-            AWS_CONFIG_FILE=nothing,
-            AWS_SHARED_CREDENTIALS_FILE=nothing,
-        )
-    )
-    return page
-
-
-@pytest.fixture
-def explore(app: Page, canned: tuple[Canned, str]) -> Page:
-    imported(app, ARN, LLAMA3, canned[1])
-    choose(app, "Format", "BedrockCompletion (early)")
-    return app
-
-
-def imported(page: Page, arn: str, tokenizer: Path, endpoint: str) -> None:
-    """Choose an imported model at an address that speaks Bedrock's API."""
+def by_hand(page: Page, serve: Serve, canned: tuple[Canned, str]) -> Page:
+    """A model given by its ARN, as nothing is listed; it answers what was prepared for it."""
+    page.goto(serve("app.py", **NOBODY))
     choose(page, "Model", "Amazon Bedrock")
-    field(page, "ARN of the imported model", arn)
-    field(page, "Its tokenizer: directory, file or hub id", str(tokenizer))
-    page.get_by_text("Region, profile, format").click()
-    field(page, "Endpoint", endpoint)
+    page.get_by_text("Tokenizer, format, endpoint").click()
+    field(page, "Endpoint", canned[1])
+    field(page, "ARN of the imported model", ARN)
+    field(page, "Its tokenizer: directory, file or hub id", str(LLAMA3))
+    choose(page, "Format", "BedrockCompletion (early)")
+    return page
 
 
 def field(page: Page, name: str, value: str) -> None:
@@ -67,47 +61,231 @@ def field(page: Page, name: str, value: str) -> None:
     wait_for_app(page)
 
 
-def generate(page: Page) -> None:
-    page.get_by_role("textbox", name="Prompt").fill("The quick brown fox jumps")
+def generate(page: Page, prompt: str = PROMPT) -> None:
+    page.get_by_role("textbox", name="Prompt").fill(prompt)
     page.get_by_role("button", name="Generate").click()
 
 
-def test_an_imported_model_answers(explore: Page, canned: tuple[Canned, str]) -> None:
+def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) -> None:
     answers, _ = canned
     # Models of this generation can stream with prompt scores: the whole reply as one chunk.
     answers.chunks = [FOX["response"]]
-    generate(explore)
-    expect(explore.get_by_test_id("stMetric").last).to_be_visible()
-    wait_for_app(explore)
-    assert "".join(explore.locator(".text i").all_inner_texts()[1:10]) == "The quick brown fox jumps over the lazy dog"
-    assert len(answers.bodies) == 1
-    assert answers.bodies[0]["prompt"] == "The quick brown fox jumps"
-    explore.get_by_text("Show this call").click()
-    expect(explore.get_by_text(ARN).last).to_be_visible()
-    assert "secret-example" not in explore.content()
+    generate(by_hand)
+    expect(by_hand.get_by_test_id("stMetric").last).to_be_visible()
+    wait_for_app(by_hand)
+    assert "".join(by_hand.locator(".text i").all_inner_texts()[1:10]) == "The quick brown fox jumps over the lazy dog"
+    assert [body for body in answers.bodies if body] == [answers.bodies[-1]]
+    assert answers.bodies[-1]["prompt"] == PROMPT
+    by_hand.get_by_text("Show this call").click()
+    expect(by_hand.get_by_text(ARN).last).to_be_visible()
+    assert "secret-example" not in by_hand.content()
 
 
-def test_an_error_says_what_to_do_and_keeps_the_prompt(explore: Page, canned: tuple[Canned, str]) -> None:
+def test_an_error_says_what_to_do_and_keeps_the_prompt(by_hand: Page, canned: tuple[Canned, str]) -> None:
     canned[0].error = (403, "AccessDeniedException:http://internal.amazon.com/", "no")
-    generate(explore)
-    expect(explore.get_by_role("alert")).to_contain_text("bedrock:InvokeModel")
-    expect(explore.get_by_role("textbox", name="Prompt")).to_have_value("The quick brown fox jumps")
+    generate(by_hand)
+    expect(by_hand.get_by_role("alert")).to_contain_text("may not stream from this model")
+    expect(by_hand.get_by_test_id("stCode")).to_contain_text('"bedrock:InvokeModelWithResponseStream"')
+    expect(by_hand.get_by_test_id("stCode")).to_contain_text(ARN)
+    expect(by_hand.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
 
 
-def test_the_local_bedrock_answers(app: Page, tmp_path: Path) -> None:
-    """From the page over boto3 to a model, and back."""
-    directory = tiny.make_random(tmp_path / "tiny", "llama")
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Recorded, Path]]:
+    """A model of each generation, what they were asked, and where their tokenizer lies."""
+    directory = tiny.make_random(tmp_path_factory.mktemp("imported") / "tiny", "llama")
+    tiny.make_tokenizer(chat=tiny.CHAT).save_pretrained(directory)
     engine = open_local(str(directory))
+    object.__setattr__(engine.loaded, "eos_ids", frozenset())  # its answers are as long as was asked for
     service = service_of(directory, engine)
-    with in_thread(service) as url:
-        arn = next(model.arn for model in service.models if model.name == "current")
-        imported(app, arn, directory, url)
-        generate(app)
-        # The page's first tokenizer of that kind: transformers has to be imported for it.
-        expect(app.get_by_test_id("stMetric").last).to_be_visible(timeout=120_000)
-        wait_for_app(app)
-        assert "".join(app.locator(".text i").all_inner_texts()[:25]) == "The quick brown fox jumps"
-        expect(app.get_by_role("alert")).to_have_count(0)
-        app.locator(".text i").nth(1).click()
-        expect(app.locator(".st-key-detail")).to_contain_text("prompt, token 2")
+    recorded = Recorded(service)
+    with in_thread(recorded) as url, closing(Served(service, url)) as served:  # type: ignore[arg-type]
+        yield served, recorded, directory
     engine.close()
+
+
+@pytest.fixture
+def served(local: tuple[Served, Recorded, Path]) -> Served:
+    served, recorded, _ = local
+    served.faults()
+    recorded.bodies.clear()
+    return served
+
+
+@pytest.fixture
+def listed_at(local: tuple[Served, Recorded, Path], serve: Serve) -> str:
+    """The address of the app with the models of the local Bedrock in its account."""
+    url = local[0].url
+    return serve("app.py", **NOBODY, AWS_ENDPOINT_URL_BEDROCK=url, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=url)
+
+
+@pytest.fixture
+def listed(page: Page, served: Served, listed_at: str, local: tuple[Served, Recorded, Path]) -> Page:
+    """The newest of the account's models, picked from the list."""
+    page.goto(listed_at)
+    pick(page, local[2])
+    return page
+
+
+def pick(page: Page, tokenizer: Path) -> None:
+    choose(page, "Model", "Amazon Bedrock")
+    expect(page.get_by_role("combobox", name="Imported model")).to_have_value(re.compile(r"current · llama"))
+    page.get_by_text("Tokenizer, format, endpoint").click()
+    field(page, "Its tokenizer: directory, file or hub id", str(tokenizer))
+    # The first tokenizer of that kind takes a while: transformers has to be imported for it.
+    expect(page.get_by_text("streaming: answer only")).to_be_visible(timeout=4 * PATIENCE * 1000)
+
+
+def parameter(page: Page, name: str, value: str) -> None:
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_role("spinbutton", name=name).fill(value)
+    page.keyboard.press("Escape")
+    wait_for_app(page)
+
+
+def alert(page: Page) -> Locator:
+    return page.get_by_test_id("stMain").get_by_role("alert").first
+
+
+def answered(page: Page) -> None:
+    expect(page.get_by_test_id("stMetric").last).to_be_visible(timeout=4 * PATIENCE * 1000)
+    wait_for_app(page)
+
+
+def test_the_list_says_what_each_model_can_return(listed: Page) -> None:
+    sidebar = listed.get_by_test_id("stSidebar")
+    expect(sidebar).to_contain_text("Prompt scores: yes · alternatives: up to 20 · streaming: answer only")
+    choose(listed, "Imported model", "early · llama · 2025-09-01")
+    expect(sidebar).to_contain_text("alternatives: the likeliest only · streaming: yes · reads: raw text")
+    listed.get_by_role("radio", name="Chat").click()
+    expect(listed.get_by_text("This model takes no chats")).to_be_visible()
+    expect(listed.get_by_role("button", name="Generate")).to_be_disabled()
+    listed.get_by_role("radio", name="Raw text").click()
+    choose(listed, "Imported model", "legacy · llama · 2025-07-01")
+    expect(sidebar).to_contain_text("No logprobs")
+    expect(listed.get_by_text("imported before 2025-07-31 and returns no logprobs")).to_be_visible()
+    expect(listed.get_by_role("button", name="Generate")).to_be_disabled()
+
+
+def test_with_prompt_scores_or_as_it_is_written(listed: Page, served: Served) -> None:
+    expect(listed.get_by_text("Bedrock sends scores of the prompt only with a whole answer")).to_be_visible()
+    generate(listed)
+    answered(listed)
+    assert "".join(listed.locator(".text i").all_inner_texts()[: len(PROMPT)]) == PROMPT
+    expect(listed.get_by_test_id("stMain").get_by_role("alert")).to_have_count(0)
+    listed.locator(".text i").nth(1).click()
+    expect(listed.locator(".st-key-detail")).to_contain_text("prompt, token 2")
+
+    served.faults({"kind": "latency", "between": 0.15})
+    listed.get_by_role("radio", name="While it is written").click()
+    generate(listed)
+    stop = listed.get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    expect(listed.locator(".text [data-label=answer]")).to_be_visible()
+    expect(stop).to_be_visible()  # it is still being written
+    stop.click()
+    expect(listed.get_by_text("You stopped it; what had come is kept.")).to_be_visible()
+    expect(listed.locator(".text i").nth(len(PROMPT))).to_be_visible()
+    assert listed.locator(".text i").count() < len(PROMPT) + 40
+
+
+def test_an_answer_cut_off_says_so(listed: Page, served: Served) -> None:
+    served.faults({"kind": "cut", "after": 5, "operation": "stream"})
+    listed.get_by_role("radio", name="While it is written").click()
+    generate(listed)
+    answered(listed)
+    expect(listed.get_by_text("The answer broke off before its end.")).to_be_visible()
+    expect(listed.locator(".text i").nth(len(PROMPT))).to_be_visible()
+
+
+def test_what_had_come_stays_when_a_stream_fails(listed: Page, served: Served) -> None:
+    served.faults({"kind": "stream-error", "code": "ModelStreamErrorException", "after": 5})
+    listed.get_by_role("radio", name="While it is written").click()
+    generate(listed)
+    expect(alert(listed)).to_contain_text("failed while it was answering")
+    answered(listed)
+    expect(listed.locator(".text i").nth(len(PROMPT))).to_be_visible()
+    expect(listed.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
+
+
+def test_a_model_that_sleeps_shows_it_and_can_be_left(listed: Page, served: Served) -> None:
+    served.faults({"kind": "cold-start", "seconds": 600})
+    generate(listed)
+    expect(listed.get_by_text("The model slept and is being woken")).to_be_visible()
+    expect(listed.get_by_text(re.compile(r"· [2-9] s"))).to_be_visible()
+    listed.get_by_role("button", name="Stop").click()
+    expect(listed.get_by_text("Cancelled before anything had come.")).to_be_visible()
+    expect(listed.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
+
+
+def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed: Page, served: Served) -> None:
+    listed.get_by_role("link", name="Connection").click()
+    main = listed.get_by_test_id("stMain")
+    expect(main).to_contain_text("the model itself names these formats")
+    expect(main).to_contain_text("About $0.29 for each window of five minutes")
+    calls = main.get_by_test_id("stMetric").first
+    before = int(calls.get_by_test_id("stMetricValue").inner_text().split()[0])
+    main.get_by_role("button", name="Warm up now").click()
+    expect(main.get_by_text(re.compile("Awake: it answered after"))).to_be_visible()
+    expect(calls).to_contain_text(f"{before + 1} of 1,000")
+    main.get_by_text("Permissions that Candor needs").click()
+    expect(main.get_by_test_id("stCode")).to_contain_text("bedrock:ListImportedModels")
+    main.get_by_text("Caps and price").click()
+    main.get_by_role("spinbutton", name="Calls at most").fill(str(before + 1))
+    main.get_by_role("button", name="Save").click()
+    expect(calls).to_contain_text(f"{before + 1} of {before + 1}")
+    listed.get_by_role("link", name="Explore").click()
+    generate(listed)
+    expect(alert(listed)).to_contain_text(f"cap of {before + 1} calls is reached")
+    listed.get_by_role("link", name="Connection").click()
+    main.get_by_text("Caps and price").click()
+    main.get_by_role("spinbutton", name="Calls at most").fill("1000")
+    main.get_by_role("button", name="Save").click()
+    expect(calls).to_contain_text("of 1,000")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
+    listed: Page, served: Served, local: tuple[Served, Recorded, Path], browser: Browser, seed: int
+) -> None:
+    """Whatever is done to the page and whenever, no result that came is lost and no call is made twice."""
+    _, recorded, _ = local
+    served.faults({"kind": "latency", "seconds": 0.7})
+    dice, page = random.Random(seed), listed
+    parameter(page, "Answers", "50")
+    recorded.bodies.clear()
+    generate(page)
+    here = 0
+    for _ in range(40):
+        page.wait_for_timeout(dice.random() * 900)
+        what = dice.choice(["reload", "close", "stop"])
+        stop = page.get_by_role("button", name="Stop")
+        if what == "reload":
+            page.reload()
+        elif what == "close":
+            address, context = page.url, page.context
+            page.close()
+            page = context.new_page()
+            page.goto(address)
+        elif stop.is_visible():
+            stop.click()
+        page.get_by_text(re.compile(r"\d+ of 50 answers here")).first.wait_for()
+        count = _here(page)
+        assert count >= here
+        here = count
+        rest = page.get_by_role("button", name="Ask for the")
+        if rest.is_visible():
+            assert "failed" not in page.get_by_text(re.compile(r"of 50 answers here")).first.inner_text()
+            rest.click()
+        if here == 50:
+            break
+    assert until(lambda: _here(page) == 50, 60)
+    assert len([body for body in recorded.bodies if body]) == 50
+    page.get_by_role("combobox", name="Look at").click()
+    expect(page.get_by_role("option").first).to_be_visible()
+
+
+def _here(page: Page) -> int:
+    found = re.match(r"(\d+) of 50", page.get_by_text(re.compile(r"\d+ of 50 answers here")).first.inner_text())
+    assert found is not None
+    return int(found[1])
