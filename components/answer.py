@@ -71,8 +71,7 @@ def _show(job: Job[Answers], *, live: bool) -> None:
         logprob_by_position(done)
     with st.expander("All tokens", icon=":material/table_rows:"):
         token_table(done)
-    if done.request is not None:
-        show_call(done.request, source)
+    show_call(done, source)
     downloads(done)
 
 

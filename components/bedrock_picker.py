@@ -51,13 +51,13 @@ def known_abilities(model: BedrockModel) -> Abilities | None:
 def _place(policy: Policy) -> Place:
     """Where to ask. Profiles and other addresses are the operator's, where others can reach the page."""
     profile = ""
-    if policy.open and (known := profiles()):
+    if policy.open and (known := _profiles()):
         profile = st.selectbox(
             "Profile", ["", *known], key="model.profile", persist_state="session",
             format_func=lambda name: name or "Default credentials",
             help="From this machine's AWS configuration. SSO profiles need `aws sso login` first.",
         )  # fmt: skip
-    usual = usual_region(profile)
+    usual = _usual_region(profile)
     regions = list(dict.fromkeys([usual, *REGIONS] if usual else REGIONS))
     region = st.selectbox(
         "Region", regions, key="model.region", persist_state="session", accept_new_options=policy.open,
@@ -65,6 +65,11 @@ def _place(policy: Policy) -> Place:
     )  # fmt: skip
     endpoint = str(st.session_state.get("model.endpoint") or "").strip() if policy.open else ""
     return Place(region or "", profile or "", endpoint)
+
+
+# Read anew every few seconds only: every run of the page asks.
+_profiles = st.cache_data(ttl=10, show_spinner=False)(profiles)
+_usual_region = st.cache_data(ttl=10, max_entries=64, show_spinner=False)(usual_region)
 
 
 def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:

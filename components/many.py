@@ -93,4 +93,4 @@ def _chosen(job: Job[Any], many: Many[Completion]) -> Completion | None:
 def _named(place: int, many: Many[Completion]) -> str:
     outcome = many.outcomes[place]
     text = formats.visible(outcome.result.text[:_SHOWN]) if outcome.result is not None else ""
-    return f"{place + 1}: {text or '(empty)'}{' (broke off)' if outcome.state is State.FAILED else ''}"
+    return f"{place + 1}: {text or '(empty)'}{'' if outcome.state is State.DONE else ' (broke off)'}"

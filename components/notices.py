@@ -7,7 +7,7 @@ import re
 import streamlit as st
 
 from components.process import ledger, policy
-from lib.errors import CandorError, ServiceError
+from lib.errors import BadReply, CandorError, ServiceError
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 
@@ -22,6 +22,8 @@ def show_error(error: CandorError) -> None:
     st.error(f"**{escaped(error.cause)}**  \n{escaped(error.remedy)}", icon=":material/error:")
     if isinstance(error, ServiceError) and error.statement:
         st.code(error.statement, language="json")
+    if isinstance(error, BadReply) and error.data:
+        st.download_button("The reply as it came", error.data, "reply.json", icon=":material/download:")
 
 
 def stop_if_misconfigured() -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lib.errors import InvalidRequest
-from lib.request import Request
+from lib.completion import Completion
 from lib.sources import BedrockModel, Source
 from lib.wire.calls import call_of
 from lib.wire.formats import Format
 
 
-def show_call(request: Request, source: Source | None) -> None:
-    """boto3 code and an AWS CLI line, folded away."""
+def show_call(done: Completion, source: Source | None) -> None:
+    """boto3 code and an AWS CLI line, folded away. Of a model of Bedrock, in the format that it answered in."""
+    if done.request is None:
+        return
     model = source if isinstance(source, BedrockModel) else None
+    spoken = dict(done.provenance).get("format") if model is not None else None
     with st.expander("Show this call", icon=":material/code:"):
-        try:
-            script, line = call_of(request, model, Format[model.form] if model is not None and model.form else None)
-        except InvalidRequest:  # the other mode than the format's
-            script, line = call_of(request, model)
+        script, line = call_of(done.request, model, Format(spoken) if spoken else None)
         if model is None:
             st.caption("As it would go to a model imported into Bedrock: put its ARN and region in.")
         st.caption("Python, with boto3")

@@ -86,7 +86,14 @@ class CapReached(CandorError):
 
 
 class BadReply(CandorError):
-    """A reply that is not what Custom Model Import sends."""
+    """A reply that is not what Custom Model Import sends. data: the reply as it came, where it would be lost."""
+
+    def __init__(self, cause: str, remedy: str = "", data: bytes = b"") -> None:
+        super().__init__(cause, remedy)
+        self.data = data
+
+    def __reduce__(self) -> tuple[type[CandorError], tuple[object, ...]]:
+        return type(self), (self.cause, self.remedy, self.data)
 
 
 class BadFile(CandorError):

@@ -40,8 +40,8 @@ class State(StrEnum):
 class Outcome(Generic[T]):
     """What came of one call.
 
-    result: once it is done; of one that failed or was stopped, what had come until then. note: what a call that runs
-    is waiting for.
+    result: once it is done; of one that failed or was stopped, what had come until then, be it in an earlier try. note:
+    what a call that runs is waiting for.
     """
 
     state: State = State.WAITING
@@ -152,7 +152,9 @@ class _Run(Generic[T]):
         kept = before.outcomes if before is not None else ()
         self._works, self._job = works, job
         self._outcomes: list[Outcome[T]] = [
-            kept[place] if place < len(kept) and kept[place].state is State.DONE else Outcome()
+            (kept[place] if kept[place].state is State.DONE else Outcome(result=kept[place].result))
+            if place < len(kept)
+            else Outcome()
             for place in range(len(works))
         ]
         self._left = deque(place for place, each in enumerate(self._outcomes) if each.state is State.WAITING)
@@ -186,7 +188,7 @@ class _Run(Generic[T]):
         with self._lock:
             outcomes = list(self._outcomes)
             for place, task in self._running.items():
-                outcomes[place] = Outcome(State.RUNNING, task.partial, note=task.note)
+                outcomes[place] = Outcome(State.RUNNING, task.partial or outcomes[place].result, note=task.note)
             finished, cap = self._finished, self._cap
         passed = time.monotonic() - self._began
         left = passed / finished * (self._all - finished) if finished else None
@@ -201,7 +203,10 @@ class _Run(Generic[T]):
 
     def _leave_the_rest(self) -> None:
         while self._left:
-            self._outcomes[self._left.popleft()] = Outcome(State.LEFT)
+            self._leave(self._left.popleft())
+
+    def _leave(self, place: int) -> None:
+        self._outcomes[place] = Outcome(State.LEFT, self._outcomes[place].result)
 
     def _worker(self) -> None:
         while True:
@@ -216,19 +221,22 @@ class _Run(Generic[T]):
             outcome = self._outcome(place, task)
             with self._lock:
                 del self._running[place]
-                self._outcomes[place] = outcome
                 self._finished += 1
-                if isinstance(outcome.error, CapReached):
+                if outcome is None or isinstance(outcome.error, CapReached):
+                    self._leave(place)
+                else:
+                    self._outcomes[place] = outcome
+                if outcome is not None and isinstance(outcome.error, CapReached):
                     self._cap = outcome.error
-                    self._outcomes[place] = Outcome(State.LEFT)
                     self._leave_the_rest()
 
-    def _outcome(self, place: int, task: Task[T]) -> Outcome[T]:
+    def _outcome(self, place: int, task: Task[T]) -> Outcome[T] | None:
+        """What came of a call; None where it was stopped before anything had."""
         try:
             return Outcome(State.DONE, self._works[place](task))
         except Cancelled as error:
             nothing = task.partial is None and task.cancelled
-            return Outcome(State.LEFT) if nothing else Outcome(State.FAILED, task.partial, error)
+            return None if nothing else Outcome(State.FAILED, task.partial, error)
         except CandorError as error:
             return Outcome(State.FAILED, task.partial, error)
         except Exception:  # whatever it was, the others go on

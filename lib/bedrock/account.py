@@ -85,7 +85,8 @@ class Account:
 
     def woken(self, model: BedrockModel) -> None:
         """The model has answered: what it could not be asked while it slept is asked again."""
-        if self.abilities(model).asleep:
+        found = self.peek_abilities(model)
+        if found is not None and found.asleep:
             self._lookups.forget(*_about(model))
 
     def close(self) -> None:

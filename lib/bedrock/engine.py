@@ -19,11 +19,11 @@ from lib.bedrock.abilities import Abilities, abilities, by_hand, formats_in
 from lib.bedrock.account import Account
 from lib.bedrock.faults import in_words
 from lib.bedrock.gate import Gate, Turn
-from lib.bedrock.patience import ASLEEP, Patience, patiently
+from lib.bedrock.patience import ASLEEP, THROTTLED, Patience, patiently
 from lib.completion import Completion, Delta, Timing, fold
 from lib.costs import Units
 from lib.engine import Capabilities
-from lib.errors import Cancelled, CandorError, InvalidRequest, ServiceError
+from lib.errors import BadReply, Cancelled, CandorError, InvalidRequest, ServiceError
 from lib.ledger import Ledger
 from lib.request import MAX_K, Message, Request
 from lib.sources import BedrockModel
@@ -39,6 +39,10 @@ _END = object()
 _REFUSED = "ValidationException"
 _MOST_ALLOWED = re.compile(r"max allowed: (\d+)")
 _EMPTY = re.compile(rb'"(generation|choices|outputs)"')  # none of these: a model that is still being loaded
+_NO_TOKENIZER = (
+    "The model's tokenizer was not found, and its tokens are shown by their ids or as the service names them. The page "
+    "Connection says where it was looked for; a tokenizer can be given beside the model."
+)
 _SMALL = 1000  # bytes; replies with an answer and its logprobs are larger
 
 
@@ -198,14 +202,19 @@ class BedrockEngine:
                 # One after another, and after the calls that now go out in its place: all share the interpreter.
                 with self._reading:
                     self._gate.wait_for_quiet()
-                    done = decode(data, self._as_asked(request, form), tokenizer, model=self.model.arn)[0]
-                warnings = (*done.warnings, *self._missing(request, form))
+                    done = self._decoded(data, self._as_asked(request, form), tokenizer)
+                warnings = (*done.warnings, *self._notes(request, form, tokenizer))
                 yield Delta(0, whole=replace(done, request=request, warnings=warnings, timing=timing))
             else:
                 events = yield from self._asked(self._opened, request, form, True, turn, gone)
                 call.answered()
                 reader = StreamReader(self._as_asked(request, form), tokenizer, model=self.model.arn)
-                yield from self._followed(events, reader, request, began, gone)
+                notes = self._notes(request, form, tokenizer)
+                try:
+                    yield from self._followed(events, reader, request, notes, began, gone)
+                except ServiceError as error:
+                    turn.leave(throttled=error.code == THROTTLED)
+                    raise
         if self._account is not None and not self.model.form:
             self._account.woken(self.model)
 
@@ -255,8 +264,15 @@ class BedrockEngine:
         return answer["body"]
 
     def _followed(
-        self, events: Any, reader: StreamReader, request: Request, began: float, gone: threading.Event
+        self,
+        events: Any,
+        reader: StreamReader,
+        request: Request,
+        notes: tuple[str, ...],
+        began: float,
+        gone: threading.Event,
     ) -> Iterator[Delta]:
+        """The deltas of a stream; of the completions in them, the request is as it was asked, and `notes` are added."""
         first: float | None = None
         with closing(events):
             try:
@@ -273,7 +289,7 @@ class BedrockEngine:
         ended = time.monotonic()
         timing = Timing(None, None if first is None else first - began, ended - began)
         for delta in reader.close(timing):
-            yield _with_warnings(delta, self._missing(request, self.form(request)))
+            yield _with_warnings(delta, notes)
 
     def _runtime(self) -> Any:
         return self._client or self._clients.client("bedrock-runtime", self.model.place)
@@ -286,10 +302,21 @@ class BedrockEngine:
         """The request with as many alternatives as were asked for after all."""
         return request if asked_top(form, request.k) <= self._most else replace(request, k=min(request.k, self._most))
 
-    def _missing(self, request: Request, form: Format) -> tuple[str, ...]:
-        if form.is_bedrock or request.k <= self._most:
-            return ()
-        return (f"This model gives {self._most} alternatives at most; {request.k} were asked for.",)
+    def _notes(self, request: Request, form: Format, tokenizer: Tokenizer | None) -> tuple[str, ...]:
+        """What is to be said of an answer beside what its reply shows."""
+        notes = []
+        if tokenizer is None and self._account is not None:
+            notes.append(_NO_TOKENIZER)
+        if not form.is_bedrock and request.k > self._most:
+            notes.append(f"This model gives {self._most} alternatives at most; {request.k} were asked for.")
+        return tuple(notes)
+
+    def _decoded(self, data: bytes, request: Request, tokenizer: Tokenizer | None) -> Completion:
+        """The completion in a reply. Raises BadReply, which keeps what was paid for."""
+        try:
+            return decode(data, request, tokenizer, model=self.model.arn)[0]
+        except BadReply as error:
+            raise BadReply(error.cause, error.remedy, data) from error
 
     def _learn_price(self) -> None:
         """Tell the ledger what a copy of the model takes, once Bedrock has said so; nobody waits for that."""

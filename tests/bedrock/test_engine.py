@@ -17,7 +17,7 @@ from lib.bedrock.engine import BedrockEngine
 from lib.bedrock.patience import Patience
 from lib.completion import Completion, fold
 from lib.engines import Engines
-from lib.errors import Cancelled, InvalidRequest, ServiceError
+from lib.errors import BadReply, Cancelled, InvalidRequest, ServiceError
 from lib.request import Message, Request
 from lib.sources import BedrockModel
 from lib.tokens import NO_TOKENS, make_tokens
@@ -249,3 +249,11 @@ def test_an_answer_with_nothing_in_it_is_asked_for_again(canned: Canned, url: st
                 canned.reply = encode(answer(request), Format.OPENAI)
     assert "is being woken" in notes[0]
     assert notes[-1] == ""
+
+
+def test_a_reply_that_cannot_be_read_is_not_lost(canned: Canned, url: str) -> None:
+    """It has been paid for."""
+    canned.reply = {"choices": [{"text": "in", "logprobs": {"tokens": "no list"}}], "padding": "x" * 2000}
+    with pytest.raises(BadReply) as raised:
+        engine(url).complete(Request(prompt="the x"))
+    assert json.loads(raised.value.data) == canned.reply

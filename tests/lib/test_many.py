@@ -91,6 +91,20 @@ def test_the_failed_ones_alone_are_tried_again() -> None:
     assert sum(calls.values()) == 12
 
 
+def test_what_came_of_a_failed_try_is_kept_until_a_better_one() -> None:
+    def fails(task: Task[str]) -> str:
+        task.publish("half")
+        raise ServiceError("It failed.", "Try again.")
+
+    def refused(_: Task[str]) -> str:
+        raise CapReached("Enough.", "Raise it.")
+
+    first = done([fails])
+    second = done([refused], before=first)
+    assert (second.outcomes[0].state, second.outcomes[0].result) == (State.LEFT, "half")
+    assert done([lambda _: "whole"], before=second).outcomes[0].result == "whole"
+
+
 def test_the_cap_leaves_the_rest() -> None:
     lock, left = threading.Lock(), [5]
 

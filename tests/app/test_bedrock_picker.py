@@ -1,0 +1,144 @@
+"""The picker of imported models without a browser: what it offers where, through Streamlit's own test runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from components import process
+from lib.bedrock.abilities import Abilities
+from lib.bedrock.catalogue import Details, Imported
+from lib.bedrock.tokenizers import NONE, FoundTokenizer
+from lib.errors import ServiceError
+from lib.ledger import Caps, Ledger
+from lib.lookups import Found
+from lib.policy import Bedrock, Policy
+from lib.sources import BedrockModel, Place
+from lib.wire.formats import Format
+from tests.app.test_explore_page import _as_in_a_process_that_has_seen_app_py, opened
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
+MINE = Imported(ARN, "mine", datetime(2025, 12, 1, tzinfo=UTC), "llama")
+
+
+class Known:
+    """An account of which everything is known."""
+
+    def __init__(self, models: Found[tuple[Imported, ...]] | None, formats: set[Format]) -> None:
+        self.models, self.formats = models, frozenset(formats)
+
+    def peek_models(self, _: Place) -> Found[tuple[Imported, ...]] | None:
+        return self.models
+
+    def peek_abilities(self, _: BedrockModel) -> Abilities:
+        return Abilities(self.formats, "told")
+
+    def peek_tokenizer(self, _: BedrockModel) -> Found[FoundTokenizer]:
+        return Found(FoundTokenizer(None, NONE))
+
+    def peek_details(self, *_: Any) -> Found[Details]:
+        return Found(Details(MINE, "s3://bucket/prefix/", 2, "v1.0"))
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch, nobody: None) -> Iterator[Known]:
+    monkeypatch.setenv("CANDOR_WARM_UP", "0")
+    st.cache_resource.clear()
+    account = Known(Found((MINE,)), {Format.BEDROCK, Format.OPENAI, Format.CHAT})
+    book = Ledger(Caps())
+    from components import bedrock_picker, connection, cost
+
+    for module in (process, bedrock_picker, connection, cost):
+        monkeypatch.setattr(module, "account", lambda: account)
+    for module in (process, cost):
+        monkeypatch.setattr(module, "ledger", lambda: book)
+    _as_in_a_process_that_has_seen_app_py(monkeypatch)
+    yield account
+    st.cache_resource.clear()
+
+
+def on_bedrock(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> AppTest:
+    monkeypatch.setattr(process, "policy", lambda: policy)
+    page = opened()
+    page.selectbox(key="model.choice").set_value("Amazon Bedrock").run()
+    assert not page.exception
+    return page
+
+
+def labels(page: AppTest) -> set[str]:
+    return {each.label for kind in (page.selectbox, page.text_input, page.date_input) for each in kind}
+
+
+def test_on_loopback_everything_is_offered(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = on_bedrock(monkeypatch, Policy(True))
+    assert {"Region", "Imported model", "Its tokenizer: directory, file or hub id", "Endpoint"} <= labels(page)
+    picker = page.selectbox(key="model.imported_model")
+    assert picker.options == ["mine · llama · 2025-12-01", "Another, by its ARN"]
+    picker.set_value("by-arn").run()
+    assert "ARN of the imported model" in labels(page)
+
+
+def test_elsewhere_the_list_alone(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = on_bedrock(monkeypatch, Policy(False, (), Bedrock.LISTED))
+    assert page.selectbox(key="model.imported_model").options == ["mine · llama · 2025-12-01"]
+    hidden = {"ARN of the imported model", "Its tokenizer: directory, file or hub id", "Endpoint", "Profile"}
+    assert not hidden & labels(page)
+
+
+def test_elsewhere_arns_by_hand_where_the_operator_allows_them(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = on_bedrock(monkeypatch, Policy(False, (), Bedrock.ANY))
+    page.selectbox(key="model.imported_model").set_value("by-arn").run()
+    assert "ARN of the imported model" in labels(page)
+    assert "Endpoint" not in labels(page)
+
+
+def test_switched_off_it_is_no_choice(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "policy", lambda: Policy(False, (), Bedrock.OFF))
+    assert "Amazon Bedrock" not in opened().selectbox(key="model.choice").options
+
+
+def test_an_account_that_cannot_be_listed_still_takes_an_arn(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    known.models = Found(error=ServiceError("These credentials may not list.", "Add the statement below."))
+    page = on_bedrock(monkeypatch, Policy(True))
+    assert any("may not list" in caption.value for caption in page.caption)
+    assert any(button.label == "Ask again" for button in page.button)
+    page.text_input(key="model.arn").set_value("nonsense").run()
+    assert any("not the ARN" in caption.value for caption in page.caption)
+    assert page.session_state["model"] == ""
+    page.text_input(key="model.arn").set_value(ARN).run()
+    assert page.session_state["model"].arn == ARN
+
+
+@pytest.mark.parametrize(
+    ("formats", "way", "k", "caption"),
+    [
+        ({Format.OPENAI, Format.CHAT}, True, True, "Bedrock sends scores of the prompt only with a whole answer"),
+        ({Format.BEDROCK}, False, False, "returns no scores of the prompt"),
+        ({Format.EARLY}, False, False, ""),
+    ],
+)
+def test_the_form_greys_what_cannot_be(
+    known: Known, monkeypatch: pytest.MonkeyPatch, formats: set[Format], way: bool, k: bool, caption: str
+) -> None:
+    known.formats = frozenset(formats)
+    page = on_bedrock(monkeypatch, Policy(True))
+    assert bool([each for each in page.get("button_group") if each.proto.id.endswith("explore.way")]) is way
+    assert page.number_input(key="explore.k").disabled is not k
+    assert page.number_input(key="explore.seed").disabled
+    if caption:
+        assert any(caption in each.value for each in page.caption)
+
+
+def test_a_setting_of_the_operator_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_BEDROCK", "perhaps")
+    st.cache_resource.clear()
+    _as_in_a_process_that_has_seen_app_py(monkeypatch)
+    page = AppTest.from_file(process.__file__.replace("components/process.py", "app.py"), default_timeout=20).run()
+    assert not page.exception
+    assert "CANDOR_BEDROCK" in page.error[0].value.replace("\\", "")
+    st.cache_resource.clear()
