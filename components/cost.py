@@ -52,10 +52,11 @@ def caps_form(policy: Policy) -> None:
             st.caption("Set by the operator: CANDOR_MAX_CALLS, CANDOR_MAX_DOLLARS, CANDOR_CMU_RATE.")
             return
         with st.form("connection.caps", border=False):
-            calls = st.number_input("Calls at most", 0, 1_000_000, book.caps.calls, help=_CAP)
-            dollars = st.number_input("US dollars at most, by estimate", 0.0, 1e6, book.caps.dollars, 1.0, help=_CAP)
-            rate = st.number_input(
-                "US dollars per Custom Model Unit and minute", 0.0, 100.0, book.rate, 0.001, format="%.5f",
+            left, middle, right = st.columns(3)
+            calls = left.number_input("Calls at most", 0, 1_000_000, book.caps.calls, help=_CAP)
+            dollars = middle.number_input("US dollars at most", 0.0, 1e6, book.caps.dollars, 1.0, help=_CAP)
+            rate = right.number_input(
+                "US dollars per unit and minute", 0.0, 100.0, book.rate, 0.001, format="%.5f",
                 placeholder=f"{usual_rate('v1.0'):.5f} (v1.0), {usual_rate('v2.0'):.5f} (v2.0)", help=_RATE,
             )  # fmt: skip
             if st.form_submit_button("Save"):
@@ -77,6 +78,8 @@ def warm_up_now(model: BedrockModel) -> None:
         )
         assumed = "" if known else ", if a copy takes one Custom Model Unit"
         st.caption(f"About {price} for each window of five minutes that a copy is awake{assumed}.", width="content")
+    if not account().is_aws(model.place):
+        st.caption("This model is not asked at AWS, and nothing is billed; it is counted as AWS would bill it.")
     if pressed:
         try:
             job = jobs().start(wake(engines(), model), subject=Warming(model))
@@ -116,4 +119,7 @@ _COST = (
     "Bedrock may keep more copies awake when many calls come at once, and prices differ by region."
 )
 _CAP = "A call that would go beyond it is refused. Empty for no limit."
-_RATE = "As in us-east-1; empty for the published price of the model's version of units."
+_RATE = (
+    "The price of a Custom Model Unit for a minute. Empty for the published one in us-east-1, which differs by the "
+    "version of the model's units."
+)

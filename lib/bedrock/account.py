@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from lib.bedrock.abilities import Abilities, abilities, probe
 from lib.bedrock.catalogue import Details, Imported, list_imported, look_up
@@ -37,6 +38,14 @@ class Account:
     def client(self, service: str, place: Place) -> Any:
         """boto3's client. Raises ServiceError."""
         return self.clients.get(service, place)
+
+    def is_aws(self, place: Place) -> bool:
+        """Whether calls go to AWS itself, and are billed."""
+        try:
+            host = urlsplit(self.client("bedrock-runtime", place).meta.endpoint_url).hostname or ""
+        except ServiceError:
+            return True
+        return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
     def watch(self, error: ServiceError, place: Place) -> ServiceError:
         """Look the credentials up again the next time where they are why a call failed. Returns the error."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
 import re
 import threading
 import time
@@ -17,13 +16,14 @@ import numpy as np
 
 from lib.bedrock.abilities import Abilities, abilities, by_hand, formats_in
 from lib.bedrock.account import Account
-from lib.bedrock.faults import in_words
+from lib.bedrock.call import Call
 from lib.bedrock.gate import Gate, Turn
-from lib.bedrock.patience import ASLEEP, THROTTLED, Patience, patiently
+from lib.bedrock.patience import THROTTLED, Patience, patiently
+from lib.bedrock.runtime import Runtime
 from lib.completion import Completion, Delta, Timing, fold
 from lib.costs import Units
 from lib.engine import Capabilities
-from lib.errors import BadReply, Cancelled, CandorError, InvalidRequest, ServiceError
+from lib.errors import BadReply, CandorError, InvalidRequest, ServiceError
 from lib.ledger import Ledger
 from lib.request import MAX_K, Message, Request
 from lib.sources import BedrockModel
@@ -35,15 +35,12 @@ from lib.wire.requests import encode_request
 from lib.wire.streams import StreamReader
 
 AT_ONCE = 16  # calls of one model under way, as long as Bedrock does not throttle them
-_END = object()
 _REFUSED = "ValidationException"
 _MOST_ALLOWED = re.compile(r"max allowed: (\d+)")
-_EMPTY = re.compile(rb'"(generation|choices|outputs)"')  # none of these: a model that is still being loaded
 _NO_TOKENIZER = (
     "The model's tokenizer was not found, and its tokens are shown by their ids or as the service names them. The page "
     "Connection says where it was looked for; a tokenizer can be given beside the model."
 )
-_SMALL = 1000  # bytes; replies with an answer and its logprobs are larger
 
 
 class BedrockEngine:
@@ -65,9 +62,9 @@ class BedrockEngine:
         """
         self.model = model
         self._given = tokenizer
-        self._client = client
         self._account = account
-        self._clients = account or Account()
+        self._own = Account()
+        self._runtime = Runtime(model, account or self._own, client)
         self._ledger = ledger or Ledger()
         self._patience = patience or Patience()
         self._gate = Gate(AT_ONCE)
@@ -166,8 +163,7 @@ class BedrockEngine:
 
     def close(self) -> None:
         """Give the connections back that are this engine's own."""
-        if self._account is None:
-            self._clients.close()
+        self._own.close()
 
     def _whole(self, request: Request, owner: str) -> Completion:
         with closing(self.stream(request, owner=owner, live=False)) as stream:
@@ -195,7 +191,7 @@ class BedrockEngine:
         with self._ledger.call(self.model.arn) as call, self._gate.turn() as turn:
             began = time.monotonic()
             if whole:
-                data = yield from self._asked(self._invoked, request, form, False, turn, gone)
+                data = yield from self._asked(self._runtime.invoke, request, form, False, turn, gone)
                 call.answered()
                 turn.leave()
                 timing = Timing(total=time.monotonic() - began)
@@ -206,7 +202,7 @@ class BedrockEngine:
                 warnings = (*done.warnings, *self._notes(request, form, tokenizer))
                 yield Delta(0, whole=replace(done, request=request, warnings=warnings, timing=timing))
             else:
-                events = yield from self._asked(self._opened, request, form, True, turn, gone)
+                events = yield from self._asked(self._runtime.open, request, form, True, turn, gone)
                 call.answered()
                 reader = StreamReader(self._as_asked(request, form), tokenizer, model=self.model.arn)
                 notes = self._notes(request, form, tokenizer)
@@ -238,31 +234,6 @@ class BedrockEngine:
                     raise
                 self._most = int(allowed[1])
 
-    def _invoked(self, body: bytes) -> bytes:
-        """A whole reply. Raises ServiceError."""
-        try:
-            answer = self._runtime().invoke_model(
-                modelId=self.model.arn, body=body, accept="application/json", contentType="application/json"
-            )
-            with closing(answer["body"]) as arriving:  # whatever happens, the connection does not stay half read
-                data: bytes = arriving.read()
-        except Exception as error:
-            raise self._in_words(error) from error
-        if len(data) < _SMALL and not _EMPTY.search(data) and data.lstrip().startswith(b"{"):
-            # Models were seen to answer with no answer at all while they were being brought back.
-            raise ServiceError("The model answers with nothing.", "Try again in a minute or two.", ASLEEP)
-        return data
-
-    def _opened(self, body: bytes) -> Any:
-        """The events of a stream. Raises ServiceError."""
-        try:
-            answer = self._runtime().invoke_model_with_response_stream(
-                modelId=self.model.arn, body=body, accept="application/json", contentType="application/json"
-            )
-        except Exception as error:
-            raise self._in_words(error) from error
-        return answer["body"]
-
     def _followed(
         self,
         events: Any,
@@ -285,18 +256,11 @@ class BedrockEngine:
             except CandorError:
                 raise
             except Exception as error:
-                raise self._in_words(error) from error
+                raise self._runtime.in_words(error) from error
         ended = time.monotonic()
         timing = Timing(None, None if first is None else first - began, ended - began)
         for delta in reader.close(timing):
             yield _with_warnings(delta, notes)
-
-    def _runtime(self) -> Any:
-        return self._client or self._clients.client("bedrock-runtime", self.model.place)
-
-    def _in_words(self, error: Exception) -> ServiceError:
-        found = error if isinstance(error, ServiceError) else in_words(error, self.model.arn)
-        return self._clients.watch(found, self.model.place)
 
     def _as_asked(self, request: Request, form: Format) -> Request:
         """The request with as many alternatives as were asked for after all."""
@@ -362,42 +326,3 @@ def boundary(tokens: Tokens, prompt: str) -> tuple[int, int]:
         return len(tokens), 0
     first = int(beyond[0])
     return first, max(int(limit - (ends[first] - sizes[first])), 0)
-
-
-class Call:
-    """A call under way in a thread of its own, so that whoever waits for it can be told to stop waiting."""
-
-    def __init__(self, work: Callable[[threading.Event], Iterator[Delta]]) -> None:
-        self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._gone = threading.Event()
-        self._over: Any = None
-        threading.Thread(target=self._run, args=(work,), name="candor-bedrock", daemon=True).start()
-
-    def _run(self, work: Callable[[threading.Event], Iterator[Delta]]) -> None:
-        try:
-            for delta in work(self._gone):
-                self._results.put(delta)
-            self._results.put(_END)
-        except BaseException as error:  # whoever waits has to hear of it
-            self._results.put(error)
-
-    def __iter__(self) -> Call:
-        return self
-
-    def __next__(self) -> Delta:
-        result = self._results.get() if self._over is None else self._over
-        if isinstance(result, Delta):
-            return result
-        self._over = result
-        if isinstance(result, BaseException):
-            raise result
-        raise StopIteration
-
-    def stop(self) -> None:
-        """Wait for no model to wake and try nothing again; what has been sent is answered as far as it comes."""
-        self._gone.set()
-
-    def close(self) -> None:
-        """Stop waiting: whoever does gets Cancelled, after what is there already."""
-        self._gone.set()
-        self._results.put(Cancelled("The request was cancelled."))

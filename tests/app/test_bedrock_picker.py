@@ -41,6 +41,9 @@ class Known:
     def peek_tokenizer(self, _: BedrockModel) -> Found[FoundTokenizer]:
         return Found(FoundTokenizer(None, NONE))
 
+    def is_aws(self, _: Place) -> bool:
+        return True
+
     def peek_details(self, *_: Any) -> Found[Details]:
         return Found(Details(MINE, "s3://bucket/prefix/", 2, "v1.0"))
 

@@ -191,3 +191,34 @@ def test_prompt_and_answer_can_be_put_back_together(done: Completion) -> None:
     again = replace(done, prompt=together[:read], generated=together[read:])
     assert again.prompt.ids.tolist() == done.prompt.ids.tolist()
     assert again.pieces == done.pieces
+
+
+def test_an_answer_in_one_piece_and_notes_on_the_way() -> None:
+    done = small()
+    deltas = [
+        Delta(0, note="It sleeps"),
+        Delta(1, start=replace(done, generated=done.generated[:0])),
+        Delta(0, whole=done),
+    ]
+    whole, begun = fold(deltas)
+    assert whole is done
+    assert (len(begun.generated), begun.stop_reason) == (0, "incomplete")
+
+
+@given(completions())
+def test_what_is_on_one_table_already_stays_as_it_is(done: Completion) -> None:
+    again = replace(done, timing=Timing(total=1.0))
+    assert again == done
+    assert again.pieces == done.pieces
+    parts = [done.prompt[:1], done.generated[1:]]
+    assert replace(done, prompt=parts[0], generated=parts[1]) == replace(
+        done, prompt=concatenate([parts[0]]), generated=concatenate([parts[1]])
+    )
+
+
+def test_rows_of_tokens_cannot_be_written_into() -> None:
+    some = small().prompt[np.array([True, False])]
+    with pytest.raises(ValueError, match="read-only"):
+        some.logprobs[0] = 0.0
+    with pytest.raises(ValueError, match="shape"):
+        some.with_kinds(np.zeros(3, np.uint8))

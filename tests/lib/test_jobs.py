@@ -191,3 +191,46 @@ def test_a_running_job_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
     assert everything.find(job.id) is job
     go_on.set()
     assert job.wait(SOON)
+
+
+def test_a_job_goes_on_once_however_often_it_is_asked() -> None:
+    """As from two tabs, or from one that was closed before it heard of the job it had started."""
+    everything, calls = Jobs(), []
+    first = everything.start(lambda _: 1, subject="what")
+    assert first.wait(SOON)
+    found: list[Job] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(everything.go_on(first, lambda _: calls.append(1))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0].wait(SOON)
+    assert len({job.id for job in found}) == 1
+    assert calls == [1]
+    assert found[0].subject == "what"
+    assert everything.find(first.id) is found[0], "whoever comes by the old address sees how it went on"
+    last = everything.go_on(found[0], lambda _: 3)
+    assert everything.find(first.id) is last
+
+
+def test_waiting_for_the_first_that_comes() -> None:
+    go_on = threading.Event()
+
+    def work(job: Job) -> str:
+        go_on.wait(SOON)
+        job.publish(note="no result yet")
+        job.publish("half")
+        return "whole"
+
+    job = Jobs().start(work)
+    job.wait_for_first(0.05)
+    assert job.partial is None
+    go_on.set()
+    job.wait_for_first(SOON)
+    assert job.partial == "half"
+    nothing = Jobs().start(lambda _: None)
+    nothing.wait_for_first(SOON)
+    assert nothing.over

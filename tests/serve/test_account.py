@@ -31,6 +31,12 @@ def test_the_models_are_listed_newest_first(served: Served, open_account: Opened
     assert str(models[0].created) == "2025-12-01 00:00:00+00:00"
 
 
+def test_what_is_asked_elsewhere_is_not_billed(served: Served, open_account: Opened) -> None:
+    with closing(open_account(served)) as opened:
+        assert not opened.account.is_aws(opened.model().place)
+        assert opened.account.is_aws(Place("us-east-1"))
+
+
 def test_looking_never_waits(served: Served, open_account: Opened) -> None:
     with closing(open_account(served)) as opened:
         place = Place("us-east-1", "", served.url)
