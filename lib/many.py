@@ -74,21 +74,40 @@ class Many(Generic[T]):
         return sum(counted[state] for state in states)
 
 
+class _Signal:
+    """Something that happens once, and who wants to hear of it, then or at once if it has happened already."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self.given = False
+
+    def tell(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            self._calls.append(call)
+            late = self.given
+        if late:
+            call()
+
+    def give(self) -> None:
+        with self._lock:
+            self.given, calls = True, list(self._calls)
+        for call in calls:
+            call()
+
+
 class Task(Generic[T]):
     """One call as its work sees it. May be used from any thread."""
 
     def __init__(self) -> None:
         self.note = ""
         self.partial: T | None = None
-        self._stops: list[Callable[[], None]] = []
-        self._cancels: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
-        self._stopped = self._cancelled = False
+        self._stop, self._cancel = _Signal(), _Signal()
 
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked it to stop."""
-        return self._stopped or self._cancelled
+        return self._stop.given or self._cancel.given
 
     def publish(self, partial: T | None = None, *, note: str | None = None) -> None:
         """Called by the work: here is how far it has come."""
@@ -99,33 +118,19 @@ class Task(Generic[T]):
 
     def on_stop(self, call: Callable[[], None]) -> None:
         """Called by the work: how to begin nothing new, and to finish what has been sent."""
-        with self._lock:
-            self._stops.append(call)
-            now = self._stopped
-        if now:
-            call()
+        self._stop.tell(call)
 
     def on_cancel(self, call: Callable[[], None]) -> None:
         """Called by the work: how to end at once."""
-        with self._lock:
-            self._cancels.append(call)
-            now = self._cancelled
-        if now:
-            call()
+        self._cancel.tell(call)
 
     def stop(self) -> None:
         """Begin nothing new."""
-        with self._lock:
-            self._stopped, calls = True, list(self._stops)
-        for call in calls:
-            call()
+        self._stop.give()
 
     def cancel(self) -> None:
         """End at once."""
-        with self._lock:
-            self._cancelled, calls = True, list(self._cancels)
-        for call in calls:
-            call()
+        self._cancel.give()
 
 
 def run_many(
@@ -188,7 +193,7 @@ class _Run(Generic[T]):
         with self._lock:
             outcomes = list(self._outcomes)
             for place, task in self._running.items():
-                outcomes[place] = Outcome(State.RUNNING, task.partial or outcomes[place].result, note=task.note)
+                outcomes[place] = Outcome(State.RUNNING, self._so_far(place, task), note=task.note)
             finished, cap = self._finished, self._cap
         passed = time.monotonic() - self._began
         left = passed / finished * (self._all - finished) if finished else None
@@ -236,9 +241,13 @@ class _Run(Generic[T]):
             return Outcome(State.DONE, self._works[place](task))
         except Cancelled as error:
             nothing = task.partial is None and task.cancelled
-            return None if nothing else Outcome(State.FAILED, task.partial, error)
+            return None if nothing else Outcome(State.FAILED, self._so_far(place, task), error)
         except CandorError as error:
-            return Outcome(State.FAILED, task.partial, error)
+            return Outcome(State.FAILED, self._so_far(place, task), error)
         except Exception:  # whatever it was, the others go on
             log.exception("a call of job %s failed", self._job.id[:6])
-            return Outcome(State.FAILED, task.partial, unforeseen(self._job.id))
+            return Outcome(State.FAILED, self._so_far(place, task), unforeseen(self._job.id))
+
+    def _so_far(self, place: int, task: Task[T]) -> T | None:
+        """What has come of a call, in this try or an earlier one."""
+        return task.partial if task.partial is not None else self._outcomes[place].result
