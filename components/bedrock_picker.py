@@ -12,6 +12,7 @@ from components.process import account
 from lib.bedrock.abilities import Abilities, by_hand, in_sentence
 from lib.bedrock.catalogue import Imported
 from lib.bedrock.clients import REGIONS, profiles, usual_region
+from lib.errors import ServiceError
 from lib.policy import Bedrock, Policy
 from lib.sources import BedrockModel, Place
 from lib.wire.formats import Format
@@ -81,7 +82,9 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
         st.markdown(":shimmer[Asking Bedrock for your models]")
         poll_until(lambda: account().peek_models(place) is not None)
     elif found.error is not None:
-        st.caption(f"{escaped(found.error.cause)} {escaped(found.error.remedy)}")
+        missing = isinstance(found.error, ServiceError) and found.error.statement
+        remedy = "Connection has the statement that is missing." if missing else found.error.remedy
+        st.caption(f"{escaped(found.error.cause)} {escaped(remedy)}")
         ask_again(place, key="model.again")
     elif not models:
         st.caption(f"This account has no imported models in {escaped(place.region)}. Choose another region.")
@@ -109,25 +112,27 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
 
 
 def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> BedrockModel | None:
+    # What is said of a model is kept by its ARN: it is not true of another.
     imported = listed.created.date() if listed is not None and listed.created is not None else None
     with st.expander("Tokenizer, format, endpoint"):
         tokenizer = endpoint = ""
         if policy.open:
             tokenizer = st.text_input(
-                "Its tokenizer: directory, file or hub id", key="model.tokenizer", persist_state="session",
+                "Its tokenizer: directory, file or hub id", key=f"model.tokenizer.{arn}", persist_state="session",
                 placeholder="found by itself",
                 help="Bedrock sends token ids; their text comes from the tokenizer imported with the model, which is "
                 "read from S3. A path given here goes before that, a hub id is used where S3 cannot be read.",
             ).strip()  # fmt: skip
         if arn and imported is None:
             imported = st.date_input(
-                "Imported on", None, key="model.imported", persist_state="session",
+                "Imported on", None, key=f"model.imported.{arn}", persist_state="session",
                 help="Where Bedrock may not be asked for it. Decides what the model can return: no logprobs before "
                 "2025-07-31, its own format until 2025-11-11, three formats since.",
             )  # fmt: skip
         form = st.selectbox(
-            "Format", ["", *Format.__members__], key="model.form", persist_state="session", format_func=_format_name
-        )
+            "Format", ["", *Format.__members__], key=f"model.form.{arn}", persist_state="session",
+            format_func=_format_name,
+        )  # fmt: skip
         if policy.open:
             endpoint = st.text_input(
                 "Endpoint", key="model.endpoint", persist_state="session", placeholder="AWS",

@@ -145,3 +145,15 @@ def test_a_setting_of_the_operator_that_cannot_be_read(monkeypatch: pytest.Monke
     assert not page.exception
     assert "CANDOR_BEDROCK" in page.error[0].value.replace("\\", "")
     st.cache_resource.clear()
+
+
+def test_what_is_said_of_one_model_is_not_said_of_another(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Imported(f"{ARN[:-4]}5678", "other", datetime(2025, 12, 2, tzinfo=UTC), "qwen3")
+    known.models = Found((MINE, other))
+    page = on_bedrock(monkeypatch, Policy(True))
+    page.text_input(key=f"model.tokenizer.{ARN}").set_value("/tokenizers/mine").run()
+    assert page.session_state["model"].tokenizer == "/tokenizers/mine"
+    page.selectbox(key="model.imported_model").set_value(other.arn).run()
+    assert page.session_state["model"] == BedrockModel(other.arn, imported=other.created.date(), region="us-east-1")  # type: ignore[union-attr]
+    page.selectbox(key="model.imported_model").set_value(ARN).run()
+    assert page.session_state["model"].tokenizer == "/tokenizers/mine"
