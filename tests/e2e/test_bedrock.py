@@ -74,8 +74,8 @@ def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) ->
     expect(by_hand.get_by_test_id("stMetric").last).to_be_visible()
     wait_for_app(by_hand)
     assert "".join(by_hand.locator(".text i").all_inner_texts()[1:10]) == "The quick brown fox jumps over the lazy dog"
-    assert [body for body in answers.bodies if body] == [answers.bodies[-1]]
-    assert answers.bodies[-1]["prompt"] == PROMPT
+    (asked,) = (body for body in answers.bodies if body)  # the free question for its formats has an empty one
+    assert asked["prompt"] == PROMPT
     by_hand.get_by_text("Show this call").click()
     expect(by_hand.get_by_text(ARN).last).to_be_visible()
     assert "secret-example" not in by_hand.content()
