@@ -244,14 +244,13 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
     expect(calls).to_contain_text("of 1,000")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
-    listed: Page, served: Served, local: tuple[Served, Recorded, Path], browser: Browser, seed: int
+    listed: Page, served: Served, local: tuple[Served, Recorded, Path], browser: Browser
 ) -> None:
     """Whatever is done to the page and whenever, no result that came is lost and no call is made twice."""
     _, recorded, _ = local
     served.faults({"kind": "latency", "seconds": 0.7})
-    dice, page = random.Random(seed), listed
+    dice, page = random.Random(2), listed  # a seed that once found a call made twice
     parameter(page, "Answers", "50")
     recorded.bodies.clear()
     generate(page)
