@@ -10,6 +10,16 @@ _CSS = """
 @media (min-width: 641px) {
   [data-testid="stColumn"]:has(.st-key-detail) { position: sticky; top: 4rem; align-self: start; }
 }
+@media print {
+  [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stForm"] button,
+  [data-testid="stDownloadButton"], [data-testid="stButton"], [data-testid="stPopover"], [data-testid="stButtonGroup"],
+  .st-key-tree, .st-key-branch { display: none !important; }
+  .stApp, [data-testid="stAppViewContainer"], [data-testid="stMain"], [data-testid="stMainBlockContainer"] {
+    background: #fff !important; color: #222 !important; display: block !important; height: auto !important;
+    overflow: visible !important; position: static !important;
+  }
+  [data-testid="stMainBlockContainer"] { padding: 0 !important; }
+}
 </style>
 """
 

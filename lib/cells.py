@@ -9,13 +9,14 @@ bytes of the tokens, bytes that are no character included.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import numpy as np
 import regex
 from numpy.typing import NDArray
 
 from lib.pieces import Ints, Pieces, gather, offsets_of
+from lib.unicode import Classes, points_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +56,9 @@ def split(pieces: Pieces, refs: Ints) -> Cells:
     if len(text) == len(data) and text.isascii():
         token_chars = token_bytes
         ends_here = np.ones(len(refs) + 1, bool)
-        points = data
+        points: NDArray[Any] = data
     else:
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        points = points_of(text)
         # A lone surrogate stands for one byte that is no character; every other point for its UTF-8 length.
         sizes = 1 + (points >= 0x80) + (points >= 0x800).astype(np.int8) + (points >= 0x10000)
         escaped = (points >= 0xDC80) & (points <= 0xDCFF)
@@ -78,20 +79,20 @@ def split(pieces: Pieces, refs: Ints) -> Cells:
     return Cells(first, text, cell_starts, _broken(points, cell_starts))
 
 
-def _broken(points: NDArray[np.integer], starts: Ints) -> NDArray[np.bool_]:
+def _broken(points: NDArray[Any], starts: Ints) -> NDArray[np.bool_]:
     if points.dtype == np.uint8:
         return np.zeros(len(starts) - 1, bool)
     escaped = np.append(0, np.cumsum((points >= 0xDC80) & (points <= 0xDCFF)))
     return np.diff(escaped[starts]) > 0
 
 
-def _inside_grapheme(text: str, points: NDArray[np.integer]) -> NDArray[np.bool_]:
+def _inside_grapheme(text: str, points: NDArray[Any]) -> NDArray[np.bool_]:
     """bool[len(text) + 1]: True where a position lies inside a grapheme cluster (UAX #29).
 
     Only the neighbourhoods of characters that can join a cluster are segmented; in most text there are none.
     """
     inside = np.zeros(len(points) + 1, bool)
-    joining = np.zeros(len(points), bool) if points.dtype == np.uint8 else _joiners()[points]
+    joining = np.zeros(len(points), bool) if points.dtype == np.uint8 else _JOINERS.of(points) == 1
     joining[1:] |= (points[1:] == 0x0A) & (points[:-1] == 0x0D)
     for start, end in _neighbourhoods(joining):
         for match in _GRAPHEME.finditer(text, start, end):
@@ -113,16 +114,4 @@ def _neighbourhoods(joining: NDArray[np.bool_]) -> list[tuple[int, int]]:
 _GRAPHEME = regex.compile(r"\X")
 
 # Characters that can follow another inside one cluster, and the few that bind what comes next.
-_JOINERS = regex.compile(
-    r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}]"
-)
-
-
-@cache
-def _joiners() -> NDArray[np.bool_]:
-    """bool[0x110000]: whether a code point can be the reason that two characters are one cluster."""
-    every = "".join(map(chr, range(0x110000)))
-    table = np.zeros(0x110000, bool)
-    table[[match.start() for match in _JOINERS.finditer(every)]] = True
-    table.flags.writeable = False
-    return table
+_JOINERS = Classes(r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}]")

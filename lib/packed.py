@@ -172,7 +172,9 @@ def _column_of(columns: Mapping[str, NDArray[Any]], name: str, *codes: str) -> N
 def _request(values: dict[str, Any]) -> Request:
     messages = tuple(Message(_typed(each["role"], str), _typed(each["content"], str)) for each in values["messages"])
     plain = {name: _typed(values[name], kind) for name, kind in _REQUEST.items()}
-    return Request(messages=messages, stop=tuple(_typed(stop, str) for stop in values["stop"]), **plain)
+    stop = tuple(_typed(each, str) for each in values["stop"])
+    begun = tuple(_typed(each, int) for each in values.get("begun", ()))  # files of the first version have none
+    return Request(messages=messages, stop=stop, begun=begun, **plain)
 
 
 def _typed(value: Any, kind: Any) -> Any:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.cells import Cells
 from lib.completion import Completion
 from lib.tokens import Kind, Tokens
 
@@ -32,9 +31,8 @@ def probability(tokens: Tokens) -> Column:
 
 def seen_mass(tokens: Tokens) -> Column:
     """float64[n]: probability of the chosen token and the alternatives together, at most 1; NaN where unscored."""
-    listed = np.exp(tokens.top_logprobs.astype(np.float64))
     chosen = np.where(chosen_listed(tokens), 0.0, probability(tokens))
-    mass = np.nansum(listed, axis=1) + chosen
+    mass = np.nansum(tokens.by_place, axis=0) + chosen
     return np.where(np.isnan(tokens.logprobs), np.nan, np.minimum(mass, 1.0))
 
 
@@ -45,13 +43,13 @@ def others_mass(tokens: Tokens) -> Column:
 
 def chosen_listed(tokens: Tokens) -> NDArray[np.bool_]:
     """bool[n]: whether the chosen token is among the alternatives."""
-    same: NDArray[np.bool_] = tokens.top_refs == tokens.refs[:, None]
-    return same.any(axis=1) & (tokens.refs >= 0)
+    same: NDArray[np.bool_] = tokens.refs == tokens.top_refs.T
+    return same.any(axis=0) & (tokens.refs >= 0)
 
 
 def has_alternatives(tokens: Tokens, at_least: int = 2) -> NDArray[np.bool_]:
     """bool[n]: scored positions whose list holds that many alternatives; fewer say nothing of the distribution."""
-    enough: NDArray[np.bool_] = (~np.isnan(tokens.top_logprobs)).sum(axis=1) >= at_least
+    enough: NDArray[np.bool_] = (~np.isnan(tokens.by_place)).sum(axis=0) >= at_least
     return enough & ~np.isnan(tokens.logprobs)
 
 
@@ -63,16 +61,17 @@ def entropy_bounds(tokens: Tokens, vocabulary_size: int | None) -> tuple[Column,
     r log((V - k) / r), the most it can. NaN where fewer than two alternatives are known; high is inf without V.
     """
     usable = has_alternatives(tokens)
-    listed = tokens.top_logprobs.astype(np.float64)
+    listed = np.ascontiguousarray(tokens.top_logprobs.T).astype(np.float64)
+    finite = np.isfinite(listed)
+    listed = np.where(finite, listed, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        terms = -np.exp(listed) * listed
-        seen = np.nansum(np.where(np.isfinite(terms), terms, 0.0), axis=1)
+        seen = (np.where(finite, -tokens.by_place, 0.0) * listed).sum(axis=0)
         extra = ~chosen_listed(tokens) & np.isfinite(tokens.logprobs)
         seen += np.where(extra, probability(tokens) * surprisal(tokens), 0.0)
         rest = np.clip(others_mass(tokens), 0.0, 1.0)
         rest[rest < _ROUNDING] = 0.0
-        floor = np.where(np.isfinite(listed), listed, 0.0).min(axis=1, initial=0.0)
-        count = np.isfinite(listed).sum(axis=1) + extra
+        floor = listed.min(axis=0, initial=0.0)
+        count = finite.sum(axis=0) + extra
         low = seen + rest * -floor
         unseen = np.inf if vocabulary_size is None else np.maximum(vocabulary_size - count, 1)
         high = seen + np.where(rest > 0, rest * np.log(unseen / rest), 0.0)
@@ -83,9 +82,39 @@ def margin(tokens: Tokens) -> Column:
     """float64[n]: probability of the likeliest token minus that of the second; NaN where fewer than two are known."""
     if tokens.k < 2:
         return np.full(len(tokens), np.nan)
-    listed = np.exp(tokens.top_logprobs.astype(np.float64))
-    best = np.sort(np.where(np.isnan(listed), -1.0, listed), axis=1)
-    return np.where(has_alternatives(tokens), best[:, -1] - best[:, -2], np.nan)
+    best = _best_first(np.nan_to_num(tokens.by_place, nan=-1.0))
+    return np.where(has_alternatives(tokens), best[0] - best[1], np.nan)
+
+
+def boosted_probability(tokens: Tokens) -> Column:
+    """float64[n]: p of the chosen token, or of all dominant tokens together where it is one of them.
+
+    The dominant tokens are the likeliest ones down to the last place where p falls by more than 30 % and by more than
+    0.005. NaN where fewer than two are known. Falls beyond the end of the list cannot be seen and do not count.
+    Source: Dinh and Niehues 2025, "Are Generative Models Underconfident? Better Quality Estimation with Boosted Model
+    Probability" (EMNLP), with the thresholds of its reference implementation.
+    """
+    if tokens.k < 2:
+        return np.full(len(tokens), np.nan)
+    listed = np.nan_to_num(tokens.by_place, nan=0.0)
+    best = _best_first(listed)
+    falls = best[:-1] - best[1:]
+    known = (~np.isnan(tokens.by_place)).sum(axis=0)
+    steep = (falls > np.maximum(_STEEP * best[:-1], _NOTABLE)) & (np.arange(1, tokens.k)[:, None] < known)
+    least = np.where(steep, best[:-1], np.inf).min(axis=0)
+    dominant = listed >= least
+    chosen = (tokens.refs == tokens.top_refs.T) & (tokens.refs >= 0)
+    together = np.where(dominant, listed, 0.0).sum(axis=0)
+    boosted = np.where((chosen & dominant).any(axis=0), together, probability(tokens))
+    return np.where(has_alternatives(tokens), np.minimum(boosted, 1.0), np.nan)
+
+
+def _best_first(listed: Column) -> Column:
+    """Every position's probabilities (by place) from the largest on. Services may list them in any order."""
+    if (listed[1:] <= listed[:-1]).all():
+        return listed
+    best: Column = -np.sort(-listed, axis=0)
+    return best
 
 
 def answer_mask(tokens: Tokens, *, reasoning: bool = False, stop: bool = False) -> NDArray[np.bool_]:
@@ -152,21 +181,6 @@ def least_sure_stretch(tokens: Tokens, mask: NDArray[np.bool_], window: int = ST
     return Stretch(first, first + window, float(sums[first]) / window)
 
 
-def sum_in_cells(column: Column, cells: Cells) -> Column:
-    """float64[m]: the sum over each cell's tokens; NaN where any of them is NaN."""
-    return np.add.reduceat(column, cells.first[:-1]) if len(cells) else np.empty(0)
-
-
-def most_in_cells(column: Column, cells: Cells) -> Column:
-    """float64[m]: the largest value among each cell's tokens; NaN where any of them is NaN."""
-    return np.maximum.reduceat(column, cells.first[:-1]) if len(cells) else np.empty(0)
-
-
-def least_in_cells(column: Column, cells: Cells) -> Column:
-    """float64[m]: the smallest value among each cell's tokens; NaN where any of them is NaN."""
-    return np.minimum.reduceat(column, cells.first[:-1]) if len(cells) else np.empty(0)
-
-
 def summarise_answer(completion: Completion, *, reasoning: bool = False) -> Summary:
     """The summary of a completion's answer; reasoning is left out unless asked for."""
     return summarise(completion.generated, answer_mask(completion.generated, reasoning=reasoning))
@@ -179,3 +193,5 @@ def summarise_prompt(completion: Completion) -> Summary:
 
 _ROUNDING = 1e-6  # the sum of float32 probabilities misses 1 by about this much
 _LARGEST = 700.0  # exp overflows a float64 beyond
+_STEEP = 0.3  # a fall in p by that share ends a set of near-equals …
+_NOTABLE = 0.005  # … if it is also larger than this

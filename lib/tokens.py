@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class Kind(IntEnum):
     REASONING = 3  # thinking aloud before the answer, its <think> markers included
     TOOL = 4  # part of a tool call
     IMAGE = 5  # a placeholder that stands for image input
+    FORCED = 6  # put into the answer by somebody, not chosen by the model
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,16 @@ class Tokens:
     def ids(self) -> Ints:
         """int32[n]: vocabulary ids, -1 where only a string, or nothing, is known."""
         return ids_at(self.pieces, self.refs)
+
+    @cached_property
+    def by_place(self) -> NDArray[np.float64]:
+        """float64[k, n]: the alternatives' probabilities by place in the list, NaN where a list is shorter.
+
+        Kept, as most scores begin with it, and by place, as numpy is quicker along long rows.
+        """
+        shares = np.exp(np.ascontiguousarray(self.top_logprobs.T).astype(np.float64))
+        shares.flags.writeable = False
+        return shares
 
     @property
     def top_ids(self) -> Ints:

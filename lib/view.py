@@ -1,4 +1,4 @@
-"""A completion as the token map draws it: cells in reading order, with a colour step per metric.
+"""A completion as the token map draws it: cells in reading order, with a fine step per metric, and how they group.
 
 Every number is worked out here; the browser draws it and looks colours up.
 """
@@ -9,51 +9,144 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.cells import Cells, split
 from lib.completion import Completion
+from lib.errors import InvalidPattern
+from lib.groups import Groups, matches_in, wordy
+from lib.metrics import fine_steps, least_sure_tenth, token_metrics, unit_metrics
 from lib.packed import narrow, pack
 from lib.pieces import make_pieces, unite
-from lib.scales import SCALES, UNSCORED, Scale, cell_values
-from lib.scores import others_mass
-from lib.tokens import Tokens, concatenate
+from lib.scales import OUTSIDE, SCALES, UNSCORED, Scale, Steps
+from lib.scores import Column, others_mass
+from lib.tokens import Kind, Tokens, concatenate, make_tokens
 
+PASSAGES = ("word", "sentence", "line")
+UNKNOWN = "⟨?⟩"  # what stands for a token of which nothing is known
 _QUANTUM = 0.001  # nats; exact values are shown once a token is pinned
 _MISSING = 0xFFFF
 _LARGEST = 0xFFFE
-_UNKNOWN = "⟨?⟩"  # what stands for a token of which nothing is known
+_JOINS, _WORD, _SENTENCE, _LINE = 0x08, 0x10, 0x20, 0x40  # beside the kind, which takes three bits
 
 
-def _cells(tokens: Tokens) -> Cells:
-    """The cells of these tokens; one of which nothing is known is shown as such, and not left out."""
-    unknown = tokens.refs < 0
-    if not unknown.any():
-        return split(tokens.pieces, tokens.refs)
-    pieces = tokens.pieces
-    mark = make_pieces([(-1, _UNKNOWN.encode(), True)])  # special, so that it joins no other cell
-    table, (moved, place) = unite([pieces, mark], [np.ones(len(pieces), bool), np.ones(1, bool)])
-    # One spare row at the end, so that ref -1 finds the mark by ordinary indexing.
-    return split(table, np.append(moved, place)[tokens.refs])
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The prompt or the answer, or its end."""
+
+    tokens: Tokens
+    vocabulary_size: int | None
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The cells of these tokens; one of which nothing is known is shown as such, and not left out."""
+        unknown = self.tokens.refs < 0
+        pieces = self.tokens.pieces
+        if not unknown.any():
+            return split(pieces, self.tokens.refs)
+        mark = make_pieces([(-1, UNKNOWN.encode(), True)])  # special, so that it joins no other cell
+        table, (moved, place) = unite([pieces, mark], [np.ones(len(pieces), bool), np.ones(1, bool)])
+        # One spare row at the end, so that ref -1 finds the mark by ordinary indexing.
+        return split(table, np.append(moved, place)[self.tokens.refs])
+
+    @cached_property
+    def special(self) -> NDArray[np.bool_]:
+        """bool[m]: control tokens, and those of which nothing is known."""
+        refs = self.tokens.refs[self.cells.first[:-1]]
+        if not len(self.tokens.pieces):
+            return refs < 0
+        kinds = np.isin(self.tokens.kinds[self.cells.first[:-1]], (Kind.SPECIAL, Kind.STOP, Kind.IMAGE))
+        found: NDArray[np.bool_] = self.tokens.pieces.special[refs] | (refs < 0) | kinds
+        return found
+
+    @cached_property
+    def groups(self) -> Groups:
+        return Groups(self.cells, self.special)
+
+    @cached_property
+    def metrics(self) -> dict[str, Column]:
+        return token_metrics(self.tokens, self.vocabulary_size)
+
+    def units(self, first: NDArray[np.integer]) -> dict[str, Steps]:
+        """Fine steps per scale of units of cells, each beginning with cell first[i]."""
+        return fine_steps(unit_metrics(self.metrics, self.cells.first[first]))
+
+    @cached_property
+    def token_steps(self) -> dict[str, Steps]:
+        """Fine steps per scale of every cell."""
+        return self.units(np.arange(len(self.cells)))
+
+    @cached_property
+    def word_steps(self) -> dict[str, Steps]:
+        """Fine steps per scale of every word; most are one cell, and then have its steps."""
+        first = np.flatnonzero(self.groups.words)
+        several = np.flatnonzero(np.diff(np.append(first, len(self.cells))) > 1)
+        steps = {name: column[first] for name, column in self.token_steps.items()}
+        for name, found in fine_steps(unit_metrics(self.metrics, self.cells.first[first]), several).items():
+            steps[name][several] = found
+        return steps
+
+    @cached_property
+    def sentence_steps(self) -> dict[str, Steps]:
+        """Fine steps per scale of every sentence."""
+        return self._passages(self.groups.sentences)
+
+    @cached_property
+    def line_steps(self) -> dict[str, Steps]:
+        """Fine steps per scale of every line."""
+        return self._passages(self.groups.lines)
+
+    def _passages(self, begins: NDArray[np.bool_]) -> dict[str, Steps]:
+        words = self.groups.words
+        first = (np.cumsum(words) - 1)[begins]
+        return {name: least_sure_tenth(steps, first, self._counted) for name, steps in self.word_steps.items()}
+
+    @cached_property
+    def _counted(self) -> NDArray[np.bool_]:
+        return wordy(self.cells, np.flatnonzero(self.groups.words), self.special)
+
+    def flags(self, passages: bool) -> NDArray[np.uint8]:
+        """uint8[n]: kind, whether a token joins the cell before, and what it begins."""
+        flags = self.tokens.kinds | np.uint8(_JOINS)
+        rows = self.cells.first[:-1]
+        flags[rows] &= np.uint8(~_JOINS & 0xFF)
+        flags[rows[self.groups.lines]] |= np.uint8(_LINE)
+        if passages:
+            flags[rows[self.groups.words]] |= np.uint8(_WORD)
+            flags[rows[self.groups.sentences]] |= np.uint8(_SENTENCE)
+        return flags
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Prompt and answer as one row of cells, the prompt's first."""
+    """Prompt and answer as one row of cells, the prompt's first.
+
+    base: the token to begin with, all together counted; a `settled` one, or what comes before is cut in two. Cells and
+    tokens are numbered from there on.
+    """
 
     completion: Completion
+    base: int = 0
 
     @cached_property
+    def _parts(self) -> tuple[_Part, _Part]:
+        done, read = self.completion, len(self.completion.prompt)
+        prompt = done.prompt[self.base :] if self.base else done.prompt
+        answer = done.generated[self.base - read :] if self.base > read else done.generated
+        return _Part(prompt, done.vocabulary_size), _Part(answer, done.vocabulary_size)
+
+    @property
     def parts(self) -> tuple[Cells, Cells]:
         """The cells of the prompt and of the answer. No cell spans the boundary."""
-        return _cells(self.completion.prompt), _cells(self.completion.generated)
+        return self._parts[0].cells, self._parts[1].cells
 
     @cached_property
     def tokens(self) -> Tokens:
         """All tokens, the prompt's first."""
-        return concatenate([self.completion.prompt, self.completion.generated])
+        return concatenate([part.tokens for part in self._parts])
 
     @property
     def boundary(self) -> int:
@@ -72,100 +165,180 @@ class View:
         """The cell's tokens, as rows of `tokens`. Raises IndexError for a cell that does not exist."""
         if not 0 <= cell < len(self):
             raise IndexError(cell)
-        prompt, answer = self.parts
-        if cell < self.boundary:
-            return range(prompt.first[cell], prompt.first[cell + 1])
-        offset, cell = len(self.completion.prompt), cell - self.boundary
-        return range(offset + answer.first[cell], offset + answer.first[cell + 1])
-
-    @cached_property
-    def values(self) -> dict[str, NDArray[np.float64]]:
-        """Per metric a float64 column over all cells, NaN where it is not known."""
-        done, (prompt, answer) = self.completion, self.parts
-        first = cell_values(done, done.prompt, prompt)
-        second = cell_values(done, done.generated, answer)
-        return {name: np.concatenate([first[name], second[name]]) for name in first}
-
-    def available(self, scale: Scale) -> bool:
-        """Whether any cell has a value on that scale."""
-        return bool((~np.isnan(self.values[scale.name])).any())
+        return range(self.first[cell], self.first[cell + 1])
 
     @cached_property
     def first(self) -> NDArray[np.int32]:
         """int32[cells + 1]: the first token of each cell, as a row of `tokens`, and the number of tokens."""
         prompt, answer = self.parts
-        return np.concatenate([prompt.first[:-1], answer.first + len(self.completion.prompt)])
+        return np.concatenate([prompt.first[:-1], answer.first + len(self._parts[0].tokens)])
 
-    def packed(self) -> bytes:
-        """The columns that the token map reads, in the packed form; see `_packed`."""
-        return self._packed
+    def steps(self, grouping: str) -> dict[str, Steps]:
+        """Per scale a uint8 column of fine steps over all "token" cells, or groups: "word", "sentence", "line"."""
+        prompt, answer = (getattr(part, f"{grouping}_steps") for part in self._parts)
+        return {name: np.concatenate([prompt[name], answer[name]]) for name in prompt}
+
+    def groups(self, grouping: str) -> NDArray[np.int64]:
+        """int[g]: the first cell of each "word", "sentence" or "line"."""
+        prompt, answer = (getattr(part.groups, f"{grouping}s") for part in self._parts)
+        return np.flatnonzero(np.concatenate([prompt, answer]))
+
+    def matched(self, pattern: str) -> tuple[NDArray[np.int64], dict[str, Steps]]:
+        """What a regular expression matches and what lies between, as groups: first cells, and fine steps per scale.
+
+        Steps between matches are `OUTSIDE`. Raises InvalidPattern.
+        """
+        first: list[int] = []
+        inside: list[bool] = []
+        found: list[dict[str, Steps]] = []
+        for part, offset, spans in zip(self._parts, (0, self.boundary), matches_in(self.parts, pattern), strict=True):
+            begins, within = _with_gaps(spans, len(part.cells))
+            steps = part.units(np.array(begins, np.int64))
+            found.append({name: np.where(within, column, OUTSIDE).astype(np.uint8) for name, column in steps.items()})
+            first += [begin + offset for begin in begins]
+            inside += within
+        return np.array(first, np.int64), {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+
+    def available(self, scale: Scale) -> bool:
+        """Whether any cell has a value on that scale."""
+        return bool((self.steps("token")[scale.name] != UNSCORED).any())
 
     @cached_property
-    def _packed(self) -> bytes:
+    def settled(self) -> int:
+        """A token before which nothing changes however much is added: the last line's first, if more follows it.
+
+        Counted from the completion's first token. A later view may take it as its base.
+        """
+        lines = self.groups("line")
+        lines = lines[lines + 2 < len(self)]
+        return self.base + int(self.first[lines[-1]]) if len(lines) else self.base
+
+    def packed(self, pattern: str = "", *, passages: bool = True, lists: bool = True) -> bytes:
         """The columns that the token map reads, in the packed form.
 
-        Per cell: chars (UTF-16 units of its text), size (tokens), kind, and one step per metric. Per token: ref,
-        logprob (thousandths of a nat below 0), rank (0 unknown), others (thousandths of the probability outside the
-        list), and its list row by row. Per piece: chars and id. Texts are UTF-8 buffers. The largest value of a
-        column of refs, logprobs or others means that there is none.
+        Without `passages` only single cells have steps; without `lists` there are no alternatives, nor what is worked
+        out from them but the steps.
+
+        Per token: flags (kind in the lowest three bits, then whether it joins the cell before, and begins a word, a
+        sentence, a line), its list row by row (ref, and logprob in thousandths of a nat below 0), its place in it,
+        rank (0 unknown), others (thousandths of the probability outside the list), low and high (the entropy's bracket
+        in thousandths of a nat). Per token that its list does not hold: ref and logprob. Per piece: chars (UTF-16 units
+        of its text) and id. Cells of several tokens, in order: their own text. Per cell, word, sentence and line one
+        fine step per scale, and the same per group of the pattern, if there is one, with its first cell. Texts are
+        UTF-8 buffers. The largest value of a column of refs, places or thousandths means that there is none; 65534
+        thousandths are that or more.
         """
-        tokens, pieces = self.tokens, self.tokens.pieces
-        text, chars = _readable(self.parts)
-        names = pieces.texts
+        key = f"packed {passages} {lists} {pattern}"
+        if key not in self.__dict__:
+            for old in [name for name in self.__dict__ if name.startswith("packed ")]:
+                del self.__dict__[old]
+            self.__dict__[key] = self._pack(pattern, passages, lists)
+        blob: bytes = self.__dict__[key]
+        return blob
+
+    def _pack(self, pattern: str, passages: bool, lists: bool) -> bytes:
+        tokens, parts = self.tokens if lists else _without_lists(self.tokens), self._parts
+        pieces = tokens.pieces
+        names, joined = pieces.texts, self._joined()
+        logprobs, listed = _thousandths(-tokens.logprobs), _thousandths(-tokens.top_logprobs)
+        place = _places(tokens, logprobs, listed)
         columns: dict[str, NDArray[Any]] = {
-            "cell.text": _utf8(text),
-            "cell.chars": _smallest(chars),
-            "cell.size": _smallest(np.diff(self.first)),
-            "cell.kind": tokens.kinds[self.first[:-1]],
-            "token.ref": narrow(tokens.refs, len(pieces)),
-            "token.logprob": _quantised(-tokens.logprobs),
+            "token.flags": np.concatenate([part.flags(passages) for part in parts]),
+            "token.place": narrow(place, tokens.k),
+            "unlisted.ref": narrow(tokens.refs[place < 0], len(pieces)),
+            "unlisted.logprob": logprobs[place < 0],
             "token.rank": _smallest(np.maximum(tokens.ranks, 0)),
-            "token.others": _quantised(others_mass(tokens)),
             "top.ref": narrow(tokens.top_refs, len(pieces)),
-            "top.logprob": _quantised(-tokens.top_logprobs),
+            "top.logprob": listed,
             "piece.text": _utf8("".join(names)),
-            "piece.chars": _smallest(np.array([_utf16_length(name) for name in names], np.int64)),
+            "piece.chars": _smallest(_lengths(names)),
             "piece.id": pieces.ids,
+            "joined.text": _utf8("".join(joined)),
+            "joined.chars": _smallest(_lengths(joined)),
         }
-        for scale in SCALES:
-            columns[f"step.{scale.name}"] = scale.steps(self.values[scale.name])
+        for grouping in ("token", *PASSAGES) if passages else ("token",):
+            columns |= {f"{grouping}.step.{name}": column for name, column in self.steps(grouping).items()}
+        if lists:
+            columns |= {
+                "token.others": _thousandths(np.concatenate([others_mass(part.tokens) for part in parts])),
+                "token.low": _thousandths(np.concatenate([part.metrics["entropy"] for part in parts])),
+                "token.high": _thousandths(np.concatenate([part.metrics["high"] for part in parts])),
+            }
+        asked, more = self._pattern(pattern)
         meta = {
-            "boundary": self.boundary,
+            "base": self.base,
+            "before": fingerprint(self.completion, self.base),
+            "boundary": len(self.completion.prompt),
             "k": tokens.k,
-            "quantum": _QUANTUM,
-            "unscored": UNSCORED,
-            "scales": [self._described(scale) for scale in SCALES],
+            "missing": [scale.name for scale in SCALES if not self.available(scale)],
+            "pattern": asked,
         }
-        return pack("view", meta, columns)
+        return pack("view", meta, columns | more)
 
-    def _described(self, scale: Scale) -> dict[str, Any]:
-        """What the legend needs of a scale; `missing` says why it cannot be chosen, or is empty."""
-        missing = "" if self.available(scale) else scale.reason
-        words = {name: getattr(scale, name) for name in ("name", "label", "unit", "legend", "explanation")}
-        return {**words, "missing": missing}
+    def _pattern(self, pattern: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What came of a reader's pattern, and the columns of its groups."""
+        asked: dict[str, Any] = {"text": pattern, "error": "", "found": 0}
+        if not pattern:
+            return asked, {}
+        try:
+            first, steps = self.matched(pattern)
+        except InvalidPattern as error:
+            return asked | {"error": str(error)}, {}
+        found = int((next(iter(steps.values())) != OUTSIDE).sum())
+        columns: dict[str, NDArray[Any]] = {f"pattern.step.{name}": column for name, column in steps.items()}
+        return asked | {"found": found}, {"pattern.first": first.astype(np.uint32), **columns}
 
-
-def _readable(parts: Sequence[Cells]) -> tuple[str, NDArray[np.int64]]:
-    """The text of all cells as it is shown, and the UTF-16 length of each cell."""
-    texts: list[str] = []
-    lengths: list[NDArray[np.int64]] = []
-    for cells in parts:
-        if cells.broken.any():
-            shown = [cells.text_of(cell) for cell in range(len(cells))]
-            texts += shown
-            lengths.append(np.array([_utf16_length(each) for each in shown], np.int64))
-        else:
-            texts.append(cells.text)
-            units = np.ones(len(cells.text) + 1, np.int64)
-            if not cells.text.isascii():
-                units[:-1] += np.frombuffer(cells.text.encode("utf-32-le"), np.uint32) > 0xFFFF
-            before = np.cumsum(units) - units
-            lengths.append(np.diff(before[cells.starts]))
-    return "".join(texts), np.concatenate(lengths)
+    def _joined(self) -> list[str]:
+        """The texts of the cells of several tokens."""
+        return [self.text_of(int(cell)) for cell in np.flatnonzero(np.diff(self.first) > 1)]
 
 
-def _utf16_length(text: str) -> int:
-    return len(text) + sum(letter > "\uffff" for letter in text)
+def _places(tokens: Tokens, logprobs: NDArray[np.uint16], listed: NDArray[np.uint16]) -> NDArray[np.int32]:
+    """int32[n]: the place of each token in its own list, -1 where it is not there, or not with its logprob."""
+    if not tokens.k:
+        return np.full(len(tokens), -1, np.int32)
+    there = (tokens.top_refs == tokens.refs[:, None]) & (tokens.refs >= 0)[:, None] & (listed == logprobs[:, None])
+    return np.where(there.any(axis=1), there.argmax(axis=1), -1).astype(np.int32)
+
+
+def _without_lists(tokens: Tokens) -> Tokens:
+    """The same tokens, with no alternatives and only the pieces that they use themselves."""
+    plain = make_tokens(tokens.pieces, tokens.refs, logprobs=tokens.logprobs, ranks=tokens.ranks, kinds=tokens.kinds)
+    return concatenate([plain])
+
+
+def fingerprint(completion: Completion, count: int) -> int:
+    """What tells the first `count` tokens of one completion from those of another; the browser works out the same."""
+    read = len(completion.prompt)
+    parts = (completion.prompt[:count], completion.generated[: max(count - read, 0)])
+    value = 0
+    for part in parts:
+        value = crc32(part.ids.astype("<i4").tobytes(), value)
+    for part in parts:
+        value = crc32(_thousandths(-part.logprobs).astype("<u2").tobytes(), value)
+    return value
+
+
+def _with_gaps(spans: Sequence[tuple[int, int]], count: int) -> tuple[list[int], list[bool]]:
+    """Spans of cells and what lies between them: where each begins, and whether it is a span."""
+    begins, within, done = [], [], 0
+    for first, last in [*spans, (count, count)]:
+        if first > done:
+            begins.append(done)
+            within.append(False)
+        if first < last:
+            begins.append(first)
+            within.append(True)
+        done = last
+    return begins, within
+
+
+def _lengths(texts: Sequence[str]) -> NDArray[np.int64]:
+    """UTF-16 lengths."""
+    lengths = [len(text) for text in texts]
+    if max("".join(texts), default="") > "\uffff":
+        lengths = [len(text) + sum(letter > "\uffff" for letter in text) for text in texts]
+    return np.array(lengths, np.int64)
 
 
 def _utf8(text: str) -> NDArray[np.uint8]:
@@ -178,7 +351,7 @@ def _smallest(column: NDArray[Any]) -> NDArray[Any]:
     return column.astype(np.uint8 if largest <= 0xFF else np.uint16 if largest <= 0xFFFF else np.uint32)
 
 
-def _quantised(values: NDArray[np.floating]) -> NDArray[np.uint16]:
+def _thousandths(values: NDArray[np.floating]) -> NDArray[np.uint16]:
     """Values from 0 on in thousandths, at most 65.534; NaN becomes 65535."""
     scaled = np.clip(values.astype(np.float64) / _QUANTUM, 0, _LARGEST)
     return np.where(np.isnan(scaled), _MISSING, np.rint(np.nan_to_num(scaled))).astype(np.uint16)

@@ -170,6 +170,7 @@ def requests(draw: st.DrawFn) -> Request:
         k=draw(st.integers(0, MAX_K)),
         prompt_scores=draw(st.booleans()),
         n=draw(st.integers(1, MAX_SAMPLES)),
+        begun=tuple(draw(st.lists(st.integers(0, 2**31 - 1), max_size=3))),
     )
 
 

@@ -1,23 +1,40 @@
-"""The token map: the text of a completion, every token tinted by how sure the model was of it."""
+"""The token map: the text of a completion, every token tinted by how sure the model was of it.
+
+The other half is the JavaScript in the folder `browser`. Python works out every number, step and group and sends them
+as columns; the browser looks colours up. While a completion grows, only what may still change is sent.
+"""
 
 from __future__ import annotations
 
-import json
+import zlib
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import streamlit as st
 
-from lib.packed import unpack
-from lib.view import View
+from components.assets import component
+from components.token_map.frames import SHARED, framed
+from lib.completion import Completion
+from lib.view import PASSAGES, View, fingerprint
 
-_HERE = Path(__file__).parent
-_mount = st.components.v2.component(
-    "candor_token_map",
-    css=(_HERE / "token_map.css").read_text(encoding="utf-8"),
-    js=(_HERE / "token_map.js").read_text(encoding="utf-8"),
-)
+_SHORT = 16_384  # bytes
+_VERY_LONG = 1_000_000  # bytes
+_LONG = 25_000  # tokens
+_OVERLAP = 3  # frames that may be lost on the way before everything has to be sent again
+_LONGEST_PATTERN = 2_000  # characters; what is longer did not come from the map
+
+_mount = component("token_map", Path(__file__).parent / "browser", js="token_map.js", css="token_map.css")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """The last frame of a growing completion, and from where on those before it may be continued."""
+
+    completion: Completion
+    frame: bytes
+    settled: tuple[tuple[int, int], ...]  # (tokens, their fingerprint), the oldest first
 
 
 def token_map(view: View, *, key: str, live: bool = False) -> int | None:
@@ -25,36 +42,95 @@ def token_map(view: View, *, key: str, live: bool = False) -> int | None:
 
     A pin is forgotten once `view` shows another completion, and comes back with the one it belongs to. Longer and
     longer views under the same `key` are one growing completion: the browser appends what is new. `live` says that
-    more is coming, and keeps the end in sight while the reader is there.
+    more is coming; then only what may still change is sent, and the end is kept in sight while the reader is there.
     """
-    blob = view.packed()
-    result = _mount(key=key, data=_framed({"key": key, "live": live}, blob), on_pinned_change=_ignore)
-    return _pinned_cell(result.pinned, view, blob)
+    frame = _live_frame(view.completion, key) if live else _whole_frame(view, key)
+    result = _mount(
+        key=key,
+        data=frame,
+        on_pinned_change=_ignore,
+        on_asked_change=_ignore,
+        on_gap_change=partial(_forget, key),
+    )
+    return _pinned_cell(result.pinned, view)
 
 
 def _ignore() -> None:
     """Declare the state; without a callback Streamlit leaves it out of the result until it is first set."""
 
 
-def _framed(options: dict[str, Any], blob: bytes) -> bytes:
-    """A u32 length, that many bytes of JSON, the blob. As bytes at the top level, data costs the server least."""
-    head = json.dumps(options).encode()
-    return b"".join([len(head).to_bytes(4, "little"), head, blob])
+def _forget(key: str) -> None:
+    """The browser has not got what the last frame continues."""
+    st.session_state.pop(f"{key}.sent", None)
 
 
-def _pinned_cell(pinned: Any, view: View, blob: bytes) -> int | None:
+def _whole_frame(view: View, key: str) -> bytes:
+    _forget(key)
+    asked, tokens = _asked(key), len(view.tokens)
+    # Of a very long text the colours come first and then the alternatives; groups when somebody wants to see them.
+    whole = tokens <= _LONG or asked.whole == fingerprint(view.completion, tokens)
+    passages = tokens <= _LONG or asked.grouping in PASSAGES
+    blob = view.packed(asked.pattern, passages=passages, lists=whole)
+    kept: tuple[bytes, bytes] | None = view.__dict__.get("frame")
+    if kept is None or kept[0] is not blob:
+        kept = view.__dict__["frame"] = (blob, _deflated(blob, key, whole=whole))
+    return kept[1]
+
+
+def _deflated(blob: bytes, key: str, *, whole: bool = True) -> bytes:
+    """A frame, deflated unless that takes longer than it saves: a very long text is sent as it is."""
+    deflated = _SHORT <= len(blob) < _VERY_LONG
+    options = {"key": key, "live": False, "deflated": deflated, "whole": whole, "shared": SHARED}
+    return framed(options, zlib.compress(blob, 1) if deflated else blob)
+
+
+def _live_frame(done: Completion, key: str) -> bytes:
+    """What the browser may not have yet: all tokens from the last line on that was complete some frames ago."""
+    sent: _Sent | None = st.session_state.get(f"{key}.sent")
+    if sent is not None and sent.completion is done:
+        return sent.frame
+    settled = sent.settled if sent is not None else ()
+    base, before = settled[0] if len(settled) == _OVERLAP else (0, 0)
+    if base > len(done.prompt) + len(done.generated) or fingerprint(done, base) != before:
+        base, settled = 0, ()  # another completion, or one that was taken back
+    view = View(done, base)
+    options = {"key": key, "live": True, "deflated": False, "whole": True} | ({} if base else {"shared": SHARED})
+    frame = framed(options, view.packed())
+    settled = (*settled, (view.settled, fingerprint(done, view.settled)))[-_OVERLAP:]
+    st.session_state[f"{key}.sent"] = _Sent(done, frame, settled)
+    return frame
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the browser asked for: a grouping, an expression to group by, all of the text with that fingerprint."""
+
+    grouping: str = ""
+    pattern: str = ""
+    whole: int | None = None
+
+
+def _asked(key: str) -> _Asked:
+    """What the browser asked for. It may have said anything."""
+    state = st.session_state.get(key)
+    asked = state.get("asked") if state else None
+    if not isinstance(asked, dict):
+        return _Asked()
+    grouping, pattern, whole = (asked.get(name) for name in ("grouping", "pattern", "whole"))
+    return _Asked(
+        grouping if isinstance(grouping, str) else "",
+        pattern if isinstance(pattern, str) and len(pattern) <= _LONGEST_PATTERN else "",
+        whole if type(whole) is int else None,
+    )
+
+
+def _pinned_cell(pinned: Any, view: View) -> int | None:
     """The pinned cell, if `pinned` was made on this completion or on a beginning of it. It comes from the browser."""
     if not isinstance(pinned, dict):
         return None
-    cell, tokens, fingerprint = (pinned.get(name) for name in ("cell", "tokens", "fingerprint"))
+    cell, tokens, mark = (pinned.get(name) for name in ("cell", "tokens", "fingerprint"))
     if type(cell) is not int or type(tokens) is not int:
         return None
     if not (0 <= cell < len(view) and view.tokens_of(cell).stop <= tokens <= len(view.tokens)):
         return None
-    return cell if fingerprint == _fingerprint(view, blob, tokens) else None
-
-
-def _fingerprint(view: View, blob: bytes, tokens: int) -> int:
-    """What tells the first tokens of one completion from those of another; token_map.js works out the same."""
-    logprobs = unpack(blob, "view")[1]["token.logprob"][:tokens]
-    return crc32(logprobs.tobytes(), crc32(view.tokens.ids[:tokens].astype("<i4").tobytes()))
+    return cell if mark == fingerprint(view.completion, tokens) else None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from components.token_map import _fingerprint, _pinned_cell
-from lib.scales import SCALES, UNSCORED
-from lib.view import View
+import components.token_map as token_map_module
+from components.token_map import _pinned_cell
+from lib import formats
+from lib.scales import OUTSIDE, SCALES, UNSCORED, Scale
+from lib.scores import entropy_bounds
+from lib.view import View, fingerprint
 from tests.browser import wait_for_app
 from tests.e2e.apps import token_map_app as app
 from tests.e2e.conftest import Serve
@@ -82,7 +87,22 @@ def tip(page: Page, target: Locator) -> str:
 def steps_shown(page: Page) -> list[int]:
     """The step of every cell, as its class says."""
     names = cells(page).evaluate_all("all => all.map(each => each.className.split(' ').at(-1))")
-    return [UNSCORED if name == "su" else int(name.removeprefix("s")) for name in names]
+    special = {"su": UNSCORED, "so": OUTSIDE}
+    return [special[name] if name in special else int(name.removeprefix("s")) for name in names]
+
+
+def colours(scale: Scale, name: str = "whole", grouping: str = "token") -> list[int]:
+    """The colour of every cell, which is that of its group."""
+    shown = view(name)
+    steps = scale.colours(shown.steps(grouping)[scale.name])
+    if grouping == "token":
+        return steps.tolist()  # type: ignore[no-any-return]
+    sizes = np.diff(np.append(shown.groups(grouping), len(shown)))
+    return np.repeat(steps, sizes).tolist()  # type: ignore[no-any-return]
+
+
+def scale_named(name: str) -> Scale:
+    return next(scale for scale in SCALES if scale.name == name)
 
 
 # --- the text -------------------------------------------------------------------------------------------------------
@@ -97,10 +117,21 @@ def test_the_text_is_the_tokens_joined(shown: Page) -> None:
 
 
 def test_copied_text_has_no_marks(shown: Page) -> None:
-    shown.get_by_text("Show spaces").click()
+    shown.get_by_text("Spaces").click()
     shown.locator(".text").evaluate("text => document.getSelection().selectAllChildren(text)")
     shown.keyboard.press("Control+c")
     assert shown.evaluate("navigator.clipboard.readText()") == "".join(texts())
+
+
+def test_find_in_page_finds_what_is_far_away(page: Page, serve: Serve) -> None:
+    page.goto(f"{serve(SCRIPT)}/?many=30000")
+    wait_for_app(page)
+    expect(cells(page).first).to_be_visible()
+    for _ in range(2):  # at once, and when everything is drawn
+        assert page.evaluate("window.find('Farewell')")
+        assert page.evaluate("document.getSelection().toString()") == "Farewell"
+        expect(cells(page).last).to_have_text(" Farewell")
+        page.evaluate("document.getSelection().removeAllRanges()")
 
 
 def test_selecting_text_does_not_pin(shown: Page) -> None:
@@ -138,6 +169,49 @@ def test_a_direction_override_stays_within_its_token(shown: Page) -> None:
     assert "‹U+202E›" in tip(shown, cell(shown, " \u202e"))
 
 
+def test_all_scripts_are_set_as_they_are_written(shown: Page) -> None:
+    show(shown, "scripts")
+    expect(cells(shown)).to_have_count(len(view("scripts")))
+    boxes = cells(shown).evaluate_all(_BOXES)
+
+    def box(text: str) -> tuple[float, float, float]:
+        left, right, top = boxes[texts("scripts").index(text)]
+        return left, right, top
+
+    # From right to left, in the reading order; a Latin word among them stands between its neighbours.
+    assert box("שלום")[0] > box(" עולם")[1] - 1 > box(" abc")[1] - 1 > box(" טוב")[1] - 2
+    assert box("سل")[0] >= box("ام")[1] - 1
+    # Several tokens, one character.
+    joined = ["👨\u200d👩\u200d👧", " 🇩🇪", " 👍🏽", "e\u0301"]
+    assert [text for text in joined if text not in texts("scripts")] == []
+    # Code keeps its indentation.
+    assert box("z")[0] - box("        ")[0] == pytest.approx(2 * _width(boxes, "    "), abs=1)
+
+
+_BOXES = "all => all.map(each => each.getBoundingClientRect()).map(({ left, right, top }) => [left, right, top])"
+
+
+def _width(boxes: list[list[float]], text: str) -> float:
+    left, right, _ = boxes[texts("scripts").index(text)]
+    return right - left
+
+
+def test_letters_join_across_tokens(shown: Page) -> None:
+    """Two halves of an Arabic word are as wide as the word, as their letters keep the forms that join."""
+    show(shown, "scripts")
+    parts = [cell(shown, text, "scripts").bounding_box() for text in ("سل", "ام")]
+    whole = shown.locator(".text").evaluate(
+        """text => {
+            const whole = text.appendChild(document.createElement("span"));
+            whole.textContent = "سلام";
+            const { width } = whole.getBoundingClientRect();
+            whole.remove();
+            return width;
+        }"""
+    )
+    assert sum(part["width"] for part in parts if part) == pytest.approx(whole, abs=1)
+
+
 def test_kinds_and_parts_are_marked(shown: Page) -> None:
     assert shown.locator(".text b").evaluate_all("all => all.map(each => each.dataset.label)") == [
         "prompt",
@@ -166,8 +240,8 @@ def test_every_cell_has_pythons_step_in_every_metric_without_a_rerun(shown: Page
     for scale in SCALES:
         shown.get_by_role("radio", name=scale.label).click()
         expect(shown.locator(".explanation")).to_have_text(scale.explanation)
-        assert steps_shown(shown) == scale.steps(view().values[scale.name]).tolist(), scale.name
-        assert shown.locator(".ramp i").all_inner_texts() == list(scale.legend)
+        assert steps_shown(shown) == colours(scale), scale.name
+        assert shown.locator(".ramp i").all_inner_texts() == list(scale.legend())
     assert runs(shown) == 1
 
 
@@ -180,8 +254,7 @@ def test_the_metric_stays_chosen_when_the_completion_changes(shown: Page) -> Non
     expect(shown.get_by_role("radio", name="Probability")).to_be_checked()
     show(shown, "other")
     expect(shown.get_by_role("radio", name="Entropy")).to_be_checked()
-    entropy = next(scale for scale in SCALES if scale.name == "entropy")
-    assert steps_shown(shown) == entropy.steps(view("other").values["entropy"]).tolist()
+    assert steps_shown(shown) == colours(scale_named("entropy"), "other")
 
 
 def test_a_metric_that_is_missing_says_why(shown: Page) -> None:
@@ -242,12 +315,188 @@ def _contrast(a: float, b: float) -> float:
     return (max(a, b) + 0.05) / (min(a, b) + 0.05)
 
 
+# --- groups ---------------------------------------------------------------------------------------------------------
+
+
+def group_by(page: Page, grouping: str) -> None:
+    page.get_by_role("combobox", name="Group by").select_option(grouping)
+
+
+@pytest.mark.parametrize("grouping", ["word", "sentence", "line"])
+def test_every_group_has_pythons_step_in_every_metric_without_a_rerun(shown: Page, grouping: str) -> None:
+    group_by(shown, grouping)
+    for scale in SCALES:
+        shown.get_by_role("radio", name=scale.label).click()
+        assert steps_shown(shown) == colours(scale, grouping=grouping), scale.name
+    joined = cells(shown).evaluate_all("all => all.map(each => each.classList.contains('j'))")
+    first = {*view().groups(grouping).tolist(), view().boundary}
+    assert joined == [each not in first for each in range(len(view()))]
+    assert runs(shown) == 1
+
+
+def test_a_group_says_what_it_is_made_of(shown: Page) -> None:
+    group_by(shown, "line")
+    words = tip(shown, cell(shown, " Paris"))
+    assert words.startswith("Line of 12 tokens · one word in ten, at least one, is no surer than probability < 0.0001%")
+    assert "logprob −0.534" in words
+    expect(shown.locator(".text i[data-within]")).to_have_count(12)
+    group_by(shown, "word")
+    assert "Word of 2 tokens · probability 1" in tip(shown, cell(shown, " cafe\u0301"))  # 0.5 × 0.28
+
+
+def test_the_next_unsure_place_is_a_group(shown: Page) -> None:
+    group_by(shown, "line")
+    steps = scale_named("probability").colours(view().steps("line")["probability"])
+    starts = view().groups("line")
+    unsure = [int(start) for start, step in zip(starts, steps, strict=True) if 4 <= step <= 7]
+    shown.get_by_role("application").focus()
+    shown.keyboard.press("Control+Home")
+    for expected in unsure[1:] if unsure[0] == 0 else unsure:
+        shown.keyboard.press("n")
+        assert at(shown) == expected
+
+
+def ask(page: Page, pattern: str) -> None:
+    group_by(page, "pattern")
+    page.get_by_role("textbox", name="Regular expression").fill(pattern)
+    page.keyboard.press("Enter")
+    wait_for_app(page)
+
+
+def test_a_pattern_colours_what_it_matches(shown: Page) -> None:
+    ask(shown, r"[Cc]apital|\bFrance")
+    expect(shown.locator(".answered")).to_have_text("5 matches")
+    first, steps = view().matched(r"[Cc]apital|\bFrance")
+    scale = scale_named("probability")
+    sizes = np.diff(np.append(first, len(view())))
+    assert steps_shown(shown) == np.repeat(scale.colours(steps["probability"]), sizes).tolist()
+    assert OUTSIDE in steps_shown(shown)
+    shown.get_by_role("radio", name="Surprisal").click()
+    assert steps_shown(shown) == np.repeat(scale_named("surprisal").colours(steps["surprisal"]), sizes).tolist()
+    show(shown, "other")
+    expect(shown.locator(".answered")).to_have_text("2 matches")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"), [("(", "no regular expression: missing )"), ("^(?:a|aa)+$", "0 matches"), ("zzz", "0 matches")]
+)
+def test_a_pattern_that_finds_nothing_says_so(shown: Page, pattern: str, said: str) -> None:
+    ask(shown, pattern)
+    expect(shown.locator(".answered")).to_contain_text(said)
+    if said == "0 matches":
+        assert set(steps_shown(shown)) == {OUTSIDE}
+    else:
+        assert steps_shown(shown) == colours(scale_named("probability"))  # nothing is lost
+
+
+def test_python_believes_no_request_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = token_map_module._Asked
+    for asked, expected in (
+        ({"grouping": "word", "pattern": "a", "whole": 7}, asked_for("word", "a", 7)),
+        ({"grouping": 3, "pattern": None, "whole": True}, asked_for()),
+        ({"grouping": "word", "pattern": "a" * 2001, "whole": "7"}, asked_for("word")),
+        ("word", asked_for()),
+        (None, asked_for()),
+    ):
+        monkeypatch.setattr(token_map_module, "st", SimpleNamespace(session_state={"map": {"asked": asked}}))
+        assert token_map_module._asked("map") == expected
+
+
+def test_a_very_long_text_has_its_colours_first_and_then_everything(page: Page, serve: Serve) -> None:
+    page.goto(f"{serve(SCRIPT)}/?many=30000")
+    wait_for_app(page)
+    expect(page.get_by_text(re.compile(r"runs: 2 "))).to_be_visible()  # the second brings the alternatives
+    expect(cells(page)).to_have_count(len(View(app.many(30_000))))
+    words = tip(page, cells(page).nth(len(app.PROMPT) + 12))
+    assert "all others" in words
+    assert "entropy" in words
+    group_by(page, "word")
+    expect(page.get_by_text(re.compile(r"runs: 3 "))).to_be_visible()  # and the third the words
+    expect(page.locator(".candor[data-grouped]")).to_be_visible()
+
+
+# --- thresholds -----------------------------------------------------------------------------------------------------
+
+
+def test_moved_thresholds_colour_anew_and_stay(shown: Page) -> None:
+    scale = scale_named("probability")
+    shown.get_by_role("button", name="Adjust").click()
+    fields = shown.locator(".edges input")
+    expect(fields).to_have_count(7)
+    fields.nth(0).fill("97")
+    fields.nth(0).press("Enter")
+    fields.nth(6).fill("0,0011")  # to the nearest on the grid
+    fields.nth(6).press("Enter")
+    fields.nth(2).fill("80")  # not beyond its neighbour
+    fields.nth(2).press("Enter")
+    fields.nth(3).fill("no number")
+    fields.nth(3).press("Enter")
+    edges = [*scale.edges]
+    edges[0], edges[2], edges[6] = scale.words.index("97%"), edges[1], scale.words.index("1%")
+    expect(shown.locator(".ramp i").first).to_have_text("≥ 97%")
+    edges[6] = scale.words.index(f"{fields.nth(6).input_value()}%")
+    assert scale.grid[edges[6]] < 0.15
+    assert fields.nth(2).input_value() == "70"
+    assert fields.nth(3).input_value() == "30"
+    assert shown.locator(".ramp i").all_inner_texts() == [words or "–" for words in scale.legend(edges)]
+    steps = view().steps("token")["probability"]
+    assert steps_shown(shown) == scale.colours(steps, edges).tolist()
+    assert runs(shown) == 1
+    shown.reload()
+    expect(cells(shown)).to_have_count(len(view()))
+    assert steps_shown(shown) == scale.colours(steps, edges).tolist()
+    shown.get_by_role("button", name="Adjust").click()
+    shown.get_by_role("button", name="Usual thresholds").click()
+    assert steps_shown(shown) == colours(scale)
+
+
+@pytest.mark.parametrize("name", [scale.name for scale in SCALES])
+def test_legends_of_moved_thresholds_are_pythons(shown: Page, name: str) -> None:
+    scale = scale_named(name)
+    for edges in ([0, 1, 2, 3, 4, 5, 6], [2, 2, 9, 9, 9, 20, 30], [7, 8, 12, 19, 20, 21, len(scale.grid) - 1]):
+        store_thresholds(shown, json.dumps({name: edges}))
+        shown.get_by_role("radio", name=scale.label).click()
+        assert shown.locator(".ramp i").all_inner_texts() == [words or "–" for words in scale.legend(edges)]
+        assert steps_shown(shown) == scale.colours(view().steps("token")[name], edges).tolist()
+
+
+def test_without_storage_everything_else_works(shown: Page) -> None:
+    """A browser that forbids storage refuses even to name it."""
+    shown.evaluate(
+        """() => {
+            const get = () => { throw new DOMException("forbidden", "SecurityError"); };
+            for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get });
+        }"""
+    )
+    shown.get_by_role("radio", name="Surprisal").click()
+    assert steps_shown(shown) == colours(scale_named("surprisal"))
+    group_by(shown, "word")
+    assert steps_shown(shown) == colours(scale_named("surprisal"), grouping="word")
+
+
+def store_thresholds(page: Page, text: str) -> None:
+    page.evaluate("text => localStorage.setItem('candor.thresholds', text)", text)
+
+
+def test_thresholds_that_make_no_sense_are_not_used(shown: Page) -> None:
+    for edges in ([1, 2], [9, 8, 7, 6, 5, 4, 3], [0, 1, 2, 3, 4, 5, 9999], [0.5] * 7, "no", None):
+        store_thresholds(shown, json.dumps({"probability": edges}))
+        shown.get_by_role("radio", name="Surprisal").click()
+        shown.get_by_role("radio", name="Probability").click()
+        assert shown.locator(".ramp i").all_inner_texts() == list(SCALES[0].legend())
+    store_thresholds(shown, "[")
+    shown.reload()
+    expect(cells(shown)).to_have_count(len(view()))
+
+
 # --- the tooltip ----------------------------------------------------------------------------------------------------
 
 
 def test_the_tooltip_of_a_likely_token(shown: Page) -> None:
     words = tip(shown, cell(shown, " Paris"))
-    first, _, rest = words.partition(f"logprob −0.534 · rank 1 · id {_id(' Paris')}")
+    low, high = (float(bound[cell_row(" Paris")]) for bound in entropy_bounds(view().tokens, 60_000))
+    facts = f"logprob −0.534 · rank 1 · id {_id(' Paris')} entropy {formats.bracket(low, high)}"
+    first, _, rest = words.partition(facts)
     assert first.split() == ["·Paris", "58.6%"]
     assert rest.split() == [
         "·Paris", "58.6%", "·Lyon", "20.0%", "·called", "10.0%", "↵", "5.00%", "all", "others", "6.4%",
@@ -255,9 +504,32 @@ def test_the_tooltip_of_a_likely_token(shown: Page) -> None:
     expect(shown.locator(".tip .chosen")).to_have_count(1)
 
 
+def cell_row(text: str) -> int:
+    """The first token of the cell with that text."""
+    return view().tokens_of(place(text)).start
+
+
 def _id(text: str) -> int:
     pieces = view().tokens.pieces
     return int(pieces.ids[pieces.texts.index(text)])
+
+
+def test_every_number_in_a_tooltip_is_pythons(shown: Page) -> None:
+    tokens = view().tokens
+    low, high = entropy_bounds(tokens, 60_000)
+    for number in range(len(view())):
+        words = tip(shown, cells(shown).nth(number))
+        for row in view().tokens_of(number):
+            logprob = float(tokens.logprobs[row])
+            if np.isnan(logprob):
+                assert "not scored" in words
+            elif np.isfinite(logprob):
+                quantised = round(logprob, 3)
+                assert formats.percent(float(np.exp(quantised))) in words
+                assert f"logprob {formats.signed(quantised, 3)} · " in words
+                assert f"entropy {formats.bracket(round(float(low[row]), 3), round(float(high[row]), 3))}" in words
+            if tokens.ranks[row] > 0:
+                assert f"rank {formats.rank(int(tokens.ranks[row]))}" in words
 
 
 def test_a_token_outside_its_list_has_a_row_of_its_own(shown: Page) -> None:
@@ -269,7 +541,7 @@ def test_a_token_outside_its_list_has_a_row_of_its_own(shown: Page) -> None:
 def test_what_the_tooltip_says(shown: Page) -> None:
     for text, said in (
         ("<|im_start|>", ["not scored: nothing precedes the first token"]),
-        (" impossible", ["< 1e-28", "rank 50001"]),
+        (" impossible", ["< 1e-28", "rank 50,001"]),
         (" words", ["0.00061%", "rank unknown"]),
         ("\t", ["→", "4.00%"]),
         ("😀", ["is made of 2 tokens", r"\xf0\x9f", "12.0%", "rank 4", r"\x98\x80", "40.0%", r"Instead of \xf0\x9f"]),
@@ -288,6 +560,28 @@ def test_the_tooltip_stays_on_the_screen(shown: Page, width: int) -> None:
         assert box is not None
         assert 0 <= box["x"] <= width - box["width"]
         assert 0 <= box["y"] <= 700 - box["height"]
+
+
+def test_on_a_phone_the_tooltip_is_a_sheet_that_covers_no_touched_token(browser: Browser, serve: Serve) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(serve(SCRIPT))
+    wait_for_app(page)
+    expect(cells(page)).to_have_count(len(view()))
+    for text in (" capital", " Paris", " done"):
+        cell(page, text).tap()
+        expect(page.locator(".tip")).to_be_visible()
+        page.wait_for_timeout(100)
+        sheet, token = page.locator(".tip").bounding_box(), cell(page, text).bounding_box()
+        assert sheet is not None
+        assert token is not None
+        assert sheet["width"] == 390
+        assert sheet["y"] + sheet["height"] == pytest.approx(700)
+        assert token["y"] + token["height"] <= sheet["y"], text
+    cell(page, " done").tap()
+    expect(page.locator(".tip")).to_be_hidden()
+    expect(page.locator(".text i[data-pin]")).to_have_count(0)
+    context.close()
 
 
 # --- pinning --------------------------------------------------------------------------------------------------------
@@ -343,9 +637,9 @@ def test_choices_come_back_with_the_map(shown: Page) -> None:
 
 
 def test_python_believes_no_pin_that_does_not_fit() -> None:
-    blob, tokens = view().packed(), len(view().tokens)
-    good = {"cell": 31, "tokens": tokens, "fingerprint": _fingerprint(view(), blob, tokens)}
-    assert _pinned_cell(good, view(), blob) == 31
+    tokens = len(view().tokens)
+    good = {"cell": 31, "tokens": tokens, "fingerprint": fingerprint(view().completion, tokens)}
+    assert _pinned_cell(good, view()) == 31
     for bad in (
         None,
         31,
@@ -362,7 +656,7 @@ def test_python_believes_no_pin_that_does_not_fit() -> None:
         good | {"fingerprint": 0},
         good | {"fingerprint": None},
     ):
-        assert _pinned_cell(bad, view(), blob) is None, bad
+        assert _pinned_cell(bad, view()) is None, bad
 
 
 # --- growth ---------------------------------------------------------------------------------------------------------
@@ -380,8 +674,15 @@ def test_growth_keeps_what_is_drawn(shown: Page) -> None:
     stay = place("😀")
     assert marks[:stay] == list(range(stay))
     assert set(marks[stay:]) == {None}
-    surprisal = next(scale for scale in SCALES if scale.name == "surprisal")
-    assert steps_shown(shown) == surprisal.steps(view("longer").values["surprisal"]).tolist()
+    assert steps_shown(shown) == colours(scale_named("surprisal"), "longer")
+
+
+def test_a_frame_that_continues_what_is_not_there_is_made_good(shown: Page) -> None:
+    show(shown, "no map")
+    shown.get_by_role("button", name="lost frame").click()
+    expect(cells(shown)).to_have_count(len(view("longer")))
+    assert cells(shown).evaluate_all("all => all.map(each => each.textContent)") == texts("longer")
+    assert steps_shown(shown) == colours(scale_named("probability"), "longer")
 
 
 def test_a_live_map_follows_the_end(shown: Page) -> None:
@@ -412,7 +713,7 @@ def at(page: Page) -> int:
 
 
 def test_the_keyboard_reaches_everything(shown: Page) -> None:
-    shown.get_by_role("button", name="Next unsure token").focus()
+    shown.get_by_role("button", name="Adjust").focus()
     shown.keyboard.press("Tab")  # the whole map is one stop
     expect(shown.get_by_role("application")).to_be_focused()
     assert at(shown) == 0
@@ -434,10 +735,9 @@ def test_the_keyboard_reaches_everything(shown: Page) -> None:
 
 
 def test_n_goes_from_one_unsure_token_to_the_next(shown: Page) -> None:
-    probability = SCALES[0]
-    steps = probability.steps(view().values["probability"])
-    unsure = [int(each) for each in np.flatnonzero((steps >= 4) & (steps != UNSCORED))]
-    expect(shown.locator(".seek")).to_contain_text(f"{len(unsure)} unsure")
+    unsure = [cell for cell, step in enumerate(colours(scale_named("probability"))) if 4 <= step <= 7]
+    written = sum(cell >= view().boundary for cell in unsure)
+    expect(shown.locator(".seek")).to_contain_text(f"{written} unsure")
     shown.get_by_role("application").focus()
     shown.keyboard.press("Home")
     for expected in [*unsure, unsure[0]]:

@@ -14,17 +14,15 @@ from lib.scores import (
     Stretch,
     Summary,
     answer_mask,
+    boosted_probability,
     chosen_listed,
     entropy_bounds,
     has_alternatives,
-    least_in_cells,
     least_sure_stretch,
     margin,
-    most_in_cells,
     others_mass,
     probability,
     seen_mass,
-    sum_in_cells,
     summarise,
     summarise_answer,
     summarise_prompt,
@@ -163,6 +161,34 @@ def test_others_are_what_the_list_leaves(logits: list[float], data: st.DataObjec
     assert others_mass(distribution(logits, chosen, k))[0] == pytest.approx(rest, abs=1e-6)
 
 
+def test_a_token_among_near_equals_counts_with_them() -> None:
+    near = {0: 0.4, 1: 0.35, 2: 0.1, 3: 0.08}
+    assert boosted_probability(row(0, math.log(0.4), near))[0] == pytest.approx(0.75)
+    assert boosted_probability(row(1, math.log(0.35), near))[0] == pytest.approx(0.75)
+    assert boosted_probability(row(2, math.log(0.1), near))[0] == pytest.approx(0.1)  # it is not one of them
+    assert boosted_probability(row(7, math.log(0.01), near))[0] == pytest.approx(0.01)
+    shuffled = {2: 0.1, 1: 0.35, 3: 0.08, 0: 0.4}
+    assert boosted_probability(row(1, math.log(0.35), shuffled))[0] == pytest.approx(0.75)
+
+
+def test_the_last_steep_fall_ends_the_near_equals() -> None:
+    stairs = {0: 0.6, 1: 0.2, 2: 0.05, 3: 0.049}  # 0.05 to 0.049 is not steep; beyond the list nothing is known
+    assert boosted_probability(row(1, math.log(0.2), stairs))[0] == pytest.approx(0.8)
+    assert boosted_probability(row(2, math.log(0.05), stairs))[0] == pytest.approx(0.05)
+    slight = {0: 0.9, 1: 0.004, 2: 0.001}  # steep, but by less than 0.005
+    assert boosted_probability(row(1, math.log(0.004), slight))[0] == pytest.approx(0.004)
+    flat = {0: 0.2, 1: 0.2, 2: 0.2, 3: 0.2}
+    assert boosted_probability(row(1, math.log(0.2), flat))[0] == pytest.approx(0.2)
+
+
+def test_without_two_alternatives_nothing_is_boosted() -> None:
+    assert np.isnan(boosted_probability(row(0, -1, {0: 0.5}, k=3))[0])
+    assert np.isnan(boosted_probability(tokens_of("a", logprobs=[-1]))[0])
+    assert boosted_probability(row(0, math.log(0.6), {0: 0.6, 1: 0.3}, k=5))[0] == pytest.approx(
+        0.6
+    )  # padding is no fall
+
+
 def test_margin_by_hand() -> None:
     assert margin(row(3, -9, {0: 0.5, 1: 0.2, 2: 0.1}))[0] == pytest.approx(0.3)
     assert margin(row(0, -1, {1: 0.2, 0: 0.5}))[0] == pytest.approx(0.3)  # whatever order a service lists them in
@@ -237,22 +263,12 @@ def cells_with(*sizes: int) -> Cells:
     return Cells(first, "x" * len(sizes), np.arange(len(sizes) + 1, dtype=np.int32), np.zeros(len(sizes), bool))
 
 
-def test_columns_over_cells() -> None:
-    column = np.array([1.0, 2.0, 4.0, 3.0, NAN, 5.0, INF])
-    cells = cells_with(1, 3, 2, 1)
-    assert sum_in_cells(column, cells).tolist() == pytest.approx([1, 9, NAN, INF], nan_ok=True)
-    assert most_in_cells(column, cells).tolist() == pytest.approx([1, 4, NAN, INF], nan_ok=True)
-    assert least_in_cells(column, cells).tolist() == pytest.approx([1, 2, NAN, INF], nan_ok=True)
-    for over_cells in (sum_in_cells, most_in_cells, least_in_cells):
-        assert over_cells(np.empty(0), cells_with()).shape == (0,)
-
-
 def test_no_score_warns_of_odd_numbers() -> None:
     odd = row(0, -INF, {0: 0.0, 1: 0.0}, k=3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for tokens in (odd, NO_TOKENS, tokens_of("a"), odd[:0]):
-            for score in (surprisal, probability, seen_mass, others_mass, margin, summarise):
+            for score in (surprisal, probability, seen_mass, others_mass, margin, boosted_probability, summarise):
                 score(tokens)
             entropy_bounds(tokens, 9)
             entropy_bounds(tokens, None)

@@ -100,7 +100,7 @@ def test_columns_are_read_only_and_the_callers_arrays_do_not_leak_in() -> None:
         ("top_logprobs", [[-1, -1], [-1, -1]]),
         ("top_logprobs", [[-1], [INF]]),
         ("kinds", [0]),
-        ("kinds", [0, 6]),
+        ("kinds", [0, 7]),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(name: str, values: list) -> None:

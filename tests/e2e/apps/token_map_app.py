@@ -12,7 +12,8 @@ from lib.completion import Completion
 from lib.pieces import Pieces, make_pieces
 from lib.request import Request
 from lib.tokens import Kind, Tokens, make_tokens
-from lib.view import View
+from lib.view import View, fingerprint
+from tests.hostile import STRINGS
 
 Likely = Sequence[tuple[str | bytes, float]]
 
@@ -109,6 +110,13 @@ MORE = tuple(
     for line in range(30)
     for word, p in ((" More", 0.3), (" text", 0.6), (f" in line {line}", 0.011), (".", 0.95), ("\n", 0.9))
 )
+SCRIPTS = (
+    *(Row(word, 0.6) for word in ("שלום", " עולם", ",", " abc", " טוב", "\n")),  # right to left
+    *(Row(word, 0.3) for word in ("سل", "ام", " عليكم", "\n")),  # … with letters that join across tokens
+    *(Row(word, 0.4) for word in ("नम", "स्ते", " 世", "界", "。", "e", "\u0301", "\n")),
+    *(Row(word, 0.2) for word in ("👨", "\u200d", "👩", "\u200d", "👧", " 🇩", "🇪", " 👍", "🏽", "\n")),
+    *(Row(word, 0.9) for word in ("if", " x", ":", "\n", "    ", "if", " y", ":", "\n", "        ", "z", "\n")),
+)
 OTHER = (Row("Lyon", 0.3), Row(" it", 0.02), Row(" is", 0.9), Row(".", 0.97))
 
 
@@ -145,7 +153,7 @@ def _tokens(rows: Sequence[Row], pieces: Pieces, place: dict[bytes, int], k: int
 
 def completion(prompt: Sequence[Row], answer: Sequence[Row], k: int = 4) -> Completion:
     """A completion of these tokens."""
-    pieces, place = _table([*PROMPT, *REASONING, *ANSWER, *STOP, *MORE, *OTHER, *prompt, *answer])
+    pieces, place = _table([*PROMPT, *REASONING, *ANSWER, *STOP, *MORE, *OTHER, *SCRIPTS, *prompt, *answer])
     return Completion(
         request=Request("a question"),
         model="synthetic",
@@ -166,17 +174,38 @@ def examples() -> dict[str, Completion]:
         "longer": completion(PROMPT, (*answer, *MORE)),
         "other": completion(PROMPT, OTHER),
         "no alternatives": completion([replace(row, rank=-1) for row in PROMPT], OTHER_UNRANKED, k=0),
+        "scripts": completion((), SCRIPTS),
         "nothing": completion((), ()),
     }
+
+
+def hostile() -> Completion:
+    """Every hostile text as a token, and as an alternative of the next."""
+    before = ("x", *STRINGS)
+    rows = [Row(text, 0.4, likely=((text, 0.4), (other, 0.3))) for text, other in zip(STRINGS, before, strict=False)]
+    names = sorted({name for row in rows for name, _ in row.alternatives}, key=_data)
+    pieces = make_pieces([(i, _data(name), False) for i, name in enumerate(names)])
+    place = {_data(name): i for i, name in enumerate(names)}
+    prompt, answer = _tokens(rows[:1], pieces, place, 2), _tokens(rows, pieces, place, 2)
+    return Completion(Request(STRINGS[0]), STRINGS[0], prompt, answer, "", warnings=STRINGS[:3])
 
 
 OTHER_UNRANKED = tuple(replace(row, rank=-1) for row in OTHER)
 
 
 def many(tokens: int) -> Completion:
-    """A long answer, for measurements."""
+    """A long answer, with a word at its end that stands nowhere else."""
     rows = (REASONING[2:8] + ANSWER[:25] + MORE[:40])[:60]
-    return completion(PROMPT, [replace(rows[i % len(rows)], kind=Kind.TEXT) for i in range(tokens)])
+    long = [replace(rows[i % len(rows)], kind=Kind.TEXT) for i in range(tokens - 1)]
+    return completion(PROMPT, [*long, Row(" Farewell")])
+
+
+def as_if_sent(view: View) -> object:
+    """What Python remembers once the browser has got all of a view but its last lines."""
+    from components.token_map import _OVERLAP, _Sent
+
+    settled = (view.settled, fingerprint(view.completion, view.settled))
+    return _Sent(examples()["half"], b"", (settled,) * _OVERLAP)
 
 
 def page() -> None:
@@ -193,7 +222,12 @@ def page() -> None:
         for name in (*examples(), "no map"):
             if st.button(name):
                 state.shown = name
-    if tokens := st.query_params.get("many"):
+    if st.button("lost frame"):
+        state.shown = "longer"
+        state["map.sent"] = as_if_sent(View(examples()["longer"]))
+    if "hostile" in st.query_params:
+        view = View(hostile())
+    elif tokens := st.query_params.get("many"):
         if "many" not in state:
             state.many = View(many(int(tokens)))
         view = state.many

@@ -1,0 +1,31 @@
+"""A frame: what the browser's half of the token map reads, with what both halves must agree on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lib.scales import COLOURS, OUTSIDE, SCALES, UNSCORED, UNSURE, Scale
+from lib.view import UNKNOWN
+
+
+def _described(scale: Scale) -> dict[str, Any]:
+    names = ("name", "label", "unit", "words", "edges", "rising", "whole", "explanation", "reason")
+    return {name: getattr(scale, name) for name in names}
+
+
+# It goes with every frame that begins a text.
+SHARED = {
+    "scales": [_described(scale) for scale in SCALES],
+    "colours": COLOURS,
+    "unsure": UNSURE,
+    "outside": OUTSIDE,
+    "unscored": UNSCORED,
+    "unknown": UNKNOWN,
+}
+
+
+def framed(options: dict[str, Any], blob: bytes) -> bytes:
+    """A u32 length, that many bytes of JSON, the blob. As bytes at the top level, data costs the server least."""
+    head = json.dumps(options).encode()
+    return b"".join([len(head).to_bytes(4, "little"), head, blob])

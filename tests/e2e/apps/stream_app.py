@@ -1,0 +1,97 @@
+"""An answer that is being written: a long completion, token by token, at the pace that the page's address asks for.
+
+Run by test_growth.py, and by the benchmark of the map, for which it notes what each look at the job costs.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import streamlit as st
+
+from components import answer
+from lib.asking import _follow
+from lib.completion import Completion, Delta, End
+from lib.jobs import Job
+from lib.tokens import concatenate
+from tests.benchmarks.completions import long_completion
+
+
+class Written:
+    """A stream of one token at a time."""
+
+    def __init__(self, done: Completion, rate: float) -> None:
+        self.done = done
+        self.rate = rate
+
+    def __iter__(self) -> Iterator[Delta]:
+        tokens = self.done.generated
+        yield Delta(0, start=Completion(self.done.request, self.done.model, self.done.prompt, tokens[:0], ""))
+        began = time.monotonic()
+        for row in range(len(tokens)):
+            time.sleep(max(0.0, began + (row + 1) / self.rate - time.monotonic()))
+            yield Delta(0, generated=concatenate([tokens[row : row + 1]]), text="x")
+        yield Delta(0, end=End("length"))
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class Watched(Job[Completion]):
+    """A job that notes when what came: (tokens, seconds since 1970)."""
+
+    published: list[tuple[int, float]]
+
+    def publish(self, partial: Completion | None = None, *, note: str | None = None) -> None:
+        super().publish(partial, note=note)
+        if partial is not None:
+            self.published.append((len(partial.generated), time.time()))
+
+
+@st.cache_resource
+def look() -> Callable[..., None]:
+    """What the page calls at every look at the job."""
+    return answer._show
+
+
+def timed(job: Watched, *others: object, live: bool) -> None:
+    """Look at the job, and note the processor seconds that it took."""
+    began = time.thread_time()
+    try:
+        look()(job, *others, live=live)
+    finally:
+        if live and job.partial is not None:
+            st.session_state.costs.append((len(job.partial.generated), time.thread_time() - began))
+
+
+def start(tokens: int, rate: float) -> Watched:
+    """A job that writes that many tokens."""
+    job = Watched(lambda job: _follow(Written(long_completion(tokens), rate), job))  # type: ignore[arg-type]
+    job.published = []
+    threading.Thread(target=job.run, daemon=True).start()
+    return job
+
+
+def page() -> None:
+    """Draw the page."""
+    st.set_page_config(layout="wide")
+    look()
+    answer._show = timed  # type: ignore[assignment]
+    state, asked = st.session_state, st.query_params
+    if st.button("Write"):
+        state.costs = []
+        state.job = start(int(asked["tokens"]), float(asked["rate"]))
+    if st.button("Notes"):
+        notes = {"published": state.job.published, "costs": state.costs}
+        st.code(json.dumps(notes), language=None)
+    answer.show_answer(state.get("job"))
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,127 @@
+"""An answer that is being written, in a real browser: what comes is added, and nothing is sent or drawn twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lib.view import View
+from tests.benchmarks.completions import long_completion
+from tests.browser import wait_for_app
+from tests.e2e.conftest import Serve
+
+pytestmark = pytest.mark.browser
+SCRIPT = "tests/e2e/apps/stream_app.py"
+TOKENS, RATE = 280, 80
+
+
+@pytest.fixture
+def writing(page: Page, serve: Serve) -> Callable[[], None]:
+    """Call it to have an answer written on the page."""
+    page.goto(f"{serve(SCRIPT)}/?tokens={TOKENS}&rate={RATE}")
+    wait_for_app(page)
+
+    def write() -> None:
+        page.get_by_role("button", name="Write").click()
+        expect(page.locator(".candor[data-live]")).to_be_visible()
+
+    return write
+
+
+def cells(page: Page) -> Any:
+    return page.locator(".text i")
+
+
+def finished(page: Page) -> None:
+    expect(page.locator(".candor:not([data-live])")).to_be_visible()
+    expect(cells(page)).to_have_count(TOKENS)
+
+
+def expect_all(page: Page) -> None:
+    """The text is the whole answer's."""
+    done = long_completion(TOKENS)
+    assert cells(page).evaluate_all("all => all.map(each => each.textContent)") == [
+        done.pieces.text_of(int(ref)) for ref in done.generated.refs
+    ]
+
+
+def test_what_is_drawn_stays_while_more_comes(page: Page, writing: Callable[[], None]) -> None:
+    writing()
+    page.wait_for_timeout(1200)
+    seen = cells(page).evaluate_all("all => all.map((each, i) => (each.mark = i))")
+    assert 20 < len(seen) < TOKENS
+    finished(page)
+    marks = cells(page).evaluate_all("all => all.map(each => each.mark ?? null)")
+    stay = len(seen) - 2  # the last cells may still have become part of another
+    assert marks[:stay] == list(range(stay))
+    expect_all(page)
+
+
+def test_what_is_settled_is_not_sent_again(page: Page, writing: Callable[[], None]) -> None:
+    sent: list[tuple[float, int]] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: sent.append((time.time(), len(data)))))
+    page.reload()
+    wait_for_app(page)
+    writing()
+    finished(page)
+    wait_for_app(page)
+    page.get_by_role("button", name="Notes").click()
+    expect(page.get_by_test_id("stCode").first).to_contain_text("costs")
+    notes = json.loads(page.get_by_test_id("stCode").first.inner_text())
+    begun = next(when for tokens, when in notes["published"] if tokens >= 20)
+    ended = notes["published"][-1][1]
+    live = [size for when, size in sent if begun < when < ended]
+    whole = len(View(long_completion(TOKENS)).packed())
+    assert 2_000 < max(live) < 0.8 * whole  # some lines and their alternatives, but not all of them
+
+
+def test_a_pin_and_a_metric_chosen_meanwhile_stay(page: Page, writing: Callable[[], None]) -> None:
+    writing()
+    page.wait_for_timeout(800)
+    page.get_by_role("radio", name="Surprisal").click()
+    page.get_by_role("combobox", name="Group by").select_option("word")
+    cells(page).nth(3).click()
+    finished(page)
+    expect(page.get_by_role("radio", name="Surprisal")).to_be_checked()
+    expect(page.get_by_role("combobox", name="Group by")).to_have_value("word")
+    expect(page.locator(".text i[data-pin]")).to_have_count(1)
+    expect(cells(page).nth(3)).to_have_attribute("data-pin", "")
+    expect_all(page)
+
+
+def test_a_threshold_can_be_typed_meanwhile(page: Page, writing: Callable[[], None]) -> None:
+    writing()
+    page.get_by_role("button", name="Adjust").click()
+    field = page.locator(".edges input").first
+    field.click()
+    field.press("Control+a")
+    page.keyboard.type("96", delay=300)
+    page.wait_for_timeout(500)
+    expect(field).to_have_value("96")
+    page.keyboard.press("Enter")
+    expect(page.locator(".ramp i").first).to_have_text("≥ 96%")
+    finished(page)
+    expect_all(page)
+
+
+@pytest.mark.soak
+def test_a_busy_machine_breaks_no_page(page: Page, serve: Serve) -> None:
+    """Messages then wait long enough to be dropped, which once left some for places that were not there."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        for _ in range(30):
+            page.goto(f"{serve(SCRIPT)}/?tokens=40&rate=400")
+            wait_for_app(page)
+            for _ in range(10):
+                page.get_by_role("button", name="Write").click()
+                page.wait_for_timeout(500)
+    finally:
+        for each in busy:
+            each.kill()
