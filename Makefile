@@ -50,6 +50,7 @@ bench: setup .venv/.ready-for-tests chromium
 soak: setup .venv/.ready-for-tests
 	$(BIN)/python -m tests.soak.wire $(or $(SOAK),1000000)
 	$(BIN)/python -m tests.soak.serve $(SOAK)
+	$(BIN)/python -m pytest -m soak
 
 screenshots: setup .venv/.ready-for-tests chromium
 	$(BIN)/python -m tests.screenshots

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import streamlit as st
 
+from components.answer_tree import all_answers, answer_tree, said_of
+from components.branch import branch_here
 from components.charts import logprob_by_position
 from components.downloads import downloads
 from components.many import many_answers
-from components.notices import show_error, show_warnings
+from components.notices import escaped, show_error, show_warnings
+from components.polling import repeated
 from components.progress import job_progress
-from components.session import Answers
+from components.session import Answers, in_tree, tree_of
 from components.show_call import show_call
 from components.summary import summary
 from components.token_detail import token_detail
 from components.token_map import token_map
 from components.token_table import token_table
+from components.what_if import what_if, what_if_here
 from lib import formats
 from lib.completion import Completion
 from lib.jobs import Job
 from lib.many import Many
+from lib.tree import Node
 from lib.view import View
 
-_POLL = 0.25  # seconds between two looks at a job that is at work
+_PAGE = "explore"
+_POLL = 0.1  # seconds between two looks at a job that is at work
 
 
 def show_answer(job: Job[Answers] | None) -> None:
@@ -31,48 +37,84 @@ def show_answer(job: Job[Answers] | None) -> None:
             "Your text and the model's answer will stand here, every token tinted by how sure the model was of it."
         )
         return
-    st.fragment(_show, run_every=None if job.over else _POLL)(job, live=not job.over)
+    tree, node = tree_of(_PAGE), in_tree(_PAGE, job)
+    with st.container():  # there while the answer grows, too, so that the map keeps its place
+        beside = answer_tree(tree, node) if job.over else None
+    repeated(_show, None if job.over else _POLL)(job, tree.get(node), beside, live=not job.over)
 
 
-def _show(job: Job[Answers], *, live: bool) -> None:
+def _show(job: Job[Answers], own: Node | None, beside: Node | None, *, live: bool) -> None:
     # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
     if live and job.over:
         st.rerun()
-    if live:
-        if not isinstance(job.partial, Many):
-            job_progress(job)
-        job.wait_for_first(_POLL)  # so that it shows at once, and not only when somebody looks the next time
-    elif job.error is not None:
-        show_error(job.error)
-    done = job.result or job.partial
-    if isinstance(done, Many):
-        done = many_answers(job, done, live=live)
-        if done is None:
-            return
-    if done is None:
-        if not live and job.error is None:
-            st.info("Cancelled before anything had come.", icon=":material/block:")
+    # What comes and goes with the progress stands in a place of its own, so that the map keeps its place.
+    with st.container():
+        done = _what_came(job, live=live)
+    if done is None or own is None:
         return
     job.seen = job.over
-    if isinstance(done, tuple):
-        done = _one_of(done, job.id)
     source = getattr(job.subject, "source", None)
     view = _view(done)
-    left, right = st.columns([2.4, 1], gap="medium")
-    with left:
-        pinned = token_map(view, key="explore.map", live=live)
-    with right, st.container(key="detail"):
-        token_detail(view, pinned)
+    with st.container():
+        # On its own, so that a pin does not have the charts and tables made again.
+        if beside is not None and beside.completion is not None:
+            st.fragment(_side_by_side)((said_of(own), view), (said_of(beside), View(beside.completion)))
+        else:
+            st.fragment(_map)(job, view, live=live)
     if live:
         return
     show_warnings(done.warnings)
     summary(view)
     with st.expander("Logprob by position", icon=":material/show_chart:", expanded=True):
         logprob_by_position(done)
+    with st.expander("What if it were sampled?", icon=":material/casino:"):
+        st.fragment(what_if)(view)
     with st.expander("All tokens", icon=":material/table_rows:"):
         token_table(done)
+    all_answers(tree_of(_PAGE))
     show_call(done, source)
     downloads(done)
+
+
+def _what_came(job: Job[Answers], *, live: bool) -> Completion | None:
+    """How far the job has come, and the completion to look at, if there is one yet."""
+    if live:
+        if not isinstance(job.partial, Many):
+            job_progress(job)
+        # What comes in this moment shows at once, and not only when somebody looks the next time.
+        of, version = st.session_state.get("answer.seen", ("", 0))
+        version = job.wait_for_news(version if of == job.id else 0, _POLL)
+        st.session_state["answer.seen"] = (job.id, version)
+    elif job.error is not None:
+        show_error(job.error)
+    done = job.result or job.partial
+    if isinstance(done, Many):
+        return many_answers(job, done, live=live)
+    if done is None and not live and job.error is None:
+        st.info("Cancelled before anything had come.", icon=":material/block:")
+    return _one_of(done, job.id) if isinstance(done, tuple) else done
+
+
+def _map(job: Job[Answers], view: View, *, live: bool) -> None:
+    """The map, and beside it everything about the token that is pinned."""
+    left, right = st.columns([2.4, 1], gap="medium")
+    with left:
+        pinned = token_map(view, key="explore.map", live=live)
+    with right, st.container(key="detail"):
+        token_detail(view, pinned)
+        if not live:
+            branch_here(job, view, pinned)
+            what_if_here(view, pinned)
+
+
+def _side_by_side(*answers: tuple[str, View]) -> None:
+    """Two maps on the same scale, each with the details of the token that is pinned in it."""
+    for place, (column, (name, view)) in enumerate(zip(st.columns(2, gap="medium"), answers, strict=True)):
+        with column:
+            st.markdown(f"**{escaped(name)}**")
+            pinned = token_map(view, key=f"explore.beside.{place}")
+            with st.expander("Pinned token", icon=":material/push_pin:", expanded=pinned is not None):
+                token_detail(view, pinned)
 
 
 def _one_of(several: tuple[Completion, ...], key: str) -> Completion:

@@ -116,6 +116,7 @@ def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> B
     imported = listed.created.date() if listed is not None and listed.created is not None else None
     with st.expander("Tokenizer, format, endpoint"):
         tokenizer = endpoint = ""
+        continues = False
         if policy.open:
             tokenizer = st.text_input(
                 "Its tokenizer: directory, file or hub id", key=f"model.tokenizer.{arn}", persist_state="session",
@@ -134,11 +135,18 @@ def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> B
             format_func=_format_name,
         )  # fmt: skip
         if policy.open:
+            continues = st.toggle(
+                "Continue chats as chats", key=f"model.continues.{arn}", persist_state="session",
+                help="Branches of a chat are sent as raw text with the model's template. Where a model takes chats "
+                "only, continue_final_message may do instead; whether Bedrock passes it on is not known.",
+            )  # fmt: skip
             endpoint = st.text_input(
                 "Endpoint", key="model.endpoint", persist_state="session", placeholder="AWS",
                 help="Another address that speaks Bedrock's API, such as the local Bedrock's.",
             ).strip()  # fmt: skip
-    return BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint) if arn else None
+    if not arn:
+        return None
+    return BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint, continues)
 
 
 def _show_abilities(model: BedrockModel) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from components.notices import escaped, show_error
+from components.polling import repeated
 from components.process import account, engines, jobs, ledger
 from components.progress import job_progress
 from lib import formats
@@ -20,6 +21,7 @@ from lib.policy import Policy
 from lib.sources import BedrockModel
 
 _KEY = "connection.warming"
+_LOOK = 0.5  # seconds between two looks at a call that wakes a model
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def warm_up_now(model: BedrockModel) -> None:
             st.session_state[_KEY] = job.id
     with st.container():  # what follows a fragment that runs by itself may vanish
         if job is not None:
-            st.fragment(_progress, run_every=None if job.over else 0.5)(job, live=not job.over)
+            (_outcome if job.over else repeated(_progress, _LOOK))(job)
 
 
 def _job(model: BedrockModel) -> Job[Completion] | None:
@@ -97,12 +99,14 @@ def _job(model: BedrockModel) -> Job[Completion] | None:
     return job if job is not None and job.subject == Warming(model) else None  # type: ignore[return-value]
 
 
-def _progress(job: Job[Completion], *, live: bool) -> None:
-    if live and job.over:
+def _progress(job: Job[Completion]) -> None:
+    if job.over:
         st.rerun()
-    if live:
-        job_progress(job, stop="Cancel")
-    elif job.error is not None:
+    job_progress(job, stop="Cancel")
+
+
+def _outcome(job: Job[Completion]) -> None:
+    if job.error is not None:
         show_error(job.error)
     elif job.result is not None:
         st.success(f"Awake: it answered after {formats.seconds(job.seconds)}.", icon=":material/check:")

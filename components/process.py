@@ -1,4 +1,4 @@
-"""What all sessions of this process share: the engines, the jobs, the AWS account, and what visitors may do."""
+"""What all sessions of this process share: engines, jobs, trees of answers, the AWS account, what visitors may do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lib.jobs import Jobs
 from lib.ledger import Ledger, ledger_for
 from lib.policy import Policy, policy_for
 from lib.sources import EMBEDDED, BedrockModel, Source
+from lib.tree import Trees
 
 _PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is drawn first
 
@@ -28,6 +29,12 @@ def engines() -> Engines:
 def jobs() -> Jobs:
     """The jobs of this process."""
     return Jobs()
+
+
+@st.cache_resource(show_spinner=False)
+def trees() -> Trees:
+    """The trees of answers of this process."""
+    return Trees()
 
 
 @st.cache_resource(show_spinner=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.process import check_allowed, engines, jobs, owner, policy
+from components.process import check_allowed, engines, jobs, owner, policy, trees
 from components.saved_form import SavedText
 from lib.asking import Question, ask, ask_each, one_by_one
 from lib.completion import Completion
@@ -15,6 +15,7 @@ from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
 from lib.many import Many, run_many
 from lib.request import Request
+from lib.tree import Node, Tree
 from lib.wire.saved import read_saved
 
 _PARAMETER = "job"
@@ -46,6 +47,43 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
         return before, error
     _remember(page, job)
     return job, None
+
+
+def start_branch(page: str, before: Job[Any], question: Question) -> None:
+    """Ask for a branch of the answer of `before`. Raises CandorError."""
+    job = _started(question)
+    tree_of(page).add(Node(job.id, job, in_tree(page, before), question.fork))
+    _remember(page, job)
+
+
+def tree_of(page: str) -> Tree:
+    """The tree of this page's answers: that of the job it shows, or a new one."""
+    shown = st.session_state.get(f"{page}.job")
+    tree: Tree | None = st.session_state.get(f"{page}.tree")
+    if tree is None and shown:
+        tree = trees().holding(shown)
+    if tree is None:
+        tree = trees().new()
+    st.session_state[f"{page}.tree"] = tree
+    return tree
+
+
+def show_node(page: str, node_id: str) -> None:
+    """Let the page show another answer of its tree."""
+    node = tree_of(page).get(node_id)
+    if node is not None:
+        _remember(page, node.job)
+
+
+def in_tree(page: str, job: Job[Any]) -> str:
+    """The id of a job's answer in the page's tree; it is put there where it is not yet."""
+    tree = tree_of(page)
+    # A job that went on where another ended is the same answer.
+    for _, node in tree.walk():
+        if job in (node.job, node.job.latest):
+            return node.id
+    tree.add(Node(job.id, job))
+    return job.id
 
 
 def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completion]) -> CandorError | None:

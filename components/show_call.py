@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lib.branching import as_text
 from lib.completion import Completion
 from lib.sources import BedrockModel, Source
 from lib.wire.calls import call_of
@@ -12,12 +13,13 @@ from lib.wire.formats import Format
 
 def show_call(done: Completion, source: Source | None) -> None:
     """boto3 code and an AWS CLI line, folded away. Of a model of Bedrock, in the format that it answered in."""
-    if done.request is None:
+    request = as_text(done)
+    if request is None:
         return
     model = source if isinstance(source, BedrockModel) else None
     spoken = dict(done.provenance).get("format") if model is not None else None
     with st.expander("Show this call", icon=":material/code:"):
-        script, line = call_of(done.request, model, Format(spoken) if spoken else None)
+        script, line = call_of(request, model, Format(spoken) if spoken else None)
         if model is None:
             st.caption("As it would go to a model imported into Bedrock: put its ARN and region in.")
         st.caption("Python, with boto3")

@@ -62,6 +62,17 @@ class AnswerReader:
             return Released()
         return self._release(len(pending) - _longest_beginning(pending, self._stops))
 
+    def begin(self, pieces: Sequence[tuple[bytes, bool]]) -> str:
+        """Read the tokens that an answer was given to begin with: (bytes, special) of each; returns their text.
+
+        No stop string ends an answer there, and nothing is held back. Comes before anything is pushed.
+        """
+        stops, self._stops = self._stops, []
+        text = "".join(self.push(piece, special).text for piece, special in pieces)
+        text += self._release(None).text
+        self._stops, self._count = stops, 0
+        return text
+
     def end(self) -> Released:
         """No more tokens come: release everything."""
         released = self._release(None)

@@ -10,25 +10,35 @@ from functools import partial
 from typing import Protocol
 
 from lib.bedrock.engine import BedrockEngine
+from lib.branching import Fork, grafted
 from lib.completion import Completion, Fold
 from lib.engine import Stream
 from lib.engines import Engines
-from lib.errors import Cancelled, CandorError
+from lib.errors import Cancelled, CandorError, InvalidRequest
 from lib.jobs import Job
 from lib.many import Task
 from lib.request import MAX_SEED, Request
 from lib.sources import BedrockModel, Source
 
 _ATTEMPTS = 3
-_EVERY = 0.15  # seconds between partial results: often enough to look alive
+_EVERY = 0.04  # seconds between partial results, each of which takes time to put together
 
 
 @dataclass(frozen=True)
 class Question:
-    """A request and the model it goes to: what a page keeps of a job so that it can show it again."""
+    """A request and the model it goes to: what a page keeps of a job so that it can show it again.
+
+    fork: of a branch, where it leaves another answer.
+    """
 
     source: Source
     request: Request
+    fork: Fork | None = None
+
+    @property
+    def typed(self) -> Request:
+        """The request that somebody typed, which a branch goes back to."""
+        return self.request if self.fork is None else self.fork.asked
 
 
 def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[Job[Completion]], Completion]:
@@ -37,7 +47,7 @@ def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[J
     def work(job: Job[Completion]) -> Completion:
         with closing(_stream(engines, question, owner, job, live=True)) as stream:
             job.on_cancel(stream.close)
-            return _follow(stream, job)
+            return _follow(stream, job, question.fork)
 
     return work
 
@@ -58,7 +68,7 @@ def ask_each(
         with closing(_stream(engines, question, owner, task, live=False)) as stream:
             task.on_stop(stream.stop)
             task.on_cancel(stream.close)
-            return _follow(stream, task)
+            return _follow(stream, task, question.fork)
 
     return [partial(work, question) for question in questions]
 
@@ -97,6 +107,8 @@ def _stream(engines: Engines, question: Question, owner: str, heard: Publisher, 
         engine = engines.get(question.source)
         heard.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
         left -= 1
+        if question.request.begun and (reason := engine.cannot_go_on(question.request)):
+            raise InvalidRequest(reason)
         try:
             return engine.stream(question.request, owner=owner, live=live)
         except Cancelled:
@@ -105,24 +117,32 @@ def _stream(engines: Engines, question: Question, owner: str, heard: Publisher, 
                 raise
 
 
-def _follow(stream: Stream, heard: Publisher) -> Completion:
-    """Read the stream to its end, publishing what has come; if it breaks off, what had come is kept."""
+def _follow(stream: Stream, heard: Publisher, fork: Fork | None = None) -> Completion:
+    """Read the stream to its end, publishing what has come; if it breaks off, what had come is kept.
+
+    fork: of a branch, which then has what is known from the answer that it leaves.
+    """
     collected, due = Fold(), 0.0
+
+    def so_far() -> Completion:
+        done = collected.completions()[0]
+        return done if fork is None else grafted(done, fork)
+
     try:
         for delta in stream:
             collected.add(delta)
             if delta.note:
                 heard.publish(note=delta.note)
             elif delta.start is None and time.monotonic() >= due:  # the prompt alone waits for the first token
-                heard.publish(collected.completions()[0], note="Writing")
+                heard.publish(so_far(), note="Writing")
                 due = time.monotonic() + _EVERY
     except Cancelled:
         if not collected.completions():
             raise
         reason = "cancelled" if heard.cancelled else "incomplete"  # the latter when the engine had to go
-        return replace(collected.completions()[0], stop_reason=reason)
+        return replace(so_far(), stop_reason=reason)
     except CandorError:
-        if came := collected.completions():
-            heard.publish(came[0])
+        if collected.completions():
+            heard.publish(so_far())
         raise
-    return collected.completions()[0]
+    return so_far()

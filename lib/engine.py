@@ -69,5 +69,14 @@ class Engine(Protocol):
         may come in one step.
         """
 
+    def cannot_go_on(self, request: Request) -> str:
+        """Why the model cannot go on from `request.begun`, in words; "" where it can. Never waits."""
+
+    def spell(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+        """Ids of a text put after `request.begun`, and whether a model that is sent text would read others.
+
+        Raises InvalidRequest where they cannot be had.
+        """
+
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The given texts, scored as answers to the request's prompt (teacher forcing). Raises CandorError."""

@@ -2,7 +2,8 @@
 
 CandorError
  ├── InvalidRequest      the caller asked for something that cannot be answered
- │    └── TooLong        … because the prompt does not fit into the context
+ │    ├── TooLong        … because the prompt does not fit into the context
+ │    └── InvalidPattern a regular expression that is none, or that takes too long
  ├── ModelUnavailable    no such model, no network, an unreadable directory
  │    └── MissingDependency
  ├── OutOfMemory         the model or the request would not fit
@@ -44,6 +45,10 @@ class TooLong(InvalidRequest):
 
     def __reduce__(self) -> tuple[type[CandorError], tuple[object, ...]]:
         return type(self), (self.cause, self.remedy, self.tokens, self.limit)
+
+
+class InvalidPattern(InvalidRequest):
+    """A reader's regular expression cannot be used."""
 
 
 class ModelUnavailable(CandorError):

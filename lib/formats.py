@@ -65,6 +65,12 @@ def visible(text: str) -> str:
     return text.replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
 
 
+def sentence(text: str) -> str:
+    """A text with a capital at its front and a full stop at its end."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def dollars(value: float) -> str:
     """An amount of US dollars: "$0.29", "$1,204.50"."""
     return f"${value:,.2f}"

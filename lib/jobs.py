@@ -50,7 +50,7 @@ class Job(Generic[T]):
         self._interrupts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._begun = threading.Event()
+        self._news = threading.Condition()
 
     @property
     def over(self) -> bool:
@@ -63,6 +63,14 @@ class Job(Generic[T]):
         return self._cancel.is_set()
 
     @property
+    def latest(self) -> Job[T]:
+        """The last job that went on after this one; itself where none did."""
+        job = self
+        while job.successor is not None:
+            job = job.successor
+        return job
+
+    @property
     def seconds(self) -> float:
         """How long it has been, or was, at work."""
         return (self.ended or time.monotonic()) - self.started
@@ -71,10 +79,11 @@ class Job(Generic[T]):
         """Called by the work: here is how far it has come."""
         if partial is not None:
             self.partial = partial
-            self._begun.set()
         if note is not None:
             self.note = note
-        self.version += 1
+        with self._news:
+            self.version += 1
+            self._news.notify_all()
 
     @property
     def insisted(self) -> bool:
@@ -105,9 +114,11 @@ class Job(Generic[T]):
         """Wait for the end; returns whether it came in time."""
         return self._over.wait(seconds)
 
-    def wait_for_first(self, seconds: float) -> None:
-        """Wait until something has come of it, or it is over."""
-        self._begun.wait(seconds)
+    def wait_for_news(self, version: int, seconds: float) -> int:
+        """Wait until it has come further than `version`, or is over, or so long; returns how far it has come."""
+        with self._news:
+            self._news.wait_for(lambda: self.version > version or self.over, seconds)
+            return self.version
 
     def run(self) -> None:
         """Do the work in this thread. Never raises; what went wrong is in `error`."""
@@ -123,7 +134,8 @@ class Job(Generic[T]):
         finally:
             self.ended = time.monotonic()
             self._over.set()
-            self._begun.set()
+            with self._news:
+                self._news.notify_all()
 
 
 def unforeseen(job_id: str) -> CandorError:
@@ -167,9 +179,7 @@ class Jobs:
     def find(self, job_id: str | None) -> Job[object] | None:
         """The job with that id, or the last that went on after it; None when there is none (any more)."""
         job = self._jobs.get(job_id) if job_id else None
-        while job is not None and job.successor is not None:
-            job = job.successor
-        return job
+        return None if job is None else job.latest
 
     def _forget_old(self) -> None:
         over = sorted((job for job in self._jobs.values() if job.over), key=lambda job: job.ended or 0.0)

@@ -27,7 +27,8 @@ class BedrockModel:
     arn: its ARN. region, profile, endpoint: "" for boto3's own choice. tokenizer: a path, which goes before what was
     imported with the model, or a hub id, which comes after it; "" for neither. imported: its import date, which decides
     the formats it speaks; None where that is not known. form: the name of a `lib.wire.formats.Format`, "" to choose by
-    what is known of the model.
+    what is known of the model. continues: whether a chat is sent with `continue_final_message` where an answer is to go
+    on from a given beginning; whether Bedrock passes that on is not known.
     """
 
     arn: str
@@ -37,6 +38,7 @@ class BedrockModel:
     region: str = ""
     profile: str = ""
     endpoint: str = ""
+    continues: bool = False
 
     @property
     def place(self) -> Place:

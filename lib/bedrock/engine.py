@@ -17,15 +17,17 @@ import numpy as np
 from lib.bedrock.abilities import Abilities, abilities, by_hand, formats_in
 from lib.bedrock.account import Account
 from lib.bedrock.call import Call
+from lib.bedrock.continuing import continuation, told_apart
 from lib.bedrock.gate import Gate, Turn
 from lib.bedrock.patience import THROTTLED, Patience, patiently
 from lib.bedrock.runtime import Runtime
+from lib.branching import tokens_after
 from lib.completion import Completion, Delta, Timing, fold
 from lib.costs import Units
 from lib.engine import Capabilities
 from lib.errors import BadReply, CandorError, InvalidRequest, ServiceError
 from lib.ledger import Ledger
-from lib.request import MAX_K, Message, Request
+from lib.request import MAX_K, Message, Request, check_text
 from lib.sources import BedrockModel
 from lib.tokenizer import Tokenizer
 from lib.tokens import Tokens
@@ -138,6 +140,30 @@ class BedrockEngine:
         ask = {"messages": (Message("user", "Hi"),)} if chat else {"prompt": "Hi"}
         return self.stream(Request(**ask, max_tokens=1, k=0, prompt_scores=False), live=False)
 
+    def cannot_go_on(self, request: Request) -> str:
+        """Why the model cannot go on from `request.begun`, as far as is known without asking; "" where it can."""
+        account = self._account
+        asking = account is not None and not self.model.form and self._spoken is None
+        can = account.peek_abilities(self.model) if account is not None and asking else self.abilities
+        found = account.peek_tokenizer(self.model) if account is not None and self._given is None else None
+        if can is None or (account is not None and self._given is None and found is None):
+            return ""  # not known yet: it turns out when it is tried
+        tokenizer = self._given or (found.value.tokenizer if found is not None and found.value is not None else None)
+        try:
+            continuation(request, can, tokenizer, by_chat=self.model.continues)
+        except InvalidRequest as error:
+            return str(error)
+        return ""
+
+    def spell(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+        """Ids of a text put after `request.begun`, and whether the model, which is sent both as text, reads others."""
+        check_text(text)
+        tokenizer = self.tokenizer
+        how = continuation(request, self.abilities, tokenizer, by_chat=self.model.continues)
+        read = how.tokenizer.readings(replace(how.request, prompt=how.prompt, messages=()))[0]
+        pieces = how.tokenizer.vocabulary.pieces
+        return tokens_after(how.tokenizer.encode, pieces, how.prompt + how.begun, [*read, *request.begun], text)
+
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The texts as answers to the request's raw prompt, scored: one call each. Raises CandorError."""
         if request.prompt is None or not self.form(request).scores_prompts:
@@ -172,9 +198,15 @@ class BedrockEngine:
     def _answered(self, request: Request, live: bool, gone: threading.Event) -> Iterator[Delta]:
         """The answer as deltas, in the format that the model turns out to speak."""
         while True:
-            form = self.form(request)
             try:
-                yield from self._answered_in(form, request, live, gone)
+                if request.begun:
+                    how = continuation(request, self.abilities, self.tokenizer, by_chat=self.model.continues)
+                    form = how.form
+                    sent = self._answered_in(form, how.request, live, gone, how.extra, how.tokenizer)
+                    yield from told_apart(sent, how, request)
+                else:
+                    form = self.form(request)
+                    yield from self._answered_in(form, request, live, gone)
             except ServiceError as error:
                 spoken = formats_in(error.message) if error.code == _REFUSED and not self.model.form else None
                 if spoken is None or form in spoken:
@@ -183,15 +215,24 @@ class BedrockEngine:
             else:
                 return
 
-    def _answered_in(self, form: Format, request: Request, live: bool, gone: threading.Event) -> Iterator[Delta]:
+    def _answered_in(
+        self,
+        form: Format,
+        request: Request,
+        live: bool,
+        gone: threading.Event,
+        extra: dict[str, Any] | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> Iterator[Delta]:
+        """The answer in one format. extra: more fields of the body. tokenizer: to read it with, if not the model's."""
         encode_request(request, form)  # refused before anything is looked up
         whole = (request.prompt_scores and not form.is_bedrock) or not live
-        tokenizer = self.tokenizer
+        tokenizer = tokenizer or self.tokenizer
         self._learn_price()
         with self._ledger.call(self.model.arn) as call, self._gate.turn() as turn:
             began = time.monotonic()
             if whole:
-                data = yield from self._asked(self._runtime.invoke, request, form, False, turn, gone)
+                data = yield from self._asked(self._runtime.invoke, request, form, False, turn, gone, extra)
                 call.answered()
                 turn.leave()
                 timing = Timing(total=time.monotonic() - began)
@@ -202,7 +243,7 @@ class BedrockEngine:
                 warnings = (*done.warnings, *self._notes(request, form, tokenizer))
                 yield Delta(0, whole=replace(done, request=request, warnings=warnings, timing=timing))
             else:
-                events = yield from self._asked(self._runtime.open, request, form, True, turn, gone)
+                events = yield from self._asked(self._runtime.open, request, form, True, turn, gone, extra)
                 call.answered()
                 reader = StreamReader(self._as_asked(request, form), tokenizer, model=self.model.arn)
                 notes = self._notes(request, form, tokenizer)
@@ -222,10 +263,12 @@ class BedrockEngine:
         streamed: bool,
         turn: Turn,
         gone: threading.Event,
+        extra: dict[str, Any] | None = None,
     ) -> Generator[Delta, None, Any]:
         """What the service gives, with patience; with fewer alternatives where it says that it gives no more."""
         while True:
-            body = json.dumps(encode_request(request, form, streamed=streamed, most=self._most)).encode()
+            fields = encode_request(request, form, streamed=streamed, most=self._most)
+            body = json.dumps(fields | (extra or {})).encode()
             try:
                 return (yield from patiently(lambda: ask(body), turn, gone, self._patience))  # noqa: B023
             except ServiceError as error:

@@ -6,16 +6,18 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+from lib.branching import tokens_after
 from lib.completion import Completion, fold
 from lib.engine import Capabilities
 from lib.local.generation import answer_limit, generate, without_gradients
+from lib.local.kept import BUDGET, KeptCaches
 from lib.local.loading import LoadedModel
 from lib.local.memory import available_memory
-from lib.local.prompts import render
+from lib.local.prompts import encode, render
 from lib.local.reader import Reader, tokens_per_pass
 from lib.local.scheduler import Scheduler, Ticket
 from lib.local.scoring import score_texts, tokenise
-from lib.request import MAX_K, Request
+from lib.request import MAX_K, Request, check_text
 
 _SHARE = 0.5  # of the memory free when the model has been loaded, for all requests together
 
@@ -23,10 +25,14 @@ _SHARE = 0.5  # of the memory free when the model has been loaded, for all reque
 class LocalEngine:
     """Answers requests with a model on this machine. Safe to share between threads; requests take turns."""
 
-    def __init__(self, loaded: LoadedModel, *, budget: int | None = None) -> None:
-        """budget: bytes for the requests being worked on; by default half of what is free now."""
+    def __init__(self, loaded: LoadedModel, *, budget: int | None = None, kept: int = BUDGET) -> None:
+        """budget: bytes for the requests being worked on; by default half of what is free now.
+
+        kept: bytes for the caches of answers, from which branches go on.
+        """
         self.loaded = loaded
         self._reader = Reader(loaded)
+        self._kept = KeptCaches(self._reader, kept)
         self._scheduler = Scheduler(
             int(available_memory() * _SHARE) if budget is None else budget, together=self._reader.steps
         )
@@ -61,8 +67,8 @@ class LocalEngine:
         """
         asked = time.monotonic()
         rendered = render(self.loaded, request)
-        work = without_gradients(generate(self.loaded, self._reader, request, rendered, asked))
-        read = len(rendered.ids)
+        work = without_gradients(generate(self.loaded, self._reader, self._kept, request, rendered, asked))
+        read = len(rendered.ids) + len(request.begun)
         written, _ = answer_limit(self.loaded, request, read)
         cost = self._cost(read, (read + written) * request.n, request.n)
         return self._scheduler.submit(work, cost=cost, owner=owner)
@@ -83,6 +89,22 @@ class LocalEngine:
         with closing(self._scheduler.submit(work, cost=self._cost(longest, longest), owner=owner)) as results:
             return tuple(results)
 
+    def cannot_go_on(self, request: Request) -> str:
+        """Why not; of a token that ends an answer alone."""
+        ends = bool(request.begun) and request.begun[-1] in self.loaded.eos_ids
+        return "This token would end the answer." if ends else ""
+
+    def spell(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+        """Ids of a text put after `request.begun`, and whether the two as one text would be cut otherwise."""
+        check_text(text)
+        rendered, pieces = render(self.loaded, request), self.loaded.vocabulary.pieces
+        begun = b"".join(pieces.bytes_of(token) for token in request.begun).decode("utf-8", "replace")
+
+        def encoded(text: str) -> list[int]:
+            return encode(self.loaded, text, templated=rendered.templated)
+
+        return tokens_after(encoded, pieces, rendered.text + begun, [*rendered.ids, *request.begun], text)
+
     @property
     def busy(self) -> bool:
         """Whether a request is being worked on or waits."""
@@ -91,6 +113,7 @@ class LocalEngine:
     def close(self) -> None:
         """Stop the engine's thread; requests under way end with Cancelled, later ones are refused."""
         self._scheduler.close()
+        self._kept.clear()
 
     def _cost(self, read: int, kept: int, samples: int = 1) -> int:
         """Bytes a request takes: its cache, the pass over a chunk of its prompt, and the scores of its rows.

@@ -11,10 +11,13 @@ import numpy as np
 
 from lib.answer import AnswerReader, Released
 from lib.completion import Completion, Delta, End, Timing
+from lib.local.drafts import LONGEST, Drafts
+from lib.local.kept import KeptCaches
 from lib.local.loading import LoadedModel
 from lib.local.prompts import Rendered, prompt_kinds
-from lib.local.reader import Reader, Scores, Step, join, read, score, scored_tokens
+from lib.local.reader import Reader, Scores, Step, join, read, rows_of, score, scored_tokens, unscored
 from lib.local.sampling import choose
+from lib.local.skinny import reading_a_draft
 from lib.request import Request
 from lib.tokens import NO_TOKENS, Kind, Tokens
 
@@ -29,32 +32,47 @@ class _Sample:
     reader: AnswerReader
     die: np.random.Generator
     waiting: dict[int, tuple[int, Scores]] = field(default_factory=dict)  # arrived, not yet released
-    written: int = 0
+    written: list[tuple[int, Scores]] = field(default_factory=list)
 
     def take(self, token: int, scores: Scores) -> int:
         """Remember a token and its one row of scores; returns its number."""
-        self.waiting[self.written] = (token, scores)
-        self.written += 1
-        return self.written - 1
+        self.waiting[len(self.written)] = (token, scores)
+        self.written.append((token, scores))
+        return len(self.written) - 1
+
+
+@dataclass(eq=False)
+class _Clock:
+    """Times of one request, as `time.monotonic` has them."""
+
+    asked: float
+    began: float
+    first: float | None = None
+
+    def timing(self) -> Timing:
+        """From the moment it was asked until now."""
+        first = None if self.first is None else self.first - self.asked
+        return Timing(self.began - self.asked, first, time.monotonic() - self.asked)
 
 
 def generate(
-    loaded: LoadedModel, reader: Reader, request: Request, rendered: Rendered, asked: float
+    loaded: LoadedModel, reader: Reader, kept: KeptCaches, request: Request, rendered: Rendered, asked: float
 ) -> Generator[list[Delta] | Step, Any, None]:
     """Deltas of all samples, one list per turn. Prompt and answer are scored by the very passes that read them.
 
     A `Step` asks whoever runs this to `send` its logits, which may be computed together with those of others.
-    asked: `time.monotonic()` when the request was handed in.
+    asked: `time.monotonic()` when the request was handed in. kept: where an answer that is given its beginning looks
+    for what has been read of it before, and where the cache of a single sample goes in the end.
     """
-    began = time.monotonic()
-    limit, warnings = answer_limit(loaded, request, len(rendered.ids))
-    cache = reader.new_cache(len(rendered.ids) + limit)
-    pending = read(reader, rendered.ids, cache, request.k, scored=request.prompt_scores)
-    scores, last = yield from in_turns(pending)
+    clock = _Clock(asked, time.monotonic())
+    prompt, begun = rendered.ids, list(request.begun)
+    limit, warnings = answer_limit(loaded, request, len(prompt) + len(begun))
+    cache, scores, last, before = yield from in_turns(_read(reader, kept, request, prompt, limit))
+    asked_for = rows_of(scores, slice(0, len(prompt))) if request.prompt_scores else unscored(len(prompt), request.k)
     start = Completion(
         request=request,
         model=loaded.name,
-        prompt=scored_tokens(loaded, rendered.ids, scores, prompt_kinds(loaded, rendered.ids)),
+        prompt=scored_tokens(loaded, prompt, asked_for, prompt_kinds(loaded, prompt)),
         generated=NO_TOKENS,
         text="",
         vocabulary_size=reader.vocabulary_size,
@@ -65,27 +83,76 @@ def generate(
         _Sample(number, AnswerReader(request.stop, rendered.text), _die(request.seed, number))
         for number in range(request.n)
     ]
-    first: float | None = None
-
-    def timing() -> Timing:
-        return Timing(began - asked, None if first is None else first - asked, time.monotonic() - asked)
-
     deltas = [Delta(sample.number, start=start) for sample in samples]
+    if begun:
+        forced = np.full(len(begun), Kind.FORCED, np.uint8)
+        tokens = scored_tokens(loaded, begun, rows_of(scores, slice(len(prompt), None)), forced)
+        pieces = loaded.vocabulary.pieces
+        spelled = [(pieces.bytes_of(token), bool(pieces.special[token])) for token in begun]
+        deltas += [Delta(each.number, generated=tokens, text=each.reader.begin(spelled)) for each in samples]
     if limit == 0:
-        yield [*deltas, *(Delta(sample.number, end=End("length", timing())) for sample in samples)]
+        yield [*deltas, *(Delta(sample.number, end=End("length", clock.timing())) for sample in samples)]
         return
-    logits = last.expand(request.n, -1)
-    chosen: Any = None
     if request.n > 1:
         reader.select(cache, [0] * request.n)
+    try:
+        if before and request.n == 1:
+            drafts = Drafts(before, [*prompt, *begun])
+            yield from _write_drafted(loaded, reader, request, samples[0], cache, last, limit, clock, deltas, drafts)
+        else:
+            yield from _write(loaded, reader, request, samples, cache, last, limit, clock, deltas)
+    finally:
+        if request.n == 1:
+            written = samples[0].written
+            ids = [*prompt, *begun, *(token for token, _ in written)]
+            kept.offer(ids, join([scores, *(row for _, row in written)]), cache)
+
+
+def _read(
+    reader: Reader, kept: KeptCaches, request: Request, prompt: list[int], limit: int
+) -> Generator[None, None, tuple[Any, Scores, Any, list[int]]]:
+    """Read the prompt and the answer's given beginning.
+
+    Returns the cache, the scores of both, the logits of what follows, and the ids of the answer that this branches
+    from with its prompt, where it was kept.
+    """
+    ids = [*prompt, *request.begun]
+    room = len(ids) + limit
+    found = kept.find(ids, request.k, room, scored=request.prompt_scores) if request.begun else None
+    if found is not None:
+        # The first of these has its score already.
+        rest, last = yield from read(reader, ids[found.read :], found.cache, request.k)
+        return found.cache, join([found.scores, rows_of(rest, slice(1, None))]), last, found.ids
+    cache = reader.new_cache(room)
+    scores, last = yield from read(reader, prompt, cache, request.k, scored=request.prompt_scores)
+    if request.begun:
+        more, last = yield from read(reader, request.begun, cache, request.k, last)
+        scores = join([scores, more])
+    return cache, scores, last, []
+
+
+def _write(
+    loaded: LoadedModel,
+    reader: Reader,
+    request: Request,
+    samples: list[_Sample],
+    cache: Any,
+    last: Any,
+    limit: int,
+    clock: _Clock,
+    deltas: list[Delta],
+) -> Generator[list[Delta] | Step, Any, None]:
+    """Write until all samples have ended. last: the logits [1, V] to begin with. deltas: what is to be told first."""
+    logits = last.expand(request.n, -1)
     active = samples
     for turn in range(limit):
         chosen = choose(logits, request.temperature, request.top_p, [sample.die for sample in active])
         scores = score(logits, chosen, request.k)
-        first = first or time.monotonic()
+        clock.first = clock.first or time.monotonic()
         staying = []
         for row, (sample, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
-            delta = _advance(loaded, sample, token, _row(scores, row), final=turn + 1 == limit, timing=timing)
+            own = rows_of(scores, slice(row, row + 1))
+            delta = _advance(loaded, sample, token, own, final=turn + 1 == limit, timing=clock.timing)
             if delta.end is None:
                 staying.append(row)
             if delta.end is not None or delta.generated is not None:
@@ -98,6 +165,54 @@ def generate(
             yield deltas
             return
         logits = yield Step(deltas, chosen, cache)
+        deltas = []
+
+
+def _write_drafted(
+    loaded: LoadedModel,
+    reader: Reader,
+    request: Request,
+    sample: _Sample,
+    cache: Any,
+    last: Any,
+    limit: int,
+    clock: _Clock,
+    deltas: list[Delta],
+    drafts: Drafts,
+) -> Generator[list[Delta] | Step, Any, None]:
+    """As `_write`, for one sample: where a draft is at hand, its tokens are read along and kept as far as they fit."""
+    import torch
+
+    logits, draft = last, list[int]()
+    while True:
+        tokens: list[int] = []
+        for row in range(len(draft) + 1):
+            tokens.append(int(choose(logits[row : row + 1], request.temperature, request.top_p, [sample.die])[0]))
+            if row == len(draft) or draft[row] != tokens[-1]:
+                break
+        chosen = logits.new_tensor(tokens, dtype=torch.int64)
+        scores = score(logits[: len(tokens)], chosen, request.k, reader.scratch(1, len(tokens)))
+        clock.first = clock.first or time.monotonic()
+        for row, token in enumerate(tokens):
+            own, final = rows_of(scores, slice(row, row + 1)), len(sample.written) + 1 == limit
+            delta = _advance(loaded, sample, token, own, final=final, timing=clock.timing)
+            drafts.add(token)
+            if delta.end is not None or delta.generated is not None:
+                deltas.append(delta)
+            if delta.end is not None:
+                break
+        if row < len(draft):
+            cache.crop(row - len(draft))  # what was read of the draft beyond the tokens that fit
+        if delta.end is not None:
+            yield deltas
+            return
+        draft = drafts.next(min(LONGEST, limit - len(sample.written) - 1))
+        if draft:
+            yield deltas
+            with reading_a_draft():
+                logits = next(block for block in reader.blocks([tokens[-1], *draft], cache) if block is not None)
+        else:
+            logits = yield Step(deltas, chosen[-1:], cache)
         deltas = []
 
 
@@ -150,11 +265,6 @@ def _tokens(loaded: LoadedModel, sample: _Sample, released: Released) -> Tokens 
     rows = [sample.waiting.pop(number) for number, _ in released.tokens]
     kinds = np.array([kind for _, kind in released.tokens], np.uint8)
     return scored_tokens(loaded, [token for token, _ in rows], join([each for _, each in rows]), kinds)
-
-
-def _row(scores: Scores, row: int) -> Scores:
-    own = slice(row, row + 1)
-    return Scores(scores.logprobs[own], scores.ranks[own], scores.top_ids[own], scores.top_logprobs[own])
 
 
 def _die(seed: int | None, number: int) -> np.random.Generator:

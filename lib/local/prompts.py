@@ -29,7 +29,12 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
     ids = encode(loaded, text, templated=templated)
     if not ids:
         raise InvalidRequest("The prompt is empty once it is tokenised.", "Type something for the model to read.")
-    check_context(loaded, len(ids))
+    if max(request.begun, default=0) >= (size := _readable(loaded)):
+        raise InvalidRequest(
+            f"The answer is to begin with token {max(request.begun):,}; {loaded.name} knows {size:,}.",
+            "Choose a token of this model's own.",
+        )
+    check_context(loaded, len(ids) + len(request.begun))
     return Rendered(ids, text, templated)
 
 
@@ -46,13 +51,18 @@ def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
         del ids[-1]
     if not templated and len(ids) > 1 and bos is not None and ids[0] == ids[1] == bos:
         del ids[0]
-    if ids and max(ids) >= (size := loaded.model.get_input_embeddings().weight.shape[0]):
+    if ids and max(ids) >= (size := _readable(loaded)):
         name = tokenizer.convert_ids_to_tokens(max(ids))
         raise InvalidRequest(
             f"The text holds the token {name!r}, which {loaded.name} cannot read: it knows {size:,} tokens.",
             "Remove it from the text.",
         )
     return ids
+
+
+def _readable(loaded: LoadedModel) -> int:
+    """How many tokens the model can read: ids from there on are none of its own."""
+    return int(loaded.model.get_input_embeddings().weight.shape[0])
 
 
 def check_context(loaded: LoadedModel, tokens: int) -> None:

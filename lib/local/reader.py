@@ -137,6 +137,19 @@ class Reader:
         cache.activate_past_recording()
         return cache
 
+    def can_copy(self, cache: Any) -> bool:
+        """Whether `copied` can be had of a cache: where all its layers simply hold keys and values of all tokens."""
+        from lib.local.cache import RoomyLayer
+
+        return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+
+    def copied(self, cache: Any, tokens: int, room: int) -> Any:
+        """A cache of its own that has read the first `tokens` tokens of another, with room for `room` of them."""
+        made = self.new_cache(room)
+        for old, new in zip(cache.layers, made.layers, strict=True):
+            new.update(old.keys[:, :, :tokens], old.values[:, :, :tokens])
+        return made
+
     def select(self, cache: Any, rows: Sequence[int]) -> None:
         """Keep the samples at `rows` in a cache; one that is named several times is there as often."""
         import torch
@@ -336,6 +349,11 @@ def join(parts: Sequence[Scores]) -> Scores:
         np.concatenate([part.top_ids for part in parts]),
         np.concatenate([part.top_logprobs for part in parts]),
     )
+
+
+def rows_of(scores: Scores, rows: slice, k: int | None = None) -> Scores:
+    """Some rows of scores, with the first k alternatives of each."""
+    return Scores(scores.logprobs[rows], scores.ranks[rows], scores.top_ids[rows, :k], scores.top_logprobs[rows, :k])
 
 
 def scored_tokens(

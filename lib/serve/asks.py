@@ -15,7 +15,7 @@ import numpy as np
 
 from lib.errors import InvalidRequest, TooLong
 from lib.local.engine import LocalEngine
-from lib.local.prompts import encode
+from lib.local.prompts import encode, render
 from lib.request import Request
 from lib.serve.models import ImportedModel
 from lib.serve.refusals import Refusal
@@ -192,6 +192,8 @@ class _Reader:
         return wanted, (top or 0) if wanted else 0
 
     def _request(self, body: Mapping[str, Any], *, least: int = 1) -> Request:
+        if self._form is Format.CHAT and self._passed("continue_final_message", "continue-final-message"):
+            return self._continued(body)
         body = {**body, "prompt": self._prompt(), **self._length(body, least)}
         if self._form is Format.CHAT:
             self._check_turns(body.get("messages"))
@@ -202,6 +204,18 @@ class _Reader:
             text = "Either prompt or prompt_embeds must be provided and non-empty." if empty else error.cause
             raise self._says(text) from error
         return self._fitting(request)
+
+    def _continued(self, body: Mapping[str, Any]) -> Request:
+        """Of a chat whose last message is to be gone on with: the prompt that it is rendered to."""
+        if self._body.get("add_generation_prompt", True):
+            raise self._says("Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
+        self._check_turns(body.get("messages"))
+        try:
+            request = decode_request({**body, **self._length(body, 1)}, Format.CHAT)
+            text = render(self._engine.loaded, replace(request, messages=request.messages[:-1])).text
+            return self._fitting(replace(request, prompt=text + request.messages[-1].content, messages=()))
+        except InvalidRequest as error:
+            raise self._says(error.cause) from error
 
     def _fitting(self, request: Request) -> Request:
         """The request with a length that the context has room for. Raises Refusal where it has none."""

@@ -29,6 +29,7 @@ QUESTIONS: dict[str, Question] = {
     "echo": Question("echo", ("ignored", "passed")),
     "token-prompts": Question("a prompt given as token ids is", ("rejected", "read")),
     "token-ids": Question("return_token_ids", ("ignored", "passed")),
+    "continue-final-message": Question("continue_final_message", ("ignored", "passed")),
     "tokens-as-ids": Question("return_tokens_as_token_ids", ("ignored", "passed")),
     "error-texts": Question("the text of an error of the model server comes", ("plain", "as-json")),
     "bedrock-prompt-logprobs": Question("prompt_logprobs of BedrockCompletion since 2025-11-11", ("absent", "null")),

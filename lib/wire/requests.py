@@ -22,6 +22,11 @@ def encode_request(request: Request, form: Format, *, streamed: bool = False, mo
 
     Raises InvalidRequest for messages in a format that takes a prompt, and for a prompt in the chat format.
     """
+    if request.begun:
+        raise InvalidRequest(
+            "A service is sent text, and cannot be told which tokens its answer begins with.",
+            "Ask without a beginning.",
+        )
     if (request.prompt is None) != (form is Format.CHAT):
         raise InvalidRequest(
             f"{form} takes {'messages' if form is Format.CHAT else 'a prompt'}, not "

@@ -244,6 +244,7 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
     expect(calls).to_contain_text("of 1,000")
 
 
+@pytest.mark.soak  # tests/lib/test_many.py does the same without a browser, with twelve seeds
 def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
     listed: Page, served: Served, local: tuple[Served, Recorded, Path], browser: Browser
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
     cells.nth(1).hover()
     tip = explore.locator(".tip")
     expect(tip).to_contain_text("6.1e-07")
-    expect(tip).to_contain_text("rank 13694")
+    expect(tip).to_contain_text("rank 13,694")
     cells.nth(5).click()
     detail = explore.locator(".st-key-detail")
     expect(detail).to_contain_text("99.5%")
@@ -156,6 +156,19 @@ def test_downloads(explore: Page, tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(saved["CSV"].read_text(encoding="utf-8"), newline="")))
     assert rows[0]["text"] == "'="
     assert len(rows) == len(document["prompt"]) + len(document["generated"])
+
+
+def test_a_printed_page_has_the_map_and_no_controls(explore: Page) -> None:
+    generate(explore, FOX)
+    finished(explore)
+    explore.emulate_media(media="print")
+    expect(explore.get_by_test_id("stSidebar")).to_be_hidden()
+    expect(explore.get_by_role("button", name="Generate")).to_be_hidden()
+    expect(explore.locator(".bar")).to_be_hidden()
+    expect(explore.locator(".text i").nth(5)).to_be_visible()
+    main = explore.get_by_test_id("stMain")
+    assert main.evaluate("each => getComputedStyle(each).overflowY") == "visible"
+    explore.pdf()  # in which nothing is cut off, as nothing scrolls
 
 
 def test_a_link_to_the_page_goes_through_the_entry_point(page: Page, serve: Serve) -> None:

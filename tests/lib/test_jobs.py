@@ -216,21 +216,26 @@ def test_a_job_goes_on_once_however_often_it_is_asked() -> None:
     assert everything.find(first.id) is last
 
 
-def test_waiting_for_the_first_that_comes() -> None:
+def test_waiting_for_what_comes_next() -> None:
     go_on = threading.Event()
 
     def work(job: Job) -> str:
-        go_on.wait(SOON)
-        job.publish(note="no result yet")
-        job.publish("half")
-        return "whole"
+        job.publish("a")
+        assert go_on.wait(SOON)
+        job.publish("ab")
+        return "abc"
 
     job = Jobs().start(work)
-    job.wait_for_first(0.05)
-    assert job.partial is None
+    assert job.wait_for_news(0, SOON) == 1
+    assert job.partial == "a"
+    assert job.wait_for_news(1, 0.05) == 1  # nothing came in that time
+    watching = [threading.Thread(target=job.wait_for_news, args=(1, SOON)) for _ in range(3)]
+    for each in watching:
+        each.start()
     go_on.set()
-    job.wait_for_first(SOON)
-    assert job.partial == "half"
-    nothing = Jobs().start(lambda _: None)
-    nothing.wait_for_first(SOON)
-    assert nothing.over
+    for each in watching:  # all that watch hear of it
+        each.join(SOON)
+        assert not each.is_alive()
+    assert job.wait(SOON)
+    assert job.wait_for_news(2, SOON) == 2  # nothing more will come
+    assert job.partial == "ab"

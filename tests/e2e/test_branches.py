@@ -1,0 +1,152 @@
+"""Branching in the real app: the road not taken, the tree of answers, two of them side by side."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import choose, wait_for_app
+from tests.e2e.conftest import Serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+FOX = "The quick brown fox jumps"
+SLOW = 120_000  # milliseconds: the first answer waits for the model to load
+
+
+@pytest.fixture
+def answered(page: Page, serve: Serve) -> Page:
+    """Explore with an answer to the fox: " over a lazy dog" and more."""
+    page.goto(serve("app.py"))
+    page.get_by_label("Prompt", exact=True).fill(FOX)
+    page.get_by_role("button", name="Generate").click()
+    finished(page)
+    return page
+
+
+def finished(page: Page) -> None:
+    expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)
+    expect(page.locator(".candor:not([data-live])").first).to_be_visible(timeout=SLOW)
+    wait_for_app(page)
+
+
+def text(page: Page, number: int = 0) -> str:
+    return "".join(page.locator(".candor").nth(number).locator(".text i").all_inner_texts())
+
+
+def open_branch(page: Page, token: int) -> None:
+    """Pin a token and open the form for a branch there."""
+    page.locator(".text i").nth(token).click()
+    expect(page.locator(".text i[data-pin]")).to_have_count(1)
+    wait_for_app(page)
+    form = page.get_by_role("button", name="Branch", exact=True)
+    if not form.is_visible():
+        page.get_by_text("Branch here").click()
+    expect(form).to_be_visible()
+    wait_for_app(page)
+
+
+def press_branch(page: Page) -> None:
+    before = page.url
+    page.get_by_role("button", name="Branch", exact=True).click()
+    page.wait_for_url(lambda url: url != before)
+    finished(page)
+
+
+def tree(page: Page) -> str:
+    return page.get_by_role("combobox", name=re.compile("Tree of")).input_value()
+
+
+def test_an_alternative_is_followed_and_the_tree_can_be_walked(answered: Page) -> None:
+    page, root = answered, text(answered)
+    assert root.startswith(f"{FOX} over a lazy dog")
+    open_branch(page, 6)  # " a"
+    choose(page, "Go on with", "·the")
+    press_branch(page)
+    assert text(page).startswith(f"{FOX} over the ")
+    expect(page.locator(".text i.o")).to_have_text(" the")
+    expect(page.get_by_text("after 1 token of the answer, “·the” was put there")).to_be_visible()
+    page.locator(".text i.o").hover()
+    expect(page.locator(".tip")).to_contain_text("put there")
+
+    # A branch of the branch, then back up the tree.
+    open_branch(page, 8)
+    press_branch(page)
+    expect(page.get_by_text("Tree of 3 answers")).to_be_visible()
+    assert text(page).startswith(f"{FOX} over the ")
+    choose(page, "Tree of 3 answers", "over a lazy dog")
+    finished(page)
+    assert text(page) == root
+    page.reload()
+    finished(page)
+    expect(page.get_by_text("Tree of 3 answers")).to_be_visible()
+    assert text(page) == root
+
+    # Two of them side by side, on one scale.
+    choose(page, "Side by side with", "└ over the board.")
+    expect(page.locator(".candor")).to_have_count(2)
+    assert text(page, 0) == root
+    assert text(page, 1).startswith(f"{FOX} over the board.")
+
+
+def test_text_of_ones_own(answered: Page) -> None:
+    page = answered
+    open_branch(page, 6)
+    choose(page, "Go on with", "Text of your own")
+    page.get_by_role("textbox", name="Text to put here").fill(" seven <b>sleeping</b>")
+    page.keyboard.press("Enter")
+    wait_for_app(page)
+    press_branch(page)
+    assert text(page).startswith(f"{FOX} over seven <b>sleeping</b>")
+    assert page.locator(".text i.o").count() >= 3
+
+
+def test_a_branch_within_the_prompt(answered: Page) -> None:
+    page = answered
+    open_branch(page, 3)  # " fox"
+    press_branch(page)
+    said = text(page)
+    assert said.startswith("The quick brown ")
+    assert not said.startswith("The quick brown fox")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value(FOX)
+
+
+def test_naming_removing_and_putting_back(answered: Page) -> None:
+    page = answered
+    open_branch(page, 6)
+    press_branch(page)
+    page.locator(".st-key-tree").get_by_test_id("stPopover").get_by_role("button").click()
+    page.get_by_label("Name", exact=True).fill("The other way")
+    page.keyboard.press("Enter")
+    wait_for_app(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("combobox", name="Tree of 2 answers")).to_have_value(re.compile("The other way"))
+    page.locator(".st-key-tree").get_by_test_id("stPopover").get_by_role("button").click()
+    page.get_by_role("button", name="Remove it").click()
+    wait_for_app(page)
+    expect(page.get_by_text("1 answer removed.")).to_be_visible()
+    assert text(page).startswith(f"{FOX} over a lazy dog")
+    page.get_by_role("button", name="Put back").click()
+    wait_for_app(page)
+    expect(page.get_by_role("combobox", name="Tree of 2 answers")).to_have_value(re.compile("The other way"))
+
+
+def test_the_prompt_is_edited_and_the_tree_stays(answered: Page) -> None:
+    page = answered
+    page.get_by_label("Prompt", exact=True).fill("The quick brown fox sleeps")
+    before = page.url
+    page.get_by_role("button", name="Generate").click()
+    page.wait_for_url(lambda url: url != before)
+    finished(page)
+    expect(page.get_by_text("Tree of 2 answers")).to_be_visible()
+    choose(page, "Tree of 2 answers", "over a lazy dog")
+    finished(page)
+    assert text(page).startswith(f"{FOX} over a lazy dog")
+
+
+def test_a_first_token_has_no_branch_and_says_why(answered: Page) -> None:
+    open_branch(answered, 0)
+    expect(answered.get_by_role("button", name="Branch", exact=True)).to_be_disabled()
+    expect(answered.get_by_text("Nothing precedes the first token. Change the prompt instead.")).to_be_visible()

@@ -1,0 +1,272 @@
+"""Taking the view away: a file that still answers questions, pictures, paper; and nothing in it ever comes alive."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from components.downloads import SNIPPET
+from components.token_map.file import to_html
+from lib.completion import Completion
+from lib.exports import to_csv, to_json
+from tests.e2e.apps.token_map_app import examples, hostile
+from tests.e2e.conftest import Serve
+from tests.hostile import STRINGS
+
+pytestmark = pytest.mark.browser
+APP = "tests/e2e/apps/token_map_app.py"
+
+
+def opened(page: Page, done: Completion, folder: Path) -> Page:
+    """The file of a completion, opened from disk without a network."""
+    file = folder / "candor.html"
+    file.write_bytes(to_html(done))
+    page.context.set_offline(True)
+    page.goto(file.as_uri())
+    expect(page.locator(".text i").first).to_be_attached()
+    return page
+
+
+@pytest.fixture
+def file(page: Page, tmp_path: Path) -> Page:
+    return opened(page, examples()["whole"], tmp_path)
+
+
+def colour(page: Page, token: int) -> str:
+    return str(page.locator(".text i").nth(token).evaluate("each => getComputedStyle(each).backgroundColor"))
+
+
+def picture(page: Page, form: str, folder: Path) -> Path:
+    with page.expect_download() as saved:
+        page.get_by_role("combobox", name="Save as a picture").select_option(form)
+    target = folder / saved.value.suggested_filename
+    saved.value.save_as(target)
+    return target
+
+
+def test_a_file_still_hovers_pins_and_moves(file: Page) -> None:
+    cells = file.locator(".text i")
+    cells.get_by_text(" Paris", exact=True).hover()
+    expect(file.locator(".tip")).to_contain_text("58.6%")
+    expect(file.locator(".tip")).to_contain_text("·Lyon")
+    expect(file.locator(".tip")).to_contain_text("all others")
+    cells.get_by_text(" Paris", exact=True).click()
+    for said in ("58.6%", "logprob −0.534", "rank 1", "id ", "all others"):
+        expect(file.locator(".pinned")).to_contain_text(said)
+    file.keyboard.press("ArrowRight")
+    expect(file.locator(".text i[data-at]")).to_have_text(",")
+    file.keyboard.press("n")
+    expect(file.locator(".text i[data-at]")).to_have_text(" never")
+    file.keyboard.press("Escape")
+    expect(file.locator(".text i[data-pin]")).to_have_count(0)
+    expect(file.locator(".pinned")).to_be_empty()
+
+
+def test_a_file_still_changes_its_metric_its_groups_and_its_thresholds(file: Page) -> None:
+    never = next(i for i, text in enumerate(file.locator(".text i").all_inner_texts()) if text == " never")
+    before = colour(file, never)
+    file.get_by_role("radio", name="Margin").click()
+    expect(file.get_by_role("radio", name="Margin")).to_be_checked()
+    assert colour(file, never) != before
+    options = file.get_by_role("combobox", name="Group by")
+    assert options.locator("option").all_inner_texts() == ["token", "word", "sentence", "line"]
+    options.select_option("sentence")
+    file.locator(".text i").nth(never).hover()
+    expect(file.locator(".tip")).to_contain_text("Sentence of")
+    file.get_by_role("radio", name="Probability").click()
+    file.get_by_role("button", name="Adjust").click()
+    file.locator(".edges input").first.fill("96")
+    file.keyboard.press("Enter")
+    expect(file.locator(".ramp i").first).to_have_text("≥ 96%")
+
+
+def test_a_file_follows_the_theme_and_can_be_told(file: Page) -> None:
+    theme = file.locator(".candor")
+    file.emulate_media(color_scheme="dark")
+    expect(theme).to_have_attribute("data-theme", "dark")
+    file.emulate_media(color_scheme="light")
+    expect(theme).to_have_attribute("data-theme", "light")
+    file.get_by_role("button", name="Light or dark").click()
+    expect(theme).to_have_attribute("data-theme", "dark")
+    assert file.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 23)"
+
+
+def test_a_file_says_what_it_is(page: Page, tmp_path: Path) -> None:
+    opened(page, examples()["whole"], tmp_path)
+    for said in ("synthetic", "temperature 0", "saved 20", "Tokens scored", "not the chance that the answer is true"):
+        expect(page.locator("body")).to_contain_text(said)
+
+
+def test_paper_has_all_of_the_text_and_nothing_to_press(page: Page, tmp_path: Path) -> None:
+    opened(page, examples()["longer"], tmp_path)
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator(".bar")).to_be_hidden()
+    assert page.locator(".text").evaluate("each => each.scrollHeight <= each.clientHeight + 1")
+    assert page.locator(".candor").evaluate("each => getComputedStyle(each).color") == "rgb(34, 34, 34)"
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_a_file_without_scripts_is_still_text(browser: Browser, tmp_path: Path) -> None:
+    target = tmp_path / "candor.html"
+    target.write_bytes(to_html(examples()["whole"]))
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(target.as_uri())
+    assert "The capital of France is Paris" in page.locator("noscript").inner_text()
+    context.close()
+
+
+def test_a_picture_of_the_pinned_line(file: Page, tmp_path: Path, browser: Browser) -> None:
+    file.locator(".text i").get_by_text(" Paris", exact=True).click()
+    png = picture(file, "png", tmp_path).read_bytes()
+    svg = picture(file, "svg", tmp_path)
+    width, height = struct.unpack(">II", png[16:24])
+    root = ElementTree.parse(svg).getroot()
+    assert (width, height) == (2 * int(root.attrib["width"]), 2 * int(root.attrib["height"]))
+    texts = [each.text for each in root if each.tag.endswith("text")]
+    assert "".join(str(text) for text in texts).startswith("The capital of France is Paris, never impossible words.")
+    assert any(str(text).startswith("Probability") for text in texts)
+
+    # On its own it looks as the PNG does: nearly all pixels are alike.
+    context = browser.new_context(viewport={"width": width // 2, "height": height // 2}, device_scale_factor=2)
+    page = context.new_page()
+    page.goto(svg.as_uri())
+    shot = base64.b64encode(page.screenshot()).decode()
+    page.goto("about:blank")
+    unlike = page.evaluate(_UNLIKE, [shot, base64.b64encode(png).decode()])
+    context.close()
+    assert unlike < 0.02
+
+
+_UNLIKE = """
+async (images) => {
+  const pixels = await Promise.all(images.map(async (data) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${data}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.getContext("2d").getImageData(0, 0, image.width, image.height).data;
+  }));
+  let unlike = 0;
+  for (let i = 0; i < pixels[0].length; i += 4) unlike += Math.abs(pixels[0][i + 2] - pixels[1][i + 2]) > 90;
+  return unlike / (pixels[0].length / 4);
+}
+"""
+
+
+def test_a_picture_of_what_is_selected(file: Page, tmp_path: Path) -> None:
+    file.locator(".text i").get_by_text(" capital", exact=True).last.select_text()
+    root = ElementTree.parse(picture(file, "svg", tmp_path)).getroot()
+    assert next(each.text for each in root if each.tag.endswith("text")) == " capital"
+
+
+def test_the_code_for_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = examples()["whole"]
+    (tmp_path / "candor.json").write_text(to_json(done), encoding="utf-8")
+    names: dict[str, object] = {}
+    exec(SNIPPET, names)
+    tokens = names["tokens"]
+    assert len(tokens) == len(done.prompt) + len(done.generated)  # type: ignore[arg-type]
+    assert tokens["logprob"].min() == float("-inf")  # type: ignore[index]
+
+
+# --- hostile texts --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(page: Page) -> Iterator[Page]:
+    """Fails the test if anything of a token came alive."""
+    events: list[str] = []
+    page.on("dialog", lambda dialog: (events.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: events.append(request.url) if "example.org" in request.url else None)
+    yield page
+    assert page.evaluate("window.pwned") is None
+    assert not events
+
+
+_SHOWN = (
+    "all => all.map((each) => [each.textContent, [...each.children].filter((one) => one.localName !== 'u').length])"
+)
+
+
+def cells(done: Completion) -> str:
+    return "".join(done.pieces.text_of(int(ref)) for ref in done.generated.refs)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(set(STRINGS)) >= 200
+
+
+def test_hostile_texts_stay_texts_in_the_page(watched: Page, serve: Serve) -> None:
+    watched.goto(f"{serve(APP)}/?hostile=1")
+    expect(watched.locator(".text i").first).to_be_attached()
+    shown = watched.locator(".text i").evaluate_all(_SHOWN)
+    assert "".join(text for text, _ in shown).endswith(cells(hostile()))
+    assert sum(elements for _, elements in shown) == 0
+    for number in range(0, len(shown), 29):
+        watched.locator(".text i").nth(number).dispatch_event("pointerover")
+    assert watched.locator(".tip").evaluate("tip => tip.querySelectorAll('script, img, a, svg, iframe').length") == 0
+
+
+def test_hostile_texts_stay_texts_in_a_file(watched: Page, tmp_path: Path) -> None:
+    done = hostile()
+    opened(watched, done, tmp_path)
+    shown = watched.locator(".text i").evaluate_all(_SHOWN)
+    assert "".join(text for text, _ in shown).endswith(cells(done))
+    assert sum(elements for _, elements in shown) == 0
+    for number in range(0, len(shown), 29):
+        watched.locator(".text i").nth(number).dispatch_event("pointerover")
+    assert watched.locator("img, iframe, object, embed, form, link, base, a, svg").count() == 0
+    assert watched.locator("script").count() == 4
+    raw = (tmp_path / "candor.html").read_text(encoding="utf-8")
+    assert len(re.findall(r"<script", raw)) == 4
+    assert raw.count("</script>") == 4
+
+
+_SELECT = """
+(text, [first, last]) => {
+  const all = [...text.querySelectorAll("i")].slice(first, last);
+  const [start, end] = [document.createRange(), document.createRange()];
+  start.setStartBefore(all[0]);
+  end.setEndAfter(all.at(-1));
+  getSelection().setBaseAndExtent(start.startContainer, start.startOffset, end.endContainer, end.endOffset);
+}
+"""
+
+
+def test_hostile_texts_stay_texts_in_a_picture(watched: Page, tmp_path: Path) -> None:
+    done = hostile()
+    opened(watched, done, tmp_path)
+    count, seen = watched.locator(".text i").count(), ""
+    for first in range(0, count, 60):
+        watched.locator(".text").evaluate(_SELECT, [first, first + 60])
+        svg = picture(watched, "svg", tmp_path)
+        root = ElementTree.parse(svg).getroot()
+        assert {each.tag.rsplit("}")[-1] for each in root.iter()} <= {"svg", "rect", "text", "line"}
+        assert "<script" not in svg.read_text(encoding="utf-8").lower()
+        seen += "".join(each.text or "" for each in root if each.tag.endswith("text"))
+    for text in ("<script>window.pwned=1</script>", "<svg/onload=window.pwned=1>", "=HYPERLINK", "javascript:"):
+        assert text in seen
+    watched.context.set_offline(False)
+    watched.goto(svg.as_uri())
+
+
+def test_hostile_texts_stay_texts_in_tables() -> None:
+    done = hostile()
+    rows = list(csv.DictReader(io.StringIO(to_csv(done), newline="")))
+    assert len(rows) == len(done.generated) + 1
+    assert not [row["text"] for row in rows if row["text"].startswith(("=", "+", "-", "@", "\t", "\r"))]
+    document = json.loads(to_json(done))
+    assert [row["text"] for row in document["generated"]] == list(STRINGS)
