@@ -43,6 +43,12 @@ def wait_for_app(page: Page) -> None:
     page.wait_for_selector(f"{app}[data-test-script-state='notRunning']", timeout=PATIENCE * 1000)
 
 
+def wait_for_map(page: Page) -> None:
+    """Wait until the map of a finished answer is drawn: the numbers below it come first."""
+    page.locator(".candor:not([data-live]) .text i").first.wait_for(timeout=PATIENCE * 1000)
+    wait_for_app(page)
+
+
 def choose(page: Page, label: str, option: str) -> None:
     """Choose an option of a select box. Opens the list again where a run of the script has just closed it."""
     deadline = time.monotonic() + PATIENCE

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from lib import formats
 from lib.scores import summarise_answer
-from tests.browser import wait_for_app
+from tests.browser import wait_for_map
 from tests.e2e.apps.token_map_app import examples
 from tests.e2e.conftest import Serve
 
@@ -20,7 +20,7 @@ HOSTILE = (" <script>window.pwned=1</script>", "<img src=x onerror=window.pwned=
 def answer(page: Page, serve: Serve) -> Page:
     page.goto(serve(SCRIPT))
     expect(page.get_by_test_id("stMetric").last).to_be_visible()
-    wait_for_app(page)
+    wait_for_map(page)
     return page
 
 

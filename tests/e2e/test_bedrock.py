@@ -15,7 +15,7 @@ from lib.engines import open_local
 from lib.serve.server import in_thread
 from tests.bedrock.loopback import Canned, bedrock
 from tests.bedrock.test_engine import ARN, FOX
-from tests.browser import PATIENCE, choose, wait_for_app
+from tests.browser import PATIENCE, choose, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 from tests.local import tiny
 from tests.serve.clients import Recorded, Served, service_of, until
@@ -72,7 +72,7 @@ def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) ->
     answers.chunks = [FOX["response"]]
     generate(by_hand)
     expect(by_hand.get_by_test_id("stMetric").last).to_be_visible()
-    wait_for_app(by_hand)
+    wait_for_map(by_hand)
     assert "".join(by_hand.locator(".text i").all_inner_texts()[1:10]) == "The quick brown fox jumps over the lazy dog"
     (asked,) = (body for body in answers.bodies if body)  # the free question for its formats has an empty one
     assert asked["prompt"] == PROMPT
@@ -149,7 +149,7 @@ def alert(page: Page) -> Locator:
 
 def answered(page: Page) -> None:
     expect(page.get_by_test_id("stMetric").last).to_be_visible(timeout=4 * PATIENCE * 1000)
-    wait_for_app(page)
+    wait_for_map(page)
 
 
 def test_the_list_says_what_each_model_can_return(listed: Page) -> None:

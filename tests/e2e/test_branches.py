@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, wait_for_app
+from tests.browser import choose, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -28,8 +28,7 @@ def answered(page: Page, serve: Serve) -> Page:
 
 def finished(page: Page) -> None:
     expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=SLOW)
-    expect(page.locator(".candor:not([data-live])").first).to_be_visible(timeout=SLOW)
-    wait_for_app(page)
+    wait_for_map(page)
 
 
 def text(page: Page, number: int = 0) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, wait_for_app
+from tests.browser import choose, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -37,7 +37,7 @@ def finished(page: Page) -> None:
     outcome = page.get_by_test_id("stMetric").or_(page.get_by_role("alert")).first
     expect(outcome).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("alert")).to_have_count(0)
-    wait_for_app(page)
+    wait_for_map(page)
 
 
 def set_parameter(page: Page, label: str, value: str) -> None:
@@ -62,7 +62,7 @@ def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
     cells.nth(5).click()
     detail = explore.locator(".st-key-detail")
     expect(detail).to_contain_text("99.5%")
-    expect(detail).to_contain_text("logprob −0.00501")
+    expect(detail).to_contain_text("logprob −0.0050")
     expect(detail).to_contain_text("rank 1 · id 690 · answer, token 1")
     expect(explore.locator(".text i[data-pin]")).to_have_text(" over")
 

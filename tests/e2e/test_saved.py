@@ -9,7 +9,7 @@ import llama_models.llama3
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, upload, wait_for_app
+from tests.browser import choose, upload, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 
 pytestmark = pytest.mark.browser
@@ -30,7 +30,7 @@ def saved(page: Page, serve: Serve) -> Page:
 def opened(page: Page) -> None:
     page.get_by_test_id("stBaseButton-primary").click()
     expect(page.get_by_test_id("stMetric").last).to_be_visible()
-    wait_for_app(page)
+    wait_for_map(page)
 
 
 def test_the_published_reply_with_an_uploaded_tokenizer(saved: Page) -> None:

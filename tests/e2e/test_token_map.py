@@ -761,3 +761,26 @@ def test_metrics_can_be_chosen_with_the_keyboard(shown: Page) -> None:
     shown.keyboard.press("ArrowRight")
     expect(shown.get_by_role("radio", name="Surprisal")).to_be_checked()
     expect(shown.get_by_role("radio", name="Surprisal")).to_be_focused()
+
+
+def test_data_that_newer_data_overtook_does_not_take_the_map_away(shown: Page) -> None:
+    frame = token_map_module._deflated(view().packed(), "app")
+    left = shown.evaluate(
+        """async (frame) => {
+            const url = performance.getEntriesByType("resource").map((each) => each.name)
+                .find((name) => name.endsWith("/token_map.js"));
+            const { default: draw } = await import(url);
+            const host = document.body.appendChild(document.createElement("div"));
+            const parentElement = host.attachShadow({ mode: "open" });
+            const letGo = draw({ data: new Uint8Array(frame), parentElement, setStateValue() {} });
+            while (!parentElement.querySelector(".text i")) await new Promise(requestAnimationFrame);
+            const cell = parentElement.querySelector(".text i");
+            letGo();
+            const stayed = cell.isConnected;
+            host.remove();
+            letGo();
+            return [stayed, parentElement.childElementCount];
+        }""",
+        list(frame),
+    )
+    assert left == [True, 0]

@@ -36,6 +36,8 @@ export default function draw({ data, parentElement, setStateValue }) {
   map.send = setStateValue;
   map.receive(data);
   return () => {
+    // Streamlit calls this, too, for data that newer data overtook, while the map is on the page to stay.
+    if (parentElement.isConnected) return;
     map.remove();
     maps.delete(parentElement);
   };
