@@ -36,7 +36,7 @@ def test_reasoning_counts_only_when_asked_to(answer: Page) -> None:
 
 def test_hostile_text_is_text_in_detail_chart_and_table(answer: Page) -> None:
     cells = answer.locator(".text i")
-    texts = cells.all_inner_texts()
+    texts = cells.all_text_contents()
     for text in HOSTILE:
         cells.nth(texts.index(text)).click()
         expect(answer.locator(".st-key-detail code").first).to_contain_text(formats.visible(text.strip()))

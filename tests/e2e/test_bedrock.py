@@ -73,7 +73,7 @@ def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) ->
     generate(by_hand)
     expect(by_hand.get_by_test_id("stMetric").last).to_be_visible()
     wait_for_map(by_hand)
-    assert "".join(by_hand.locator(".text i").all_inner_texts()[1:10]) == "The quick brown fox jumps over the lazy dog"
+    assert "".join(by_hand.locator(".text i").all_text_contents()[1:10]) == "The quick brown fox jumps over the lazy dog"
     (asked,) = (body for body in answers.bodies if body)  # the free question for its formats has an empty one
     assert asked["prompt"] == PROMPT
     by_hand.get_by_text("Show this call").click()
@@ -171,7 +171,7 @@ def test_with_prompt_scores_or_as_it_is_written(listed: Page, served: Served) ->
     expect(listed.get_by_text("Bedrock sends scores of the prompt only with a whole answer")).to_be_visible()
     generate(listed)
     answered(listed)
-    assert "".join(listed.locator(".text i").all_inner_texts()[: len(PROMPT)]) == PROMPT
+    assert "".join(listed.locator(".text i").all_text_contents()[: len(PROMPT)]) == PROMPT
     expect(listed.get_by_test_id("stMain").get_by_role("alert")).to_have_count(0)
     listed.locator(".text i").nth(1).click()
     expect(listed.locator(".st-key-detail")).to_contain_text("prompt, token 2")

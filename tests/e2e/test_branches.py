@@ -32,7 +32,7 @@ def finished(page: Page) -> None:
 
 
 def text(page: Page, number: int = 0) -> str:
-    return "".join(page.locator(".candor").nth(number).locator(".text i").all_inner_texts())
+    return "".join(page.locator(".candor").nth(number).locator(".text i").all_text_contents())
 
 
 def open_branch(page: Page, token: int) -> None:

@@ -54,7 +54,7 @@ def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
     generate(explore, FOX)
     finished(explore)
     cells = explore.locator(".text i")
-    assert "".join(cells.all_inner_texts()).startswith(f"{FOX} over a lazy dog")
+    assert "".join(cells.all_text_contents()).startswith(f"{FOX} over a lazy dog")
     cells.nth(1).hover()
     tip = explore.locator(".tip")
     expect(tip).to_contain_text("6.1e-07")
@@ -70,14 +70,14 @@ def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
 def test_a_click_or_a_reload_finds_the_answer_again_and_asks_nothing_twice(explore: Page) -> None:
     generate(explore, "Once upon a time")
     finished(explore)
-    job, text = job_of(explore), explore.locator(".text i").all_inner_texts()
+    job, text = job_of(explore), explore.locator(".text i").all_text_contents()
     explore.locator(".text i").nth(2).click()
     expect(explore.locator(".st-key-detail")).to_contain_text("prompt, token 3 of 4")
     assert job_of(explore) == job
     explore.reload()
     finished(explore)
     assert job_of(explore) == job
-    assert explore.locator(".text i").all_inner_texts() == text
+    assert explore.locator(".text i").all_text_contents() == text
     expect(explore.get_by_label("Prompt", exact=True)).to_have_value("Once upon a time")
 
 
@@ -110,7 +110,7 @@ def test_chat_shows_the_template_as_the_model_read_it(explore: Page) -> None:
     explore.get_by_label("System message (optional)").fill("You are brief.")
     explore.get_by_role("button", name="Generate").click()
     finished(explore)
-    text = "".join(explore.locator(".text i").all_inner_texts())
+    text = "".join(explore.locator(".text i").all_text_contents())
     assert "<|im_start|>system\nYou are brief.<|im_end|>\n<|im_start|>user\n" in text
 
 

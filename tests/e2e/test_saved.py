@@ -41,7 +41,7 @@ def test_the_published_reply_with_an_uploaded_tokenizer(saved: Page) -> None:
     upload(saved, saved.locator("input[type=file]").last, LLAMA3)
     opened(saved)
     cells = saved.locator(".text i")
-    texts = cells.all_inner_texts()
+    texts = cells.all_text_contents()
     assert "".join(texts[1:6]) == "The quick brown fox jumps"
     assert "".join(texts[6:10]) == " over the lazy dog"
     cells.nth(2).click()
@@ -55,7 +55,7 @@ def test_pasted_without_a_tokenizer_it_shows_ids(saved: Page) -> None:
     reply = json.loads(FOX.read_text())["response"]
     saved.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(json.dumps(reply))
     opened(saved)
-    assert saved.locator(".text i").all_inner_texts()[-5:-1] == ["⟨927⟩", "⟨279⟩", "⟨16053⟩", "⟨5679⟩"]
+    assert saved.locator(".text i").all_text_contents()[-5:-1] == ["⟨927⟩", "⟨279⟩", "⟨16053⟩", "⟨5679⟩"]
 
 
 def test_keys_that_a_relay_has_sorted(saved: Page) -> None:

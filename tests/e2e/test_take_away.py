@@ -73,13 +73,13 @@ def test_a_file_still_hovers_pins_and_moves(file: Page) -> None:
 
 
 def test_a_file_still_changes_its_metric_its_groups_and_its_thresholds(file: Page) -> None:
-    never = next(i for i, text in enumerate(file.locator(".text i").all_inner_texts()) if text == " never")
+    never = next(i for i, text in enumerate(file.locator(".text i").all_text_contents()) if text == " never")
     before = colour(file, never)
     file.get_by_role("radio", name="Margin").click()
     expect(file.get_by_role("radio", name="Margin")).to_be_checked()
     assert colour(file, never) != before
     options = file.get_by_role("combobox", name="Group by")
-    assert options.locator("option").all_inner_texts() == ["token", "word", "sentence", "line"]
+    assert options.locator("option").all_text_contents() == ["token", "word", "sentence", "line"]
     options.select_option("sentence")
     file.locator(".text i").nth(never).hover()
     expect(file.locator(".tip")).to_contain_text("Sentence of")
