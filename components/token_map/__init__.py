@@ -21,6 +21,7 @@ from lib.view import PASSAGES, View, fingerprint
 
 _SHORT = 16_384  # bytes
 _VERY_LONG = 1_000_000  # bytes
+_GROUPED = 5_000  # tokens up to which the groups come along with the text
 _LONG = 25_000  # tokens
 _OVERLAP = 3  # frames that may be lost on the way before everything has to be sent again
 _LONGEST_PATTERN = 2_000  # characters; what is longer did not come from the map
@@ -67,9 +68,9 @@ def _forget(key: str) -> None:
 def _whole_frame(view: View, key: str) -> bytes:
     _forget(key)
     asked, tokens = _asked(key), len(view.tokens)
-    # Of a very long text the colours come first and then the alternatives; groups when somebody wants to see them.
+    # Of a very long text the colours come first and then the alternatives; groups of a long one when somebody asks.
     whole = tokens <= _LONG or asked.whole == fingerprint(view.completion, tokens)
-    passages = tokens <= _LONG or asked.grouping in PASSAGES
+    passages = tokens <= _GROUPED or asked.grouping in PASSAGES
     blob = view.packed(asked.pattern, passages=passages, lists=whole)
     kept: tuple[bytes, bytes] | None = view.__dict__.get("frame")
     if kept is None or kept[0] is not blob:
@@ -81,7 +82,13 @@ def _deflated(blob: bytes, key: str, *, whole: bool = True) -> bytes:
     """A frame, deflated unless that takes longer than it saves: a very long text is sent as it is."""
     deflated = _SHORT <= len(blob) < _VERY_LONG
     options = {"key": key, "live": False, "deflated": deflated, "whole": whole, "shared": SHARED}
-    return framed(options, zlib.compress(blob, 1) if deflated else blob)
+    return framed(options, _squeezed(blob) if deflated else blob)
+
+
+def _squeezed(blob: bytes) -> bytes:
+    """Deflated without looking for repetitions: half the time, for a twentieth more bytes."""
+    deflate = zlib.compressobj(1, strategy=zlib.Z_HUFFMAN_ONLY)
+    return deflate.compress(blob) + deflate.flush()
 
 
 def _live_frame(done: Completion, key: str) -> bytes:

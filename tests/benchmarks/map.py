@@ -85,16 +85,16 @@ async (text) => {
   const files = performance.getEntriesByType("resource").map(each => each.name);
   const { default: draw } = await import(files.find(each => each.endsWith("/token_map.js")));
   const main = document.querySelector('[data-testid="stMainBlockContainer"]');
-  const style = Object.assign(document.createElement("link"), {
-    rel: "stylesheet", href: files.find(each => each.endsWith("/token_map.css")),
-  });
   const painted = () => new Promise(frame => requestAnimationFrame(() => setTimeout(frame)));
-  const place = document.createElement("div");
-  const root = place.attachShadow({ mode: "open" });
-  root.append(style);
-  main.append(place);
-  await new Promise(loaded => (style.onload = loaded));
   const map = async () => {
+    const place = document.createElement("div");
+    const root = place.attachShadow({ mode: "open" });
+    const style = Object.assign(document.createElement("link"), {
+      rel: "stylesheet", href: files.find(each => each.endsWith("/token_map.css")),
+    });
+    root.append(style);
+    main.append(place);
+    await new Promise(loaded => (style.onload = loaded));
     await painted();
     const began = performance.now();
     const remove = draw({ data, parentElement: root, setStateValue: () => {} });
@@ -104,6 +104,7 @@ async (text) => {
     await painted();
     const taken = performance.now() - began;
     await new Promise(drawn => setTimeout(drawn, 1500));
+    place.remove();
     remove();
     return taken;
   };

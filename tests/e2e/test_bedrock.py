@@ -73,7 +73,9 @@ def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) ->
     generate(by_hand)
     expect(by_hand.get_by_test_id("stMetric").last).to_be_visible()
     wait_for_map(by_hand)
-    assert "".join(by_hand.locator(".text i").all_text_contents()[1:10]) == "The quick brown fox jumps over the lazy dog"
+    assert (
+        "".join(by_hand.locator(".text i").all_text_contents()[1:10]) == "The quick brown fox jumps over the lazy dog"
+    )
     (asked,) = (body for body in answers.bodies if body)  # the free question for its formats has an empty one
     assert asked["prompt"] == PROMPT
     by_hand.get_by_text("Show this call").click()

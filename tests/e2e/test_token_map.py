@@ -415,6 +415,16 @@ def test_a_very_long_text_has_its_colours_first_and_then_everything(page: Page, 
     expect(page.locator(".candor[data-grouped]")).to_be_visible()
 
 
+def test_groups_of_a_long_text_come_when_they_are_asked_for(page: Page, serve: Serve) -> None:
+    page.goto(f"{serve(SCRIPT)}/?many=6000")
+    wait_for_app(page)
+    expect(page.get_by_text(re.compile(r"runs: 1 "))).to_be_visible()
+    assert "all others" in tip(page, cells(page).nth(len(app.PROMPT) + 12))
+    group_by(page, "sentence")
+    expect(page.get_by_text(re.compile(r"runs: 2 "))).to_be_visible()
+    expect(page.locator(".candor[data-grouped]")).to_be_visible()
+
+
 # --- thresholds -----------------------------------------------------------------------------------------------------
 
 

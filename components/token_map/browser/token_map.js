@@ -339,7 +339,7 @@ class TokenMap {
       while (later.length && this.turn === turn && performance.now() < until) this.paintBlock(later.shift());
       if (later.length && this.turn === turn && !this.gone.signal.aborted) setTimeout(more);
     };
-    if (later.length) setTimeout(more);
+    if (later.length) requestAnimationFrame(() => setTimeout(more)); // once what is in sight is on the screen
   }
 
   /** The blocks, from one to before another, that a screen can show; as a guess, since layout would take long. */
