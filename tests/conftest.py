@@ -1,10 +1,12 @@
-"""For tests of everything that speaks to AWS."""
+"""For tests of everything that speaks to AWS; and what is said loudly at the end."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import MISSING
 
 
 @pytest.fixture
@@ -17,3 +19,11 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-example")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tests that did not run for want of a PostgreSQL are not to be overlooked."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if MISSING in str(report.longrepr)]
+    if skipped:
+        terminalreporter.section(f"{len(skipped)} tests did not run", red=True, bold=True)
+        terminalreporter.write_line(MISSING, red=True)

@@ -1,0 +1,198 @@
+"""Runs as a file for somebody else: JSON with the columns in base64, described in docs/runs.md.
+
+A file is read as a whole before anything of it is kept, and believed in nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lib.completion import Completion
+from lib.errors import BadFile
+from lib.packed import pack, pack_completion, unpack, unpack_completion
+from lib.store.runs import STATES, Answer, Run, Runs, completed, digest_of
+
+FORMAT, VERSION = "candor-runs", 1
+MOST_BYTES = 200_000_000  # of a file; what it holds takes less than its base64
+_LONGEST = {"title": 1_000, "note": 100_000, "model": 4_000, "source": 10_000, "page": 40, "version": 40, "parent": 64}
+_MOST_TAGS, _LONGEST_TAG = 100, 200
+_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_DAMAGED = "Export it again from where it came; a file that was changed by hand cannot be read."
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of a file: ids of the runs that were added, and of those that were there already."""
+
+    added: tuple[str, ...]
+    known: tuple[str, ...]
+
+
+def export_runs(runs: Runs, run_ids: Iterable[str]) -> Iterator[str]:
+    """The file's text, piece by piece; runs that are gone are left out. Raises StoreUnavailable, BadFile."""
+    head = json.dumps({"format": FORMAT, "version": VERSION})
+    yield head[:-1] + ', "runs": ['
+    between = "\n"
+    for run_id in run_ids:
+        opened = runs.open(run_id)
+        if opened is not None:
+            yield between + json.dumps(_described(*opened), allow_nan=False)
+            between = ",\n"
+    yield "\n]}\n"
+
+
+def import_runs(runs: Runs, data: bytes, *, owner: str = "") -> Imported:
+    """Keep the runs of a file. Those that are there already, as they are in the file, are not added again.
+
+    A run whose id is taken by another gets an id of its own, the same one every time.
+
+    Raises BadFile when it holds no runs, a part of them is damaged, or it is too large; then none is kept.
+    """
+    added: list[str] = []
+    known: list[str] = []
+    for run, answers in list(read_runs(data)):
+        there = runs.get(run.id)
+        if there is not None and there.digest != run.digest:
+            run = replace(run, id=run.digest[:22])
+            there = runs.get(run.id)
+        if there is None:
+            runs.finish(replace(run, owner=owner), answers)
+            runs.tag(run.id, run.tags)
+        (added if there is None else known).append(run.id)
+    return Imported(tuple(added), tuple(known))
+
+
+def read_runs(data: bytes) -> Iterator[tuple[Run, tuple[Answer, ...]]]:
+    """The runs in a file. Raises BadFile."""
+    if len(data) > MOST_BYTES:
+        raise BadFile(
+            f"The file has {len(data) / 1e6:,.0f} MB; at most {MOST_BYTES / 1e6:,.0f} MB are read.",
+            "Export fewer runs at a time.",
+        )
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadFile("The file is not JSON, or it is cut off.", _DAMAGED) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise BadFile("The file holds no runs of Candor.", "A reply of Bedrock is opened in Explore, as a saved reply.")
+    version = document.get("version")
+    if type(version) is not int or version > VERSION:
+        raise BadFile(f"The file has version {version}; this Candor reads up to {VERSION}.", "Update Candor.")
+    described_runs = document.get("runs")
+    if not isinstance(described_runs, list):
+        raise BadFile("The file has no list of runs.", _DAMAGED)
+    for number, described in enumerate(described_runs, start=1):
+        try:
+            yield _run(described)
+        except (KeyError, TypeError, ValueError, OverflowError, binascii.Error, BadFile) as error:
+            why = error.cause if isinstance(error, BadFile) else "something in it is missing or of another kind"
+            raise BadFile(f"Run {number} of the file cannot be read: {why}", _DAMAGED) from error
+
+
+def _described(run: Run, answers: Iterable[Answer]) -> dict[str, Any]:
+    names = ("id", "page", "model", "source", "title", "note", "tags", "parent", "details", "state", "error", "version")
+    plain = {name: getattr(run, name) for name in (*names, "seconds")}
+    return plain | {
+        "created_microseconds": run.created,
+        "answers": [
+            {"error": each.error, "completion": None if each.completion is None else _columns(each.completion)}
+            for each in answers
+        ],
+    }
+
+
+def _columns(completion: Completion) -> dict[str, Any]:
+    meta, columns = unpack(pack_completion(completion), "completion")
+    return {
+        "meta": meta,
+        "columns": {
+            name: {
+                "dtype": column.dtype.str[1:],
+                "shape": list(column.shape),
+                "base64": base64.b64encode(column.tobytes()).decode(),
+            }
+            for name, column in columns.items()
+        },
+    }
+
+
+def _run(described: Any) -> tuple[Run, tuple[Answer, ...]]:
+    if not isinstance(described, dict):
+        raise TypeError("a run is an object")
+    run_id, state = _of(described, "id", str), _of(described, "state", str)
+    if not _ID.fullmatch(run_id) or state not in STATES:
+        raise ValueError("no id, or no state, of a run")
+    answers = tuple(_answer(each) for each in _of(described, "answers", list))
+    seconds = described["seconds"]
+    texts: dict[str, Any] = {name: _short(_of(described, name, str), most) for name, most in _LONGEST.items()}
+    run = Run(
+        id=run_id,
+        **texts,
+        tags=tuple(_short(tag, _LONGEST_TAG) for tag in _of(described, "tags", list)[:_MOST_TAGS]),
+        details=_of(described, "details", dict),
+        state=state,
+        error=_error(described["error"]),
+        created=_time(_of(described, "created_microseconds", int)),
+        seconds=None if seconds is None else _seconds(seconds),
+    )
+    return replace(completed(run, answers), digest=digest_of(answers)), answers
+
+
+def _answer(described: Any) -> Answer:
+    error = _error(_of(described, "error", list, type(None)))
+    completion = _of(described, "completion", dict, type(None))
+    if completion is None:
+        return Answer(None, error)
+    columns = {name: _column(column) for name, column in _of(completion, "columns", dict).items()}
+    return Answer(unpack_completion(pack("completion", _of(completion, "meta", dict), columns)), error)
+
+
+def _column(described: Mapping[str, Any]) -> Any:
+    dtype, shape = np.dtype("<" + _of(described, "dtype", str)), _of(described, "shape", list)
+    raw = base64.b64decode(_of(described, "base64", str), validate=True)
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError("a shape is a list of lengths")
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(raw):  # before numpy takes any memory
+        raise ValueError("a column has more or less than its shape says")
+    return np.frombuffer(raw, dtype).reshape(shape)
+
+
+def _of(described: Any, name: str, *kinds: type) -> Any:
+    value = described[name]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise TypeError(f"{name} is of another kind")
+    return value
+
+
+def _short(text: Any, most: int) -> str:
+    if not isinstance(text, str) or len(text) > most:
+        raise ValueError("a text is too long, or none")
+    return text
+
+
+def _error(value: Any) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    cause, remedy = value
+    return _short(cause, 10_000), _short(remedy, 10_000)
+
+
+def _time(value: int) -> int:
+    if not 0 <= value < 1 << 62:
+        raise ValueError("no time")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value < 1e12:
+        raise ValueError("no duration")
+    return float(value)

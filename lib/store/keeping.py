@@ -1,0 +1,180 @@
+"""Jobs written into the store as they go on: by one thread beside them, which they never wait for.
+
+What cannot be written waits until it can be; the page goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lib.completion import Completion
+from lib.errors import CandorError
+from lib.jobs import Job
+from lib.many import Many
+from lib.store.runs import CANCELLED, FAILED, FINISHED, Answer, Run, Runs, slice_of
+
+_EVERY = 0.5  # seconds between two looks at the jobs
+_PAUSE = 5.0  # seconds after a failure
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Followed:
+    """A job, its run, and what of it is written."""
+
+    job: Job[Any]
+    run: Run
+    begun: bool = False
+    version: int = -1
+    written: dict[int, tuple[int, Completion]] = field(default_factory=dict)  # by place: (parts, the last state)
+
+
+class Keeper:
+    """Follows jobs and writes them. May be used from any thread.
+
+    open_runs: opens the store; called again after it failed.
+    """
+
+    def __init__(self, open_runs: Callable[[], Runs], every: float = _EVERY, pause: float = _PAUSE) -> None:
+        self._open, self._every, self._pause = open_runs, every, pause
+        self._runs: Runs | None = None
+        self._followed: dict[str, _Followed] = {}
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._news = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.problem: CandorError | None = None  # why nothing can be written just now
+
+    def follow(self, job: Job[Any], run: Run) -> None:
+        """Keep a job as a run, from now until it is over. Never raises, never waits."""
+        with self._lock:
+            self._followed[run.id] = _Followed(job, run)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._follow_all, name="candor-keeper", daemon=True)
+                self._thread.start()
+        self._news.set()
+
+    def forget(self, run_id: str) -> None:
+        """Do not keep a run: what is written of it is removed. Raises StoreUnavailable."""
+        with self._writing:
+            with self._lock:
+                self._followed.pop(run_id, None)
+            self._store().remove([run_id])
+
+    def waiting(self, run_id: str) -> bool:
+        """Whether some of a run is not written yet."""
+        return run_id in self._followed
+
+    def flush(self, seconds: float) -> bool:
+        """Write what there is, waiting at most so long for it; returns whether all of it could be.
+
+        Jobs that go on are written as far as they have come.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            if self._write_all() and all(not each.job.over for each in list(self._followed.values())):
+                return True
+            if time.monotonic() >= until:
+                return False
+            time.sleep(min(0.1, seconds))
+
+    def _follow_all(self) -> None:
+        while True:
+            self._news.wait(self._every if self._followed else None)
+            self._news.clear()
+            if not self._write_all():
+                time.sleep(self._pause)
+
+    def _write_all(self) -> bool:
+        """Whether everything that there is is written."""
+        with self._writing:
+            with self._lock:
+                followed = list(self._followed.values())
+            try:
+                for each in followed:
+                    self._write(each)
+            except CandorError as error:
+                if self.problem is None:
+                    log.warning("runs cannot be kept: %s", error.cause)
+                self.problem, self._runs = error, None
+                return False
+            self.problem = None
+            return True
+
+    def _store(self) -> Runs:
+        if self._runs is None:
+            self._runs = self._open()
+        return self._runs
+
+    def _write(self, followed: _Followed) -> None:
+        runs, job = self._store(), followed.job
+        if not followed.begun:
+            runs.begin(followed.run)
+            followed.begun = True
+        over, version = job.over, job.version  # in this order: what comes between is seen the next time
+        if over:
+            runs.finish(ended(followed.run, job), answers_of(job.result if job.result is not None else job.partial))
+            with self._lock:
+                if self._followed.get(followed.run.id) is followed:
+                    del self._followed[followed.run.id]
+        elif version != followed.version and job.partial is not None:
+            for place, answer in enumerate(answers_of(job.partial)):
+                if answer.completion is not None:
+                    self._write_part(runs, followed, place, answer.completion)
+            followed.version = version
+
+    def _write_part(self, runs: Runs, followed: _Followed, place: int, done: Completion) -> None:
+        parts, before = followed.written.get(place, (0, done))
+        if parts and before is done:
+            return
+        if not continues(done, before):
+            parts = 0
+        piece = slice_of(done, len(before.generated), len(before.text)) if parts else done
+        runs.append(followed.run.id, place, parts, piece)
+        followed.written[place] = (parts + 1, done)
+
+
+def answers_of(value: Completion | Many[Completion] | tuple[Completion, ...] | None) -> tuple[Answer, ...]:
+    """What came of a job, as the answers of a run."""
+    if value is None:
+        return ()
+    if isinstance(value, Completion):
+        return (Answer(value),)
+    if isinstance(value, Many):
+        return tuple(Answer(each.result, _words(each.error)) for each in value.outcomes)
+    return tuple(Answer(each) for each in value)
+
+
+def ended(run: Run, job: Job[Any]) -> Run:
+    """The run of a job that is over."""
+    state = FAILED if job.error is not None else CANCELLED if job.cancelled else FINISHED
+    return replace(run, state=state, error=_words(job.error), seconds=job.seconds)
+
+
+def _words(error: CandorError | None) -> tuple[str, str] | None:
+    return None if error is None else (error.cause, error.remedy)
+
+
+def continues(after: Completion, before: Completion) -> bool:
+    """Whether one is the other with more at its end."""
+    return _begins_with(after.prompt, before.prompt, whole=True) and (
+        _begins_with(after.generated, before.generated) and after.text.startswith(before.text)
+    )
+
+
+def _begins_with(after: Any, before: Any, *, whole: bool = False) -> bool:
+    rows = len(before)
+    if len(after) < rows or (whole and len(after) != rows):
+        return False
+    columns: Sequence[str] = ("ids", "kinds", "ranks")
+    return after.k == before.k and all(
+        np.array_equal(getattr(after, name)[:rows], getattr(before, name)) for name in columns
+    )

@@ -1,0 +1,96 @@
+"""The schema, as numbered steps that only go forward."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from lib.errors import BadFile
+
+_LOCK = 0x43414E444F52  # PostgreSQL's advisory lock under which the steps are taken
+
+_TYPES = {
+    "sqlite": {"number": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB", "real": "REAL", "long": "INTEGER"},
+    "postgresql": {
+        "number": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        "blob": "BYTEA",
+        "real": "DOUBLE PRECISION",
+        "long": "BIGINT",
+    },
+}
+
+# Each step is a list of statements; those of one kind of database stand under its name.
+_STEPS: list[list[str | dict[str, str]]] = [
+    [
+        """
+        CREATE TABLE runs (
+            number {number}, id TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, owner TEXT NOT NULL,
+            shared INTEGER NOT NULL,
+            page TEXT NOT NULL, model TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, excerpt TEXT NOT NULL,
+            note TEXT NOT NULL, parent TEXT NOT NULL, details TEXT NOT NULL, state TEXT NOT NULL, error TEXT NOT NULL,
+            version TEXT NOT NULL, created {long} NOT NULL, touched {long} NOT NULL, seconds {real},
+            tokens {long} NOT NULL, bytes {long} NOT NULL, removed {long}
+        )
+        """,
+        "CREATE INDEX runs_parent ON runs (parent)",
+        "CREATE INDEX runs_model ON runs (model, number)",
+        "CREATE INDEX runs_created ON runs (created)",
+        "CREATE INDEX runs_removed ON runs (removed) WHERE removed IS NOT NULL",
+        """
+        CREATE TABLE tags (
+            run {long} NOT NULL REFERENCES runs (number) ON DELETE CASCADE, tag TEXT NOT NULL, PRIMARY KEY (run, tag)
+        )
+        """,
+        "CREATE INDEX tags_tag ON tags (tag)",
+        """
+        CREATE TABLE answers (
+            run {long} NOT NULL REFERENCES runs (number) ON DELETE CASCADE, place INTEGER NOT NULL,
+            part INTEGER NOT NULL, error TEXT NOT NULL, data {blob}, PRIMARY KEY (run, place, part)
+        )
+        """,
+        """
+        CREATE TABLE texts (
+            number {long} PRIMARY KEY, run {long} NOT NULL REFERENCES runs (number) ON DELETE CASCADE,
+            content TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX texts_run ON texts (run)",
+        {
+            "sqlite": """
+                CREATE VIRTUAL TABLE grams USING fts5 (gram, content = '', detail = none, columnsize = 0,
+                    tokenize = "ascii")
+            """,
+            "postgresql": "ALTER TABLE texts ADD COLUMN grams TSVECTOR NOT NULL DEFAULT ''",
+        },
+        {"postgresql": "CREATE INDEX texts_grams ON texts USING gin (grams)"},
+    ],
+]
+
+NEWEST = len(_STEPS)
+
+
+def migrate(connection: Connection, steps: int = NEWEST) -> None:
+    """Take the steps that are missing, in the transaction of `connection`. Raises BadFile for a newer schema.
+
+    Two processes that come at once take turns: SQLite's transaction is a lock, PostgreSQL is asked for one.
+    """
+    kind = connection.dialect.name
+    if kind == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    connection.execute(text("CREATE TABLE IF NOT EXISTS candor_schema (version INTEGER NOT NULL)"))
+    version = connection.execute(text("SELECT version FROM candor_schema")).scalar()
+    if version is not None and version > NEWEST:
+        raise BadFile(
+            f"These runs were kept by a newer Candor (schema {version}; this one knows {NEWEST}).",
+            "Update Candor, or name another database.",
+        )
+    if version is not None and version >= steps:
+        return
+    for step in _STEPS[version or 0 : steps]:
+        for statement in step:
+            sql = statement.get(kind) if isinstance(statement, dict) else statement
+            if sql is not None:
+                connection.exec_driver_sql(sql.format(**_TYPES[kind]))
+    if version is None:
+        connection.execute(text("INSERT INTO candor_schema VALUES (:version)"), {"version": steps})
+    else:
+        connection.execute(text("UPDATE candor_schema SET version = :version"), {"version": steps})

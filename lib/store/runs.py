@@ -1,0 +1,403 @@
+"""Runs: what was asked, what came of it, and how to find it again.
+
+A run is there from the moment it is begun. While it is written it is "incomplete", and stays that if nobody comes to
+end it: a crash needs no clearing up. All that belongs together is written in one transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
+
+from lib.completion import Completion
+from lib.packed import pack_completion
+from lib.pieces import Pieces
+from lib.store.compact import compact, restore
+from lib.store.database import Database
+from lib.store.search import cut, folded, grams_of
+from lib.store.tables import ANSWERS, PIECES, RUNS, TAGS, TEXTS
+from lib.tokens import NO_TOKENS, Tokens, concatenate
+
+INCOMPLETE, FINISHED, CANCELLED, FAILED = "incomplete", "finished", "cancelled", "failed"
+STATES = (INCOMPLETE, FINISHED, CANCELLED, FAILED)
+TITLE, EXCERPT = 120, 240  # characters
+_AT_ONCE = 500  # runs in one statement
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of a run. completion: None where nothing came. error: (cause, remedy) of one that failed."""
+
+    completion: Completion | None = None
+    error: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything about a run but its answers.
+
+    id: 128 random bits, so that knowing it is the right to see the run. owner: who may see it in lists, "" for whoever
+    uses this machine. page: which one it came from. model: its name; source: what it is found by, as JSON. title and
+    excerpt: how the prompt and the answer begin. parent: id of the run that this one branches from or varies, "" for
+    none. details: whatever the page needs to show it as it was, able to be JSON. state: one of STATES. error: (cause,
+    remedy) where it failed. version: of the Candor that made it. created: microseconds since 1970. seconds: how long it
+    took, None while unknown. tokens, bytes: of all answers. digest: of what it holds, "" until it is over.
+    """
+
+    page: str
+    model: str
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    source: str = ""
+    owner: str = ""
+    shared: bool = False
+    title: str = ""
+    excerpt: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    parent: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    state: str = INCOMPLETE
+    error: tuple[str, str] | None = None
+    version: str = ""
+    created: int = 0
+    touched: int = 0
+    seconds: float | None = None
+    tokens: int = 0
+    bytes: int = 0
+    digest: str = ""
+
+
+class Runs:
+    """The runs in a database. May be used from any thread. Every method raises StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def begin(self, run: Run) -> None:
+        """A run that is about to be written. One that is there already stays as it is."""
+        with self.database.writing() as connection:
+            if _number(connection, run.id) is None:
+                now = microseconds()
+                title = folded(run.title)
+                number = _insert(connection, replace(run, state=INCOMPLETE, created=run.created or now, touched=now))
+                _index(connection, number, [(title, grams_of(title))])
+
+    def append(self, run_id: str, place: int, part: int, piece: Completion) -> None:
+        """More of an answer: `piece` holds what came after part - 1. Part 0 replaces all there was of the answer."""
+        data = compact(piece)
+        with self.database.writing() as connection:
+            number = _number(connection, run_id)
+            if number is None:  # it was erased meanwhile
+                return
+            if part == 0:
+                connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number, ANSWERS.c.place == place))
+            connection.execute(insert(ANSWERS).values(run=number, place=place, part=part, error="", data=data))
+            count = RUNS.c.tokens + len(piece.prompt) + len(piece.generated)
+            connection.execute(
+                update(RUNS)
+                .where(RUNS.c.number == number)
+                .values(touched=microseconds(), tokens=count, bytes=RUNS.c.bytes + len(data))
+            )
+
+    def finish(self, run: Run, answers: Sequence[Answer]) -> None:
+        """A run is over, with these answers; its state, seconds and error are those of `run`.
+
+        What was given to `begin` and `append` is replaced; a run that is not there is made. Names, notes and tags that
+        were given meanwhile stay.
+        """
+        whole = completed(run, answers)
+        packed = [compact(each.completion) if each.completion is not None else None for each in answers]
+        pieces = [(piece, grams_of(piece)) for piece in _pieces_of(answers, whole)]
+        with self.database.writing() as connection:
+            number = _number(connection, run.id)
+            if number is None:
+                number = _insert(connection, replace(whole, created=whole.created or microseconds()))
+            else:
+                kept = _row(connection, run.id)
+                title = kept.title or whole.title
+                connection.execute(
+                    update(RUNS)
+                    .where(RUNS.c.number == number)
+                    .values(**_changing(replace(whole, title=title)), touched=microseconds())
+                )
+                connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number))
+                _unindex(connection, [number])
+            rows = [
+                {"run": number, "place": place, "part": 0, "error": _json(each.error), "data": data}
+                for place, (each, data) in enumerate(zip(answers, packed, strict=True))
+            ]
+            if rows:
+                connection.execute(insert(ANSWERS), rows)
+            size = sum(len(data) for data in packed if data is not None)
+            connection.execute(update(RUNS).where(RUNS.c.number == number).values(bytes=size))
+            _index(connection, number, pieces)
+
+    def get(self, run_id: str) -> Run | None:
+        """A run without its answers; None when there is none, or it was removed."""
+        with self.database.reading() as connection:
+            row = _row(connection, run_id)
+            return None if row is None else runs_of(connection, [row])[0]
+
+    def open(self, run_id: str) -> tuple[Run, tuple[Answer, ...]] | None:
+        """A run and its answers, of one that is incomplete as far as they had come. Raises BadFile for damaged data."""
+        with self.database.reading() as connection:
+            row = _row(connection, run_id)
+            if row is None:
+                return None
+            run = runs_of(connection, [row])[0]
+            parts = connection.execute(
+                select(ANSWERS.c.place, ANSWERS.c.error, ANSWERS.c.data)
+                .where(ANSWERS.c.run == row.number)
+                .order_by(ANSWERS.c.place, ANSWERS.c.part)
+            ).all()
+        answers: dict[int, list[Any]] = {}
+        for each in parts:
+            answers.setdefault(each.place, []).append(each)
+        return run, tuple(_answer(each) for each in answers.values())
+
+    def change(self, run_ids: Iterable[str], **values: Any) -> None:
+        """Give runs another `title`, `note` or `shared`."""
+        if unknown := set(values) - {"title", "note", "shared"}:
+            raise ValueError(f"{unknown} cannot be changed")
+        if "shared" in values:
+            values["shared"] = int(values["shared"])
+        with self.database.writing() as connection:
+            for some in _groups(run_ids):
+                connection.execute(update(RUNS).where(RUNS.c.id.in_(some)).values(**values))
+
+    def tag(self, run_id: str, tags: Iterable[str]) -> None:
+        """The tags of a run, in the place of those it had."""
+        wanted = {each.strip() for each in tags} - {""}
+        with self.database.writing() as connection:
+            number = _number(connection, run_id)
+            if number is not None:
+                connection.execute(delete(TAGS).where(TAGS.c.run == number))
+                _tag(connection, number, wanted)
+
+    def remove(self, run_ids: Iterable[str]) -> None:
+        """Take runs out of sight; until they are erased they can be put back."""
+        self._mark(run_ids, microseconds())
+
+    def put_back(self, run_ids: Iterable[str]) -> None:
+        """Bring back runs that were removed."""
+        self._mark(run_ids, None)
+
+    def _mark(self, run_ids: Iterable[str], when: int | None) -> None:
+        with self.database.writing() as connection:
+            for some in _groups(run_ids):
+                connection.execute(update(RUNS).where(RUNS.c.id.in_(some)).values(removed=when))
+
+    def erase(self, before: int) -> int:
+        """Erase for good the runs that were removed before then, in microseconds since 1970; returns how many.
+
+        Nothing of them stays, in the text index neither.
+        """
+        erased = 0
+        while True:
+            with self.database.writing() as connection:
+                gone = select(RUNS.c.number).where(RUNS.c.removed <= before).limit(_AT_ONCE)
+                numbers = list(connection.execute(gone).scalars())
+                if numbers:
+                    _unindex(connection, numbers)
+                    connection.execute(delete(RUNS).where(RUNS.c.number.in_(numbers)))
+            if not numbers:
+                break
+            erased += len(numbers)
+        if erased:
+            self._scrub()
+        return erased
+
+    def _scrub(self) -> None:
+        """Have the database forget what it only marks as gone."""
+        if self.database.kind == "sqlite":
+            with self.database.writing() as connection:
+                connection.exec_driver_sql("INSERT INTO grams (grams) VALUES ('optimize')")
+            with self.database.outside() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            return
+        with self.database.outside() as connection:
+            for table in (RUNS, TAGS, ANSWERS, TEXTS):
+                connection.exec_driver_sql(f"VACUUM {table.name}")
+
+
+def microseconds() -> int:
+    """Now, since 1970."""
+    return time.time_ns() // 1000
+
+
+def completed(run: Run, answers: Sequence[Answer]) -> Run:
+    """The run with what follows from its answers: excerpt, tokens, digest."""
+    done = [each.completion for each in answers if each.completion is not None]
+    return replace(
+        run,
+        excerpt=run.excerpt or next((beginning(each.text, EXCERPT) for each in done if each.text.strip()), ""),
+        tokens=sum(len(each.prompt) + len(each.generated) for each in done),
+        digest=digest_of(answers),
+    )
+
+
+def digest_of(answers: Sequence[Answer]) -> str:
+    """What tells answers from others."""
+    digest = hashlib.sha256()
+    for each in answers:
+        packed = b"" if each.completion is None else pack_completion(each.completion)
+        for part in (packed, _json(each.error).encode()):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def beginning(text: str, characters: int) -> str:
+    """How a text begins, on one line."""
+    line = " ".join(text[: 4 * characters].split())
+    return line if len(line) <= characters else line[: characters - 1] + "…"
+
+
+def runs_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
+    """Rows of RUNS as runs, with their tags."""
+    tags: dict[int, list[str]] = {}
+    for some in _groups([row.number for row in rows]):
+        found = select(TAGS).where(TAGS.c.run.in_(some)).order_by(TAGS.c.tag)
+        for each in connection.execute(found):
+            tags.setdefault(each.run, []).append(each.tag)
+    return [
+        Run(
+            **{name: getattr(row, name) for name in _PLAIN},
+            shared=bool(row.shared),
+            tags=tuple(tags.get(row.number, ())),
+            details=json.loads(row.details),
+            error=_pair(row.error),
+        )
+        for row in rows
+    ]
+
+
+_PLAIN = (
+    *("id", "page", "model", "source", "owner", "title", "excerpt", "note", "parent", "state", "version", "created"),
+    *("touched", "seconds", "tokens", "bytes", "digest"),
+)
+
+
+def _changing(run: Run) -> dict[str, Any]:
+    """What the end of a run settles."""
+    names = ("title", "excerpt", "parent", "model", "source", "state", "seconds", "tokens", "digest")
+    return {name: getattr(run, name) for name in names} | {
+        "error": _json(run.error),
+        "details": json.dumps(run.details, separators=(",", ":")),
+    }
+
+
+def _insert(connection: Connection, run: Run) -> int:
+    values = {name: getattr(run, name) for name in _PLAIN} | _changing(run) | {"shared": int(run.shared)}
+    number = connection.execute(insert(RUNS).values(**values).returning(RUNS.c.number)).scalar_one()
+    _tag(connection, number, run.tags)
+    return int(number)
+
+
+def _tag(connection: Connection, number: int, tags: Iterable[str]) -> None:
+    rows = [{"run": number, "tag": tag} for tag in sorted(set(tags))]
+    if rows:
+        connection.execute(insert(TAGS), rows)
+
+
+def _number(connection: Connection, run_id: str) -> int | None:
+    return connection.execute(select(RUNS.c.number).where(RUNS.c.id == run_id)).scalar()
+
+
+def _row(connection: Connection, run_id: str) -> Any:
+    return connection.execute(select(RUNS).where(RUNS.c.id == run_id, RUNS.c.removed.is_(None))).one_or_none()
+
+
+def _index(connection: Connection, number: int, pieces: Sequence[tuple[str, list[str]]]) -> None:
+    rows: list[dict[str, Any]] = [
+        {"at": number * PIECES + place, "run": number, "content": content, "grams": grams}
+        for place, (content, grams) in enumerate(pieces[:PIECES])
+        if content
+    ]
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        statement = (
+            "INSERT INTO texts (number, run, content, grams) VALUES (:at, :run, :content, array_to_tsvector(:grams))"
+        )
+        connection.execute(text(statement), rows)
+        return
+    connection.execute(text("INSERT INTO texts (number, run, content) VALUES (:at, :run, :content)"), rows)
+    joined = [{"at": row["at"], "grams": " ".join(row["grams"])} for row in rows]
+    connection.execute(text("INSERT INTO grams (rowid, gram) VALUES (:at, :grams)"), joined)
+
+
+def _unindex(connection: Connection, numbers: Sequence[int]) -> None:
+    if connection.dialect.name == "sqlite":  # the index keeps no texts, and has to be told what it forgets
+        gone = connection.execute(select(TEXTS.c.number, TEXTS.c.content).where(TEXTS.c.run.in_(numbers))).all()
+        rows = [{"at": each.number, "grams": " ".join(grams_of(each.content))} for each in gone]
+        if rows:
+            connection.execute(text("INSERT INTO grams (grams, rowid, gram) VALUES ('delete', :at, :grams)"), rows)
+    connection.execute(delete(TEXTS).where(TEXTS.c.run.in_(numbers)))
+
+
+def _pieces_of(answers: Sequence[Answer], run: Run) -> list[str]:
+    texts = [run.title]
+    for each in answers:
+        if each.completion is not None:
+            prompt = _plain(each.completion.prompt)
+            texts += [prompt] if prompt not in texts else []
+            texts.append(each.completion.text)
+    return list(cut(folded("\n".join(texts))))
+
+
+def _plain(tokens: Tokens) -> str:
+    """The text of tokens, without control tokens."""
+    refs = tokens.refs[tokens.refs >= 0]
+    pieces: Pieces = tokens.pieces
+    if not len(refs):
+        return ""
+    return pieces.select(refs[~pieces.special[refs]]).data.tobytes().decode("utf-8", "replace")
+
+
+def _answer(parts: Sequence[Any]) -> Answer:
+    pieces = [restore(each.data) for each in parts if each.data is not None]
+    error = _pair(parts[-1].error)
+    if not pieces:
+        return Answer(None, error)
+    if len(pieces) == 1:
+        return Answer(pieces[0], error)
+    whole = replace(
+        pieces[-1],
+        prompt=pieces[0].prompt,
+        generated=concatenate([each.generated for each in pieces]),
+        text="".join(each.text for each in pieces),
+    )
+    return Answer(whole, error)
+
+
+def slice_of(completion: Completion, tokens: int, characters: int) -> Completion:
+    """What came after so many tokens and characters of the answer, as a part for `Runs.append`."""
+    if not tokens:
+        return completion
+    return replace(
+        completion, prompt=NO_TOKENS, generated=completion.generated[tokens:], text=completion.text[characters:]
+    )
+
+
+def _json(error: tuple[str, str] | None) -> str:
+    return "" if error is None else json.dumps(list(error))
+
+
+def _pair(error: str) -> tuple[str, str] | None:
+    if not error:
+        return None
+    cause, remedy = json.loads(error)
+    return str(cause), str(remedy)
+
+
+def _groups(values: Iterable[Any]) -> Iterable[list[Any]]:
+    listed = list(values)
+    return (listed[start : start + _AT_ONCE] for start in range(0, len(listed), _AT_ONCE))

@@ -1,0 +1,79 @@
+"""The tables as queries name them; `lib.store.migrations` makes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+_REFUSED = re.compile("[\\\\\0\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
+
+
+class AnyText(TypeDecorator[str]):
+    """Text of which a database refuses some: NUL and lone surrogates are stored as escapes, and so is the backslash."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Any) -> str | None:
+        """As it is stored."""
+        return None if value is None else _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+
+    def process_result_value(self, value: Any, _dialect: Any) -> str | None:
+        """As it was given."""
+        return None if value is None else _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+
+
+METADATA = MetaData()
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("number", BigInteger, primary_key=True),  # counts up in the order in which runs were begun
+    Column("id", Text),
+    Column("digest", Text),  # of what it holds; "" until it is over
+    Column("owner", Text),
+    Column("shared", Integer),
+    Column("page", Text),
+    Column("model", AnyText),
+    Column("source", AnyText),
+    Column("title", AnyText),
+    Column("excerpt", AnyText),
+    Column("note", AnyText),
+    Column("parent", Text),
+    Column("details", Text),  # JSON in ASCII
+    Column("state", Text),
+    Column("error", AnyText),
+    Column("version", Text),
+    Column("created", BigInteger),  # microseconds since 1970, as are
+    Column("touched", BigInteger),
+    Column("seconds", Float),
+    Column("tokens", BigInteger),
+    Column("bytes", BigInteger),
+    Column("removed", BigInteger),  # this one; NULL for a run that is there
+)
+
+TAGS = Table("tags", METADATA, Column("run", BigInteger, primary_key=True), Column("tag", AnyText, primary_key=True))
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("run", BigInteger, primary_key=True),
+    Column("place", Integer, primary_key=True),  # among the answers of a run
+    Column("part", Integer, primary_key=True),  # 0 alone once the run is over
+    Column("error", AnyText),  # JSON {"cause", "remedy"} of one that failed
+    Column("data", LargeBinary),  # `lib.store.compact`; NULL where nothing came
+)
+
+TEXTS = Table(
+    "texts",
+    METADATA,
+    Column("number", BigInteger, primary_key=True),  # that of its run times PIECES, plus its place in the text
+    Column("run", BigInteger),
+    Column("content", Text),  # folded
+)
+
+PIECES = 4096  # of a run's text at most

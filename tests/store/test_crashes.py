@@ -1,0 +1,79 @@
+"""What a killed process leaves behind, and many processes at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+
+import pytest
+
+from lib.store.database import open_database
+from lib.store.history import sizes
+from lib.store.runs import Runs
+from tests.store.writers import check, write_and_read, write_until_killed
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.store.writers"])
+
+
+def kill(url: str, times: int) -> None:
+    """Kill so many writers, each at a random moment, and look at what they leave."""
+    runs, chance, finished = Runs(open_database(url)), random.Random(8), set[int]()
+    for number in range(times):
+        heard, said = _FORKS.Pipe(duplex=False)
+        writer = _FORKS.Process(target=write_until_killed, args=(url, number * 1000, said), daemon=True)
+        writer.start()
+        said.close()
+        assert heard.poll(30)
+        heard.recv()
+        time.sleep(chance.uniform(0.0, 0.2))
+        writer.kill()
+        writer.join()
+        try:
+            while heard.poll():
+                finished.add(heard.recv())
+        except EOFError:
+            pass
+        check(runs, finished)
+    assert finished
+    runs.database.close()
+
+
+def share(url: str, seconds: float, workers: int = 8) -> None:
+    """So many processes write and read at once; none sees an error, and no run is lost."""
+    open_database(url).close()
+    pipes = []
+    for worker in range(workers):
+        heard, said = _FORKS.Pipe(duplex=False)
+        _FORKS.Process(target=write_and_read, args=(url, worker, seconds, said), daemon=True).start()
+        pipes.append(heard)
+    written = 0
+    for heard in pipes:
+        assert heard.poll(seconds + 60)
+        number, read, error = heard.recv()
+        assert error is None
+        assert number > 0
+        assert read > 0
+        written += number
+    database = open_database(url)
+    assert sizes(database).runs == written
+    database.close()
+
+
+def test_twenty_kills_lose_nothing(url: str) -> None:
+    kill(url, 20)
+
+
+def test_eight_processes_at_once(url: str) -> None:
+    share(url, 10)
+
+
+@pytest.mark.soak
+def test_five_hundred_kills_lose_nothing(url: str) -> None:
+    kill(url, 500)
+
+
+@pytest.mark.soak
+def test_eight_processes_for_ten_minutes(url: str) -> None:
+    share(url, 600)

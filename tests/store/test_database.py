@@ -1,0 +1,158 @@
+"""The database itself: who may read it, how it is brought up to date, what it says when it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import inspect, text
+
+from lib.errors import BadFile, InvalidRequest
+from lib.store.database import Database, StoreUnavailable, open_database
+from lib.store.migrations import NEWEST
+from lib.store.runs import FINISHED, Answer, Run, Runs, microseconds
+from lib.store.search import cut, folded, grams_of, sought
+from lib.store.tables import METADATA
+from tests.benchmarks.completions import long_completion
+from tests.strategies import completion_of, completions, tokens_of
+
+
+def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        database = open_database(f"sqlite:///{tmp_path}/new/runs.sqlite")
+        Runs(database).finish(Run(page="p", model="m"), [])
+        files = list((tmp_path / "new").iterdir())
+        assert {file.name for file in files} >= {"runs.sqlite", "runs.sqlite-wal"}
+        assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
+        assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+        database.close()
+    finally:
+        os.umask(before)
+
+
+def test_tables_are_as_queries_name_them(database: Database) -> None:
+    with database.reading() as connection:
+        found = inspect(connection)
+        for table in METADATA.sorted_tables:
+            there = {column["name"] for column in found.get_columns(table.name)}
+            assert there - {"grams"} == {column.name for column in table.columns}
+
+
+def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
+    database = open_database(url)
+    with database.writing() as connection:
+        connection.execute(text("UPDATE candor_schema SET version = :newer"), {"newer": NEWEST + 1})
+    with pytest.raises(BadFile, match=f"newer Candor.*schema {NEWEST + 1}"):
+        open_database(url)
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT version FROM candor_schema")).scalar() == NEWEST + 1
+    database.close()
+
+
+def test_many_open_a_new_database_at_once(url: str) -> None:
+    failures: list[BaseException] = []
+    start = threading.Barrier(6)
+
+    def opens() -> None:
+        start.wait()
+        try:
+            open_database(url).close()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=opens) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be kept at the moment"):
+        open_database(f"sqlite:///{tmp_path}")  # a directory
+    (tmp_path / "no.sqlite").write_bytes(b"This is no database, whatever its name may say." * 30)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        open_database(f"sqlite:///{tmp_path}/no.sqlite")
+    with pytest.raises(StoreUnavailable):
+        open_database("postgresql://nobody@127.0.0.1:1/none")
+
+
+@pytest.mark.parametrize("url", ["mysql://host/x", "sqlite://", "no url", "sqlite:///:memory:"])
+def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(InvalidRequest):
+        open_database(url)
+
+
+def test_what_is_erased_is_nowhere_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "runs.sqlite"
+    database = open_database(f"sqlite:///{file}")
+    runs, secret = Runs(database), "Xylophonmusik 東京"
+    for number in range(50):
+        said = f"{secret} {number}" if number == 25 else f"something else {number}"
+        done = completion_of(tokens_of("?"), tokens_of(said), text=said)
+        runs.finish(Run(id=str(number), page="p", model="m", title=said, state=FINISHED), [Answer(done)])
+
+    def bytes_on_disk() -> bytes:
+        with database.outside() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return b"".join(each.read_bytes() for each in tmp_path.iterdir())
+
+    def terms() -> set[str]:
+        with database.outside() as connection:
+            connection.exec_driver_sql("CREATE VIRTUAL TABLE temp.terms USING fts5vocab (main, grams, row)")
+            return set(connection.exec_driver_sql("SELECT term FROM terms").scalars())
+
+    grams = set(grams_of(folded("Xylophonmusik")[:-2]))
+    assert folded(secret).encode() in bytes_on_disk()
+    assert len(grams & terms()) > 8
+    runs.remove(["25"])
+    assert runs.erase(microseconds()) == 1
+    left = bytes_on_disk()
+    assert secret.encode() not in left
+    assert folded(secret).encode() not in left
+    assert not grams & terms()
+    database.close()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(done=completions())
+def test_any_completion_comes_back(runs: Runs, done: object) -> None:
+    run = Run(page="explore", model="m", state=FINISHED)
+    runs.finish(run, [Answer(done)])  # type: ignore[arg-type]
+    (answer,) = runs.open(run.id)[1]  # type: ignore[index]
+    assert answer.completion is not None
+    assert answer.completion.identical(done)  # type: ignore[arg-type]
+
+
+def test_a_very_long_run(runs: Runs) -> None:
+    done = long_completion(200_000)
+    run = Run(page="explore", model="m", state=FINISHED)
+    runs.finish(run, [Answer(done)])
+    assert runs.open(run.id)[1][0].completion.identical(done)  # type: ignore[index,union-attr]
+
+
+_CHARACTERS = st.text(st.characters(), max_size=40)
+
+
+@given(before=_CHARACTERS, wanted=st.text(st.characters(), min_size=1, max_size=20), after=_CHARACTERS)
+def test_a_text_has_the_trigrams_of_every_piece_of_it(before: str, wanted: str, after: str) -> None:
+    text = folded(before) + folded(wanted) + folded(after)
+    looked_for = sought(wanted)
+    assert looked_for.text in text
+    grams = {gram for piece in cut(text) for gram in grams_of(piece)}
+    for gram in looked_for.grams:
+        assert any(each.startswith(gram) for each in grams) if looked_for.beginnings else gram in grams
+
+
+def test_no_text_falls_between_two_pieces() -> None:
+    text = "".join(chr(0x4E00 + number % 20_000) for number in range(50_000))
+    pieces = list(cut(text))
+    for start in range(0, len(text) - 200, 97):
+        assert any(text[start : start + 200] in piece for piece in pieces)
