@@ -30,9 +30,8 @@ chromium:
 	@test -x "$(CHROMIUM)" || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends chromium; } \
 		|| { echo "Install Chromium, or set CHROMIUM to its path."; exit 1; }
 
-# Two files of tests at a time; JOBS=0 for one after another.
 test: setup .venv/.ready-for-tests chromium lint
-	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile
+	$(BIN)/python -m pytest
 
 lint: .venv/.ready-for-tests
 	$(BIN)/ruff check .

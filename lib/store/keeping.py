@@ -51,6 +51,7 @@ class Keeper:
         self._writing = threading.Lock()
         self._news = threading.Event()
         self._thread: threading.Thread | None = None
+        self._closed = False
         self.problem: CandorError | None = None  # why nothing can be written just now
 
     def follow(self, job: Job[Any], run: Run) -> None:
@@ -73,6 +74,15 @@ class Keeper:
         """Whether some of a run is not written yet."""
         return run_id in self._followed
 
+    def close(self, seconds: float) -> bool:
+        """Write what there is, waiting at most so long for it, and end; returns whether all of it could be written."""
+        done = self.flush(seconds)
+        self._closed = True
+        self._news.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return done
+
     def flush(self, seconds: float) -> bool:
         """Write what there is, waiting at most so long for it; returns whether all of it could be.
 
@@ -87,10 +97,10 @@ class Keeper:
             time.sleep(min(0.1, seconds))
 
     def _follow_all(self) -> None:
-        while True:
+        while not self._closed:
             self._news.wait(self._every if self._followed else None)
             self._news.clear()
-            if not self._write_all():
+            if not self._closed and not self._write_all():
                 time.sleep(self._pause)
 
     def _write_all(self) -> bool:

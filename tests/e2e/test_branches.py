@@ -20,6 +20,9 @@ SLOW = 120_000  # milliseconds: the first answer waits for the model to load
 def answered(page: Page, serve: Serve) -> Page:
     """Explore with an answer to the fox: " over a lazy dog" and more."""
     page.goto(serve("app.py"))
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_label("Tokens to write", exact=True).fill("12")
+    page.keyboard.press("Escape")
     page.get_by_label("Prompt", exact=True).fill(FOX)
     page.get_by_role("button", name="Generate").click()
     finished(page)

@@ -28,7 +28,8 @@ def explore(page: Page, serve: Serve) -> Page:
     return page
 
 
-def generate(page: Page, prompt: str) -> None:
+def generate(page: Page, prompt: str, tokens: int = 12) -> None:
+    set_parameter(page, "Tokens to write", str(tokens))
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_role("button", name="Generate").click()
 
@@ -82,8 +83,7 @@ def test_a_click_or_a_reload_finds_the_answer_again_and_asks_nothing_twice(explo
 
 
 def test_a_reload_in_the_middle_goes_on_with_the_same_answer(explore: Page) -> None:
-    set_parameter(explore, "Tokens to write", "120")
-    generate(explore, "My favourite recipe begins with")
+    generate(explore, "My favourite recipe begins with", 80)
     expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
     explore.wait_for_url(re.compile("job="))
     job = job_of(explore)
@@ -91,12 +91,11 @@ def test_a_reload_in_the_middle_goes_on_with_the_same_answer(explore: Page) -> N
     expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
     finished(explore)
     assert job_of(explore) == job
-    expect(explore.get_by_test_id("stMetric").last).to_contain_text("120 + ")
+    expect(explore.get_by_test_id("stMetric").last).to_contain_text("80 + ")
 
 
 def test_stop_keeps_what_came(explore: Page) -> None:
-    set_parameter(explore, "Tokens to write", "2000")
-    generate(explore, "A very long story:")
+    generate(explore, "A very long story:", 2000)
     expect(explore.locator(".text i").nth(8)).to_be_visible(timeout=SLOW)
     explore.get_by_role("button", name="Stop").click()
     finished(explore)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import sys
 import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from unittest import mock
 
 import pytest
 
@@ -17,22 +22,31 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.store.writers"])
 
 
+def started(work: Callable[..., None], *arguments: object) -> BaseProcess:
+    """A process at work. It shall not import this one's main program, which may be anything by now."""
+    process = _FORKS.Process(target=work, args=arguments, daemon=True)
+    with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+        process.start()
+    return process
+
+
 def kill(url: str, times: int) -> None:
     """Kill so many writers, each at a random moment, and look at what they leave."""
     runs, chance, finished = Runs(open_database(url)), random.Random(8), set[int]()
     for number in range(times):
         heard, said = _FORKS.Pipe(duplex=False)
-        writer = _FORKS.Process(target=write_until_killed, args=(url, number * 1000, said), daemon=True)
-        writer.start()
+        writer = started(write_until_killed, url, number * 1000, said)
         said.close()
-        assert heard.poll(30)
-        heard.recv()
-        time.sleep(chance.uniform(0.0, 0.2))
+        for _ in range(chance.randrange(4)):  # the first says that it has begun
+            assert heard.poll(30)
+            said_so = heard.recv()
+            finished |= {said_so} - {None}
+        time.sleep(chance.uniform(0.0, 0.1))
         writer.kill()
         writer.join()
         try:
             while heard.poll():
-                finished.add(heard.recv())
+                finished |= {heard.recv()} - {None}
         except EOFError:
             pass
         check(runs, finished)
@@ -46,16 +60,17 @@ def share(url: str, seconds: float, workers: int = 8) -> None:
     pipes = []
     for worker in range(workers):
         heard, said = _FORKS.Pipe(duplex=False)
-        _FORKS.Process(target=write_and_read, args=(url, worker, seconds, said), daemon=True).start()
+        started(write_and_read, url, worker, seconds, said)
         pipes.append(heard)
-    written = 0
+    written = seen = 0
     for heard in pipes:
         assert heard.poll(seconds + 60)
         number, read, error = heard.recv()
         assert error is None
         assert number > 0
-        assert read > 0
         written += number
+        seen += read
+    assert seen > 0
     database = open_database(url)
     assert sizes(database).runs == written
     database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -36,8 +36,10 @@ def run_of(job: Job[Completion]) -> Run:
 
 
 @pytest.fixture
-def keeper(runs: Runs) -> Keeper:
-    return Keeper(lambda: runs, every=0.01, pause=0.01)
+def keeper(runs: Runs) -> Iterator[Keeper]:
+    made = Keeper(lambda: runs, every=0.01, pause=0.01)
+    yield made
+    made.close(5)
 
 
 def test_a_job_is_there_as_it_grows_and_when_it_is_over(keeper: Keeper, runs: Runs) -> None:
@@ -143,6 +145,7 @@ def test_a_store_that_cannot_be_written_for_a_while(runs: Runs) -> None:
     assert keeper.flush(5)
     assert keeper.problem is None
     assert runs.open(job.id)[1][0].completion == DONE  # type: ignore[index]
+    assert keeper.close(5)
 
 
 def test_a_run_that_shall_not_be_kept(keeper: Keeper, runs: Runs) -> None:

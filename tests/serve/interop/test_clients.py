@@ -188,6 +188,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.soak
 def test_other_forms_of_litellm(local: Served, run: Run) -> None:
     """What the page says of litellm's other forms is so."""
     values = {"arn": local.arn("current"), "url": URL, "question": QUESTION}
@@ -231,6 +232,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.soak
 def test_other_forms_of_langchain(local: Served, run: Run) -> None:
     """What the page says of LangChain's other forms is so."""
     values = {"arn": local.arn("current"), "url": URL, "question": QUESTION, "prompt": PROMPT}
