@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.browser import ROOT
 from tests.local import tiny
 
@@ -32,6 +34,7 @@ sys.exit("; ".join(map(repr, failures)) or 0)
 """
 
 
+@pytest.mark.soak
 def test_transformers_is_imported_by_one_thread_at_a_time(tmp_path: Path) -> None:
     directory = tiny.make_random(tmp_path / "tiny", "llama")
     tiny.make_tokenizer(chat=tiny.CHAT).save_pretrained(directory)
