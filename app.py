@@ -3,6 +3,7 @@
 import streamlit as st
 
 from components.entry import entered
+from components.kept import tell_if_nothing_is_kept
 from components.model_picker import model_picker
 from components.notices import stop_if_misconfigured
 from components.process import policy, warm_up
@@ -17,6 +18,10 @@ page = st.navigation(
             help="How sure was the model of every token?",
         ),
         st.Page(
+            "pages/history.py", title="History", icon=":material/history:",
+            help="What was asked before, and what came of it?",
+        ),
+        st.Page(
             "pages/connection.py", title="Connection", icon=":material/cable:",
             help="Which models can be asked, and what does it cost?",
         ),
@@ -29,4 +34,5 @@ with entered():
     with st.sidebar:
         st.session_state["model"] = model_picker(policy())
     page.run()
+    tell_if_nothing_is_kept()
 warm_up()

@@ -8,6 +8,7 @@ from components.answer_tree import all_answers, answer_tree, said_of
 from components.branch import branch_here
 from components.charts import logprob_by_position
 from components.downloads import downloads
+from components.kept import keeping
 from components.many import many_answers
 from components.notices import escaped, show_error, show_warnings
 from components.polling import repeated
@@ -74,6 +75,7 @@ def _show(job: Job[Answers], own: Node | None, beside: Node | None, *, live: boo
     all_answers(tree_of(_PAGE))
     show_call(done, source)
     downloads(done)
+    keeping(job)
 
 
 def _what_came(job: Job[Answers], *, live: bool) -> Completion | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from components.kept import brought_back, named, taken_out
 from components.notices import escaped
 from components.session import show_node
 from lib import formats
@@ -72,6 +73,7 @@ def _edit(tree: Tree, node: Node) -> None:
 
     def rename() -> None:
         node.name = str(st.session_state[key]).strip()
+        named(node)
 
     st.text_input("Name", node.name, key=key, max_chars=80, on_change=rename)
     branches = len([each for _, each in tree.walk() if each.parent == node.id])
@@ -82,6 +84,7 @@ def _edit(tree: Tree, node: Node) -> None:
 def _prune(tree: Tree, node: Node) -> None:
     removed = tree.prune(node.id)
     st.session_state[_PRUNED] = removed
+    taken_out(removed)
     left = [each.id for _, each in tree.walk()]
     show_node(_PAGE, node.parent if node.parent in left else left[0] if left else "")
 
@@ -95,6 +98,7 @@ def _undo(tree: Tree) -> None:
 
         def back() -> None:
             tree.restore(removed)
+            brought_back(removed)
             st.session_state.pop(_PRUNED, None)
             show_node(_PAGE, removed[0].id)
 

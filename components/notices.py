@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from components.process import ledger, policy
+from components.process import keeper, ledger, policy
 from lib.errors import BadReply, CandorError, ServiceError
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
@@ -31,6 +31,7 @@ def stop_if_misconfigured() -> None:
     try:
         policy()
         ledger()
+        keeper()
     except CandorError as error:
         show_error(error)
         st.stop()

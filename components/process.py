@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import time
 from functools import partial
 
 import streamlit as st
 
 from lib.bedrock.account import Account
 from lib.engines import Engines, open_source
+from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Jobs
 from lib.ledger import Ledger, ledger_for
 from lib.policy import Policy, policy_for
 from lib.sources import EMBEDDED, BedrockModel, Source
+from lib.store.database import open_database
+from lib.store.keeping import Keeper
+from lib.store.runs import Runs
 from lib.tree import Trees
 
+_STORE, _UNDO = "CANDOR_STORE", "CANDOR_UNDO_MINUTES"
+_LAST = 5.0  # seconds to write what is left when the program ends
+_COOLING = 5.0  # seconds after which a store that could not be opened is tried again
+_failed = {"until": 0.0}
 _PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is drawn first
 
 
@@ -47,6 +57,45 @@ def account() -> Account:
 def ledger() -> Ledger:
     """What calls of Bedrock cost, and may. Raises InvalidRequest where the environment says it wrong."""
     return ledger_for(os.environ)
+
+
+@st.cache_resource(show_spinner=False)
+def _open_runs() -> Runs:
+    return Runs(open_database(os.environ.get(_STORE, "").strip()))
+
+
+def runs() -> Runs | None:
+    """The store of runs; None where nothing is to be kept, or it cannot be opened now."""
+    if os.environ.get(_STORE, "").strip() == "off":
+        return None
+    if time.monotonic() < _failed["until"]:
+        return None
+    try:
+        return _open_runs()
+    except CandorError:
+        _failed["until"] = time.monotonic() + _COOLING  # pages need not wait for it every time
+        return None
+
+
+@st.cache_resource(show_spinner=False)
+def keeper() -> Keeper | None:
+    """Whoever writes jobs into the store; None where nothing is to be kept. Raises InvalidRequest as `ledger`."""
+    if os.environ.get(_STORE, "").strip() == "off":
+        return None
+    minutes = os.environ.get(_UNDO, "").strip() or "60"
+    if not minutes.isdecimal():
+        raise InvalidRequest(f"{_UNDO} is {minutes!r}.", "Set it to a number of minutes.")
+    made = Keeper(_open_runs)
+    made.erase_removed(60.0 * int(minutes))
+    atexit.register(made.close, _LAST)
+    return made
+
+
+def owner_of_runs() -> str:
+    """Whose the runs of this visitor are: who has signed in; where others reach the server, this visit; else nobody."""
+    if getattr(st.user, "is_logged_in", False):
+        return f"user:{st.user.get('sub') or st.user.get('email')}"
+    return "" if policy().open else f"visit:{owner()}"
 
 
 def policy() -> Policy:

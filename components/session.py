@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from components.kept import keep, reopen
 from components.process import check_allowed, engines, jobs, owner, policy, trees
 from components.saved_form import SavedText
 from lib.asking import Question, ask, ask_each, one_by_one
@@ -18,13 +19,14 @@ from lib.request import Request
 from lib.tree import Node, Tree
 from lib.wire.saved import read_saved
 
-_PARAMETER = "job"
+_PARAMETER = "run"
 Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of a question, of one asked often, of a file
 
 
 def current_job(page: str) -> Job[Answers] | None:
     """The job this page showed last, or the one that its address names."""
-    job = jobs().find(st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER))
+    name = st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER)
+    job = (jobs().find(name) or reopen(name)) if name else None
     if job is None:
         return None
     _remember(page, job)
@@ -45,6 +47,7 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
         job = _started(question)
     except CandorError as error:
         return before, error
+    keep(page, job)
     _remember(page, job)
     return job, None
 
@@ -52,7 +55,9 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
 def start_branch(page: str, before: Job[Any], question: Question) -> None:
     """Ask for a branch of the answer of `before`. Raises CandorError."""
     job = _started(question)
-    tree_of(page).add(Node(job.id, job, in_tree(page, before), question.fork))
+    parent = in_tree(page, before)
+    tree_of(page).add(Node(job.id, job, parent, question.fork))
+    keep(page, job, parent)
     _remember(page, job)
 
 
@@ -94,7 +99,9 @@ def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completi
     try:
         check_allowed(question.source)
         works = ask_each(engines(), one_by_one(question), owner=owner())
-        _remember(page, jobs().go_on(job, run_many(works, before=so_far)))
+        goes_on = jobs().go_on(job, run_many(works, before=so_far))
+        keep(page, goes_on)
+        _remember(page, goes_on)
     except CandorError as error:
         return error
     return None
@@ -115,6 +122,7 @@ def open_saved(page: str, saved: SavedText) -> tuple[Job[Answers] | None, Candor
         job: Job[Answers] = jobs().start(lambda _: _opened(saved), subject=saved)
     except CandorError as error:
         return before, error
+    keep(page, job)
     _remember(page, job)
     return job, None
 

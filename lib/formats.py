@@ -80,3 +80,14 @@ def seconds(value: float) -> str:
     """A duration: "3 s", "2 min 05 s"."""
     minutes, rest = divmod(int(value), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def size(number: int) -> str:
+    """A number of bytes: "512 B", "37.1 kB", "1.2 GB"."""
+    if number < 1000:
+        return f"{number} B"
+    value, units = float(number), iter(("kB", "MB", "GB", "TB"))
+    unit = ""
+    while value >= 1000 and (following := next(units, None)):
+        value, unit = value / 1000, following
+    return f"{value:.1f} {unit}"

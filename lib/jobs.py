@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lib.errors import Busy, Cancelled, CandorError
 
@@ -29,7 +29,8 @@ class Job(Generic[T]):
 
     id: 128 random bits, so that knowing it is the right to see the job. subject: what was asked, for whoever finds
     the job again. note: what it is doing, in words. partial: the latest that was published. result and error: set once
-    it is over. A cancelled job keeps its partial. successor: the job that goes on where this one ended.
+    it is over. A cancelled job keeps its partial. successor: the job that goes on where this one ended. kept: whether
+    it is written into the store as it goes on.
     """
 
     def __init__(self, work: Callable[[Job[T]], T], subject: object = None) -> None:
@@ -41,6 +42,7 @@ class Job(Generic[T]):
         self.result: T | None = None
         self.error: CandorError | None = None
         self.seen = False
+        self.kept = False
         self.successor: Job[T] | None = None
         self.started = time.monotonic()
         self.ended: float | None = None
@@ -51,6 +53,22 @@ class Job(Generic[T]):
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._news = threading.Condition()
+
+    @classmethod
+    def over_already(
+        cls, job_id: str, subject: object, result: T | None, error: CandorError | None, seconds: float
+    ) -> Job[T]:
+        """A job that was done some other time."""
+
+        def nothing(_: Job[T]) -> T:
+            raise RuntimeError("this job is over")
+
+        job = cls(nothing, subject)
+        job.id, job.error, job.seen = job_id, error, True
+        job.result, job.partial = (result, None) if error is None else (None, result)
+        job.ended = job.started + seconds
+        job._over.set()
+        return job
 
     @property
     def over(self) -> bool:
@@ -158,14 +176,32 @@ class Jobs:
         return self._begin(Job(work, subject))
 
     def go_on(self, after: Job[T], work: Callable[[Job[T]], T]) -> Job[T]:
-        """The job that goes on after another, about the same; started once, however often and from where it is asked.
+        """The job that goes on after another, about the same and under its id; started once, however often it is asked.
 
         Raises Busy.
         """
         with self._succession:
             if after.successor is None:
-                after.successor = self._begin(Job(work, after.subject))
+                successor = Job(work, after.subject)
+                # The same to whoever looks for it; and news of it are newer than any of the one before.
+                successor.id, successor.version = after.id, after.version
+                after.successor = self._begin(successor)
             return after.successor
+
+    def restore(
+        self, job_id: str, subject: object, *, result: T | None, error: CandorError | None, seconds: float
+    ) -> Job[T]:
+        """A job that was over before this process began, under the id it had then; the one that is there, if one is.
+
+        With an error, `result` is what had come before it.
+        """
+        with self._lock:
+            there: Any = self._jobs.get(job_id)
+            if there is None:
+                there = self._jobs[job_id] = Job[Any].over_already(job_id, subject, result, error, seconds)
+                self._forget_old()
+            latest: Job[T] = there.latest
+            return latest
 
     def _begin(self, job: Job[T]) -> Job[T]:
         with self._lock:

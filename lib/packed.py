@@ -125,7 +125,7 @@ def unpack_completion(blob: bytes) -> Completion:
     meta, columns = unpack(blob, "completion")
     try:
         return Completion(
-            request=None if meta["request"] is None else _request(meta["request"]),
+            request=None if meta["request"] is None else request_of(meta["request"]),
             timing=Timing(**{name: _typed(value, float | int | None) for name, value in meta["timing"].items()}),
             warnings=tuple(_typed(text, str) for text in meta["warnings"]),
             provenance=tuple((_typed(what, str), _typed(value, str)) for what, value in meta["provenance"]),
@@ -169,7 +169,8 @@ def _column_of(columns: Mapping[str, NDArray[Any]], name: str, *codes: str) -> N
     return column
 
 
-def _request(values: dict[str, Any]) -> Request:
+def request_of(values: dict[str, Any]) -> Request:
+    """The request that `dataclasses.asdict` described. Raises KeyError, TypeError, InvalidRequest where it is none."""
     messages = tuple(Message(_typed(each["role"], str), _typed(each["content"], str)) for each in values["messages"])
     plain = {name: _typed(values[name], kind) for name, kind in _REQUEST.items()}
     stop = tuple(_typed(each, str) for each in values["stop"])

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import MISSING
+
+
+def pytest_configure() -> None:
+    """Runs that tests make are not kept among those of whoever runs them."""
+    os.environ["CANDOR_DATA"] = tempfile.mkdtemp(prefix="candor-tests-")
+
+
+def pytest_unconfigure() -> None:
+    """Nor do they stay."""
+    shutil.rmtree(os.environ.pop("CANDOR_DATA"), ignore_errors=True)
 
 
 @pytest.fixture

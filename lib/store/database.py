@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from lib.errors import CandorError, InvalidRequest
 from lib.paths import data_directory
 from lib.store.migrations import migrate
 
+_CONNECTING = 5  # seconds
 _PATIENCE = 30  # seconds to wait for another process that writes
 _WRITES = "candor_writes"
 
@@ -68,7 +71,7 @@ def open_database(url: str = "") -> Database:
     """
     parsed = _parsed(url)
     with _explained():
-        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else create_engine(parsed, pool_pre_ping=True)
+        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
         database = Database(engine)
     try:
         with database.writing() as connection:
@@ -97,6 +100,10 @@ def _parsed(url: str) -> URL:
     )
 
 
+def _postgresql(url: URL) -> Engine:
+    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECTING})
+
+
 def _sqlite(url: URL) -> Engine:
     path = Path(str(url.database))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -111,14 +118,27 @@ def _sqlite(url: URL) -> Engine:
 def _prepared(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # Python's module would begin transactions of its own
     cursor = connection.cursor()
+    _log_ahead(cursor)
     for setting in (
-        "journal_mode = WAL",
         "synchronous = NORMAL",  # what was written outlives this process; a power cut may cost the last moment
         "foreign_keys = ON",
         "secure_delete = ON",
     ):
         cursor.execute(f"PRAGMA {setting}")
     cursor.close()
+
+
+def _log_ahead(cursor: Any) -> None:
+    """Switch a new file to the write-ahead log. Of several that do so at once, SQLite has all but one fail at once."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.02)
 
 
 def _begun(connection: Connection) -> None:

@@ -18,10 +18,11 @@ from lib.completion import Completion
 from lib.errors import CandorError
 from lib.jobs import Job
 from lib.many import Many
-from lib.store.runs import CANCELLED, FAILED, FINISHED, Answer, Run, Runs, slice_of
+from lib.store.runs import CANCELLED, FAILED, FINISHED, Answer, Run, Runs, microseconds, slice_of
 
 _EVERY = 0.5  # seconds between two looks at the jobs
 _PAUSE = 5.0  # seconds after a failure
+_CLEARING = 60.0  # seconds between two looks at what is to be erased
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Keeper:
         self._news = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._patience: float | None = None
+        self._cleared = -_CLEARING
         self.problem: CandorError | None = None  # why nothing can be written just now
 
     def follow(self, job: Job[Any], run: Run) -> None:
@@ -73,6 +76,10 @@ class Keeper:
     def waiting(self, run_id: str) -> bool:
         """Whether some of a run is not written yet."""
         return run_id in self._followed
+
+    def erase_removed(self, seconds: float) -> None:
+        """From now on, erase runs for good so long after they were removed."""
+        self._patience = seconds
 
     def close(self, seconds: float) -> bool:
         """Write what there is, waiting at most so long for it, and end; returns whether all of it could be written."""
@@ -98,10 +105,23 @@ class Keeper:
 
     def _follow_all(self) -> None:
         while not self._closed:
-            self._news.wait(self._every if self._followed else None)
+            self._news.wait(self._every if self._followed else _CLEARING)
             self._news.clear()
-            if not self._closed and not self._write_all():
+            if not self._closed and not (self._write_all() and self._clear()):
                 time.sleep(self._pause)
+
+    def _clear(self) -> bool:
+        """Erase what was removed long enough ago, now and then; returns whether that could be done."""
+        now = time.monotonic()
+        if self._patience is None or now - self._cleared < _CLEARING:
+            return True
+        self._cleared = now
+        try:
+            self._store().erase(microseconds() - int(self._patience * 1e6))
+        except CandorError as error:
+            self.problem, self._runs = error, None
+            return False
+        return True
 
     def _write_all(self) -> bool:
         """Whether everything that there is is written."""
@@ -110,7 +130,7 @@ class Keeper:
                 followed = list(self._followed.values())
             try:
                 for each in followed:
-                    self._write(each)
+                    self._write_or_drop(each)
             except CandorError as error:
                 if self.problem is None:
                     log.warning("runs cannot be kept: %s", error.cause)
@@ -118,6 +138,17 @@ class Keeper:
                 return False
             self.problem = None
             return True
+
+    def _write_or_drop(self, followed: _Followed) -> None:
+        """Write a job; one that cannot be written for a reason that nobody foresaw must not keep the others waiting."""
+        try:
+            self._write(followed)
+        except CandorError:
+            raise
+        except Exception:
+            log.exception("run %s is not kept", followed.run.id[:6])
+            with self._lock:
+                self._followed.pop(followed.run.id, None)
 
     def _store(self) -> Runs:
         if self._runs is None:
@@ -164,9 +195,12 @@ def answers_of(value: Completion | Many[Completion] | tuple[Completion, ...] | N
 
 
 def ended(run: Run, job: Job[Any]) -> Run:
-    """The run of a job that is over."""
+    """The run of a job that is over, under the name that the model gives itself."""
+    came = answers_of(job.result if job.result is not None else job.partial)
+    names = [each.completion.model for each in came if each.completion is not None]
     state = FAILED if job.error is not None else CANCELLED if job.cancelled else FINISHED
-    return replace(run, state=state, error=_words(job.error), seconds=job.seconds)
+    model = next(filter(None, names), run.model)
+    return replace(run, model=model, state=state, error=_words(job.error), seconds=job.seconds)
 
 
 def _words(error: CandorError | None) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
@@ -29,6 +30,7 @@ INCOMPLETE, FINISHED, CANCELLED, FAILED = "incomplete", "finished", "cancelled",
 STATES = (INCOMPLETE, FINISHED, CANCELLED, FAILED)
 TITLE, EXCERPT = 120, 240  # characters
 _AT_ONCE = 500  # runs in one statement
+_MOST_RELATED = 200  # runs of one tree
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,8 @@ class Runs:
         with self.database.writing() as connection:
             if _number(connection, run.id) is None:
                 now = microseconds()
-                title = folded(run.title)
-                number = _insert(connection, replace(run, state=INCOMPLETE, created=run.created or now, touched=now))
-                _index(connection, number, [(title, grams_of(title))])
+                number = insert_run(connection, replace(run, state=INCOMPLETE, created=run.created or now, touched=now))
+                index_text(connection, number, indexed(run.title))
 
     def append(self, run_id: str, place: int, part: int, piece: Completion) -> None:
         """More of an answer: `piece` holds what came after part - 1. Part 0 replaces all there was of the answer."""
@@ -114,11 +115,11 @@ class Runs:
         """
         whole = completed(run, answers)
         packed = [compact(each.completion) if each.completion is not None else None for each in answers]
-        pieces = [(piece, grams_of(piece)) for piece in _pieces_of(answers, whole)]
+        pieces = indexed(_text_of(answers, whole))
         with self.database.writing() as connection:
             number = _number(connection, run.id)
             if number is None:
-                number = _insert(connection, replace(whole, created=whole.created or microseconds()))
+                number = insert_run(connection, replace(whole, created=whole.created or microseconds()))
             else:
                 kept = _row(connection, run.id)
                 title = kept.title or whole.title
@@ -137,7 +138,7 @@ class Runs:
                 connection.execute(insert(ANSWERS), rows)
             size = sum(len(data) for data in packed if data is not None)
             connection.execute(update(RUNS).where(RUNS.c.number == number).values(bytes=size))
-            _index(connection, number, pieces)
+            index_text(connection, number, pieces)
 
     def get(self, run_id: str) -> Run | None:
         """A run without its answers; None when there is none, or it was removed."""
@@ -161,6 +162,26 @@ class Runs:
         for each in parts:
             answers.setdefault(each.place, []).append(each)
         return run, tuple(_answer(each) for each in answers.values())
+
+    def family(self, run_id: str) -> tuple[Run, ...]:
+        """A run, what it branches from and what branches from that, in the order in which they were begun."""
+        with self.database.reading() as connection:
+            root = _row(connection, run_id)
+            seen: set[str] = set()
+            while root is not None and root.parent and root.id not in seen:
+                seen.add(root.id)
+                root = _row(connection, root.parent) or root
+                if root.id in seen:
+                    break
+            if root is None:
+                return ()
+            rows, grown = {root.number: root}, [root.id]
+            while grown and len(rows) < _MOST_RELATED:
+                query = select(RUNS).where(RUNS.c.parent.in_(grown), RUNS.c.removed.is_(None)).limit(_MOST_RELATED)
+                found = [row for row in connection.execute(query) if row.number not in rows]
+                rows |= {row.number: row for row in found}
+                grown = [row.id for row in found]
+            return tuple(runs_of(connection, [rows[number] for number in sorted(rows)]))
 
     def change(self, run_ids: Iterable[str], **values: Any) -> None:
         """Give runs another `title`, `note` or `shared`."""
@@ -237,6 +258,7 @@ def completed(run: Run, answers: Sequence[Answer]) -> Run:
     done = [each.completion for each in answers if each.completion is not None]
     return replace(
         run,
+        model=run.model or next((each.model for each in done), ""),
         excerpt=run.excerpt or next((beginning(each.text, EXCERPT) for each in done if each.text.strip()), ""),
         tokens=sum(len(each.prompt) + len(each.generated) for each in done),
         digest=digest_of(answers),
@@ -294,7 +316,8 @@ def _changing(run: Run) -> dict[str, Any]:
     }
 
 
-def _insert(connection: Connection, run: Run) -> int:
+def insert_run(connection: Connection, run: Run) -> int:
+    """Put a run into the table of runs as it is; returns its number."""
     values = {name: getattr(run, name) for name in _PLAIN} | _changing(run) | {"shared": int(run.shared)}
     number = connection.execute(insert(RUNS).values(**values).returning(RUNS.c.number)).scalar_one()
     _tag(connection, number, run.tags)
@@ -315,11 +338,16 @@ def _row(connection: Connection, run_id: str) -> Any:
     return connection.execute(select(RUNS).where(RUNS.c.id == run_id, RUNS.c.removed.is_(None))).one_or_none()
 
 
-def _index(connection: Connection, number: int, pieces: Sequence[tuple[str, list[str]]]) -> None:
+def indexed(text: str) -> list[tuple[str, list[str]]]:
+    """The pieces of a text, folded, each with its trigrams. Takes its time, and so comes before a transaction."""
+    return [(piece, grams_of(piece)) for piece in islice(cut(folded(text)), PIECES) if piece]
+
+
+def index_text(connection: Connection, number: int, pieces: Sequence[tuple[str, list[str]]]) -> None:
+    """Let a run be found by these pieces."""
     rows: list[dict[str, Any]] = [
         {"at": number * PIECES + place, "run": number, "content": content, "grams": grams}
-        for place, (content, grams) in enumerate(pieces[:PIECES])
-        if content
+        for place, (content, grams) in enumerate(pieces)
     ]
     if not rows:
         return
@@ -343,14 +371,15 @@ def _unindex(connection: Connection, numbers: Sequence[int]) -> None:
     connection.execute(delete(TEXTS).where(TEXTS.c.run.in_(numbers)))
 
 
-def _pieces_of(answers: Sequence[Answer], run: Run) -> list[str]:
+def _text_of(answers: Sequence[Answer], run: Run) -> str:
+    """Everything that a run is found by."""
     texts = [run.title]
     for each in answers:
         if each.completion is not None:
             prompt = _plain(each.completion.prompt)
             texts += [prompt] if prompt not in texts else []
             texts.append(each.completion.text)
-    return list(cut(folded("\n".join(texts))))
+    return "\n".join(texts)
 
 
 def _plain(tokens: Tokens) -> str:

@@ -48,7 +48,7 @@ def set_parameter(page: Page, label: str, value: str) -> None:
 
 
 def job_of(page: Page) -> str:
-    return re.search(r"job=([\w-]+)", page.url)[1]  # type: ignore[index]
+    return re.search(r"run=([\w-]+)", page.url)[1]  # type: ignore[index]
 
 
 def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
@@ -85,7 +85,7 @@ def test_a_click_or_a_reload_finds_the_answer_again_and_asks_nothing_twice(explo
 def test_a_reload_in_the_middle_goes_on_with_the_same_answer(explore: Page) -> None:
     generate(explore, "My favourite recipe begins with", 50)
     expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
-    explore.wait_for_url(re.compile("job="))
+    explore.wait_for_url(re.compile("run="))
     job = job_of(explore)
     explore.reload()
     expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
@@ -172,15 +172,15 @@ def test_a_printed_page_has_the_map_and_no_controls(explore: Page) -> None:
 
 def test_a_link_to_the_page_goes_through_the_entry_point(page: Page, serve: Serve) -> None:
     """In a process that nobody has visited yet, Streamlit would run the page alone."""
-    page.goto(serve("app.py", CANDOR_WARM_UP="0") + "/explore?job=gone")
+    page.goto(serve("app.py", CANDOR_WARM_UP="0") + "/explore?run=gone")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     expect(page.get_by_role("combobox", name="Model")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    assert "job=gone" in page.url
+    assert "run=gone" in page.url
 
 
 def test_a_link_to_an_answer_that_is_gone(page: Page, serve: Serve) -> None:
-    page.goto(serve("app.py") + "/?job=gone")
+    page.goto(serve("app.py") + "/?run=gone")
     expect(page.get_by_text("Your text and the")).to_be_visible()
 
 

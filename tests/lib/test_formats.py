@@ -120,3 +120,10 @@ def test_durations() -> None:
         "1 min 00 s",
         "2 min 05 s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (37_100, "37.1 kB"), (1_200_000_000, "1.2 GB")]
+)
+def test_sizes(number: int, text: str) -> None:
+    assert formats.size(number) == text

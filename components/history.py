@@ -1,0 +1,283 @@
+"""The history: looking for runs, and what can be done with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from components.kept import signed_in
+from components.notices import escaped, show_error
+from components.process import owner_of_runs, policy, runs
+from components.token_detail import token_detail
+from components.token_map import token_map
+from lib import formats
+from lib.errors import CandorError
+from lib.store.files import MOST_BYTES, export_runs, import_runs
+from lib.store.history import SORTS, Filter, Listed, listed, names, sizes
+from lib.store.runs import INCOMPLETE, Run, Runs, microseconds
+from lib.view import View
+
+_COUNT = 25
+_WRITING = 10_000_000  # microseconds since it was last touched within which an incomplete run is still being written
+_STARTS, _REMOVED, _SAID = "history.starts", "history.removed", "history.said"
+
+
+def history() -> None:
+    """The whole page."""
+    store = runs()
+    if store is None:
+        st.info("No runs are kept here, or their database cannot be reached.", icon=":material/database_off:")
+        return
+    try:
+        with st.container():  # so that what follows keeps its place, and stays open, when something is said
+            _said()
+        which, sort = _filter(store)
+        found = listed(store.database, which, sort=sort, start=_starts(which, sort)[-1], count=_COUNT)
+        chosen = _table(found, which)
+        _pages(found)
+        if chosen:
+            _actions(store, chosen)
+        _files(store, which)
+        _kept(store)
+    except CandorError as error:
+        show_error(error)
+
+
+def _whose() -> str | None:
+    return None if policy().open and not signed_in() else owner_of_runs()
+
+
+def _filter(store: Runs) -> tuple[Filter, str]:
+    there = names(store.database, _whose())
+    text = st.text_input(
+        "Look for", key="history.text", persist_state="session", icon=":material/search:",
+        placeholder="any piece of a title, a prompt or an answer",
+    )  # fmt: skip
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        model = st.selectbox("Model", there["model"], None, key="history.model", placeholder="any")
+        page = st.selectbox("Page", there["page"], None, key="history.page", placeholder="any")
+        tag = st.selectbox("Tag", there["tag"], None, key="history.tag", placeholder="any")
+        since = st.date_input("From", None, key="history.since", width=140)
+        until = st.date_input("To", None, key="history.until", width=140)
+        sort = st.selectbox("Sorted by", list(SORTS), key="history.sort", width=130)
+    return Filter(
+        text=text or "",
+        page=page or "",
+        model=model or "",
+        tag=tag or "",
+        owner=_whose(),
+        shared=signed_in(),
+        since=_moment(since),
+        until=_moment(until, days=1),
+    ), sort
+
+
+def _moment(day: date | None, days: int = 0) -> int | None:
+    if day is None:
+        return None
+    return int((datetime.combine(day, time(), UTC) + timedelta(days=days)).timestamp() * 1e6)
+
+
+def _starts(which: Filter, sort: str) -> list[int]:
+    """Where the pages that were looked at begin, the present one last; begins anew with another filter."""
+    asked = (which, sort)
+    if st.session_state.get("history.asked") != asked:
+        st.session_state["history.asked"], st.session_state[_STARTS] = asked, [0]
+    starts: list[int] = st.session_state[_STARTS]
+    return starts
+
+
+def _table(found: Listed, which: Filter) -> list[Run]:
+    if not found.runs:
+        if which == Filter(owner=which.owner, shared=which.shared):
+            st.info("Nothing has been asked yet. Every answer from Explore will stand here.", icon=":material/history:")
+        else:
+            st.info("No run is like that. Shorten the text, or take a filter away.", icon=":material/search_off:")
+        return []
+    rows = pd.DataFrame([_row(run) for run in found.runs])
+    event: Any = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"history.table.{st.session_state.get('history.table', 0)}",
+        column_config={
+            "When": st.column_config.DatetimeColumn(format="calendar", timezone=st.context.timezone or "UTC"),
+            "Tokens": st.column_config.NumberColumn(format="localized"),
+            "Size": st.column_config.NumberColumn(format="bytes", help="As it is stored, in bytes."),
+            "Tags": st.column_config.ListColumn(),
+        },
+    )
+    return [found.runs[row] for row in event.selection.rows if row < len(found.runs)]
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "When": datetime.fromtimestamp(run.created / 1e6, UTC),
+        "Asked": run.title,
+        "Answer": run.excerpt,
+        "Model": run.model,
+        "Tokens": run.tokens,
+        "Ended": _state(run),
+        "Tags": list(run.tags),
+        "Note": run.note,
+        "Size": run.bytes,
+    }
+
+
+def _state(run: Run) -> str:
+    if run.state != INCOMPLETE:
+        return run.state
+    return "being written" if abs(microseconds() - run.touched) < _WRITING else "cut off"
+
+
+def _pages(found: Listed) -> None:
+    starts: list[int] = st.session_state[_STARTS]
+    if found.following is None and len(starts) == 1:
+        return
+    with st.container(horizontal=True, gap="small"):
+        st.button("Back", icon=":material/chevron_left:", disabled=len(starts) == 1, on_click=starts.pop)
+        st.button(
+            "More", icon=":material/chevron_right:", disabled=found.following is None, on_click=starts.append,
+            args=(found.following,),
+        )  # fmt: skip
+
+
+def _actions(store: Runs, chosen: list[Run]) -> None:
+    ids = [run.id for run in chosen]
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown(f"**{formats.count(len(chosen), 'run')} chosen**", width="content")
+        if len(chosen) == 1 and st.button("Open", icon=":material/open_in_new:", type="primary"):
+            st.session_state["explore.job"] = ids[0]
+            st.session_state.pop("explore.tree", None)
+            st.switch_page("pages/explore.py", query_params={"run": ids[0]})
+        st.download_button(
+            "Export", lambda: "".join(export_runs(store, ids)), "candor-runs.json", "application/json",
+            icon=":material/download:", on_click="ignore",
+            help="A file that this page imports, and that other programs can read.",
+        )  # fmt: skip
+        st.button("Delete", icon=":material/delete:", on_click=_remove, args=(store, ids))
+    if len(chosen) == 1:
+        _edit(store, chosen[0])
+    if len(chosen) == 2:
+        _side_by_side(store, chosen)
+
+
+def _edit(store: Runs, run: Run) -> None:
+    with st.form(f"history.edit.{run.id}", border=False):
+        title = st.text_input("Title", run.title, max_chars=120)
+        tags = st.multiselect("Tags", list(run.tags), list(run.tags), accept_new_options=True)
+        note = st.text_area("Note", run.note, max_chars=10_000, height=80)
+        shared = run.shared
+        if signed_in():
+            shared = st.toggle("Others who have the link may open it", run.shared)
+        if st.form_submit_button("Save"):
+            store.change([run.id], title=title, note=note, shared=shared)
+            store.tag(run.id, tags)
+            st.rerun()
+
+
+def _side_by_side(store: Runs, chosen: list[Run]) -> None:
+    for place, (column, run) in enumerate(zip(st.columns(2, gap="medium"), chosen, strict=True)):
+        opened = store.open(run.id)
+        with column:
+            st.markdown(f"**{escaped(run.title)}**")
+            st.caption(escaped(run.model))
+            done = [each.completion for each in opened[1] if each.completion is not None] if opened else []
+            if not done:
+                st.caption("No answer came.")
+                continue
+            view = View(done[0])
+            pinned = token_map(view, key=f"history.beside.{place}")
+            with st.expander("Pinned token", icon=":material/push_pin:", expanded=pinned is not None):
+                token_detail(view, pinned)
+
+
+def _remove(store: Runs, ids: list[str]) -> None:
+    try:
+        store.remove(ids)
+        st.session_state[_REMOVED] = ids
+        _choose_anew()
+    except CandorError as error:
+        st.session_state[_SAID] = error
+
+
+def _put_back(store: Runs, ids: list[str]) -> None:
+    try:
+        store.put_back(ids)
+        st.session_state.pop(_REMOVED, None)
+        _choose_anew()
+    except CandorError as error:
+        st.session_state[_SAID] = error
+
+
+def _choose_anew() -> None:
+    """A table with other rows begins with none of them chosen."""
+    st.session_state["history.table"] = st.session_state.get("history.table", 0) + 1
+
+
+def _said() -> None:
+    """What came of the last action, and how to take it back."""
+    said = st.session_state.pop(_SAID, None)
+    if isinstance(said, CandorError):
+        show_error(said)
+    elif said:
+        st.success(said, icon=":material/check:")
+    removed, store = st.session_state.get(_REMOVED), runs()
+    if removed and store is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(
+                f"{formats.count(len(removed), 'run')} deleted. They are erased for good later.", width="content"
+            )
+            st.button("Undo", icon=":material/undo:", type="tertiary", on_click=_put_back, args=(store, removed))
+
+
+def _files(store: Runs, which: Filter) -> None:
+    with st.expander("Files", icon=":material/folder:"):
+        uploaded = st.file_uploader(
+            f"Import runs from a file of Candor, up to {MOST_BYTES // 1_000_000:,} MB", type=["json"],
+            key="history.import",
+        )  # fmt: skip
+        if uploaded is not None and st.button("Import", icon=":material/upload:"):
+            try:
+                came = import_runs(store, uploaded.getvalue(), owner=_whose() or "")
+                known = f", {formats.count(len(came.known), 'run')} there already" if came.known else ""
+                st.session_state[_SAID] = f"{formats.count(len(came.added), 'run')} added{known}."
+            except CandorError as error:
+                st.session_state[_SAID] = error
+            st.rerun()
+        st.download_button(
+            "Export everything that is found", lambda: "".join(export_runs(store, _all(store, which))),
+            "candor-runs.json", "application/json", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+
+
+def _all(store: Runs, which: Filter) -> list[str]:
+    ids: list[str] = []
+    start: int | None = 0
+    while start is not None:
+        some = listed(store.database, which, start=start, count=500)
+        ids += [run.id for run in some.runs]
+        start = some.following
+    return ids
+
+
+def _kept(store: Runs) -> None:
+    """How much there is, and a way to have less of it."""
+    found = sizes(store.database)
+    index = "" if found.index is None else f", their index {formats.size(found.index)}"
+    st.caption(
+        f"{formats.count(found.runs, 'run')} of {found.tokens:,} tokens are kept: answers "
+        f"{formats.size(found.answers)}, texts for the search {formats.size(found.texts)}{index}."
+    )
+    with st.expander("Delete old runs", icon=":material/auto_delete:"):
+        before = st.date_input("Those from before", date.today() - timedelta(days=365), key="history.before")
+        if before is not None:
+            old = _all(store, Filter(owner=_whose(), until=_moment(before)))
+            st.button(
+                f"Delete {formats.count(len(old), 'run')}", disabled=not old, icon=":material/delete:",
+                on_click=_remove, args=(store, old),
+            )  # fmt: skip

@@ -1,0 +1,152 @@
+"""What the pages have to do with the store: keep what is asked, bring back what a link names, or do not keep it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from components.notices import escaped
+from components.process import jobs, keeper, owner_of_runs, runs, trees
+from lib import VERSION
+from lib.asking import Question
+from lib.errors import CandorError
+from lib.jobs import Job
+from lib.store.questions import restored, run_about, title_of
+from lib.store.runs import Answer, Run, Runs
+from lib.tree import Node
+
+_TOLD = "kept.told"
+
+log = logging.getLogger(__name__)
+
+
+def keep(page: str, job: Job[Any], parent: str = "") -> None:
+    """Keep a job as a run, from now on."""
+    if (follows := keeper()) is not None:
+        job.kept = True
+        follows.follow(job, run_about(job, page, owner=owner_of_runs(), version=VERSION, parent=parent))
+
+
+def reopen(run_id: str) -> Job[Any] | None:
+    """A job of the run that a link names, with the tree around it; None where there is none that may be seen."""
+    store = runs()
+    if store is None:
+        return None
+    try:
+        family = store.family(run_id)
+        here = {run.id: store.open(run.id) for run in family if _may_see(run)}
+    except CandorError as error:
+        log.warning("run %s cannot be opened: %s", run_id[:6], error.cause)
+        return None
+    if here.get(run_id) is None:
+        return None
+    tree = trees().new()
+    made: dict[str, Node] = {}
+    for run_id_, opened in here.items():
+        if opened is not None:
+            made[run_id_] = _node(*opened, made)
+            tree.add(made[run_id_])
+    return made[run_id].job
+
+
+def _may_see(run: Run) -> bool:
+    """Whoever knows the id may see the run, unless somebody has signed in: then it is its owner's, or shared."""
+    return not signed_in() or run.shared or run.owner == owner_of_runs()
+
+
+def signed_in() -> bool:
+    """Whether the visitor has signed in."""
+    return bool(getattr(st.user, "is_logged_in", False))
+
+
+def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
+    before = made[run.parent].completion if run.parent in made else None
+    job: Job[Any] = jobs().restore(run.id, **restored(run, answers, before))
+    job.kept = True
+    fork = job.subject.fork if isinstance(job.subject, Question) else None
+    node = Node(run.id, job, run.parent if run.parent in made else "", fork)
+    node.name = "" if run.title == _usual_title(node) else run.title
+    return node
+
+
+def keeping(job: Job[Any]) -> None:
+    """Whether the job is kept as a run, and a way to change that."""
+    store, follows = runs(), keeper()
+    if store is None or follows is None or not job.kept:
+        return
+    key = f"kept.not.{job.id}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.session_state.get(key):
+            st.caption("Not kept. It is gone once this page is closed.", width="content")
+            st.button("Keep it", key=f"kept.back.{job.id}", type="tertiary", on_click=_back, args=(job,))
+        else:
+            st.caption("Kept in the history.", width="content")
+            st.button("Do not keep", key=f"kept.forget.{job.id}", type="tertiary", on_click=_forget, args=(job,))
+
+
+def _forget(job: Job[Any]) -> None:
+    follows = keeper()
+    try:
+        if follows is not None:
+            follows.forget(job.id)
+            st.session_state[f"kept.not.{job.id}"] = True
+    except CandorError as error:
+        _toast(error)
+
+
+def _back(job: Job[Any]) -> None:
+    def put_back(store: Runs) -> None:
+        store.put_back([job.id])
+        st.session_state.pop(f"kept.not.{job.id}", None)
+
+    _change(put_back)
+
+
+def named(node: Node) -> None:
+    """An answer of the tree has another name: so has its run."""
+    _change(lambda store: store.change([node.id], title=node.name or _usual_title(node)))
+
+
+def taken_out(nodes: tuple[Node, ...]) -> None:
+    """Answers were taken out of the tree: their runs are removed."""
+    _change(lambda store: store.remove([node.id for node in nodes]))
+
+
+def brought_back(nodes: tuple[Node, ...]) -> None:
+    """And brought back."""
+    _change(lambda store: store.put_back([node.id for node in nodes]))
+
+
+def _change(what: Callable[[Runs], None]) -> None:
+    """Pass a change on to the store. One that cannot be written now is said, and the page goes on."""
+    if (store := runs()) is None:
+        return
+    try:
+        what(store)
+    except CandorError as error:
+        _toast(error)
+
+
+def _toast(error: CandorError) -> None:
+    st.toast(escaped(str(error)), icon=":material/error:", duration="long")
+
+
+def _usual_title(node: Node) -> str:
+    question = node.job.subject
+    return title_of(question) if isinstance(question, Question) else "Saved reply"
+
+
+def tell_if_nothing_is_kept() -> None:
+    """Say so once when runs cannot be kept, and once when they can be again."""
+    follows = keeper()
+    problem = None if follows is None else follows.problem
+    told = st.session_state.get(_TOLD)
+    if problem is not None and not told:
+        st.session_state[_TOLD] = True
+        _toast(problem)
+    elif problem is None and told:
+        st.session_state.pop(_TOLD)
+        st.toast("Runs are being kept again.", icon=":material/check:")

@@ -1,0 +1,142 @@
+"""What a run was asked, as JSON and back: a question opens again as it was."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from lib.asking import Question
+from lib.branching import Fork
+from lib.completion import Completion
+from lib.errors import BadFile, CandorError, InvalidRequest
+from lib.jobs import Job
+from lib.many import Many, Outcome, State
+from lib.packed import request_of
+from lib.request import Request
+from lib.sources import BedrockModel, Source
+from lib.store.runs import FAILED, INCOMPLETE, Answer, Run, beginning
+from lib.store.runs import TITLE as _TITLE
+from lib.tokens import NO_TOKENS
+
+CUT_OFF = CandorError(
+    "Candor ended while this answer was being written.", "What had come until then is below. Ask again for all of it."
+)
+
+
+def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str = "") -> Run:
+    """The run that keeps a job."""
+    subject = job.subject
+    if isinstance(subject, Question):
+        return Run(
+            id=job.id,
+            page=page,
+            model=_name(subject.source),
+            source=_name(subject.source),
+            owner=owner,
+            title=title_of(subject),
+            parent=parent,
+            details={"question": described(subject)},
+            version=version,
+        )
+    return Run(
+        id=job.id, page=page, model="", owner=owner, title="Saved reply", version=version, details={"saved": True}
+    )
+
+
+def title_of(question: Question) -> str:
+    """How a question begins: that of a chat is what its user said last."""
+    request = question.typed
+    return beginning(request.prompt if request.prompt is not None else request.messages[-1].content, _TITLE)
+
+
+def described(question: Question) -> dict[str, Any]:
+    """A question as JSON. Where it branches from is not in it: that is the run before it."""
+    source, fork = question.source, question.fork
+    about: dict[str, Any] = {"source": source, "request": asdict(question.request), "fork": None}
+    if isinstance(source, BedrockModel):
+        imported = None if source.imported is None else source.imported.isoformat()
+        about["source"] = asdict(source) | {"imported": imported}
+    if fork is not None:
+        about["fork"] = {
+            "kept": fork.kept,
+            "forced": list(fork.forced),
+            "text": fork.text,
+            "asked": asdict(fork.asked),
+            "warning": fork.warning,
+        }
+    return about
+
+
+def question_of(about: Any, before: Completion | None = None) -> Question:
+    """The question that `described` described. before: the answer that it branches from. Raises BadFile."""
+    try:
+        return Question(_source(about["source"]), request_of(about["request"]), _fork(about["fork"], before))
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidRequest) as error:
+        raise BadFile("What this run was asked cannot be read.", "Its answer can be; ask anew.") from error
+
+
+def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = None) -> dict[str, Any]:
+    """What `Jobs.restore` needs to bring a run back: subject, result, error and seconds."""
+    about = run.details.get("question")
+    question = None
+    if about is not None:
+        try:
+            question = question_of(about, before)
+        except BadFile:
+            question = None
+    error = None if run.error is None else CandorError(*run.error)
+    if run.state == INCOMPLETE:
+        error = CUT_OFF
+    elif run.state == FAILED and error is None:
+        error = CandorError("This run failed.", "Ask again.")
+    return {
+        "subject": question,
+        "result": _result(answers, question),
+        "error": error,
+        "seconds": run.seconds if run.seconds is not None else 0.0,
+    }
+
+
+def _result(
+    answers: tuple[Answer, ...], question: Question | None
+) -> Completion | Many[Completion] | tuple[Completion, ...] | None:
+    if question is not None and question.request.n > 1:
+        return Many(tuple(_outcome(each) for each in answers))
+    done = tuple(each.completion for each in answers if each.completion is not None)
+    if question is None:
+        return done or None
+    return done[0] if done else None
+
+
+def _outcome(answer: Answer) -> Outcome[Completion]:
+    if answer.error is not None:
+        return Outcome(State.FAILED, answer.completion, CandorError(*answer.error))
+    return Outcome(State.LEFT if answer.completion is None else State.DONE, answer.completion)
+
+
+def _name(source: Source) -> str:
+    return source.arn if isinstance(source, BedrockModel) else source
+
+
+def _source(about: Any) -> Source:
+    if isinstance(about, str):
+        return about
+    imported = about["imported"]
+    texts = {name: about[name] for name in ("arn", "tokenizer", "form", "region", "profile", "endpoint")}
+    if not all(isinstance(value, str) for value in texts.values()) or not isinstance(about["continues"], bool):
+        raise TypeError("a model is described by texts")
+    when = None if imported is None else date.fromisoformat(imported)
+    return BedrockModel(**texts, imported=when, continues=about["continues"])
+
+
+def _fork(about: Any, before: Completion | None) -> Fork | None:
+    if about is None:
+        return None
+    asked: Request = request_of(about["asked"])
+    kept, forced = about["kept"], tuple(about["forced"])
+    if not isinstance(kept, int) or not all(isinstance(number, int) for number in forced):
+        raise TypeError("ids are numbers")
+    if before is None:  # it was erased, and only what stays of it is known: from the branch itself
+        before = Completion(asked, "", NO_TOKENS, NO_TOKENS, "")
+    return Fork(before, kept, forced, str(about["text"]), asked, str(about["warning"]))

@@ -1,0 +1,13 @@
+"""History: what was asked before, and what came of it?"""
+
+import streamlit as st
+
+from components.entry import require_entrypoint
+
+require_entrypoint("pages/history.py")
+
+# Nothing else may run before the entry point.
+from components.history import history  # noqa: E402
+
+st.title("What did the models say before?")
+history()

@@ -1,0 +1,122 @@
+"""The store: keeping a run, opening it, finding one of many, and what generation pays for being kept."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+from lib.asking import Question, ask
+from lib.engines import Engines, open_source
+from lib.jobs import Job
+from lib.request import Request
+from lib.store.compact import compact
+from lib.store.database import Database, open_database
+from lib.store.history import Filter, listed, sizes
+from lib.store.keeping import Keeper
+from lib.store.questions import run_about
+from lib.store.runs import FINISHED, Answer, Run, Runs, index_text, indexed, insert_run
+from tests.benchmarks.completions import long_completion
+from tests.benchmarks.report import Figure, seconds
+from tests.postgres import postgres, schema
+
+_LONG = 10_000  # tokens of one run
+_MANY, _EACH = 100_000, 200  # runs, and tokens of each
+_TOKENS, _ROUNDS = 120, 7  # of an answer that is written while it is kept, and how often
+
+
+def figures() -> Iterator[Figure]:
+    """Each figure as soon as it is known."""
+    done = long_completion(_LONG)
+    yield Figure(f"bytes per token at {_LONG:,} tokens, top-5 and pieces", len(compact(done)) / _LONG, 32)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(postgres())
+        urls = {"SQLite": f"sqlite:///{folder}/runs.sqlite"}
+        if server is not None:
+            urls["PostgreSQL"] = stack.enter_context(schema(server))
+        for name, url in urls.items():
+            database = open_database(url)
+            yield from _one_run(name, Runs(database))
+            yield from _history(name, database)
+            database.close()
+    yield _kept()
+
+
+def _one_run(name: str, runs: Runs) -> Iterator[Figure]:
+    done = long_completion(_LONG)
+    saved, opened = [], []
+    for _ in range(12):
+        run = Run(page="explore", model="m", title="long", state=FINISHED)
+        saved.append(seconds(lambda run=run: runs.finish(run, [Answer(done)])))  # type: ignore[misc]
+        opened.append(seconds(lambda run=run: runs.open(run.id)))  # type: ignore[misc]
+    yield Figure(f"{name}: a run of {_LONG:,} tokens, saved, ms", 1000 * statistics.median(saved[2:]), 50)
+    yield Figure(f"{name}: … opened to a completion, ms", 1000 * statistics.median(opened[2:]), 60)
+
+
+def _history(name: str, database: Database) -> Iterator[Figure]:
+    """First pages of searches: what is everywhere, what is rare, what is nowhere, of one character on."""
+    chance = random.Random(5)
+    words = [_word(chance) for _ in range(20_000)]
+    signs = [chr(0x4E00 + number) for number in range(3_000)]
+    runs = 0
+    while runs < _MANY:
+        with database.writing() as connection:
+            for _ in range(2_000):
+                text = _text(chance, words, signs)
+                number = insert_run(
+                    connection, Run(page="explore", model=f"model {runs % 7}", title=text[:80], state=FINISHED)
+                )
+                index_text(connection, number, indexed(text))
+                runs += 1
+    found = sizes(database)
+    yield Figure(f"{name}: bytes of text per token, {_MANY:,} runs of {_EACH} tokens", found.texts / (_MANY * _EACH))
+    yield Figure(f"{name}: … of its index", (found.index or 0) / (_MANY * _EACH))
+    rare, pair = words[-1], signs[-2] + signs[-1]
+    for what, text in {
+        "a common word": words[0], "a rare word": rare, "a rare piece": rare[1:],
+        "two rare words": f"{rare} {words[-2]}",
+        "a common Chinese word": signs[0] + signs[1], "a rare Chinese word": pair, "one Chinese sign": signs[-5],
+        "what is nowhere": "qqzzqqxx", "no text": "",
+    }.items():  # fmt: skip
+        taken = [seconds(lambda text=text: listed(database, Filter(text=text))) for _ in range(9)]  # type: ignore[misc]
+        yield Figure(f"{name}: first page of {_MANY:,} runs, {what}, ms", 1000 * statistics.median(taken[2:]), 50)
+
+
+def _word(chance: random.Random) -> str:
+    return "".join(chance.choice("bcdfglmnprst") + chance.choice("aeiou") for _ in range(chance.randint(2, 4)))
+
+
+def _text(chance: random.Random, words: list[str], signs: list[str]) -> str:
+    """Words by something like Zipf's law; one run in five is Chinese."""
+    if chance.random() < 0.2:
+        return "".join(signs[int(len(signs) * chance.random() ** 3)] for _ in range(_EACH))
+    return " ".join(words[int(len(words) * chance.random() ** 4)] for _ in range(_EACH * 3 // 4))
+
+
+def _kept() -> Figure:
+    """Answers of the embedded model, in turns kept and not, each as long as the others."""
+    engines = Engines(open_source)
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(f"sqlite:///{folder}/runs.sqlite")
+        keeper = Keeper(lambda: Runs(database))
+        question = Question("embedded", Request("Once upon a time", max_tokens=_TOKENS, temperature=0.0))
+
+        def generated(number: int, keep: bool) -> float:
+            asked = replace(question, request=replace(question.request, prompt=f"Once upon a time, {number}"))
+            job = Job(ask(engines, asked), subject=asked)
+            if keep:
+                keeper.follow(job, run_about(job, "explore", owner="", version="0"))
+            job.run()
+            assert job.result is not None
+            return job.seconds
+
+        generated(0, True)
+        pairs = [(generated(number, True), generated(number, False)) for number in range(_ROUNDS)]
+        assert keeper.close(30)
+        database.close()
+    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+    return Figure(f"{_TOKENS} tokens of the embedded model written while they are kept ÷ without", ratio, 1.02)

@@ -1,0 +1,175 @@
+"""What was asked before is found again: after a restart, by its text, by its link, from a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lib.store.database import open_database
+from lib.store.files import export_runs
+from lib.store.runs import FINISHED, Answer, Run, Runs
+from tests.benchmarks.completions import long_completion
+from tests.browser import serving, upload, wait_for_app, wait_for_map
+from tests.e2e.conftest import Serve
+from tests.strategies import completion_of, tokens_of
+
+pytestmark = pytest.mark.browser
+FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
+
+
+def store(folder: Path) -> Runs:
+    return Runs(open_database(f"sqlite:///{folder}/runs.sqlite"))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A folder with three runs."""
+    runs = store(tmp_path)
+    for number, text in enumerate(["Rivers flow to the sea.", "東京へ行く。", "A third <b>answer</b>."]):
+        done = completion_of(
+            tokens_of("Say", " it"), tokens_of(*text.split(" "), logprobs=[-0.4] * (text.count(" ") + 1)), text=text
+        )
+        run = Run(
+            id=f"run-number-{number}", page="explore", model="some-model", title=f"Question {number}", state=FINISHED
+        )
+        runs.finish(run, [Answer(done)])
+    runs.finish(
+        Run(id="run-number-3", page="explore", model="m", title="A long one", state=FINISHED),
+        [Answer(long_completion(2000))],
+    )
+    runs.database.close()
+    return tmp_path
+
+
+@pytest.fixture
+def history(page: Page, serve: Serve, kept: Path) -> Page:
+    page.goto(serve("app.py", CANDOR_WARM_UP="0", CANDOR_DATA=str(kept)) + "/history")
+    expect(page.get_by_text("4 runs of")).to_be_visible()
+    wait_for_app(page)
+    return page
+
+
+def look_for(page: Page, text: str) -> None:
+    page.get_by_role("textbox", name="Look for").fill(text)
+    page.keyboard.press("Enter")
+    wait_for_app(page)
+
+
+def choose_rows(page: Page, *rows: int) -> None:
+    box = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
+    assert box is not None
+    for row in rows:
+        page.mouse.click(box["x"] + 14, box["y"] + 35 * (row + 1) + 17)
+        wait_for_app(page)
+
+
+def test_it_is_found_opened_and_the_same(history: Page) -> None:
+    look_for(history, "京")
+    choose_rows(history, 0)
+    history.get_by_test_id("stBaseButton-primary").click()
+    wait_for_map(history)
+    assert "run=run-number-1" in history.url
+    assert "".join(history.locator(".text i").all_text_contents()) == "Say it東京へ行く。"
+    expect(history.get_by_role("alert")).to_have_count(0)
+
+
+def test_two_are_compared(history: Page) -> None:
+    look_for(history, "say it")
+    choose_rows(history, 0, 1)
+    expect(history.locator(".candor")).to_have_count(2)
+    expect(history.get_by_text("2 runs chosen")).to_be_visible()
+
+
+def test_deleted_and_put_back(history: Page) -> None:
+    look_for(history, "rivers")
+    choose_rows(history, 0)
+    history.get_by_role("button", name="Delete", exact=True).click()
+    expect(history.get_by_text("No run is like that")).to_be_visible()
+    expect(history.get_by_text("1 run deleted")).to_be_visible()
+    history.get_by_role("button", name="Undo").click()
+    expect(history.get_by_text("No run is like that")).to_have_count(0)
+    expect(history.get_by_test_id("stDataFrame")).to_be_visible()
+
+
+def test_titled_tagged_and_exported(history: Page, kept: Path) -> None:
+    look_for(history, "third")
+    choose_rows(history, 0)
+    history.get_by_role("textbox", name="Title").fill("My <i>title</i>")
+    history.get_by_role("textbox", name="Note").fill("a note")
+    history.get_by_role("button", name="Save").click()
+    wait_for_app(history)
+    run = store(kept).get("run-number-2")
+    assert run is not None
+    assert (run.title, run.note) == ("My <i>title</i>", "a note")
+    choose_rows(history, 0)
+    with history.expect_download() as download:
+        history.get_by_role("button", name="Export", exact=True).click()
+    document = json.loads(Path(download.value.path()).read_text())
+    assert [each["id"] for each in document["runs"]] == ["run-number-2"]
+
+
+def test_a_reply_that_was_opened_is_there_after_a_restart(page: Page, tmp_path: Path) -> None:
+    environment = {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}
+    with serving("app.py", environment) as url:
+        page.goto(url)
+        page.get_by_text("Saved reply", exact=True).click()
+        reply = json.dumps(json.loads(FOX.read_text())["response"])
+        page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(reply)
+        page.get_by_test_id("stBaseButton-primary").click()
+        wait_for_map(page)
+        text = page.locator(".text i").all_text_contents()
+        link = re.search(r"run=[\w-]+", page.url)
+        assert link is not None
+        expect(page.get_by_text("Kept in the history.")).to_be_visible()
+    page.goto("about:blank")
+    with serving("app.py", environment) as url:
+        page.goto(f"{url}/?{link[0]}")
+        wait_for_map(page)
+        assert page.locator(".text i").all_text_contents() == text
+        page.get_by_role("button", name="Do not keep").click()
+        expect(page.get_by_text("Not kept.")).to_be_visible()
+        page.goto(f"{url}/history")
+        expect(page.get_by_text("Nothing has been asked yet")).to_be_visible()
+        page.goto("about:blank")
+
+
+def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> None:
+    other = store(tmp_path / "other")
+    run = Run(id="from-elsewhere", page="explore", model="m", title="From elsewhere", state=FINISHED)
+    other.finish(run, [Answer(long_completion(20))])
+    file = tmp_path / "runs.json"
+    file.write_text("".join(export_runs(other, [run.id])))
+    other.database.close()
+    history.get_by_text("Files", exact=True).click()
+    for said in ("1 run added.", "0 runs added, 1 run there already."):
+        upload(history, history.locator("input[type=file]"), file)
+        history.get_by_role("button", name="Import", exact=True).click()
+        expect(history.get_by_text(said)).to_be_visible()
+        wait_for_app(history)
+    expect(history.get_by_text("5 runs of")).to_be_visible()
+
+
+def test_a_store_that_cannot_be_written_is_said_once_and_nothing_is_lost(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "runs.sqlite").write_bytes(b"This is no database, whatever its name may say." * 30)
+    with serving("app.py", {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}) as url:
+        page.goto(url)
+        page.get_by_text("Saved reply", exact=True).click()
+        reply = json.dumps(json.loads(FOX.read_text())["response"])
+        page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(reply)
+        page.get_by_test_id("stBaseButton-primary").click()
+        wait_for_map(page)
+        page.get_by_role("radio", name="Chat").or_(page.get_by_text("Chat", exact=True)).first.click()
+        expect(page.get_by_text("Runs cannot be kept at the moment")).to_be_visible()
+        expect(page.locator(".text i").first).to_be_visible()
+        (tmp_path / "runs.sqlite").unlink()
+        page.wait_for_timeout(6_000)  # it is tried again now and then
+        page.get_by_text("Raw text", exact=True).click()
+        expect(page.get_by_text("Runs are being kept again.")).to_be_visible()
+        expect(page.get_by_text("Kept in the history.")).to_be_visible()
+        page.goto(f"{url}/history")
+        expect(page.get_by_text("1 run of")).to_be_visible()
+        page.goto("about:blank")
