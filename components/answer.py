@@ -10,6 +10,7 @@ from components.charts import logprob_by_position
 from components.downloads import downloads
 from components.kept import keeping
 from components.many import many_answers
+from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error, show_warnings
 from components.polling import repeated
 from components.progress import job_progress
@@ -114,9 +115,7 @@ def _side_by_side(*answers: tuple[str, View]) -> None:
     for place, (column, (name, view)) in enumerate(zip(st.columns(2, gap="medium"), answers, strict=True)):
         with column:
             st.markdown(f"**{escaped(name)}**")
-            pinned = token_map(view, key=f"explore.beside.{place}")
-            with st.expander("Pinned token", icon=":material/push_pin:", expanded=pinned is not None):
-                token_detail(view, pinned)
+            map_with_pin(view, key=f"explore.beside.{place}")
 
 
 def _one_of(several: tuple[Completion, ...], key: str) -> Completion:

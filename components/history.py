@@ -9,10 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from components.kept import signed_in
+from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error
 from components.process import owner_of_runs, policy, runs
-from components.token_detail import token_detail
-from components.token_map import token_map
 from lib import formats
 from lib.errors import CandorError
 from lib.store.files import MOST_BYTES, export_runs, import_runs
@@ -190,10 +189,7 @@ def _side_by_side(store: Runs, chosen: list[Run]) -> None:
             if not done:
                 st.caption("No answer came.")
                 continue
-            view = View(done[0])
-            pinned = token_map(view, key=f"history.beside.{place}")
-            with st.expander("Pinned token", icon=":material/push_pin:", expanded=pinned is not None):
-                token_detail(view, pinned)
+            map_with_pin(View(done[0]), key=f"history.beside.{place}")
 
 
 def _remove(store: Runs, ids: list[str]) -> None:

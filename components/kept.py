@@ -14,6 +14,7 @@ from lib import VERSION
 from lib.asking import Question
 from lib.errors import CandorError
 from lib.jobs import Job
+from lib.store.keeping import Keeper
 from lib.store.questions import restored, run_about, title_of
 from lib.store.runs import Answer, Run, Runs
 from lib.tree import Node
@@ -68,7 +69,7 @@ def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
     job.kept = True
     fork = job.subject.fork if isinstance(job.subject, Question) else None
     node = Node(run.id, job, run.parent if run.parent in made else "", fork)
-    node.name = "" if run.title == _usual_title(node) else run.title
+    node.name = "" if run.title == title_of(job.subject) else run.title
     return node
 
 
@@ -84,17 +85,17 @@ def keeping(job: Job[Any]) -> None:
             st.button("Keep it", key=f"kept.back.{job.id}", type="tertiary", on_click=_back, args=(job,))
         else:
             st.caption("Kept in the history.", width="content")
-            st.button("Do not keep", key=f"kept.forget.{job.id}", type="tertiary", on_click=_forget, args=(job,))
+            st.button(
+                "Do not keep", key=f"kept.forget.{job.id}", type="tertiary", on_click=_forget, args=(job, follows)
+            )
 
 
-def _forget(job: Job[Any]) -> None:
-    follows = keeper()
-    try:
-        if follows is not None:
-            follows.forget(job.id)
-            st.session_state[f"kept.not.{job.id}"] = True
-    except CandorError as error:
-        _toast(error)
+def _forget(job: Job[Any], follows: Keeper) -> None:
+    def forget(_: Runs) -> None:
+        follows.forget(job.id)
+        st.session_state[f"kept.not.{job.id}"] = True
+
+    _change(forget)
 
 
 def _back(job: Job[Any]) -> None:
@@ -107,7 +108,7 @@ def _back(job: Job[Any]) -> None:
 
 def named(node: Node) -> None:
     """An answer of the tree has another name: so has its run."""
-    _change(lambda store: store.change([node.id], title=node.name or _usual_title(node)))
+    _change(lambda store: store.change([node.id], title=node.name or title_of(node.job.subject)))
 
 
 def taken_out(nodes: tuple[Node, ...]) -> None:
@@ -132,11 +133,6 @@ def _change(what: Callable[[Runs], None]) -> None:
 
 def _toast(error: CandorError) -> None:
     st.toast(escaped(str(error)), icon=":material/error:", duration="long")
-
-
-def _usual_title(node: Node) -> str:
-    question = node.job.subject
-    return title_of(question) if isinstance(question, Question) else "Saved reply"
 
 
 def tell_if_nothing_is_kept() -> None:

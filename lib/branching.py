@@ -163,14 +163,15 @@ def tokens_after(
     for lead in ("", "\n"):  # a text of its own may get a space at its front; after a line break it does not
         ids, skipped = encode(lead + text), encode(lead) if lead else []
         rest = ids[len(skipped) :]
-        if ids[: len(skipped)] == skipped and _bytes(pieces, rest) == text.encode():
+        if ids[: len(skipped)] == skipped and bytes_of_ids(pieces, rest) == text.encode():
             return tuple(rest), True
     raise InvalidRequest(
         "The model's tokenizer cannot spell this text on its own.", "Begin it with a space, or a word."
     )
 
 
-def _bytes(pieces: Pieces, ids: Sequence[int]) -> bytes:
+def bytes_of_ids(pieces: Pieces, ids: Sequence[int]) -> bytes:
+    """The bytes of tokens by their ids. pieces: row i is id i."""
     return b"".join(pieces.bytes_of(number) for number in ids)
 
 

@@ -49,6 +49,15 @@ def wait_for_map(page: Page) -> None:
     wait_for_app(page)
 
 
+def generate(page: Page, prompt: str, tokens: int = 12) -> None:
+    """Have the model of Explore go on from a prompt."""
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_label("Tokens to write", exact=True).fill(str(tokens))
+    page.keyboard.press("Escape")
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_role("button", name="Generate").click()
+
+
 def choose(page: Page, label: str, option: str) -> None:
     """Choose an option of a select box. Opens the list again where a run of the script has just closed it."""
     deadline = time.monotonic() + PATIENCE

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lib.bedrock.abilities import Abilities
-from lib.branching import CUT_DIFFERENTLY, inside_a_character, spelled
+from lib.branching import CUT_DIFFERENTLY, bytes_of_ids, inside_a_character, spelled
 from lib.completion import Completion, Delta
 from lib.errors import InvalidRequest
 from lib.request import Message, Request
@@ -65,7 +65,7 @@ def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, 
             "Import it with its template, or ask with raw text.",
         )
     try:
-        begun = b"".join(pieces.bytes_of(number) for number in request.begun).decode()
+        begun = bytes_of_ids(pieces, request.begun).decode()
     except UnicodeDecodeError as error:
         raise inside_a_character() from error
     chat = request.prompt is None

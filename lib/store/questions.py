@@ -40,12 +40,14 @@ def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str
             version=version,
         )
     return Run(
-        id=job.id, page=page, model="", owner=owner, title="Saved reply", version=version, details={"saved": True}
+        id=job.id, page=page, model="", owner=owner, title=title_of(subject), version=version, details={"saved": True}
     )
 
 
-def title_of(question: Question) -> str:
-    """How a question begins: that of a chat is what its user said last."""
+def title_of(question: object) -> str:
+    """How a question begins: that of a chat is what its user said last. Whatever is none is a saved reply."""
+    if not isinstance(question, Question):
+        return "Saved reply"
     request = question.typed
     return beginning(request.prompt if request.prompt is not None else request.messages[-1].content, _TITLE)
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, wait_for_app, wait_for_map
+from tests.browser import choose, generate, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -20,11 +20,7 @@ SLOW = 120_000  # milliseconds: the first answer waits for the model to load
 def answered(page: Page, serve: Serve) -> Page:
     """Explore with an answer to the fox: " over a lazy dog" and more."""
     page.goto(serve("app.py"))
-    page.get_by_role("button", name="Parameters").click()
-    page.get_by_label("Tokens to write", exact=True).fill("12")
-    page.keyboard.press("Escape")
-    page.get_by_label("Prompt", exact=True).fill(FOX)
-    page.get_by_role("button", name="Generate").click()
+    generate(page, FOX)
     finished(page)
     return page
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, wait_for_app, wait_for_map
+from tests.browser import choose, generate, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -28,23 +28,11 @@ def explore(page: Page, serve: Serve) -> Page:
     return page
 
 
-def generate(page: Page, prompt: str, tokens: int = 12) -> None:
-    set_parameter(page, "Tokens to write", str(tokens))
-    page.get_by_label("Prompt", exact=True).fill(prompt)
-    page.get_by_role("button", name="Generate").click()
-
-
 def finished(page: Page) -> None:
     outcome = page.get_by_test_id("stMetric").or_(page.get_by_role("alert")).first
     expect(outcome).to_be_visible(timeout=SLOW)
     expect(page.get_by_role("alert")).to_have_count(0)
     wait_for_map(page)
-
-
-def set_parameter(page: Page, label: str, value: str) -> None:
-    page.get_by_role("button", name="Parameters").click()
-    page.get_by_label(label, exact=True).fill(value)
-    page.keyboard.press("Escape")
 
 
 def job_of(page: Page) -> str:

@@ -53,6 +53,16 @@ def history(page: Page, serve: Serve, kept: Path) -> Page:
     return page
 
 
+def open_reply(page: Page, url: str) -> None:
+    """Open the published reply in Explore."""
+    page.goto(url)
+    page.get_by_text("Saved reply", exact=True).click()
+    reply = json.dumps(json.loads(FOX.read_text())["response"])
+    page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(reply)
+    page.get_by_test_id("stBaseButton-primary").click()
+    wait_for_map(page)
+
+
 def look_for(page: Page, text: str) -> None:
     page.get_by_role("textbox", name="Look for").fill(text)
     page.keyboard.press("Enter")
@@ -115,12 +125,7 @@ def test_titled_tagged_and_exported(history: Page, kept: Path) -> None:
 def test_a_reply_that_was_opened_is_there_after_a_restart(page: Page, tmp_path: Path) -> None:
     environment = {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}
     with serving("app.py", environment) as url:
-        page.goto(url)
-        page.get_by_text("Saved reply", exact=True).click()
-        reply = json.dumps(json.loads(FOX.read_text())["response"])
-        page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(reply)
-        page.get_by_test_id("stBaseButton-primary").click()
-        wait_for_map(page)
+        open_reply(page, url)
         text = page.locator(".text i").all_text_contents()
         link = re.search(r"run=[\w-]+", page.url)
         assert link is not None
@@ -156,12 +161,7 @@ def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> N
 def test_a_store_that_cannot_be_written_is_said_once_and_nothing_is_lost(page: Page, tmp_path: Path) -> None:
     (tmp_path / "runs.sqlite").write_bytes(b"This is no database, whatever its name may say." * 30)
     with serving("app.py", {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}) as url:
-        page.goto(url)
-        page.get_by_text("Saved reply", exact=True).click()
-        reply = json.dumps(json.loads(FOX.read_text())["response"])
-        page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(reply)
-        page.get_by_test_id("stBaseButton-primary").click()
-        wait_for_map(page)
+        open_reply(page, url)
         page.get_by_role("radio", name="Chat").or_(page.get_by_text("Chat", exact=True)).first.click()
         expect(page.get_by_text("Runs cannot be kept at the moment")).to_be_visible()
         expect(page.locator(".text i").first).to_be_visible()
