@@ -7,6 +7,7 @@ from components.kept import tell_if_nothing_is_kept
 from components.model_picker import model_picker
 from components.notices import stop_if_misconfigured
 from components.process import policy, warm_up
+from components.sign_in import stop_until_signed_in, who_is_here
 from components.style import page_style
 
 st.set_page_config(page_title="Candor", page_icon="components/icon.png", layout="wide")
@@ -31,8 +32,10 @@ page = st.navigation(
 with entered():
     page_style()
     stop_if_misconfigured()
+    stop_until_signed_in()
     with st.sidebar:
         st.session_state["model"] = model_picker(policy())
+        who_is_here()
     page.run()
     tell_if_nothing_is_kept()
 warm_up()

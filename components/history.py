@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from components.kept import signed_in
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error
 from components.process import owner_of_runs, policy, runs
+from components.sign_in import identity
 from lib import formats
 from lib.errors import CandorError
-from lib.store.files import MOST_BYTES, export_runs, import_runs
-from lib.store.history import SORTS, Filter, Listed, listed, names, sizes
+from lib.store.files import MOST_BYTES, export_runs, exported_size, import_runs
+from lib.store.history import SORTS, Filter, Listed, counted, listed, names, put_back_all, remove_all, sizes
 from lib.store.runs import INCOMPLETE, Run, Runs, microseconds
 from lib.view import View
 
@@ -46,7 +48,7 @@ def history() -> None:
 
 
 def _whose() -> str | None:
-    return None if policy().open and not signed_in() else owner_of_runs()
+    return None if policy().open and not identity() else owner_of_runs()
 
 
 def _filter(store: Runs) -> tuple[Filter, str]:
@@ -68,7 +70,7 @@ def _filter(store: Runs) -> tuple[Filter, str]:
         model=model or "",
         tag=tag or "",
         owner=_whose(),
-        shared=signed_in(),
+        shared=bool(identity()),
         since=_moment(since),
         until=_moment(until, days=1),
     ), sort
@@ -158,11 +160,30 @@ def _actions(store: Runs, chosen: list[Run]) -> None:
             icon=":material/download:", on_click="ignore",
             help="A file that this page imports, and that other programs can read.",
         )  # fmt: skip
-        st.button("Delete", icon=":material/delete:", on_click=_remove, args=(store, ids))
+        if all(map(_is_mine, chosen)):
+            st.button("Delete", icon=":material/delete:", on_click=_remove, args=(store, ids))
     if len(chosen) == 1:
-        _edit(store, chosen[0])
+        _facts(chosen[0])
+        if _is_mine(chosen[0]):
+            _edit(store, chosen[0])
     if len(chosen) == 2:
         _side_by_side(store, chosen)
+
+
+def _is_mine(run: Run) -> bool:
+    """Whether the visitor may change a run; what others share can only be looked at."""
+    owner = _whose()
+    return owner is None or run.owner == owner
+
+
+def _facts(run: Run) -> None:
+    facts = [
+        "" if run.seconds is None else f"took {formats.seconds(run.seconds)}",
+        f"weights {run.model_fingerprint[:12]}" if run.model_fingerprint else "",
+        f"vocabulary {run.tokenizer_fingerprint[:12]}" if run.tokenizer_fingerprint else "",
+        f"Candor {run.version}" if run.version else "",
+    ]
+    st.caption(escaped(" · ".join(filter(None, facts))))
 
 
 def _edit(store: Runs, run: Run) -> None:
@@ -171,8 +192,10 @@ def _edit(store: Runs, run: Run) -> None:
         tags = st.multiselect("Tags", list(run.tags), list(run.tags), accept_new_options=True)
         note = st.text_area("Note", run.note, max_chars=10_000, height=80)
         shared = run.shared
-        if signed_in():
-            shared = st.toggle("Others who have the link may open it", run.shared)
+        if identity():
+            shared = st.toggle(
+                "Shared", run.shared, help="Others find it in their history, and its link opens for them."
+            )
         if st.form_submit_button("Save"):
             store.change([run.id], title=title, note=note, shared=shared)
             store.tag(run.id, tags)
@@ -189,21 +212,44 @@ def _side_by_side(store: Runs, chosen: list[Run]) -> None:
             if not done:
                 st.caption("No answer came.")
                 continue
-            map_with_pin(View(done[0]), key=f"history.beside.{place}")
+            which = 0
+            if len(done) > 1:
+                which = st.selectbox(
+                    "Answer", range(len(done)), format_func=lambda number: f"{number + 1}",
+                    key=f"history.beside.{place}.{run.id}",
+                )  # fmt: skip
+            map_with_pin(View(done[which]), key=f"history.beside.{place}")
+
+
+@dataclass(frozen=True)
+class _Removed:
+    """What was deleted last, and how to take that back."""
+
+    count: int
+    put_back: Callable[[], None]
 
 
 def _remove(store: Runs, ids: list[str]) -> None:
     try:
         store.remove(ids)
-        st.session_state[_REMOVED] = ids
+        st.session_state[_REMOVED] = _Removed(len(ids), lambda: store.put_back(ids))
         _choose_anew()
     except CandorError as error:
         st.session_state[_SAID] = error
 
 
-def _put_back(store: Runs, ids: list[str]) -> None:
+def _remove_all(store: Runs, which: Filter, count: int) -> None:
     try:
-        store.put_back(ids)
+        when, owner = remove_all(store.database, which), which.owner
+        st.session_state[_REMOVED] = _Removed(count, lambda: put_back_all(store.database, when, owner))
+        _choose_anew()
+    except CandorError as error:
+        st.session_state[_SAID] = error
+
+
+def _put_back() -> None:
+    try:
+        st.session_state[_REMOVED].put_back()
         st.session_state.pop(_REMOVED, None)
         _choose_anew()
     except CandorError as error:
@@ -222,58 +268,72 @@ def _said() -> None:
         show_error(said)
     elif said:
         st.success(said, icon=":material/check:")
-    removed, store = st.session_state.get(_REMOVED), runs()
-    if removed and store is not None:
+    removed: _Removed | None = st.session_state.get(_REMOVED)
+    if removed is not None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(
-                f"{formats.count(len(removed), 'run')} deleted. They are erased for good later.", width="content"
+                f"{formats.count(removed.count, 'run')} deleted. They are erased for good later.", width="content"
             )
-            st.button("Undo", icon=":material/undo:", type="tertiary", on_click=_put_back, args=(store, removed))
+            st.button("Undo", icon=":material/undo:", type="tertiary", on_click=_put_back)
 
 
 def _files(store: Runs, which: Filter) -> None:
-    with st.expander("Files", icon=":material/folder:"):
+    files = st.expander("Files", icon=":material/folder:", on_change="rerun", key="history.files")
+    if not files.open:
+        return
+    with files:
         uploaded = st.file_uploader(
             f"Import runs from a file of Candor, up to {MOST_BYTES // 1_000_000:,} MB", type=["json"],
             key="history.import",
         )  # fmt: skip
         if uploaded is not None and st.button("Import", icon=":material/upload:"):
             try:
-                came = import_runs(store, uploaded.getvalue(), owner=_whose() or "")
+                came = import_runs(store, uploaded.getvalue(), owner=owner_of_runs())
                 known = f", {formats.count(len(came.known), 'run')} there already" if came.known else ""
                 st.session_state[_SAID] = f"{formats.count(len(came.added), 'run')} added{known}."
             except CandorError as error:
                 st.session_state[_SAID] = error
             st.rerun()
+        ids, fit = _all(store, which)
+        if not fit:
+            st.caption(
+                f"What is found does not fit into one file, which may have {formats.size(MOST_BYTES)}. "
+                "Choose a model, a page or some days above, and export these."
+            )
         st.download_button(
-            "Export everything that is found", lambda: "".join(export_runs(store, _all(store, which))),
-            "candor-runs.json", "application/json", icon=":material/download:", on_click="ignore",
+            "Export all that is found" + (f": {formats.count(len(ids), 'run')}" if fit else ""),
+            lambda: "".join(export_runs(store, ids)), "candor-runs.json", "application/json",
+            icon=":material/download:", on_click="ignore", disabled=not ids or not fit,
         )  # fmt: skip
 
 
-def _all(store: Runs, which: Filter) -> list[str]:
+def _all(store: Runs, which: Filter) -> tuple[list[str], bool]:
+    """Ids of all that is found, and whether that fits into one file; of what does not, only as many as would."""
     ids: list[str] = []
+    size = 0
     start: int | None = 0
-    while start is not None:
+    while start is not None and size <= MOST_BYTES:
         some = listed(store.database, which, start=start, count=500)
         ids += [run.id for run in some.runs]
+        size += sum(map(exported_size, some.runs))
         start = some.following
-    return ids
+    return ids, size <= MOST_BYTES
 
 
 def _kept(store: Runs) -> None:
     """How much there is, and a way to have less of it."""
-    found = sizes(store.database)
-    index = "" if found.index is None else f", their index {formats.size(found.index)}"
+    found = sizes(store.database, _whose())
     st.caption(
         f"{formats.count(found.runs, 'run')} of {found.tokens:,} tokens are kept: answers "
-        f"{formats.size(found.answers)}, texts for the search {formats.size(found.texts)}{index}."
+        f"{formats.size(found.answers)}, texts for the search {formats.size(found.texts)} and an index of them."
     )
-    with st.expander("Delete old runs", icon=":material/auto_delete:"):
-        before = st.date_input("Those from before", date.today() - timedelta(days=365), key="history.before")
-        if before is not None:
-            old = _all(store, Filter(owner=_whose(), until=_moment(before)))
+    old = st.expander("Delete old runs", icon=":material/auto_delete:", on_change="rerun", key="history.old")
+    if old.open:
+        with old:
+            before = st.date_input("Those from before", date.today() - timedelta(days=365), key="history.before")
+            which = Filter(owner=_whose(), until=_moment(before))
+            count = counted(store.database, which) if before is not None else 0
             st.button(
-                f"Delete {formats.count(len(old), 'run')}", disabled=not old, icon=":material/delete:",
-                on_click=_remove, args=(store, old),
+                f"Delete {formats.count(count, 'run')}", disabled=not count, icon=":material/delete:",
+                on_click=_remove_all, args=(store, which, count),
             )  # fmt: skip

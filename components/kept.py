@@ -10,6 +10,7 @@ import streamlit as st
 
 from components.notices import escaped
 from components.process import jobs, keeper, owner_of_runs, runs, trees
+from components.sign_in import identity
 from lib import VERSION
 from lib.asking import Question
 from lib.errors import CandorError
@@ -26,9 +27,26 @@ log = logging.getLogger(__name__)
 
 def keep(page: str, job: Job[Any], parent: str = "") -> None:
     """Keep a job as a run, from now on."""
+    job.owner = owner_of_runs()
     if (follows := keeper()) is not None:
         job.kept = True
-        follows.follow(job, run_about(job, page, owner=owner_of_runs(), version=VERSION, parent=parent))
+        follows.follow(job, run_about(job, page, owner=job.owner, version=VERSION, parent=parent))
+
+
+def is_mine(job: Job[Any]) -> bool:
+    """Whether the visitor may stop, change or remove it: who asked for it, where visitors sign in."""
+    return not identity() or job.owner == owner_of_runs()
+
+
+def may_see(job: Job[Any]) -> bool:
+    """Whoever knows the id may see a job, unless visitors sign in: then it is its owner's, or shared."""
+    if is_mine(job):
+        return True
+    try:
+        found = None if (store := runs()) is None else store.known(job.id)
+    except CandorError:
+        return False
+    return found is not None and found.shared and not found.removed
 
 
 def reopen(run_id: str) -> Job[Any] | None:
@@ -54,19 +72,14 @@ def reopen(run_id: str) -> Job[Any] | None:
 
 
 def _may_see(run: Run) -> bool:
-    """Whoever knows the id may see the run, unless somebody has signed in: then it is its owner's, or shared."""
-    return not signed_in() or run.shared or run.owner == owner_of_runs()
-
-
-def signed_in() -> bool:
-    """Whether the visitor has signed in."""
-    return bool(getattr(st.user, "is_logged_in", False))
+    """As `may_see`, of a run that is no job yet."""
+    return not identity() or run.shared or run.owner == owner_of_runs()
 
 
 def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
     before = made[run.parent].completion if run.parent in made else None
     job: Job[Any] = jobs().restore(run.id, **restored(run, answers, before))
-    job.kept = True
+    job.kept, job.owner = True, run.owner
     fork = job.subject.fork if isinstance(job.subject, Question) else None
     node = Node(run.id, job, run.parent if run.parent in made else "", fork)
     node.name = "" if run.title == title_of(job.subject) else run.title
@@ -76,7 +89,7 @@ def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
 def keeping(job: Job[Any]) -> None:
     """Whether the job is kept as a run, and a way to change that."""
     store, follows = runs(), keeper()
-    if store is None or follows is None or not job.kept:
+    if store is None or follows is None or not job.kept or not is_mine(job):
         return
     key = f"kept.not.{job.id}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -108,17 +121,23 @@ def _back(job: Job[Any]) -> None:
 
 def named(node: Node) -> None:
     """An answer of the tree has another name: so has its run."""
-    _change(lambda store: store.change([node.id], title=node.name or title_of(node.job.subject)))
+    title = node.name or title_of(node.job.subject)
+    _change(lambda store: store.change(_own((node,)), title=title))
 
 
 def taken_out(nodes: tuple[Node, ...]) -> None:
     """Answers were taken out of the tree: their runs are removed."""
-    _change(lambda store: store.remove([node.id for node in nodes]))
+    _change(lambda store: store.remove(_own(nodes)))
 
 
 def brought_back(nodes: tuple[Node, ...]) -> None:
     """And brought back."""
-    _change(lambda store: store.put_back([node.id for node in nodes]))
+    _change(lambda store: store.put_back(_own(nodes)))
+
+
+def _own(nodes: tuple[Node, ...]) -> list[str]:
+    """Ids of those that are the visitor's; what others share changes in the tree on the page only."""
+    return [node.id for node in nodes if is_mine(node.job)]
 
 
 def _change(what: Callable[[Runs], None]) -> None:

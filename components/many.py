@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from components.kept import is_mine
 from components.notices import show_error
 from components.session import ask_rest
 from lib import formats
@@ -44,13 +45,14 @@ def _standing(job: Job[Any], many: Many[Completion], *, live: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress((done + failed) / total, text=" · ".join(words))
         label = "Drop what is under way" if job.cancelled else "Stop"
-        st.button(
-            label,
-            key=f"stop.{job.id}.{job.cancelled}",
-            on_click=job.cancel,
-            disabled=job.insisted,
-            icon=":material/stop:",
-        )
+        if is_mine(job):
+            st.button(
+                label,
+                key=f"stop.{job.id}.{job.cancelled}",
+                on_click=job.cancel,
+                disabled=job.insisted,
+                icon=":material/stop:",
+            )
     waiting = next((each.note for each in many.outcomes if each.state is State.RUNNING and each.note), "")
     st.caption(f"{job.note}: {waiting}" if waiting else job.note)
 

@@ -10,6 +10,7 @@ from functools import partial
 
 import streamlit as st
 
+from components.sign_in import identity
 from lib.bedrock.account import Account
 from lib.engines import Engines, open_source
 from lib.errors import CandorError, InvalidRequest
@@ -93,8 +94,8 @@ def keeper() -> Keeper | None:
 
 def owner_of_runs() -> str:
     """Whose the runs of this visitor are: who has signed in; where others reach the server, this visit; else nobody."""
-    if getattr(st.user, "is_logged_in", False):
-        return f"user:{st.user.get('sub') or st.user.get('email')}"
+    if who := identity():
+        return f"user:{who}"
     return "" if policy().open else f"visit:{owner()}"
 
 

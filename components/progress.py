@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from components.kept import is_mine
 from components.notices import escaped
 from lib import formats
 from lib.jobs import Job
@@ -17,4 +18,5 @@ def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
         note = escaped(job.note or "Starting")
         st.markdown(f":shimmer[{note}] · {formats.seconds(job.seconds)}", width="content")
         label = "Stopping" if job.cancelled else stop
-        st.button(label, key=f"stop.{job.id}", on_click=job.cancel, disabled=job.cancelled, icon=":material/stop:")
+        if is_mine(job):
+            st.button(label, key=f"stop.{job.id}", on_click=job.cancel, disabled=job.cancelled, icon=":material/stop:")

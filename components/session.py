@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.kept import keep, reopen
+from components.kept import is_mine, keep, may_see, reopen
 from components.process import check_allowed, engines, jobs, owner, policy, trees
 from components.saved_form import SavedText
 from lib.asking import Question, ask, ask_each, one_by_one
@@ -27,7 +27,7 @@ def current_job(page: str) -> Job[Answers] | None:
     """The job this page showed last, or the one that its address names."""
     name = st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER)
     job = (jobs().find(name) or reopen(name)) if name else None
-    if job is None:
+    if job is None or not may_see(job):
         return None
     _remember(page, job)
     return job  # type: ignore[return-value]
@@ -41,7 +41,7 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
         if not source:
             raise InvalidRequest("No model is chosen.", "Choose one in the sidebar.")
         check_allowed(source)
-        if before is not None and not before.over:
+        if before is not None and not before.over and is_mine(before):
             before.cancel()
         question = Question(source, request)
         job = _started(question)
@@ -65,12 +65,18 @@ def tree_of(page: str) -> Tree:
     """The tree of this page's answers: that of the job it shows, or a new one."""
     shown = st.session_state.get(f"{page}.job")
     tree: Tree | None = st.session_state.get(f"{page}.tree")
-    if tree is None and shown:
+    if tree is None and shown and _may_see_tree(shown):
         tree = trees().holding(shown)
     if tree is None:
         tree = trees().new()
     st.session_state[f"{page}.tree"] = tree
     return tree
+
+
+def _may_see_tree(job_id: str) -> bool:
+    """What branches from an answer that others share is theirs, and may not be shared."""
+    job = jobs().find(job_id)
+    return job is None or is_mine(job)
 
 
 def show_node(page: str, node_id: str) -> None:
@@ -98,6 +104,8 @@ def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completi
     """
     try:
         check_allowed(question.source)
+        if not is_mine(job):
+            raise InvalidRequest("Somebody else asked this.", "Ask it anew for answers of your own.")
         works = ask_each(engines(), one_by_one(question), owner=owner())
         goes_on = jobs().go_on(job, run_many(works, before=so_far))
         keep(page, goes_on)
@@ -141,7 +149,10 @@ def _opened(saved: SavedText) -> tuple[Completion, ...]:
 def gone() -> bool:
     """Whether the page's address names a job that is not here any more."""
     name = st.query_params.get(_PARAMETER)
-    return name is not None and jobs().find(name) is None
+    if name is None:
+        return False
+    job = jobs().find(name)
+    return job is None or not may_see(job)
 
 
 def _remember(page: str, job: Job[Answers] | Job[Completion] | Job[object]) -> None:

@@ -30,7 +30,7 @@ class Job(Generic[T]):
     id: 128 random bits, so that knowing it is the right to see the job. subject: what was asked, for whoever finds
     the job again. note: what it is doing, in words. partial: the latest that was published. result and error: set once
     it is over. A cancelled job keeps its partial. successor: the job that goes on where this one ended. kept: whether
-    it is written into the store as it goes on.
+    it is written into the store as it goes on. owner: who asked for it, "" for whoever uses this machine.
     """
 
     def __init__(self, work: Callable[[Job[T]], T], subject: object = None) -> None:

@@ -12,8 +12,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from playwright.sync_api import Error, Locator, Page
 
@@ -90,10 +91,15 @@ def chromium_path() -> str:
 
 
 @contextlib.contextmanager
-def serving(script: str | Path, environment: dict[str, str]) -> Iterator[str]:
-    """The URL of a Streamlit script, a path from the repository's root on, that runs until the end of the block."""
+def serving(
+    script: str | Path, environment: dict[str, str], options: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """The URL of a Streamlit script, a path from the repository's root on, that runs until the end of the block.
+
+    options: of Streamlit's configuration.
+    """
     port = _free_port()
-    options = {
+    options = dict(options) | {
         "server.headless": "true",
         "server.address": "127.0.0.1",
         "server.port": str(port),

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, text
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from lib.errors import InvalidRequest
 from lib.store.database import Database
-from lib.store.runs import Run, runs_of
+from lib.store.runs import Run, microseconds, runs_of
 from lib.store.search import Sought, sought
-from lib.store.tables import ANSWERS, PIECES, RUNS, TAGS, TEXTS
+from lib.store.tables import PIECES, RUNS, TAGS, TEXTS
 
 SORTS = {
     "newest": RUNS.c.number.desc(),
@@ -22,7 +36,9 @@ SORTS = {
 }
 MOST_FOUND = 2_000  # runs that are found by text and sorted otherwise than by age
 _NEARBY = 400  # pieces of text that are read before the index is asked: of what is common, a page is among them
-_BATCH = 200  # pieces that the index names and that are read at once
+_FEW = 1_000  # runs that a filter leaves and whose texts are read without asking the index
+_AT_ONCE = 3_200  # pieces that the index names and that are read at once
+_BEYOND = 1 << 62  # no piece has that number
 
 
 @dataclass(frozen=True)
@@ -53,13 +69,12 @@ class Listed:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes: answers in their packed form, texts for the search, its index (None where the database does not say)."""
+    """Bytes: answers in their packed form, the texts that they are found by."""
 
     runs: int
     tokens: int
     answers: int
     texts: int
-    index: int | None
 
 
 def listed(database: Database, which: Filter, *, sort: str = "newest", start: int = 0, count: int = 25) -> Listed:
@@ -86,34 +101,64 @@ def listed(database: Database, which: Filter, *, sort: str = "newest", start: in
 
 
 def names(database: Database, owner: str | None = None) -> dict[str, list[str]]:
-    """The pages, models and tags that there are."""
+    """The pages, models and tags that there are; those of removed runs, too, until these are erased."""
+    mine = [] if owner is None else [RUNS.c.owner == owner]
+    with database.reading() as connection:
+        found = {name: _distinct(connection, RUNS.c[name], *mine) for name in ("page", "model")}
+        if owner is None:
+            return found | {"tag": _distinct(connection, TAGS.c.tag)}
+        tags = select(TAGS.c.tag).join(RUNS, RUNS.c.number == TAGS.c.run).where(*mine).distinct().order_by(TAGS.c.tag)
+        return found | {"tag": list(connection.execute(tags).scalars())}
+
+
+def _distinct(connection: Connection, of: Column[str], *conditions: ColumnElement[bool]) -> list[str]:
+    """The values of a column, by as many steps through its index as there are values."""
+    steps = select(func.min(of).label("value")).where(*conditions).cte("steps", recursive=True)
+    after = select(func.min(of)).where(of > steps.c.value, *conditions).scalar_subquery()
+    steps = steps.union_all(select(after).where(steps.c.value.is_not(None)))
+    found = connection.execute(select(steps.c.value).where(steps.c.value.is_not(None)))
+    return list(found.scalars())
+
+
+def sizes(database: Database, owner: str | None = None) -> Sizes:
+    """How much is kept."""
+    columns = (RUNS.c.tokens, RUNS.c.bytes, RUNS.c.text_bytes)
+    total = select(func.count(), *(func.coalesce(func.sum(each), 0) for each in columns))
     mine = [RUNS.c.removed.is_(None)] + ([] if owner is None else [RUNS.c.owner == owner])
     with database.reading() as connection:
-        found = {
-            name: connection.execute(select(column).where(*mine).distinct().order_by(column)).scalars().all()
-            for name, column in (("page", RUNS.c.page), ("model", RUNS.c.model))
-        }
-        tags = select(TAGS.c.tag).join(RUNS, RUNS.c.number == TAGS.c.run).where(*mine).distinct().order_by(TAGS.c.tag)
-        return {name: list(values) for name, values in found.items()} | {
-            "tag": list(connection.execute(tags).scalars())
-        }
+        return Sizes(*(int(each) for each in connection.execute(total.where(*mine)).one()))
 
 
-def sizes(database: Database) -> Sizes:
-    """How much is kept."""
+def index_size(database: Database) -> int:
+    """Bytes that the index of all texts takes."""
+    of = {
+        "postgresql": "SELECT pg_relation_size('texts_grams')",
+        # The index is one table of blocks; its virtual table adds next to nothing.
+        "sqlite": "SELECT coalesce(sum(length(block)), 0) FROM grams_data",
+    }
     with database.reading() as connection:
-        runs, tokens = connection.execute(select(func.count(), func.coalesce(func.sum(RUNS.c.tokens), 0))).one()
-        answers = connection.execute(select(func.coalesce(func.sum(func.length(ANSWERS.c.data)), 0))).scalar_one()
-        texts = connection.execute(select(func.coalesce(func.sum(func.length(TEXTS.c.content)), 0))).scalar_one()
-        return Sizes(int(runs), int(tokens), int(answers), int(texts), _index_size(connection))
+        return int(connection.execute(text(of[database.kind])).scalar_one())
 
 
-def _index_size(connection: Connection) -> int | None:
-    if connection.dialect.name == "postgresql":
-        return int(connection.execute(text("SELECT pg_relation_size('texts_grams')")).scalar_one())
-    # The index is one table of blocks; its virtual table adds next to nothing.
-    found = connection.execute(text("SELECT sum(length(block)) FROM grams_data")).scalar()
-    return int(found or 0)
+def counted(database: Database, which: Filter) -> int:
+    """How many runs there are of those that `which` means, whatever their text."""
+    with database.reading() as connection:
+        return int(connection.execute(select(func.count()).select_from(RUNS).where(*_conditions(which))).scalar_one())
+
+
+def remove_all(database: Database, which: Filter) -> int:
+    """Take all of them, whatever their text, out of sight; returns the moment by which `put_back_all` knows them."""
+    when = microseconds()
+    with database.writing() as connection:
+        connection.execute(update(RUNS).where(*_conditions(which)).values(removed=when))
+    return when
+
+
+def put_back_all(database: Database, when: int, owner: str | None = None) -> None:
+    """Bring back what `remove_all` took away at that moment."""
+    mine = [] if owner is None else [RUNS.c.owner == owner]
+    with database.writing() as connection:
+        connection.execute(update(RUNS).where(RUNS.c.removed == when, *mine).values(removed=None))
 
 
 def _conditions(which: Filter) -> list[ColumnElement[bool]]:
@@ -126,7 +171,7 @@ def _conditions(which: Filter) -> list[ColumnElement[bool]]:
     if which.model:
         conditions.append(RUNS.c.model == which.model)
     if which.tag:
-        conditions.append(select(TAGS.c.run).where(TAGS.c.run == RUNS.c.number, TAGS.c.tag == which.tag).exists())
+        conditions.append(RUNS.c.number.in_(select(TAGS.c.run).where(TAGS.c.tag == which.tag)))
     if which.since is not None:
         conditions.append(RUNS.c.created >= which.since)
     if which.until is not None:
@@ -141,43 +186,74 @@ def _rows(connection: Connection, numbers: Sequence[int]) -> Sequence[Any]:
 
 def _found(connection: Connection, which: Filter, wanted: Sought, before: int, count: int) -> list[int]:
     """The newest `count` runs with that text that were begun before run number `before` (0: all), newest first."""
-    found: list[int] = []
-
-    def read(rows: Sequence[Any]) -> None:
-        for row in rows:
-            if len(found) < count and (not found or found[-1] != row.run) and wanted.text in row.content:
-                found.append(row.run)
-
-    newest = (
-        select(TEXTS.c.number, TEXTS.c.run, TEXTS.c.content)
-        .join(RUNS, RUNS.c.number == TEXTS.c.run)
-        .where(*_conditions(which))
-        .order_by(TEXTS.c.number.desc())
-    )
-    nearby = newest.where(TEXTS.c.number < before * PIECES) if before else newest
-    rows = connection.execute(nearby.limit(_NEARBY)).all()
-    read(rows)
-    if len(found) >= count or len(rows) < _NEARBY:
+    conditions = _conditions(which)
+    look = partial(_looked_through, connection, wanted, conditions, count)
+    found, pieces, last = look(_newest(_NEARBY, before * PIECES if before else _BEYOND))
+    if len(found) >= count or pieces < _NEARBY:
         return found
-    last = rows[-1].number
-    hits = _hits(connection, wanted, last)
-    for start in range(0, len(hits), _BATCH):
-        some = hits[start : start + _BATCH]
-        read(connection.execute(newest.where(TEXTS.c.number.in_(some))).all())
-        if len(found) >= count:
-            break
-    return found
+    few = connection.execute(select(RUNS.c.number).where(*conditions).limit(_FEW + 1)).scalars().all()
+    if len(few) <= _FEW:
+        rest, _, _ = look(_newest(_BEYOND, last, TEXTS.c.run.in_(few)))
+        return _together(found, rest)[:count]
+    if connection.dialect.name == "postgresql":  # it would read all texts where it believes that many have the trigrams
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+    pieces = _AT_ONCE
+    while len(found) < count and pieces == _AT_ONCE:
+        rest, pieces, last = look(_indexed(connection, wanted, _AT_ONCE, last))
+        found = _together(found, rest)
+    return found[:count]
 
 
-def _hits(connection: Connection, wanted: Sought, before: int) -> list[int]:
-    """Numbers of the pieces before that one that have all the trigrams, the newest first."""
+def _together(newer: list[int], older: list[int]) -> list[int]:
+    """Without a run twice, of whose pieces some are among the newer ones and some among the older."""
+    return list(dict.fromkeys([*newer, *older]))
+
+
+def _looked_through(
+    connection: Connection, wanted: Sought, conditions: list[ColumnElement[bool]], count: int, among: CTE
+) -> tuple[list[int], int, int]:
+    """The newest `count` runs that meet the conditions and have the text in one of some pieces; how many pieces these
+    are, and the number of the oldest.
+    """
+    place = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    having = (
+        select(among.c.run.label("value"), literal(0).label("what"))
+        .join(TEXTS, TEXTS.c.number == among.c.number)
+        .join(RUNS, RUNS.c.number == among.c.run)
+        .where(place(TEXTS.c.content, wanted.text) > 0, *conditions)
+        .distinct()
+        .order_by(among.c.run.desc())
+        .limit(count)
+        .subquery()
+    )
+    oldest = select(func.min(among.c.number), literal(1))
+    pieces = select(func.count(), literal(2)).select_from(among)
+    values: tuple[list[int], list[int], list[int]] = ([], [], [])
+    for value, what in connection.execute(select(having).union_all(oldest, pieces)):
+        values[what].append(value)
+    (last,), (number,) = values[1], values[2]
+    return sorted(values[0], reverse=True), number, last or 0
+
+
+def _newest(count: int, before: int, *conditions: ColumnElement[bool]) -> CTE:
+    """The newest pieces before that one."""
+    pieces = select(TEXTS.c.number, TEXTS.c.run).where(TEXTS.c.number < before, *conditions)
+    return pieces.order_by(TEXTS.c.number.desc()).limit(count).cte("among")
+
+
+def _indexed(connection: Connection, wanted: Sought, count: int, before: int) -> CTE:
+    """The newest pieces before that one of which the index says that they may have the text."""
     if connection.dialect.name == "postgresql":
         query = " & ".join(f"'{gram}'{':*' if wanted.beginnings else ''}" for gram in wanted.grams)
         statement = """
-            WITH hits AS MATERIALIZED (SELECT number FROM texts WHERE grams @@ CAST(:query AS tsquery))
-            SELECT number FROM hits WHERE number < :before ORDER BY number DESC
+            WITH hits AS MATERIALIZED (SELECT number, run FROM texts WHERE grams @@ CAST(:query AS tsquery))
+            SELECT number, run FROM hits WHERE number < :before ORDER BY number DESC LIMIT :count
         """
     else:
         query = " AND ".join(f'"{gram}"{"*" if wanted.beginnings else ""}' for gram in wanted.grams)
-        statement = "SELECT rowid FROM grams WHERE grams MATCH :query AND rowid < :before ORDER BY rowid DESC"
-    return list(connection.execute(text(statement), {"query": query, "before": before}).scalars())
+        statement = f"""
+            SELECT rowid AS number, rowid / {PIECES} AS run FROM grams
+            WHERE grams MATCH :query AND rowid < :before ORDER BY rowid DESC LIMIT :count
+        """  # noqa: S608 - a constant
+    named = text(statement).bindparams(query=query, before=before, count=count)
+    return named.columns(column("number", BigInteger), column("run", BigInteger)).cte("among")

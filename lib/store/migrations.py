@@ -9,12 +9,19 @@ from lib.errors import BadFile
 _LOCK = 0x43414E444F52  # PostgreSQL's advisory lock under which the steps are taken
 
 _TYPES = {
-    "sqlite": {"number": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB", "real": "REAL", "long": "INTEGER"},
+    "sqlite": {
+        "number": "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "blob": "BLOB",
+        "real": "REAL",
+        "long": "INTEGER",
+        "octets": "length(CAST(content AS BLOB))",
+    },
     "postgresql": {
         "number": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "blob": "BYTEA",
         "real": "DOUBLE PRECISION",
         "long": "BIGINT",
+        "octets": "octet_length(content)",
     },
 }
 
@@ -62,6 +69,21 @@ _STEPS: list[list[str | dict[str, str]]] = [
             "postgresql": "ALTER TABLE texts ADD COLUMN grams TSVECTOR NOT NULL DEFAULT ''",
         },
         {"postgresql": "CREATE INDEX texts_grams ON texts USING gin (grams)"},
+    ],
+    [  # fingerprints; and what the history needs so that it reads no more than it shows
+        "ALTER TABLE runs ADD COLUMN model_fingerprint TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN tokenizer_fingerprint TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN text_bytes {long} NOT NULL DEFAULT 0",
+        """
+        UPDATE runs SET text_bytes =
+            (SELECT coalesce(sum({octets}), 0) FROM texts WHERE texts.run = runs.number)
+        """,
+        "CREATE INDEX runs_sizes ON runs (owner, removed, tokens, bytes, text_bytes)",
+        "CREATE INDEX runs_page ON runs (page, number)",
+        "CREATE INDEX runs_owner_model ON runs (owner, model, number)",
+        "CREATE INDEX runs_owner_page ON runs (owner, page, number)",
+        "CREATE INDEX runs_title ON runs (lower(title), number)",
+        "CREATE INDEX runs_tokens ON runs (tokens, number)",
     ],
 ]
 

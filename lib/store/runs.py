@@ -50,7 +50,9 @@ class Run:
     excerpt: how the prompt and the answer begin. parent: id of the run that this one branches from or varies, "" for
     none. details: whatever the page needs to show it as it was, able to be JSON. state: one of STATES. error: (cause,
     remedy) where it failed. version: of the Candor that made it. created: microseconds since 1970. seconds: how long it
-    took, None while unknown. tokens, bytes: of all answers. digest: of what it holds, "" until it is over.
+    took, None while unknown. tokens, bytes: of all answers; text_bytes: of what it is found by. digest: of what it
+    holds, "" until it is over. model_fingerprint, tokenizer_fingerprint: as its engine reports them, "" where it does
+    not.
     """
 
     page: str
@@ -73,7 +75,20 @@ class Run:
     seconds: float | None = None
     tokens: int = 0
     bytes: int = 0
+    text_bytes: int = 0
     digest: str = ""
+    model_fingerprint: str = ""
+    tokenizer_fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Whose a run is, the digest of what it holds, and whether it was removed."""
+
+    owner: str
+    shared: bool
+    digest: str
+    removed: bool
 
 
 class Runs:
@@ -84,11 +99,12 @@ class Runs:
 
     def begin(self, run: Run) -> None:
         """A run that is about to be written. One that is there already stays as it is."""
+        pieces = indexed(_text_of((), run))
         with self.database.writing() as connection:
             if _number(connection, run.id) is None:
                 now = microseconds()
                 number = insert_run(connection, replace(run, state=INCOMPLETE, created=run.created or now, touched=now))
-                index_text(connection, number, indexed(run.title))
+                index_text(connection, number, pieces)
 
     def append(self, run_id: str, place: int, part: int, piece: Completion) -> None:
         """More of an answer: `piece` holds what came after part - 1. Part 0 replaces all there was of the answer."""
@@ -101,10 +117,17 @@ class Runs:
                 connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number, ANSWERS.c.place == place))
             connection.execute(insert(ANSWERS).values(run=number, place=place, part=part, error="", data=data))
             count = RUNS.c.tokens + len(piece.prompt) + len(piece.generated)
+            model, tokenizer = _fingerprints(piece)
             connection.execute(
                 update(RUNS)
                 .where(RUNS.c.number == number)
-                .values(touched=microseconds(), tokens=count, bytes=RUNS.c.bytes + len(data))
+                .values(
+                    touched=microseconds(),
+                    tokens=count,
+                    bytes=RUNS.c.bytes + len(data),
+                    model_fingerprint=model,
+                    tokenizer_fingerprint=tokenizer,
+                )
             )
 
     def finish(self, run: Run, answers: Sequence[Answer]) -> None:
@@ -145,6 +168,13 @@ class Runs:
         with self.database.reading() as connection:
             row = _row(connection, run_id)
             return None if row is None else runs_of(connection, [row])[0]
+
+    def known(self, run_id: str) -> Known | None:
+        """Whose a run is and what it holds, also of one that was removed and is not erased yet."""
+        with self.database.reading() as connection:
+            columns = (RUNS.c.owner, RUNS.c.shared, RUNS.c.digest, RUNS.c.removed)
+            row = connection.execute(select(*columns).where(RUNS.c.id == run_id)).one_or_none()
+            return None if row is None else Known(row.owner, bool(row.shared), row.digest, row.removed is not None)
 
     def open(self, run_id: str) -> tuple[Run, tuple[Answer, ...]] | None:
         """A run and its answers, of one that is incomplete as far as they had come. Raises BadFile for damaged data."""
@@ -256,13 +286,22 @@ def microseconds() -> int:
 def completed(run: Run, answers: Sequence[Answer]) -> Run:
     """The run with what follows from its answers: excerpt, tokens, digest."""
     done = [each.completion for each in answers if each.completion is not None]
+    model, tokenizer = _fingerprints(done[0]) if done else (run.model_fingerprint, run.tokenizer_fingerprint)
     return replace(
         run,
         model=run.model or next((each.model for each in done), ""),
         excerpt=run.excerpt or next((beginning(each.text, EXCERPT) for each in done if each.text.strip()), ""),
         tokens=sum(len(each.prompt) + len(each.generated) for each in done),
         digest=digest_of(answers),
+        model_fingerprint=model,
+        tokenizer_fingerprint=tokenizer,
     )
+
+
+def _fingerprints(done: Completion) -> tuple[str, str]:
+    """Those of the model and of its tokenizer, as its engine reports them."""
+    reported = dict(done.provenance)
+    return reported.get("weights", ""), reported.get("vocabulary", "")
 
 
 def digest_of(answers: Sequence[Answer]) -> str:
@@ -303,13 +342,16 @@ def runs_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
 
 _PLAIN = (
     *("id", "page", "model", "source", "owner", "title", "excerpt", "note", "parent", "state", "version", "created"),
-    *("touched", "seconds", "tokens", "bytes", "digest"),
+    *("touched", "seconds", "tokens", "bytes", "text_bytes", "digest", "model_fingerprint", "tokenizer_fingerprint"),
 )
 
 
 def _changing(run: Run) -> dict[str, Any]:
     """What the end of a run settles."""
-    names = ("title", "excerpt", "parent", "model", "source", "state", "seconds", "tokens", "digest")
+    names = (
+        *("title", "excerpt", "parent", "model", "source", "state", "seconds", "tokens", "digest"),
+        *("model_fingerprint", "tokenizer_fingerprint"),
+    )
     return {name: getattr(run, name) for name in names} | {
         "error": _json(run.error),
         "details": json.dumps(run.details, separators=(",", ":")),
@@ -349,6 +391,8 @@ def index_text(connection: Connection, number: int, pieces: Sequence[tuple[str, 
         {"at": number * PIECES + place, "run": number, "content": content, "grams": grams}
         for place, (content, grams) in enumerate(pieces)
     ]
+    size = sum(len(content.encode()) for content, _ in pieces)
+    connection.execute(update(RUNS).where(RUNS.c.number == number).values(text_bytes=size))
     if not rows:
         return
     if connection.dialect.name == "postgresql":
@@ -373,13 +417,21 @@ def _unindex(connection: Connection, numbers: Sequence[int]) -> None:
 
 def _text_of(answers: Sequence[Answer], run: Run) -> str:
     """Everything that a run is found by."""
-    texts = [run.title]
-    for each in answers:
-        if each.completion is not None:
-            prompt = _plain(each.completion.prompt)
-            texts += [prompt] if prompt not in texts else []
-            texts.append(each.completion.text)
-    return "\n".join(texts)
+    done = [each.completion for each in answers if each.completion is not None]
+    prompts = list(dict.fromkeys(_plain(each.prompt) for each in done))
+    asked = [text for text in _asked(run.details) if not any(text in prompt for prompt in prompts)]
+    return "\n".join([run.title, *asked, *prompts, *(each.text for each in done)])
+
+
+def _asked(details: dict[str, Any]) -> list[str]:
+    """The texts of a request as `lib.store.questions` describes it: not every service sends back what it was asked."""
+    question = details.get("question")
+    request = question.get("request") if isinstance(question, dict) else None
+    if not isinstance(request, dict):
+        return []
+    messages = request.get("messages")
+    spoken = [each.get("content") for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
+    return [text for text in (request.get("prompt"), *spoken) if isinstance(text, str)]
 
 
 def _plain(tokens: Tokens) -> str:

@@ -53,6 +53,9 @@ RUNS = Table(
     Column("seconds", Float),
     Column("tokens", BigInteger),
     Column("bytes", BigInteger),
+    Column("text_bytes", BigInteger),
+    Column("model_fingerprint", Text),
+    Column("tokenizer_fingerprint", Text),
     Column("removed", BigInteger),  # this one; NULL for a run that is there
 )
 

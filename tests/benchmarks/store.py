@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from lib.jobs import Job
 from lib.request import Request
 from lib.store.compact import compact
 from lib.store.database import Database, open_database
-from lib.store.history import Filter, listed, sizes
+from lib.store.history import SORTS, Filter, index_size, listed, names, sizes
 from lib.store.keeping import Keeper
 from lib.store.questions import run_about
 from lib.store.runs import FINISHED, Answer, Run, Runs, index_text, indexed, insert_run
@@ -24,6 +24,7 @@ from tests.benchmarks.report import Figure, seconds
 from tests.postgres import postgres, schema
 
 _LONG = 10_000  # tokens of one run
+_OLD = "zyzzyva"
 _MANY, _EACH = 100_000, 200  # runs, and tokens of each
 _TOKENS, _ROUNDS = 120, 7  # of an answer that is written while it is kept, and how often
 
@@ -66,24 +67,40 @@ def _history(name: str, database: Database) -> Iterator[Figure]:
     while runs < _MANY:
         with database.writing() as connection:
             for _ in range(2_000):
-                text = _text(chance, words, signs)
-                number = insert_run(
-                    connection, Run(page="explore", model=f"model {runs % 7}", title=text[:80], state=FINISHED)
-                )
-                index_text(connection, number, indexed(text))
+                text = _text(chance, words, signs) + (f" {_OLD}" if runs < _MANY // 2 and runs % 3 == 0 else "")
+                tags = ("rare",) if runs % 10_000 == 77 else ()
+                run = Run(
+                    page="explore", model=f"model {runs % 7}", title=text[:80], state=FINISHED, tags=tags,
+                    tokens=_EACH, bytes=26 * _EACH, created=runs,
+                )  # fmt: skip
+                index_text(connection, insert_run(connection, run), indexed(text))
                 runs += 1
-    found = sizes(database)
-    yield Figure(f"{name}: bytes of text per token, {_MANY:,} runs of {_EACH} tokens", found.texts / (_MANY * _EACH))
-    yield Figure(f"{name}: … of its index", (found.index or 0) / (_MANY * _EACH))
+    kept, index = sizes(database), index_size(database)
+    yield Figure(f"{name}: bytes of text per token, {_MANY:,} runs of {_EACH} tokens", kept.texts / (_MANY * _EACH))
+    yield Figure(f"{name}: … of its index", index / (_MANY * _EACH))
     rare, pair = words[-1], signs[-2] + signs[-1]
     for what, text in {
         "a common word": words[0], "a rare word": rare, "a rare piece": rare[1:],
         "two rare words": f"{rare} {words[-2]}",
+        "what was common once": _OLD,
         "a common Chinese word": signs[0] + signs[1], "a rare Chinese word": pair, "one Chinese sign": signs[-5],
         "what is nowhere": "qqzzqqxx", "no text": "",
     }.items():  # fmt: skip
-        taken = [seconds(lambda text=text: listed(database, Filter(text=text))) for _ in range(9)]  # type: ignore[misc]
-        yield Figure(f"{name}: first page of {_MANY:,} runs, {what}, ms", 1000 * statistics.median(taken[2:]), 50)
+        yield _first_page(name, what, lambda text=text: listed(database, Filter(text=text)))  # type: ignore[misc]
+    for what, which in {
+        "a common word and a rare tag": Filter(text=words[0], tag="rare"),
+        "a rare word and a model": Filter(text=rare, model="model 3"),
+        "the oldest tenth": Filter(until=_MANY // 10), "a rare tag": Filter(tag="rare"),
+    }.items():  # fmt: skip
+        yield _first_page(name, what, lambda which=which: listed(database, which))  # type: ignore[misc]
+    for sort in SORTS:
+        yield _first_page(name, f"sorted by {sort}", lambda sort=sort: listed(database, Filter(), sort=sort))  # type: ignore[misc]
+    yield _first_page(name, "and all that stands around it", lambda: (sizes(database), names(database)))
+
+
+def _first_page(name: str, what: str, look: Callable[[], object]) -> Figure:
+    taken = [seconds(look) for _ in range(9)]
+    return Figure(f"{name}: first page of {_MANY:,} runs, {what}, ms", 1000 * statistics.median(taken[2:]), 50)
 
 
 def _word(chance: random.Random) -> str:

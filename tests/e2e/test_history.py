@@ -6,14 +6,16 @@ import json
 import re
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
 from lib.store.database import open_database
 from lib.store.files import export_runs
+from lib.store.history import sizes
 from lib.store.runs import FINISHED, Answer, Run, Runs
 from tests.benchmarks.completions import long_completion
-from tests.browser import serving, upload, wait_for_app, wait_for_map
+from tests.browser import generate, serving, upload, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 from tests.strategies import completion_of, tokens_of
 
@@ -140,6 +142,41 @@ def test_a_reply_that_was_opened_is_there_after_a_restart(page: Page, tmp_path: 
         page.goto(f"{url}/history")
         expect(page.get_by_text("Nothing has been asked yet")).to_be_visible()
         page.goto("about:blank")
+
+
+@pytest.mark.model
+def test_what_had_come_before_the_server_was_killed_is_there(page: Page, tmp_path: Path) -> None:
+    environment = {"CANDOR_DATA": str(tmp_path)}
+    with serving("app.py", environment) as url:
+        page.goto(url)
+        generate(page, "The rivers of Europe are", tokens=400)
+        page.locator(".candor .text i").nth(12).wait_for()
+        runs = store(tmp_path)
+        written = 0
+        while written < 10:  # parts are written twice a second
+            page.wait_for_timeout(100)
+            written = sizes(runs.database).tokens
+        runs.database.close()
+        kill(url)
+        link = re.search(r"run=[\w-]+", page.url)
+        assert link is not None
+        page.goto("about:blank")
+    with serving("app.py", environment | {"CANDOR_WARM_UP": "0"}) as url:
+        page.goto(f"{url}/?{link[0]}")
+        wait_for_map(page)
+        expect(page.get_by_text("Candor ended while this answer was being written.")).to_be_visible()
+        assert "".join(page.locator(".text i").all_text_contents()).startswith("The rivers of Europe are")
+        assert page.locator(".text i").count() >= written
+        page.goto("about:blank")
+
+
+def kill(url: str) -> None:
+    """Kill the server behind a URL as a crash would."""
+    port = url.rsplit(":", 1)[1]
+    for process in psutil.process_iter(["cmdline"]):
+        if port in (process.info["cmdline"] or ()):
+            process.kill()
+            process.wait(10)
 
 
 def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> None:

@@ -55,6 +55,27 @@ def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
     database.close()
 
 
+def test_an_older_database_is_brought_up_to_date(url: str) -> None:
+    runs = Runs(open_database(url))
+    first = Run(page="explore", model="m", title="Schön 京", state=FINISHED)
+    runs.finish(first, [])
+    with runs.database.writing() as connection:  # back to what the first Candor made
+        for index in ("sizes", "page", "owner_model", "owner_page", "title", "tokens"):
+            connection.execute(text(f"DROP INDEX runs_{index}"))
+        for column in ("text_bytes", "model_fingerprint", "tokenizer_fingerprint"):
+            connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
+        connection.execute(text("UPDATE candor_schema SET version = 1"))
+    runs.database.close()
+    runs = Runs(open_database(url))
+    run = runs.get(first.id)
+    assert run is not None
+    assert (run.text_bytes, run.model_fingerprint) == (len("schön 京".encode()), "")
+    runs.finish(run, [Answer(long_completion(20))])
+    with runs.database.reading() as connection:
+        assert connection.execute(text("SELECT version FROM candor_schema")).scalar() == NEWEST
+    runs.database.close()
+
+
 def opened_at_once(url: str, times: int = 8) -> list[BaseException]:
     """What went wrong when so many opened a database at the same moment."""
     failures: list[BaseException] = []
@@ -92,6 +113,23 @@ def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
         open_database(f"sqlite:///{tmp_path}/no.sqlite")
     with pytest.raises(StoreUnavailable):
         open_database("postgresql://nobody@127.0.0.1:1/none")
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"), [("max_page_count = 1", "disk is full"), ("query_only = ON", "readonly database")]
+)
+def test_a_full_disk_and_a_file_without_rights(tmp_path: Path, setting: str, why: str) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/runs.sqlite")
+    with database.outside() as connection:  # the pool has this one only
+        connection.exec_driver_sql(f"PRAGMA {setting}")
+    runs, run = Runs(database), Run(page="p", model="m", state=FINISHED)
+    with pytest.raises(StoreUnavailable, match=why):
+        runs.finish(run, [Answer(long_completion(5000))])
+    database.close()
+    assert runs.get(run.id) is None
+    runs.finish(run, [Answer(long_completion(5000))])
+    assert runs.open(run.id) is not None
+    database.close()
 
 
 @pytest.mark.parametrize("url", ["mysql://host/x", "sqlite://", "no url", "sqlite:///:memory:"])

@@ -73,6 +73,25 @@ def test_the_same_file_twice_adds_nothing(runs: Runs) -> None:
     assert len(listed(runs.database, Filter()).runs) == 2
 
 
+def test_what_was_removed_is_brought_back_and_what_is_anothers_is_left_alone(runs: Runs) -> None:
+    run = saved(runs, DONE, owner="me")
+    data = file_of(runs, run.id)
+    runs.remove([run.id])
+    assert import_runs(runs, data, owner="me").added == (run.id,)
+    assert runs.get(run.id) is not None
+    (copy,) = import_runs(runs, data, owner="you").added
+    assert copy != run.id
+    assert import_runs(runs, data, owner="you").known == (copy,)
+    assert [getattr(runs.get(each), "owner", None) for each in (run.id, copy)] == ["me", "you"]
+
+
+def test_a_run_that_is_not_over_is_known(runs: Runs) -> None:
+    run = Run(page="explore", model="m", title="t")
+    runs.begin(run)
+    runs.append(run.id, 0, 0, DONE)
+    assert import_runs(runs, file_of(runs, run.id)).known == (run.id,)
+
+
 def test_a_file_is_read_without_this_project(runs: Runs) -> None:
     data = json.loads(file_of(runs, saved(runs, DONE).id))
     (answer,) = data["runs"][0]["answers"]

@@ -8,7 +8,17 @@ import pytest
 
 from lib.completion import Completion
 from lib.store.database import Database
-from lib.store.history import Filter, listed, names, sizes
+from lib.store.history import (
+    Filter,
+    Sizes,
+    counted,
+    index_size,
+    listed,
+    names,
+    put_back_all,
+    remove_all,
+    sizes,
+)
 from lib.store.runs import CANCELLED, FAILED, FINISHED, INCOMPLETE, Answer, Run, Runs, microseconds, slice_of
 from tests.benchmarks.completions import long_completion
 from tests.strategies import completion_of, tokens_of
@@ -96,8 +106,12 @@ def test_found_by_any_piece_of_its_text(runs: Runs, database: Database) -> None:
     assert len(found(database, "say it")) == 4
 
 
-def test_found_far_back_through_the_index(runs: Runs, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("few", [0, 1_000])
+def test_found_far_back(runs: Runs, database: Database, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """Through the index, or through the texts of the few that there are."""
     monkeypatch.setattr("lib.store.history._NEARBY", 2)
+    monkeypatch.setattr("lib.store.history._AT_ONCE", 3)
+    monkeypatch.setattr("lib.store.history._FEW", few)
     ids = [kept(runs, f"number| {n}| '\"\\ 京都" if n % 3 else f"other| {n}").id for n in range(12)]
     odd = [ids[n] for n in range(12) if n % 3]
     for text in ("numb", "'\"\\", "京都", "\\", "r "):
@@ -127,7 +141,79 @@ def test_filters_and_names(runs: Runs, database: Database) -> None:
     assert ids(owner="me") == [b.id]
     assert ids(owner="me", shared=True) == [c.id, b.id]
     assert names(database) == {"page": ["compare", "explore"], "model": ["x", "y"], "tag": ["red"]}
-    assert sizes(database).runs == 3
+    assert names(database, "me") == {"page": ["compare"], "model": ["y"], "tag": []}
+    assert names(database, "nobody") == {"page": [], "model": [], "tag": []}
+
+
+def test_sizes_are_those_of_what_is_kept(runs: Runs, database: Database) -> None:
+    assert sizes(database) == Sizes(0, 0, 0, 0)
+    mine = kept(runs, "schön", owner="me")
+    kept(runs, "b", owner="you")
+    found, run = sizes(database, "me"), runs.get(mine.id)
+    assert run is not None
+    assert found == Sizes(1, 4, run.bytes, run.text_bytes)
+    assert run.text_bytes == len("say it:\nsay it:\nschön".encode())
+    assert sizes(database).runs == 2
+    assert index_size(database) > 0
+    runs.remove([mine.id])
+    assert sizes(database, "me") == Sizes(0, 0, 0, 0)
+
+
+def test_all_of_a_kind_are_removed_and_put_back(runs: Runs, database: Database) -> None:
+    old, new, other = (
+        kept(runs, "a", created=10, owner="me"),
+        kept(runs, "b", created=20, owner="me"),
+        kept(runs, "c", created=10, owner="you"),
+    )
+    which = Filter(owner="me", until=20)
+    assert counted(database, which) == 1
+    when = remove_all(database, which)
+    assert [run.id for run in listed(database, Filter()).runs] == [other.id, new.id]
+    put_back_all(database, when, "you")
+    assert counted(database, which) == 0
+    put_back_all(database, when, "me")
+    assert runs.get(old.id) is not None
+
+
+def test_found_by_what_was_asked_though_it_was_not_sent_back(runs: Runs, database: Database) -> None:
+    asked = {"question": {"request": {"prompt": None, "messages": [{"role": "user", "content": "Wie hoch? " * 30}]}}}
+    run = Run(page="explore", model="m", title="Wie hoch?", details=asked | {"other": 1})
+    runs.begin(run)
+    assert found(database, "hoch? wie hoch?") == [run.id]  # before anything has come
+    runs.finish(replace(run, state=FINISHED), [Answer(said("sehr"))])
+    assert found(database, "hoch? wie hoch?") == found(database, "sehr") == [run.id]
+    for details in ({"question": 1}, {"question": {"request": {"messages": [1, {"content": 2}]}}}):
+        kept(runs, "odd", details=details)
+
+
+def test_its_model_and_tokenizer_are_named(runs: Runs) -> None:
+    done = replace(said("a"), provenance=(("weights", "w" * 64), ("vocabulary", "v" * 64)))
+    run = Run(page="explore", model="m")
+    runs.begin(run)
+    runs.append(run.id, 0, 0, done)
+    for _ in range(2):
+        again = runs.get(run.id)
+        assert again is not None
+        assert (again.model_fingerprint, again.tokenizer_fingerprint) == ("w" * 64, "v" * 64)
+        runs.finish(run, [Answer(done)])
+
+
+def test_a_clock_that_goes_backwards(runs: Runs, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are in the order in which they were begun, whatever the clock said."""
+    times = iter(range(1_000_000, 0, -1_000))
+    monkeypatch.setattr("lib.store.runs.microseconds", lambda: next(times))
+    first, second = Run(page="explore", model="m", title="x"), Run(page="explore", model="m", title="x")
+    for run in (first, second):
+        runs.begin(run)
+        runs.append(run.id, 0, 0, said("one"))
+        runs.append(run.id, 0, 1, slice_of(said("one| more"), 1, 3))
+        runs.finish(replace(run, state=FINISHED), [Answer(said("one| more"))])
+    assert found(database, "one more") == [second.id, first.id]
+    assert [run.id for run in listed(database, Filter()).runs] == [second.id, first.id]
+    runs.remove([first.id])
+    runs.erase(next(times))  # an earlier moment than that at which it was removed
+    runs.put_back([first.id])
+    assert runs.get(first.id) is not None
 
 
 def test_removed_put_back_and_erased(runs: Runs, database: Database, url: str) -> None:
