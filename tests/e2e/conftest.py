@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,18 @@ def serve() -> Iterator[Serve]:
     A script is started once for the same environment, and everything is stopped at the end.
     """
     urls: dict[object, str] = {}
-    with contextlib.ExitStack() as running:
+    running: list[contextlib.ExitStack] = []
 
-        def start(script: str | Path, **environment: str) -> str:
-            key = (str(script), *sorted(environment.items()))
-            if key not in urls:
-                urls[key] = running.enter_context(serving(script, environment))
-            return urls[key]
+    def start(script: str | Path, **environment: str) -> str:
+        key = (str(script), *sorted(environment.items()))
+        if key not in urls:
+            running.append(contextlib.ExitStack())
+            urls[key] = running[-1].enter_context(serving(script, environment))
+        return urls[key]
 
-        yield start
+    yield start
+    with ThreadPoolExecutor(max(len(running), 1)) as pool:
+        list(pool.map(lambda each: each.close(), running))
 
 
 @pytest.fixture(scope="module")

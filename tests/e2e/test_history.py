@@ -27,10 +27,11 @@ def store(folder: Path) -> Runs:
     return Runs(open_database(f"sqlite:///{folder}/runs.sqlite"))
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    """A folder with three runs."""
-    runs = store(tmp_path)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with four runs. Tests find them as they were, but for what they change about their own."""
+    folder = tmp_path_factory.mktemp("kept")
+    runs = store(folder)
     for number, text in enumerate(["Rivers flow to the sea.", "東京へ行く。", "A third <b>answer</b>."]):
         done = completion_of(
             tokens_of("Say", " it"), tokens_of(*text.split(" "), logprobs=[-0.4] * (text.count(" ") + 1)), text=text
@@ -44,13 +45,13 @@ def kept(tmp_path: Path) -> Path:
         [Answer(long_completion(2000))],
     )
     runs.database.close()
-    return tmp_path
+    return folder
 
 
 @pytest.fixture
 def history(page: Page, serve: Serve, kept: Path) -> Page:
     page.goto(serve("app.py", CANDOR_WARM_UP="0", CANDOR_DATA=str(kept)) + "/history")
-    expect(page.get_by_text("4 runs of")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d runs of"))).to_be_visible()
     wait_for_app(page)
     return page
 
@@ -124,50 +125,46 @@ def test_titled_tagged_and_exported(history: Page, kept: Path) -> None:
     assert [each["id"] for each in document["runs"]] == ["run-number-2"]
 
 
-def test_a_reply_that_was_opened_is_there_after_a_restart(page: Page, tmp_path: Path) -> None:
-    environment = {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}
+@pytest.mark.model
+def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Page, tmp_path: Path) -> None:
+    """A reply that was opened, and as much of an answer as had been written."""
+    environment = {"CANDOR_DATA": str(tmp_path)}
     with serving("app.py", environment) as url:
         open_reply(page, url)
         text = page.locator(".text i").all_text_contents()
-        link = re.search(r"run=[\w-]+", page.url)
-        assert link is not None
         expect(page.get_by_text("Kept in the history.")).to_be_visible()
-    page.goto("about:blank")
-    with serving("app.py", environment) as url:
-        page.goto(f"{url}/?{link[0]}")
+        reply = link_of(page)
+        page.get_by_text("Raw text", exact=True).click()
+        generate(page, "The rivers of Europe are", tokens=400)
+        runs = store(tmp_path)
+        before, written = sizes(runs.database).tokens, 0
+        while written < 10:  # parts are written twice a second
+            page.wait_for_timeout(100)
+            written = sizes(runs.database).tokens - before
+        runs.database.close()
+        answer = link_of(page)
+        kill(url)
+        page.goto("about:blank")
+    with serving("app.py", environment | {"CANDOR_WARM_UP": "0"}) as url:
+        page.goto(f"{url}/?{answer}")
+        wait_for_map(page)
+        expect(page.get_by_text("Candor ended while this answer was being written.")).to_be_visible()
+        assert "".join(page.locator(".text i").all_text_contents()).startswith("The rivers of Europe are")
+        assert page.locator(".text i").count() >= written
+        page.goto(f"{url}/?{reply}")
         wait_for_map(page)
         assert page.locator(".text i").all_text_contents() == text
         page.get_by_role("button", name="Do not keep").click()
         expect(page.get_by_text("Not kept.")).to_be_visible()
         page.goto(f"{url}/history")
-        expect(page.get_by_text("Nothing has been asked yet")).to_be_visible()
+        expect(page.get_by_text("1 run of")).to_be_visible()
         page.goto("about:blank")
 
 
-@pytest.mark.model
-def test_what_had_come_before_the_server_was_killed_is_there(page: Page, tmp_path: Path) -> None:
-    environment = {"CANDOR_DATA": str(tmp_path)}
-    with serving("app.py", environment) as url:
-        page.goto(url)
-        generate(page, "The rivers of Europe are", tokens=400)
-        page.locator(".candor .text i").nth(12).wait_for()
-        runs = store(tmp_path)
-        written = 0
-        while written < 10:  # parts are written twice a second
-            page.wait_for_timeout(100)
-            written = sizes(runs.database).tokens
-        runs.database.close()
-        kill(url)
-        link = re.search(r"run=[\w-]+", page.url)
-        assert link is not None
-        page.goto("about:blank")
-    with serving("app.py", environment | {"CANDOR_WARM_UP": "0"}) as url:
-        page.goto(f"{url}/?{link[0]}")
-        wait_for_map(page)
-        expect(page.get_by_text("Candor ended while this answer was being written.")).to_be_visible()
-        assert "".join(page.locator(".text i").all_text_contents()).startswith("The rivers of Europe are")
-        assert page.locator(".text i").count() >= written
-        page.goto("about:blank")
+def link_of(page: Page) -> str:
+    found = re.search(r"run=[\w-]+", page.url)
+    assert found is not None
+    return found[0]
 
 
 def kill(url: str) -> None:

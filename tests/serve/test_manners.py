@@ -156,10 +156,10 @@ def test_more_calls_than_it_takes_are_throttled(service: Service) -> None:
 
 def test_waiting_holds_no_thread(served: Served) -> None:
     """Forty calls that wait for some seconds each: at once, and with no more threads than before."""
-    served.faults({"kind": "latency", "seconds": 4})
     lines = []
     body = json.dumps(TEXT).encode()
     served.invoke(TEXT)  # the few threads that tokenising may take are there
+    served.faults({"kind": "latency", "seconds": 4})
     before = threading.active_count()
     began = time.monotonic()
     for _ in range(40):

@@ -34,6 +34,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    """The URLs of two empty databases, one of either kind; of the first alone where there is no PostgreSQL."""
+    server: URL | None = request.getfixturevalue("server")
+    with ExitStack() as stack:
+        others = [] if server is None else [stack.enter_context(schema(server))]
+        yield [f"sqlite:///{tmp_path}/runs.sqlite", *others]
+
+
+@pytest.fixture
 def database(url: str) -> Iterator[Database]:
     opened = open_database(url)
     yield opened

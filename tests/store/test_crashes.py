@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from unittest import mock
@@ -54,14 +55,20 @@ def kill(url: str, times: int) -> None:
     runs.database.close()
 
 
-def share(url: str, seconds: float, workers: int = 8) -> None:
-    """So many processes write and read at once; none sees an error, and no run is lost."""
-    open_database(url).close()
-    pipes = []
-    for worker in range(workers):
-        heard, said = _FORKS.Pipe(duplex=False)
-        started(write_and_read, url, worker, seconds, said)
-        pipes.append(heard)
+def share(*urls: str, seconds: float, workers: int = 8) -> None:
+    """So many processes write and read at once, in each database; none sees an error, and no run is lost."""
+    pipes: dict[str, list[Connection]] = {url: [] for url in urls}
+    for url in urls:
+        open_database(url).close()
+        for worker in range(workers):
+            heard, said = _FORKS.Pipe(duplex=False)
+            started(write_and_read, url, worker, seconds, said)
+            pipes[url].append(heard)
+    for url in urls:
+        _heard(url, pipes[url], seconds)
+
+
+def _heard(url: str, pipes: list[Connection], seconds: float) -> None:
     written = seen = 0
     for heard in pipes:
         assert heard.poll(seconds + 60)
@@ -80,8 +87,8 @@ def test_twenty_kills_lose_nothing(url: str) -> None:
     kill(url, 20)
 
 
-def test_eight_processes_at_once(url: str) -> None:
-    share(url, 10)
+def test_eight_processes_at_once(urls: list[str]) -> None:
+    share(*urls, seconds=10)
 
 
 @pytest.mark.soak
@@ -91,4 +98,4 @@ def test_five_hundred_kills_lose_nothing(url: str) -> None:
 
 @pytest.mark.soak
 def test_eight_processes_for_ten_minutes(url: str) -> None:
-    share(url, 600)
+    share(url, seconds=600)
