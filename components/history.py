@@ -53,17 +53,18 @@ def _whose() -> str | None:
 
 def _filter(store: Runs) -> tuple[Filter, str]:
     there = names(store.database, _whose())
-    text = st.text_input(
-        "Look for", key="history.text", persist_state="session", icon=":material/search:",
-        placeholder="any piece of a title, a prompt or an answer",
-    )  # fmt: skip
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        text = st.text_input(
+            "Look for", key="history.text", persist_state="session", icon=":material/search:",
+            placeholder="any piece of a title, a prompt or an answer",
+        )  # fmt: skip
+        sort = st.selectbox("Sorted by", list(SORTS), key="history.sort", width=130)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         model = st.selectbox("Model", there["model"], None, key="history.model", placeholder="any")
         page = st.selectbox("Page", there["page"], None, key="history.page", placeholder="any")
         tag = st.selectbox("Tag", there["tag"], None, key="history.tag", placeholder="any")
         since = st.date_input("From", None, key="history.since", width=140)
         until = st.date_input("To", None, key="history.until", width=140)
-        sort = st.selectbox("Sorted by", list(SORTS), key="history.sort", width=130)
     return Filter(
         text=text or "",
         page=page or "",
@@ -324,7 +325,7 @@ def _kept(store: Runs) -> None:
     """How much there is, and a way to have less of it."""
     found = sizes(store.database, _whose())
     st.caption(
-        f"{formats.count(found.runs, 'run')} of {found.tokens:,} tokens are kept: answers "
+        f"{formats.count(found.runs, 'run')} kept, {formats.count(found.tokens, 'token')} in all: answers "
         f"{formats.size(found.answers)}, texts for the search {formats.size(found.texts)} and an index of them."
     )
     old = st.expander("Delete old runs", icon=":material/auto_delete:", on_change="rerun", key="history.old")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, text, update
 
 from lib.completion import Completion
 from lib.packed import pack_completion
@@ -99,7 +99,7 @@ class Runs:
 
     def begin(self, run: Run) -> None:
         """A run that is about to be written. One that is there already stays as it is."""
-        pieces = indexed(_text_of((), run))
+        pieces = indexed(_text_of((), run), run.title)
         with self.database.writing() as connection:
             if _number(connection, run.id) is None:
                 now = microseconds()
@@ -140,19 +140,18 @@ class Runs:
         packed = [compact(each.completion) if each.completion is not None else None for each in answers]
         pieces = indexed(_text_of(answers, whole))
         with self.database.writing() as connection:
-            number = _number(connection, run.id)
+            number, title = _number(connection, run.id), whole.title
             if number is None:
                 number = insert_run(connection, replace(whole, created=whole.created or microseconds()))
             else:
-                kept = _row(connection, run.id)
-                title = kept.title or whole.title
+                title = connection.execute(select(RUNS.c.title).where(RUNS.c.number == number)).scalar_one() or title
                 connection.execute(
                     update(RUNS)
                     .where(RUNS.c.number == number)
                     .values(**_changing(replace(whole, title=title)), touched=microseconds())
                 )
                 connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number))
-                _unindex(connection, [number])
+                _unindex(connection, TEXTS.c.run == number)
             rows = [
                 {"run": number, "place": place, "part": 0, "error": _json(each.error), "data": data}
                 for place, (each, data) in enumerate(zip(answers, packed, strict=True))
@@ -161,7 +160,7 @@ class Runs:
                 connection.execute(insert(ANSWERS), rows)
             size = sum(len(data) for data in packed if data is not None)
             connection.execute(update(RUNS).where(RUNS.c.number == number).values(bytes=size))
-            index_text(connection, number, pieces)
+            index_text(connection, number, pieces + indexed("", title))
 
     def get(self, run_id: str) -> Run | None:
         """A run without its answers; None when there is none, or it was removed."""
@@ -222,6 +221,8 @@ class Runs:
         with self.database.writing() as connection:
             for some in _groups(run_ids):
                 connection.execute(update(RUNS).where(RUNS.c.id.in_(some)).values(**values))
+                if "title" in values:
+                    _index_title(connection, some, values["title"])
 
     def tag(self, run_id: str, tags: Iterable[str]) -> None:
         """The tags of a run, in the place of those it had."""
@@ -256,7 +257,7 @@ class Runs:
                 gone = select(RUNS.c.number).where(RUNS.c.removed <= before).limit(_AT_ONCE)
                 numbers = list(connection.execute(gone).scalars())
                 if numbers:
-                    _unindex(connection, numbers)
+                    _unindex(connection, TEXTS.c.run.in_(numbers))
                     connection.execute(delete(RUNS).where(RUNS.c.number.in_(numbers)))
             if not numbers:
                 break
@@ -359,8 +360,9 @@ def _changing(run: Run) -> dict[str, Any]:
 
 
 def insert_run(connection: Connection, run: Run) -> int:
-    """Put a run into the table of runs as it is; returns its number."""
-    values = {name: getattr(run, name) for name in _PLAIN} | _changing(run) | {"shared": int(run.shared)}
+    """Put a run into the table of runs as it is, with no text yet; returns its number."""
+    values = {name: getattr(run, name) for name in _PLAIN} | _changing(run)
+    values |= {"shared": int(run.shared), "text_bytes": 0}
     number = connection.execute(insert(RUNS).values(**values).returning(RUNS.c.number)).scalar_one()
     _tag(connection, number, run.tags)
     return int(number)
@@ -380,18 +382,28 @@ def _row(connection: Connection, run_id: str) -> Any:
     return connection.execute(select(RUNS).where(RUNS.c.id == run_id, RUNS.c.removed.is_(None))).one_or_none()
 
 
-def indexed(text: str) -> list[tuple[str, list[str]]]:
-    """The pieces of a text, folded, each with its trigrams. Takes its time, and so comes before a transaction."""
-    return [(piece, grams_of(piece)) for piece in islice(cut(folded(text)), PIECES) if piece]
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a run's text, folded, its place among them, and its trigrams."""
+
+    place: int
+    content: str
+    grams: list[str]
 
 
-def index_text(connection: Connection, number: int, pieces: Sequence[tuple[str, list[str]]]) -> None:
-    """Let a run be found by these pieces."""
+def indexed(text: str, title: str = "") -> list[Piece]:
+    """The pieces of a text and of a title. Takes its time, and so comes before a transaction."""
+    pieces = [*enumerate(islice(cut(folded(text)), PIECES - 1)), (PIECES - 1, folded(title))]
+    return [Piece(place, content, grams_of(content)) for place, content in pieces if content]
+
+
+def index_text(connection: Connection, number: int, pieces: Sequence[Piece]) -> None:
+    """Let a run be found by these pieces, too."""
     rows: list[dict[str, Any]] = [
-        {"at": number * PIECES + place, "run": number, "content": content, "grams": grams}
-        for place, (content, grams) in enumerate(pieces)
+        {"at": number * PIECES + each.place, "run": number, "content": each.content, "grams": each.grams}
+        for each in pieces
     ]
-    size = sum(len(content.encode()) for content, _ in pieces)
+    size = RUNS.c.text_bytes + sum(len(each.content.encode()) for each in pieces)
     connection.execute(update(RUNS).where(RUNS.c.number == number).values(text_bytes=size))
     if not rows:
         return
@@ -406,21 +418,33 @@ def index_text(connection: Connection, number: int, pieces: Sequence[tuple[str, 
     connection.execute(text("INSERT INTO grams (rowid, gram) VALUES (:at, :grams)"), joined)
 
 
-def _unindex(connection: Connection, numbers: Sequence[int]) -> None:
+def _index_title(connection: Connection, run_ids: Sequence[str], title: str) -> None:
+    """Let runs be found by another title than before."""
+    numbers = connection.execute(select(RUNS.c.number).where(RUNS.c.id.in_(run_ids))).scalars().all()
+    _unindex(connection, TEXTS.c.number.in_([number * PIECES + PIECES - 1 for number in numbers]))
+    for number in numbers:
+        index_text(connection, number, indexed("", title))
+
+
+def _unindex(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Take pieces out of the index, and out of what is kept."""
+    gone = connection.execute(select(TEXTS.c.number, TEXTS.c.run, TEXTS.c.content).where(which)).all()
+    for each in gone:
+        size = RUNS.c.text_bytes - len(each.content.encode())
+        connection.execute(update(RUNS).where(RUNS.c.number == each.run).values(text_bytes=size))
     if connection.dialect.name == "sqlite":  # the index keeps no texts, and has to be told what it forgets
-        gone = connection.execute(select(TEXTS.c.number, TEXTS.c.content).where(TEXTS.c.run.in_(numbers))).all()
         rows = [{"at": each.number, "grams": " ".join(grams_of(each.content))} for each in gone]
         if rows:
             connection.execute(text("INSERT INTO grams (grams, rowid, gram) VALUES ('delete', :at, :grams)"), rows)
-    connection.execute(delete(TEXTS).where(TEXTS.c.run.in_(numbers)))
+    connection.execute(delete(TEXTS).where(which))
 
 
 def _text_of(answers: Sequence[Answer], run: Run) -> str:
-    """Everything that a run is found by."""
+    """Everything that a run is found by, but for its title."""
     done = [each.completion for each in answers if each.completion is not None]
     prompts = list(dict.fromkeys(_plain(each.prompt) for each in done))
     asked = [text for text in _asked(run.details) if not any(text in prompt for prompt in prompts)]
-    return "\n".join([run.title, *asked, *prompts, *(each.text for each in done)])
+    return "\n".join([*asked, *prompts, *(each.text for each in done)])
 
 
 def _asked(details: dict[str, Any]) -> list[str]:

@@ -79,4 +79,4 @@ TEXTS = Table(
     Column("content", Text),  # folded
 )
 
-PIECES = 4096  # of a run's text at most
+PIECES = 4096  # of a run's text at most; the last is its title, which may change

@@ -152,7 +152,7 @@ def test_sizes_are_those_of_what_is_kept(runs: Runs, database: Database) -> None
     found, run = sizes(database, "me"), runs.get(mine.id)
     assert run is not None
     assert found == Sizes(1, 4, run.bytes, run.text_bytes)
-    assert run.text_bytes == len("say it:\nsay it:\nschön".encode())
+    assert run.text_bytes == len("say it:say it:\nschön".encode())
     assert sizes(database).runs == 2
     assert index_size(database) > 0
     runs.remove([mine.id])
@@ -231,9 +231,16 @@ def test_removed_put_back_and_erased(runs: Runs, database: Database, url: str) -
     assert found(database, "secret") == []
 
 
-def test_changed_and_tagged(runs: Runs) -> None:
+def test_changed_and_tagged(runs: Runs, database: Database) -> None:
     run = kept(runs, "a")
     runs.change([run.id], title="T\0", note="n", shared=True)
+    assert found(database, "t\ufffd") == [run.id]
+    runs.change([run.id], title="Another one")
+    assert found(database, "other o") == [run.id]
+    assert found(database, "t\ufffd") == []
+    runs.finish(replace(run, title="as asked"), [Answer(said("a"))])  # goes on to be called what it was named
+    assert found(database, "other o") == [run.id]
+    runs.change([run.id], title="T\0")
     runs.tag(run.id, ["one", " two ", "", "one"])
     again = runs.get(run.id)
     assert again is not None
