@@ -7,18 +7,20 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from lib.bedrock.engine import BedrockEngine
 from lib.branching import Fork, grafted
 from lib.completion import Completion, Fold
-from lib.engine import Stream
+from lib.engine import Engine, Stream
 from lib.engines import Engines
 from lib.errors import Cancelled, CandorError, InvalidRequest
 from lib.jobs import Job
 from lib.many import Task
 from lib.request import MAX_SEED, Request
 from lib.sources import BedrockModel, Source
+
+T = TypeVar("T")
 
 _ATTEMPTS = 3
 _EVERY = 0.04  # seconds between partial results, each of which takes time to put together
@@ -28,12 +30,14 @@ _EVERY = 0.04  # seconds between partial results, each of which takes time to pu
 class Question:
     """A request and the model it goes to: what a page keeps of a job so that it can show it again.
 
-    fork: of a branch, where it leaves another answer.
+    fork: of a branch, where it leaves another answer. given: texts that are scored as its answers, in the place of
+    answers of the model's own.
     """
 
     source: Source
     request: Request
     fork: Fork | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def typed(self) -> Request:
@@ -45,7 +49,7 @@ def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[J
     """The work of a job that answers `question` with one completion."""
 
     def work(job: Job[Completion]) -> Completion:
-        with closing(_stream(engines, question, owner, job, live=True)) as stream:
+        with closing(stream_of(engines, question, owner, job, live=True)) as stream:
             job.on_cancel(stream.close)
             return _follow(stream, job, question.fork)
 
@@ -65,7 +69,7 @@ def ask_each(
     """The works for `lib.many.run_many` that answer one question each."""
 
     def work(question: Question, task: Task[Completion]) -> Completion:
-        with closing(_stream(engines, question, owner, task, live=False)) as stream:
+        with closing(stream_of(engines, question, owner, task, live=False)) as stream:
             task.on_stop(stream.stop)
             task.on_cancel(stream.close)
             return _follow(stream, task, question.fork)
@@ -88,6 +92,13 @@ def wake(engines: Engines, source: BedrockModel) -> Callable[[Job[Completion]], 
     return work
 
 
+class Heard(Protocol):
+    """Whoever hears what is being done."""
+
+    def publish(self, *, note: str | None = None) -> None:
+        """What is being done, in words."""
+
+
 class Publisher(Protocol):
     """Whoever hears how far the work has come: a `Job`, or a `Task` of many."""
 
@@ -99,18 +110,28 @@ class Publisher(Protocol):
         """Here is how far it has come."""
 
 
-def _stream(engines: Engines, question: Question, owner: str, heard: Publisher, *, live: bool) -> Stream:
-    left = _ATTEMPTS
-    while True:
-        if not engines.ready(question.source):
-            heard.publish(note="Loading the model")
-        engine = engines.get(question.source)
-        heard.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
-        left -= 1
+def stream_of(engines: Engines, question: Question, owner: str, heard: Publisher, *, live: bool) -> Stream:
+    """The engine's stream of deltas. Raises CandorError."""
+
+    def open_stream(engine: Engine) -> Stream:
         if question.request.begun and (reason := engine.cannot_go_on(question.request)):
             raise InvalidRequest(reason)
+        return engine.stream(question.request, owner=owner, live=live)
+
+    return with_engine(engines, question.source, heard, open_stream)
+
+
+def with_engine(engines: Engines, source: Source, heard: Heard, use: Callable[[Engine], T]) -> T:
+    """What comes of using a source's engine, which is loaded if need be."""
+    left = _ATTEMPTS
+    while True:
+        if not engines.ready(source):
+            heard.publish(note="Loading the model")
+        engine = engines.get(source)
+        heard.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
+        left -= 1
         try:
-            return engine.stream(question.request, owner=owner, live=live)
+            return use(engine)
         except Cancelled:
             # An engine that is let go just before it is asked refuses like that; the next one is a new one.
             if not left:

@@ -80,3 +80,9 @@ class Engine(Protocol):
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The given texts, scored as answers to the request's prompt (teacher forcing). Raises CandorError."""
+
+    def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
+        """One text, scored as the answer to each of several prompts, which themselves may stay unscored.
+
+        Raises CandorError.
+        """

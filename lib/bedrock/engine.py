@@ -173,6 +173,10 @@ class BedrockEngine:
             )
         return tuple(self._scored(request, request.prompt, each, owner) for each in continuations)
 
+    def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
+        """The text after each of the prompts: one call each. Raises as `score` does."""
+        return tuple(done for request in requests for done in self.score(request, [text], owner=owner))
+
     def _scored(self, request: Request, prompt: str, continuation: str, owner: str) -> Completion:
         done = self._whole(replace(request, prompt=prompt + continuation, max_tokens=0, prompt_scores=True, n=1), owner)
         first, overlap = boundary(done.prompt, prompt)

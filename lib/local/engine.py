@@ -16,7 +16,7 @@ from lib.local.memory import available_memory
 from lib.local.prompts import encode, render
 from lib.local.reader import Reader, tokens_per_pass
 from lib.local.scheduler import Scheduler, Ticket
-from lib.local.scoring import score_texts, tokenise
+from lib.local.scoring import score_texts, score_under, together, tokenise
 from lib.request import MAX_K, Request, check_text
 
 _SHARE = 0.5  # of the memory free when the model has been loaded, for all requests together
@@ -84,9 +84,26 @@ class LocalEngine:
             return ()
         rendered = render(self.loaded, request)
         texts = [tokenise(self.loaded, rendered, continuation) for continuation in continuations]
-        work = without_gradients(score_texts(self.loaded, self._reader, request, rendered, texts, asked))
-        longest = max(len(text.ids) for text in texts)
-        with closing(self._scheduler.submit(work, cost=self._cost(longest, longest), owner=owner)) as results:
+        work = without_gradients(score_texts(self.loaded, self._reader, self._kept, request, rendered, texts, asked))
+        lengths = [len(text.ids) for text in texts]
+        most = max(len(group) for group in together(lengths, 0))
+        cost = self._cost(max(lengths), (most + 1) * max(lengths))
+        with closing(self._scheduler.submit(work, cost=cost, owner=owner)) as results:
+            return tuple(results)
+
+    def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
+        """The text as an answer to each of the requests' prompts; the prompts themselves are left unscored.
+
+        Raises as `complete` does.
+        """
+        asked = time.monotonic()
+        if not requests:
+            return ()
+        rendered = [render(self.loaded, request) for request in requests]
+        texts = [tokenise(self.loaded, around, text) for around in rendered]
+        work = without_gradients(score_under(self.loaded, self._reader, requests, rendered, texts, asked))
+        longest = max(len(each.ids) for each in texts)
+        with closing(self._scheduler.submit(work, cost=self._cost(longest, 2 * longest), owner=owner)) as results:
             return tuple(results)
 
     def cannot_go_on(self, request: Request) -> str:

@@ -175,11 +175,11 @@ class Reader:
         size = getattr(config, "head_dim", None) or config.hidden_size // queries
         return int(2 * config.num_hidden_layers * heads * size * self._model.dtype.itemsize * tokens)
 
-    def blocks(self, ids: Sequence[int], cache: Any, *, last_only: bool = False) -> Iterator[Any]:
+    def blocks(self, ids: Sequence[int], cache: Any, *, last_only: bool = False, skip: int = 0) -> Iterator[Any]:
         """Read `ids` after what the cache holds; yields float32 logits [rows, V], in order, for every token read.
 
-        Row i is the distribution of what follows ids[i]. last_only: only the last row of all. Yields None between
-        chunks, where another request may have its turn.
+        Row i is the distribution of what follows ids[i]. last_only: only the last row of all. skip: so many tokens at
+        the beginning have no rows. Yields None between chunks, where another request may have its turn.
         """
         import torch
 
@@ -190,10 +190,11 @@ class Reader:
                 yield None
             part = torch.tensor([list(ids[start : start + chunk])], device=self._device)
             final = start + chunk >= len(ids)
+            silent = max(skip - start, 0)
             if not self._apart:
                 logits = self._model(part, past_key_values=cache, use_cache=True).logits[0]
                 if not last_only:
-                    yield logits.float()
+                    yield logits[silent:].float()
                 elif final:
                     yield logits[-1:].float()
                 continue
@@ -202,8 +203,30 @@ class Reader:
                 if final:
                     yield self._head(hidden[-1:]).float()
                 continue
-            for row in range(0, len(hidden), _ROWS):
+            for row in range(silent, len(hidden), _ROWS):
                 yield self._logits(hidden[row : row + _ROWS])
+
+    @property
+    def reads_together(self) -> bool:
+        """Whether `read_together` can be used."""
+        return self._apart
+
+    def read_together(self, texts: Sequence[Sequence[int]], cache: Any) -> Iterator[Any]:
+        """Read several texts in one pass, each after what the cache of one sample holds, which is used up by it.
+
+        Yields float32 logits [rows, V] for every token of the texts but their last ones, one text after another.
+        """
+        import torch
+
+        longest = max(len(text) for text in texts)
+        # Filled up at the end, where no token looks that counts.
+        filled = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=self._device)
+        if cache.get_seq_length():
+            self.select(cache, [0] * len(texts))
+        hidden = self._body(filled, past_key_values=cache, use_cache=True).last_hidden_state
+        rows = torch.cat([hidden[number, : len(text) - 1] for number, text in enumerate(texts)])
+        for row in range(0, len(rows), _ROWS):
+            yield self._logits(rows[row : row + _ROWS])
 
     def _logits(self, hidden: Any) -> Any:
         """Float32 logits [r, V] of hidden states [r, h], at most `_ROWS` of them; good until the next call."""
@@ -323,6 +346,45 @@ def read(
         seen += len(block)
         last = block[-1:].clone()  # a copy, so that the block it is a row of can go
     return (join(parts) if scored else unscored(len(ids), k)), last
+
+
+def read_tail(reader: Reader, ids: Sequence[int], cache: Any, k: int, rows: int) -> Generator[None, None, Scores]:
+    """Read `ids` after what the cache holds; returns the scores of the last `rows` of them, fewer than all.
+
+    No logits are computed for the others. Yields between chunks.
+    """
+    skip, parts, seen = len(ids) - rows - 1, [], 0
+    chosen = ids[-rows:]
+    for block in reader.blocks(ids, cache, skip=skip):
+        if block is None:
+            yield
+            continue
+        following = chosen[seen : seen + len(block)]
+        if following:
+            count = len(following)
+            parts.append(score(block[:count], _tensor(following, block), k, reader.scratch(1, count)))
+        seen += len(block)
+    return join(parts)
+
+
+def read_together(reader: Reader, texts: Sequence[Sequence[int]], cache: Any, k: int, last: Any) -> list[Scores]:
+    """Read several texts, each after what the cache holds, in one pass that uses it up; returns the scores of each.
+
+    last: the logits [1, V] of what follows the cache, None where it is empty.
+    """
+    following = [token for text in texts for token in text[1:]]
+    parts, seen = [], 0
+    for block in reader.read_together(texts, cache):
+        some = following[seen : seen + len(block)]
+        parts.append(score(block, _tensor(some, block), k, reader.scratch(1, len(some))))
+        seen += len(block)
+    rest = join(parts) if parts else unscored(0, k)
+    found, start = [], 0
+    for text in texts:
+        first = unscored(1, k) if last is None else score(last, _tensor(text[:1], last), k)
+        found.append(join([first, rows_of(rest, slice(start, start + len(text) - 1))]))
+        start += len(text) - 1
+    return found
 
 
 def _tensor(ids: Sequence[int], like: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -9,16 +10,31 @@ from itertools import takewhile
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.answer import AnswerReader
 from lib.completion import Completion, Timing
 from lib.errors import InvalidRequest
 from lib.local.generation import in_turns
+from lib.local.kept import KeptCaches
 from lib.local.loading import LoadedModel
 from lib.local.prompts import Rendered, boundary, check_context, encode, prompt_kinds
-from lib.local.reader import Reader, Scores, join, read, scored_tokens
+from lib.local.reader import (
+    AT_ONCE,
+    Reader,
+    Scores,
+    join,
+    read,
+    read_tail,
+    read_together,
+    rows_of,
+    scored_tokens,
+    unscored,
+)
 from lib.request import Request, check_text
 from lib.tokens import Kind
+
+_MOST_KEPT = 8192  # tokens in the caches of texts that are read together
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +62,113 @@ def tokenise(loaded: LoadedModel, rendered: Rendered, continuation: str) -> Forc
 
 
 def score_texts(
-    loaded: LoadedModel, reader: Reader, request: Request, rendered: Rendered, texts: Sequence[Forced], asked: float
+    loaded: LoadedModel,
+    reader: Reader,
+    kept: KeptCaches,
+    request: Request,
+    rendered: Rendered,
+    texts: Sequence[Forced],
+    asked: float,
 ) -> Generator[list[Completion], None, None]:
-    """One completion per text, origin "scored". What all of them begin with is read once."""
+    """One completion per text, origin "scored".
+
+    What all of them begin with is read once, or not at all where it was kept; what they go on with is read together.
+    """
     began = time.monotonic()
     shared = _common(texts)
-    cache = reader.new_cache(max(len(text.ids) for text in texts))
-    first, last = yield from in_turns(read(reader, texts[0].ids[:shared], cache, request.k))
-    for number, text in enumerate(texts, start=1):
-        more = number < len(texts)
-        own = reader.branch(cache) if more else cache
-        rest, _ = yield from in_turns(read(reader, text.ids[shared:], own, request.k, last))
-        if more and own is cache:
-            cache.crop(shared - len(text.ids))
+    first, last, cache = yield from in_turns(_beginning(reader, kept, texts[0].ids[:shared], request.k))
+    rests = [text.ids[shared:] for text in texts]
+    found: dict[int, Completion] = {}
+    for group in together([len(rest) for rest in rests], shared, joined=reader.reads_together):
+        own = _own(reader, cache, shared, max(len(rests[number]) for number in group))
+        if len(group) > 1:
+            scores = read_together(reader, [rests[number] for number in group], own, request.k, last)
+        else:
+            only, _ = yield from in_turns(read(reader, rests[group[0]], own, request.k, last))
+            scores = [only]
         timing = Timing(began - asked, None, time.monotonic() - asked)
-        yield [_completion(loaded, request, rendered, text, join([first, rest]), reader.vocabulary_size, timing)]
+        for number, rest in zip(group, scores, strict=True):
+            own_scores = join([first, rest])
+            found[number] = _completion(
+                loaded, request, rendered, texts[number], own_scores, reader.vocabulary_size, timing
+            )
+        yield []
+    if shared:
+        kept.offer(texts[0].ids[:shared], first, cache)
+    yield [found[number] for number in range(len(texts))]
+
+
+def score_under(
+    loaded: LoadedModel,
+    reader: Reader,
+    requests: Sequence[Request],
+    rendered: Sequence[Rendered],
+    texts: Sequence[Forced],
+    asked: float,
+) -> Generator[list[Completion], None, None]:
+    """One completion per request and its text, of which the answer alone is scored.
+
+    Of every prompt only what comes after its common beginning with the first one is read.
+    """
+    began = time.monotonic()
+    base = np.array(texts[0].ids, np.int32)
+    cache = None
+    for request, around, text in zip(requests, rendered, texts, strict=True):
+        rows = len(text.ids) - max(text.first, 1)
+        # One id before the answer's is left to be read, as the logits after it are needed.
+        same = min(_same(base, np.array(text.ids, np.int32)), len(text.ids) - rows - 1)
+        if cache is None or not reader.can_copy(cache) or not same:
+            own, same = reader.new_cache(len(text.ids)), 0
+        else:
+            own = reader.copied(cache, same, len(text.ids))
+        tail = yield from in_turns(read_tail(reader, text.ids[same:], own, request.k, rows))
+        cache = own if cache is None else cache
+        scores = join([unscored(len(text.ids) - rows, request.k), tail])
+        timing = Timing(began - asked, None, time.monotonic() - asked)
+        yield [_completion(loaded, request, around, text, scores, reader.vocabulary_size, timing)]
+
+
+def _same(ids: NDArray[np.int32], others: NDArray[np.int32]) -> int:
+    """How many ids both begin with."""
+    shorter = min(len(ids), len(others))
+    differ = np.flatnonzero(ids[:shorter] != others[:shorter])
+    return int(differ[0]) if len(differ) else shorter
+
+
+def _beginning(
+    reader: Reader, kept: KeptCaches, ids: list[int], k: int
+) -> Generator[None, None, tuple[Scores, Any, Any]]:
+    """Scores of the ids that all texts begin with, the logits of what follows them, and a cache that has read them."""
+    found = kept.find(ids, k, len(ids), scored=True) if ids else None
+    if found is None:
+        cache = reader.new_cache(len(ids))
+        first, last = yield from read(reader, ids, cache, k)
+        return first, last, cache
+    rest, last = yield from read(reader, ids[found.read :], found.cache, k)
+    return join([found.scores, rows_of(rest, slice(1, None))]), last, found.cache
+
+
+def _own(reader: Reader, cache: Any, shared: int, more: int) -> Any:
+    """A cache to be used up, that has read what another has."""
+    if shared and reader.can_copy(cache):
+        return reader.copied(cache, shared, shared + more)
+    return copy.deepcopy(cache)
+
+
+def together(lengths: Sequence[int], shared: int, *, joined: bool = True) -> list[list[int]]:
+    """The numbers of texts that are read in one pass, each with so many ids after the shared ones: like with like.
+
+    joined: whether several can be.
+    """
+    groups: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        longest, count = lengths[number], len(groups[-1]) + 1 if groups else 1
+        fits = count * longest <= AT_ONCE and count * (shared + longest) <= _MOST_KEPT
+        if groups and joined and fits:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
 
 
 def _common(texts: Sequence[Forced]) -> int:

@@ -14,6 +14,7 @@ from lib.jobs import Job
 from lib.many import Many, Outcome, State
 from lib.packed import request_of
 from lib.request import Request
+from lib.several import Several
 from lib.sources import BedrockModel, Source
 from lib.store.runs import FAILED, INCOMPLETE, Answer, Run, beginning
 from lib.store.runs import TITLE as _TITLE
@@ -39,6 +40,18 @@ def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str
             details={"question": described(subject)},
             version=version,
         )
+    if isinstance(subject, Several):
+        models = dict.fromkeys(_name(each.source) for each in subject.questions)
+        return Run(
+            id=job.id,
+            page=page,
+            model=", ".join(models),
+            source=next(iter(models), ""),
+            owner=owner,
+            title=title_of(subject),
+            details={"questions": [described(each) for each in subject.questions]},
+            version=version,
+        )
     return Run(
         id=job.id, page=page, model="", owner=owner, title=title_of(subject), version=version, details={"saved": True}
     )
@@ -46,6 +59,8 @@ def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str
 
 def title_of(question: object) -> str:
     """How a question begins: that of a chat is what its user said last. Whatever is none is a saved reply."""
+    if isinstance(question, Several) and question.questions:
+        question = question.questions[0]
     if not isinstance(question, Question):
         return "Saved reply"
     request = question.typed
@@ -56,6 +71,8 @@ def described(question: Question) -> dict[str, Any]:
     """A question as JSON. Where it branches from is not in it: that is the run before it."""
     source, fork = question.source, question.fork
     about: dict[str, Any] = {"source": source, "request": asdict(question.request), "fork": None}
+    if question.given:
+        about["given"] = list(question.given)
     if isinstance(source, BedrockModel):
         imported = None if source.imported is None else source.imported.isoformat()
         about["source"] = asdict(source) | {"imported": imported}
@@ -73,20 +90,24 @@ def described(question: Question) -> dict[str, Any]:
 def question_of(about: Any, before: Completion | None = None) -> Question:
     """The question that `described` described. before: the answer that it branches from. Raises BadFile."""
     try:
-        return Question(_source(about["source"]), request_of(about["request"]), _fork(about["fork"], before))
+        given = tuple(about.get("given", ()))
+        if not all(isinstance(text, str) for text in given):
+            raise TypeError("what is given are texts")
+        return Question(_source(about["source"]), request_of(about["request"]), _fork(about["fork"], before), given)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidRequest) as error:
         raise BadFile("What this run was asked cannot be read.", "Its answer can be; ask anew.") from error
 
 
 def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = None) -> dict[str, Any]:
     """What `Jobs.restore` needs to bring a run back: subject, result, error and seconds."""
-    about = run.details.get("question")
-    question = None
-    if about is not None:
-        try:
+    question: Question | Several | None = None
+    try:
+        if (about := run.details.get("question")) is not None:
             question = question_of(about, before)
-        except BadFile:
-            question = None
+        elif isinstance(several := run.details.get("questions"), list):
+            question = Several(run.page, tuple(question_of(each) for each in several))
+    except BadFile:
+        question = None
     error = None if run.error is None else CandorError(*run.error)
     if run.state == INCOMPLETE:
         error = CUT_OFF
@@ -101,8 +122,11 @@ def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = 
 
 
 def _result(
-    answers: tuple[Answer, ...], question: Question | None
+    answers: tuple[Answer, ...], question: Question | Several | None
 ) -> Completion | Many[Completion] | tuple[Completion, ...] | None:
+    if isinstance(question, Several):
+        missing = [Answer()] * max(len(question.places) - len(answers), 0)
+        return Many(tuple(_outcome(each) for each in (*answers, *missing)[: len(question.places)]))
     if question is not None and question.request.n > 1:
         return Many(tuple(_outcome(each) for each in answers))
     done = tuple(each.completion for each in answers if each.completion is not None)

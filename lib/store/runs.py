@@ -449,8 +449,13 @@ def _text_of(answers: Sequence[Answer], run: Run) -> str:
 
 def _asked(details: dict[str, Any]) -> list[str]:
     """The texts of a request as `lib.store.questions` describes it: not every service sends back what it was asked."""
-    question = details.get("question")
-    request = question.get("request") if isinstance(question, dict) else None
+    several = details.get("questions")
+    questions = [details.get("question"), *(several if isinstance(several, list) else ())]
+    found = [text for each in questions if isinstance(each, dict) for text in _texts_of(each.get("request"))]
+    return list(dict.fromkeys(found))
+
+
+def _texts_of(request: object) -> list[str]:
     if not isinstance(request, dict):
         return []
     messages = request.get("messages")

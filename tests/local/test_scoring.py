@@ -129,3 +129,32 @@ def test_a_chat_can_be_scored(markov: Markov) -> None:
     assert scored.generated.ids.tolist() == list(b"yes")
     assert scored.prompt.ids.tolist()[0] == tiny.USER
     assert scored.prompt.kinds.tolist()[0] == Kind.SPECIAL
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_one_text_under_several_prompts(random_engine: EngineOf, architecture: str) -> None:
+    """Each as if it were the only one, whatever of its beginning the first has read already."""
+    engine, text = random_engine(architecture), "an answer"
+    prompts = [_LONG[:200], _LONG[:90] + _LONG[120:200], _LONG[50:200], _LONG[:200] + "z", "q"]
+    requests = [Request(prompt=prompt, k=2) for prompt in prompts]
+    for request, under in zip(requests, engine.score_under(requests, text), strict=True):
+        (alone,) = engine.score(request, [text])
+        assert (under.text, under.origin, under.request) == (text, "scored", alone.request)
+        assert under.prompt.ids.tolist() == alone.prompt.ids.tolist()
+        assert np.isnan(under.prompt.logprobs).all()
+        assert under.generated.ids.tolist() == alone.generated.ids.tolist()
+        np.testing.assert_allclose(under.generated.logprobs, alone.generated.logprobs, atol=1e-4)
+        assert (under.generated.ranks == alone.generated.ranks).all()
+    assert engine.score_under([], text) == ()
+
+
+def test_a_prompt_that_was_read_before_is_not_read_again(random_engine: EngineOf) -> None:
+    engine, request = random_engine("llama"), Request(prompt=_LONG[:200], k=2)
+    (before,) = engine.score(request, ["one"])
+    (drawn,) = engine.complete(Request(prompt=_LONG[:200], k=2, max_tokens=5, temperature=0.0))
+    for text in ("one", "two", drawn.text):
+        (scored,) = engine.score(request, [text])
+        assert scored.prompt.ids.tolist() == before.prompt.ids.tolist()
+        np.testing.assert_allclose(scored.prompt.logprobs, before.prompt.logprobs, atol=1e-4)
+        np.testing.assert_array_equal(scored.prompt.ranks, before.prompt.ranks)
+    np.testing.assert_allclose(scored.generated.logprobs, drawn.generated.logprobs, atol=1e-4)

@@ -46,15 +46,20 @@ def write_until_killed(url: str, first: int, said: Connection) -> None:
         number += 1
 
 
-def check(runs: Runs, finished: set[int]) -> None:
-    """Every run that is there can be read, and is as far as it had come; every finished one is there as a whole."""
+def check(runs: Runs, finished: set[int], since: int = 0) -> None:
+    """Every run that is there can be read, and is as far as it had come; every finished one is there as a whole.
+
+    since: those of this number and later ones.
+    """
     start, there = 0, {}
     while True:
         some = listed(runs.database, Filter(), start=start, count=100)
         there |= {int(run.id.removeprefix("run-")): run for run in some.runs}
-        if some.following is None:
+        if some.following is None or min(there) < since:
             break
         start = some.following
+    there = {number: run for number, run in there.items() if number >= since}
+    finished = {number for number in finished if number >= since}
     assert finished <= set(there), f"finished runs are missing: {sorted(finished - set(there))}"
     for number, run in there.items():
         opened = runs.open(run.id)

@@ -1,0 +1,132 @@
+"""Several questions asked together, as the pages do that compare and rank: one job, one run, many answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from lib.asking import Question, one_by_one, stream_of, with_engine
+from lib.completion import Completion, Fold
+from lib.engine import Engine
+from lib.engines import Engines
+from lib.errors import Cancelled
+from lib.jobs import Job
+from lib.many import Many, Outcome, State, Task, run_many
+from lib.sources import BedrockModel
+
+Answers = tuple[Completion, ...]
+
+
+@dataclass(frozen=True)
+class Several:
+    """page: that which asked. questions: each for one or several answers; all of them stand in a row."""
+
+    page: str
+    questions: tuple[Question, ...]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """For each answer, which question it belongs to."""
+        return tuple(number for number, each in enumerate(self.questions) for _ in range(answers_to(each)))
+
+    @property
+    def calls(self) -> int:
+        """How many calls of a model this takes."""
+        return len(_calls(self.questions))
+
+    @property
+    def most_written(self) -> int:
+        """How many tokens are written at most."""
+        return sum(each.request.max_tokens * each.request.n for each in self.questions if not each.given)
+
+
+def answers_to(question: Question) -> int:
+    """How many answers a question has."""
+    return len(question.given) or question.request.n
+
+
+def ask_several(
+    engines: Engines, several: Several, *, owner: str = ""
+) -> Callable[[Job[Many[Completion]]], Many[Completion]]:
+    """The work of a job that asks all of them at once; what fails does not sink the others.
+
+    A local model draws the answers to one question in one batch, and scores the texts that are given with it in one
+    pass; a service is called for each.
+    """
+    calls = _calls(several.questions)
+    sizes = [answers_to(each) for each in calls]
+
+    def call(question: Question) -> Callable[[Task[Answers]], Answers]:
+        return lambda task: _answered(engines, question, owner, task)
+
+    def work(job: Job[Many[Completion]]) -> Many[Completion]:
+        as_calls = cast("Job[Many[Answers]]", _Flat(job, sizes))
+        return _flat(run_many([call(each) for each in calls])(as_calls), sizes)
+
+    return work
+
+
+def _calls(questions: Sequence[Question]) -> list[Question]:
+    found: list[Question] = []
+    for each in questions:
+        if not isinstance(each.source, BedrockModel):
+            found.append(each)
+        elif each.given:
+            found += [replace(each, given=(text,)) for text in each.given]
+        else:
+            found += one_by_one(each)
+    return found
+
+
+def _answered(engines: Engines, question: Question, owner: str, task: Task[Answers]) -> Answers:
+    if question.given:
+
+        def score(engine: Engine) -> Answers:
+            return engine.score(question.request, question.given, owner=owner)
+
+        return with_engine(engines, question.source, task, score)
+    collected = Fold()
+    with closing(stream_of(engines, question, owner, task, live=False)) as stream:  # type: ignore[arg-type]
+        task.on_stop(stream.stop)
+        task.on_cancel(stream.close)
+        try:
+            for delta in stream:
+                collected.add(delta)
+                if delta.note:
+                    task.publish(note=delta.note)
+        except Cancelled:
+            if not collected.completions():
+                raise
+            reason = "cancelled" if task.cancelled else "incomplete"
+            return tuple(
+                replace(done, stop_reason=reason) if done.stop_reason == "incomplete" else done
+                for done in collected.completions()
+            )
+    return collected.completions()
+
+
+class _Flat:
+    """A job as `run_many` sees it, whose calls have several answers each; the job itself hears of the answers."""
+
+    def __init__(self, job: Job[Many[Completion]], sizes: Sequence[int]) -> None:
+        self._job, self._sizes = job, sizes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._job, name)
+
+    def publish(self, partial: Many[Answers], *, note: str | None = None) -> None:
+        self._job.publish(_flat(partial, self._sizes), note=note)
+
+
+def _flat(many: Many[Answers], sizes: Sequence[int]) -> Many[Completion]:
+    """The outcomes of calls as those of answers; a call that failed has failed for all of its answers."""
+    outcomes: list[Outcome[Completion]] = []
+    for each, size in zip(many.outcomes, sizes, strict=True):
+        came = each.result or ()
+        for number in range(size):
+            done = came[number] if number < len(came) else None
+            state = State.LEFT if each.state is State.DONE and done is None else each.state
+            outcomes.append(Outcome(state, done, each.error, each.note))
+    return Many(tuple(outcomes), many.seconds, many.seconds_left, many.cap)
