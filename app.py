@@ -19,6 +19,10 @@ page = st.navigation(
             help="How sure was the model of every token?",
         ),
         st.Page(
+            "pages/rank.py", title="Rank", icon=":material/sort:",
+            help="Which of several answers does the model hold the likeliest?",
+        ),
+        st.Page(
             "pages/history.py", title="History", icon=":material/history:",
             help="What was asked before, and what came of it?",
         ),

@@ -13,6 +13,7 @@ import streamlit as st
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error
 from components.process import owner_of_runs, policy, runs
+from components.session import PAGES
 from components.sign_in import identity
 from lib import formats
 from lib.errors import CandorError
@@ -153,9 +154,10 @@ def _actions(store: Runs, chosen: list[Run]) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"**{formats.count(len(chosen), 'run')} chosen**", width="content")
         if len(chosen) == 1 and st.button("Open", icon=":material/open_in_new:", type="primary"):
-            st.session_state["explore.job"] = ids[0]
-            st.session_state.pop("explore.tree", None)
-            st.switch_page("pages/explore.py", query_params={"run": ids[0]})
+            page = chosen[0].page if chosen[0].page in PAGES else "explore"
+            st.session_state[f"{page}.job"] = ids[0]
+            st.session_state.pop(f"{page}.tree", None)
+            st.switch_page(PAGES[page], query_params={"run": ids[0]})
         st.download_button(
             "Export", lambda: "".join(export_runs(store, ids)), "candor-runs.json", "application/json",
             icon=":material/download:", on_click="ignore",

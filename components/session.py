@@ -16,10 +16,12 @@ from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
 from lib.many import Many, run_many
 from lib.request import Request
+from lib.several import Several, ask_several
 from lib.tree import Node, Tree
 from lib.wire.saved import read_saved
 
 _PARAMETER = "run"
+PAGES = {"explore": "pages/explore.py", "rank": "pages/rank.py"}
 Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of a question, of one asked often, of a file
 
 
@@ -29,8 +31,36 @@ def current_job(page: str) -> Job[Answers] | None:
     job = (jobs().find(name) or reopen(name)) if name else None
     if job is None or not may_see(job):
         return None
+    if (other := _page_of(job)) != page:
+        st.session_state.pop(f"{page}.job", None)
+        st.switch_page(PAGES[other], query_params={_PARAMETER: job.id})
     _remember(page, job)
     return job  # type: ignore[return-value]
+
+
+def _page_of(job: Job[Any]) -> str:
+    """The page that shows such a job. What a file says of it is not trusted."""
+    page = job.subject.page if isinstance(job.subject, Several) else "explore"
+    return page if page in PAGES else "explore"
+
+
+def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answers] | None, CandorError | None]:
+    """Ask several questions at once; returns the job, or the one before it and why no new one could be started."""
+    before = current_job(page)
+    several = Several(page, questions)
+    try:
+        for each in questions:
+            if not each.source:
+                raise InvalidRequest("No model is chosen.", "Choose one in the sidebar.")
+            check_allowed(each.source)
+        if before is not None and not before.over and is_mine(before):
+            before.cancel()
+        job: Job[Answers] = jobs().start(ask_several(engines(), several, owner=owner()), subject=several)  # type: ignore[arg-type]
+    except CandorError as error:
+        return before, error
+    keep(page, job)
+    _remember(page, job)
+    return job, None
 
 
 def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorError | None]:

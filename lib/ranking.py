@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from lib.completion import Completion
@@ -22,6 +23,8 @@ from lib.tokens import Kind
 LENGTHS_DIFFER = 1.5  # times as long as the shortest: from there on sum and mean favour one side by length alone
 _WEAKEST = 0.3  # the share of the least sure stretch in the default score
 _FLOOR = -10.0  # nats: a stretch below counts as this, so that one impossible word does not decide everything
+
+_WORDS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|\w+")
 
 DEFAULT = "balanced"
 ORDERS = ("balanced", "mean", "sum", "lowest", "tenth", "agreement", "both")
@@ -121,7 +124,7 @@ def ranked(completions: Sequence[Completion], order: str = DEFAULT) -> tuple[Ran
     drawn = [place for place, each in enumerate(completions) if each.origin == "generated"]
     said = {text: normalised(text) for text in groups}
     spoken = Counter(said[completions[place].text] for place in drawn)
-    words = {text: Counter(normalised(text).split()) for text in groups}
+    words = {text: words_of(text) for text in groups}
     found = []
     for text, places in groups.items():
         sampled = sum(place in drawn for place in places)
@@ -156,6 +159,11 @@ def normalised(text: str) -> str:
     return " ".join(folded.split()).rstrip(".!?。！？ ")
 
 
+def words_of(text: str) -> Counter[str]:
+    """The words of a text; where words are not set apart, as in Chinese and Japanese, its characters."""
+    return Counter(_WORDS.findall(normalised(text)))
+
+
 def overlap(words: Counter[str], others: Counter[str]) -> float:
     """F1 of the words that two texts share (ROUGE-1: Lin 2004), 0 to 1; 1 for two empty texts."""
     if not words and not others:
@@ -171,6 +179,12 @@ def lengths_differ(found: Sequence[Ranked]) -> bool:
     """
     lengths = [each.scores.tokens for each in found if each.scores.tokens]
     return bool(lengths) and max(lengths) > LENGTHS_DIFFER * min(lengths)
+
+
+def joined(prompt: str, candidate: str) -> str:
+    """A candidate as it goes on from a raw prompt: a space before it where words would run into each other."""
+    glued = bool(prompt) and prompt[-1].isascii() and not prompt[-1].isspace() and not candidate[:1].isspace()
+    return f" {candidate}" if glued else candidate
 
 
 def forced_tokens(completion: Completion) -> int:

@@ -94,8 +94,7 @@ def _answered(engines: Engines, question: Question, owner: str, task: Task[Answe
         try:
             for delta in stream:
                 collected.add(delta)
-                if delta.note:
-                    task.publish(note=delta.note)
+                task.publish(note=delta.note or "Writing")
         except Cancelled:
             if not collected.completions():
                 raise

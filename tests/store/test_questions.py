@@ -15,6 +15,7 @@ from lib.errors import BadFile, CandorError
 from lib.jobs import Job
 from lib.many import Many, Outcome, State
 from lib.request import Message, Request
+from lib.several import Several
 from lib.sources import BedrockModel
 from lib.store.keeping import answers_of, ended
 from lib.store.questions import CUT_OFF, described, question_of, restored, run_about, title_of
@@ -46,6 +47,21 @@ def test_a_question_comes_back(question: Question) -> None:
     assert replace(again, fork=None) == replace(question, fork=None)
     if question.fork is not None:
         assert vars(again.fork) == vars(question.fork)
+
+
+def test_several_questions_come_back_with_their_answers() -> None:
+    given = Question("embedded", replace(CHAT, n=1), given=("one", " two"))
+    several = Several("rank", (Question(MODEL, CHAT), given))
+    job = job_of(several, Many((*MANY.outcomes, Outcome(State.DONE, DONE), Outcome(State.DONE, DONE))))
+    run = run_about(job, "rank", owner="", version="1")
+    assert (run.title, run.model, run.page) == ("Why is it?", f"{MODEL.arn}, embedded", "rank")
+    run = replace(run, details=json.loads(json.dumps(run.details)), state=FINISHED)
+    back = restored(run, answers_of(job.result))
+    assert back["subject"] == several
+    assert [each.state for each in back["result"].outcomes] == [each.state for each in job.result.outcomes]
+    # One of which the last answers had not been written when it was cut off.
+    some = restored(run, answers_of(job.result)[:2])["result"].outcomes
+    assert [each.state for each in some] == [State.DONE, State.FAILED, State.LEFT, State.LEFT, State.LEFT]
 
 
 def test_titles() -> None:

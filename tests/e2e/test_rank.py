@@ -1,0 +1,45 @@
+"""The page Rank: drawn and given answers, the order, and the way back to it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import choose, wait_for_app, wait_for_map
+from tests.e2e.conftest import Serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+
+def test_the_published_pair_and_samples_beside_it(page: Page, serve: Serve) -> None:
+    url = serve("app.py")
+    page.goto(f"{url}/rank")
+    expect(page.get_by_text("Here the answers will stand")).to_be_visible()
+    page.get_by_role("button", name="A proverb, translated twice").click()
+    expect(page.get_by_text("2 candidates to score")).to_be_visible()
+    page.get_by_role("button", name="Rank", exact=True).click()
+    wait_for_map(page)
+    expect(page.locator(".text")).to_contain_text("Strike while the iron is hot.")  # the likelier one is shown
+    choose(page, "Rank by", "Sum of logprobs")
+    expect(page.locator(".text")).to_contain_text("iron is hot.")
+    link = page.url
+
+    # Asked for nothing, it says so, and what there was stays.
+    page.get_by_role("textbox", name="Your own candidates").fill("")
+    page.keyboard.press("Control+Enter")
+    wait_for_app(page)
+    page.get_by_role("button", name="Rank", exact=True).click()
+    expect(page.get_by_text("There is nothing to rank.")).to_be_visible()
+    expect(page.locator(".text i").first).to_be_visible()
+
+    # Opened again, even as if it were of another page: the same, with the form as it was.
+    page.goto("about:blank")
+    page.goto(link.replace("/rank", "/"))
+    wait_for_map(page)
+    assert "/rank" in page.url
+    expect(page.get_by_role("textbox", name="Prompt")).to_have_value(re.compile("Translate into English"))
+    expect(page.get_by_role("textbox", name="Your own candidates")).to_have_value(re.compile("Strike .*\nBeat"))
+    page.goto(f"{url}/history")
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()

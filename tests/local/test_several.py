@@ -1,0 +1,86 @@
+"""Several questions as one job: drawn and given answers in a row, and one that fails among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.asking import Question
+from lib.completion import Completion
+from lib.engines import Engines
+from lib.errors import InvalidRequest
+from lib.jobs import Job, Jobs
+from lib.local.engine import LocalEngine
+from lib.local.loading import load
+from lib.many import Many, State
+from lib.request import Request
+from lib.several import Several, ask_several
+from lib.sources import BedrockModel
+from tests.local import tiny
+
+DRAWN = Question("tiny", Request("a", max_tokens=3, n=2))
+GIVEN = Question("tiny", Request("a", max_tokens=0), given=("bab", "bb"))
+ARN = BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abc")
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """A model that writes "babababa…"."""
+    logits = tiny.chain("ab", follow={ord("b"): ord("a")}, odds=3.0)
+    directory: Path = tiny.make_markov(tmp_path_factory.mktemp("several") / "model", logits, context=100_000)
+    engine = LocalEngine(load(str(directory)))
+    yield Engines(lambda _: engine)
+    engine.close()
+
+
+def over(engines: Engines, *questions: Question) -> Many[Completion]:
+    several = Several("rank", questions)
+    job: Job[Many[Completion]] = Jobs().start(ask_several(engines, several), subject=several)
+    assert job.wait(30)
+    assert job.result is not None
+    assert len(job.result.outcomes) == len(several.places)
+    return job.result
+
+
+def test_drawn_and_given_ones_stand_in_a_row(engines: Engines) -> None:
+    many = over(engines, DRAWN, GIVEN)
+    answers = [each.result for each in many.outcomes]
+    assert [each.text for each in answers if each] == ["bab", "bab", "bab", "bb"]
+    assert [each.origin for each in answers if each] == ["generated", "generated", "scored", "scored"]
+    drawn, _, forced, _ = answers
+    assert drawn is not None
+    assert forced is not None
+    np.testing.assert_allclose(drawn.generated.logprobs, forced.generated.logprobs, atol=1e-4)
+    assert Several("rank", (DRAWN, GIVEN)).places == (0, 0, 1, 1)
+
+
+def test_one_that_fails_leaves_the_others(engines: Engines) -> None:
+    many = over(engines, DRAWN, replace(GIVEN, given=("", "bb")), GIVEN)
+    assert [each.state for each in many.outcomes] == [State.DONE] * 2 + [State.FAILED] * 2 + [State.DONE] * 2
+    assert isinstance(many.outcomes[2].error, InvalidRequest)
+
+
+def test_stopped_it_keeps_what_has_come(engines: Engines) -> None:
+    endless = replace(DRAWN, request=replace(DRAWN.request, max_tokens=90_000))
+    job = Jobs().start(ask_several(engines, Several("rank", (GIVEN, endless))))
+    assert job.wait_for_news(0, 10)
+    while not any(each.state is State.DONE for each in (job.partial or Many(())).outcomes):
+        assert not job.wait(0.05)
+    job.cancel()
+    job.cancel()
+    assert job.wait(30)
+    assert job.result is not None
+    assert [each.state for each in job.result.outcomes[:2]] == [State.DONE] * 2
+    for each in job.result.outcomes[2:]:
+        assert each.result is None or each.result.stop_reason == "cancelled"
+
+
+def test_calls_and_tokens_are_known_before() -> None:
+    here = Several("rank", (DRAWN, GIVEN))
+    there = Several("rank", (replace(DRAWN, source=ARN), replace(GIVEN, source=ARN)))
+    assert (here.calls, there.calls) == (2, 4)
+    assert here.most_written == there.most_written == 6
