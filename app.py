@@ -19,6 +19,10 @@ page = st.navigation(
             help="How sure was the model of every token?",
         ),
         st.Page(
+            "pages/models.py", title="Models", icon=":material/compare_arrows:",
+            help="What does another model hold likelier in the same text?",
+        ),
+        st.Page(
             "pages/rank.py", title="Rank", icon=":material/sort:",
             help="Which of several answers does the model hold the likeliest?",
         ),

@@ -28,12 +28,14 @@ Rows = NDArray[np.int64]
 class Aligned:
     """m spans, in order.
 
-    texts: the characters of each, as the first model has them. first, second: int64[m, 2], the rows of each model's
+    texts: the characters of each, as the first model has them. around: the text before, between and after the spans,
+    which is not compared: m + 1. first, second: int64[m, 2], the rows of each model's
     tokens, from and until. logprobs, others: float64[m], sums in nats, by the first and the second model. left_out:
     how many scored tokens of each model are in no span.
     """
 
     texts: tuple[str, ...]
+    around: tuple[str, ...]
     first: Rows
     second: Rows
     logprobs: Sums
@@ -73,19 +75,22 @@ def aligned(first: Tokens, second: Tokens) -> Aligned:
     which a token is unscored in either, or impossible (p = 0).
     """
     mine, theirs = _Read(first), _Read(second)
-    texts, rows, others = [], [], []
+    texts, around, rows, others, reached = [], [], [], [], 0
     for start, other, length in _common(mine.data, theirs.data):
         for begin, end in _spans(mine, theirs, start, other, length):
             own = mine.between(start + begin, start + end)
             their = theirs.between(other + begin, other + end)
             if own is not None and their is not None:
                 texts.append(mine.data[start + begin : start + end].decode("utf-8", "replace"))
+                around.append(mine.data[reached : start + begin].decode("utf-8", "replace"))
+                reached = start + end
                 rows.append(own)
                 others.append(their)
     left, right = (np.array(each, np.int64).reshape(-1, 2) for each in (rows, others))
     counted = [int((each[:, 1] - each[:, 0]).sum()) for each in (left, right)]
     return Aligned(
         tuple(texts),
+        (*around, mine.data[reached:].decode("utf-8", "replace")),
         left,
         right,
         mine.sums(left),

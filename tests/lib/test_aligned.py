@@ -43,6 +43,7 @@ def test_one_tokenizer_token_by_token() -> None:
     one, other = (read("a", " b", " c", logprobs=values) for values in ([math.nan, -1, -2], [-9, -3, -1]))
     found = aligned(one, other)
     assert found.texts == (" b", " c")  # the first is scored by one of them only
+    assert found.around == ("a", "", "")
     assert found.differences.tolist() == [-2, 1]
     assert found.left_out == (0, 1)
 
@@ -65,6 +66,7 @@ def test_characters_stay_whole() -> None:
 def test_texts_that_a_tokenizer_has_normalised() -> None:
     found = aligned(read("Straße", " is", " long"), read(" strasse", " is", " long", "!"))
     assert found.texts == (" is", " long")
+    assert found.around == ("Straße", "", "")
     assert aligned(read("a"), read("b")).characters == 0
     assert all(map(math.isnan, aligned(read("a"), read("b")).bits_per_character()))
 

@@ -1,0 +1,89 @@
+"""A text, and the two models that read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from components.notices import escaped
+from lib.asking import Question
+from lib.errors import CandorError, InvalidRequest
+from lib.jobs import Job
+from lib.local.embedded import NAME
+from lib.request import Request
+from lib.several import Several
+from lib.sources import EMBEDDED, BedrockModel, Source
+
+_EXAMPLE = (
+    "The capital of France is Paris, and the capital of Australia is Canberra. "
+    "Strike while the iron is hot, they say; a stitch in time saves nine."
+)
+_SLOTS = {"first": "First model, such as the base", "second": "Second model, such as the tuned one"}
+
+
+def models_form(source: Source) -> tuple[Question, ...] | CandorError | None:
+    """The questions when Compare was pressed, or why they cannot be asked. What was typed stays.
+
+    source: the model in the sidebar.
+    """
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Try", width="content")
+        st.button(
+            "Sayings and capitals", key="models.example", type="tertiary",
+            on_click=lambda: st.session_state.update({"models.text": _EXAMPLE}),
+        )  # fmt: skip
+    st.text_area(
+        "Text", key="models.text", persist_state="session", height=120, placeholder="What both models are to read"
+    )
+    for (slot, label), column in zip(_SLOTS.items(), st.columns(2, gap="medium"), strict=True):
+        with column:
+            _slot(slot, label, source)
+    if not st.button("Compare", type="primary", icon=":material/compare_arrows:", key="models.go"):
+        return None
+    return _questions()
+
+
+def restore(job: Job[Any] | None) -> None:
+    """Fill the form with what was asked before, unless something has been typed already."""
+    if job is None or not isinstance(job.subject, Several) or "models.text" in st.session_state:
+        return
+    st.session_state["models.text"] = job.subject.questions[0].request.prompt
+    for slot, question in zip(_SLOTS, job.subject.questions, strict=False):
+        st.session_state[f"models.{slot}"] = question.source
+
+
+def name_of(source: Source) -> str:
+    """What a model is called."""
+    if isinstance(source, BedrockModel):
+        return source.arn.rsplit("/", 1)[-1]
+    return NAME if source == EMBEDDED else source
+
+
+def _slot(slot: str, label: str, source: Source) -> None:
+    key = f"models.{slot}"
+    st.session_state.setdefault(key, EMBEDDED if slot == "first" else "")
+    held: Source = st.session_state[key]
+    st.markdown(f"{label}  \n**{escaped(name_of(held)) if held else 'none yet'}**")
+
+    def take() -> None:
+        st.session_state[key] = source
+
+    st.button(
+        "Take the one in the sidebar", key=f"{key}.take", icon=":material/arrow_back:", type="tertiary",
+        disabled=not source or source == held, on_click=take,
+    )  # fmt: skip
+
+
+def _questions() -> tuple[Question, ...] | CandorError:
+    text = st.session_state.get("models.text") or ""
+    sources: list[Source] = [st.session_state[f"models.{slot}"] for slot in _SLOTS]
+    try:
+        if not all(sources):
+            raise InvalidRequest("A model is missing.", "Choose one in the sidebar, and take it over.")
+        if sources[0] == sources[1]:
+            raise InvalidRequest("Both models are the same.", "Choose another one in the sidebar, and take it over.")
+        request = Request(prompt=text, max_tokens=0, k=5)
+    except CandorError as error:
+        return error
+    return tuple(Question(source, request) for source in sources)

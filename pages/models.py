@@ -1,0 +1,32 @@
+"""Models: what does another model hold likelier in the same text?"""
+
+import streamlit as st
+
+from components.entry import require_entrypoint
+
+require_entrypoint("pages/models.py")
+
+# Nothing else may run before the entry point.
+from components.kept import keeping  # noqa: E402
+from components.models_form import models_form, restore  # noqa: E402
+from components.notices import show_error  # noqa: E402
+from components.session import current_job, gone, start_several  # noqa: E402
+from components.two_readings import show_readings  # noqa: E402
+from lib.errors import CandorError  # noqa: E402
+
+st.title("What does another model hold likelier in the same text?")
+job = current_job("models")
+restore(job)
+with st.container():
+    asked = models_form(st.session_state["model"])
+problem = asked if isinstance(asked, CandorError) else None
+if isinstance(asked, tuple):
+    job, problem = start_several("models", asked)
+with st.container():
+    if problem is not None:
+        show_error(problem)
+    if job is None and gone():
+        st.info("The comparison that this link names is no longer here. Compare again.", icon=":material/link_off:")
+show_readings(job)
+if job is not None and job.over:
+    keeping(job)
