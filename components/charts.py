@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from lib import formats
 from lib.completion import Completion
 from lib.exports import table
+from lib.scores import Column
 
 
 def logprob_by_position(completion: Completion) -> None:
@@ -37,6 +39,28 @@ def logprob_by_position(completion: Completion) -> None:
         )
     figure.update_layout(**_layout("Position", "Logprob (nats)"))
     st.plotly_chart(figure, key="explore.by_position", config={"displayModeBar": False})
+
+
+def clarity_curves(curves: Mapping[str, Column], k: int) -> None:
+    """For each prompt the mean logprob of the first tokens of its answers, against how many; a line at the chosen k."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for (name, curve), (colour, dash) in zip(curves.items(), _LINES, strict=False):
+        figure.add_trace(
+            go.Scatter(
+                x=list(range(1, len(curve) + 1)), y=curve, name=html.escape(name), mode="lines+markers",
+                line={"color": _accent() if colour is None else colour, "width": 1.5, "dash": dash}, marker={"size": 5},
+                hovertemplate="first %{x}: %{y:.3f} nats<extra>%{fullData.name}</extra>",
+            )
+        )  # fmt: skip
+    figure.add_vline(k, line={"color": "#8a8f98", "width": 1, "dash": "dot"})
+    figure.update_layout(**_layout("First tokens of the answer (k)", "Mean logprob (nats)"))
+    st.plotly_chart(figure, key="compare.curves", config={"displayModeBar": False})
+
+
+# Told apart by their dashes as well as by colour; None is the accent.
+_LINES = ((None, "solid"), ("#8a8f98", "dash"), ("#c2571a", "dot"), ("#2b8a5e", "dashdot"))
 
 
 def _accent() -> str:

@@ -21,7 +21,7 @@ from lib.tree import Node, Tree
 from lib.wire.saved import read_saved
 
 _PARAMETER = "run"
-PAGES = {"explore": "pages/explore.py", "models": "pages/models.py", "rank": "pages/rank.py"}
+PAGES = {page: f"pages/{page}.py" for page in ("explore", "compare", "models", "rank")}
 Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of a question, of one asked often, of a file
 
 

@@ -1,0 +1,204 @@
+"""Prompts side by side: how clear each is to the model, where, and what sets them apart."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from components.charts import clarity_curves
+from components.map_with_pin import map_with_pin
+from components.notices import escaped, show_error
+from components.polling import repeated
+from components.progress import job_progress
+from lib import formats
+from lib.asking import Question
+from lib.clarity import (
+    FIRST,
+    MOST,
+    clarity_curve,
+    mean_curve,
+    opening_entropy,
+    paired_difference,
+    prompt_familiarity,
+)
+from lib.completion import Completion
+from lib.jobs import Job
+from lib.many import Many, State
+from lib.scores import Column
+from lib.several import Several
+from lib.store.runs import beginning
+from lib.text_difference import Change, changes
+from lib.view import View
+
+_POLL = 0.2  # seconds between two looks at a job that is at work
+_SHOWN = 60  # characters of a prompt above its map
+_LIMITS = (
+    "A sure beginning says that the model knows how to begin: the form of an answer is clear to it. It does not say "
+    "that the answer is true; in tests the first tokens told right from wrong little better than chance."
+)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A prompt, and the answers to it that came."""
+
+    name: str
+    question: Question
+    answers: tuple[Completion, ...]
+
+    @property
+    def prompt(self) -> str:
+        """Its text."""
+        request = self.question.request
+        return request.messages[-1].content if request.messages else request.prompt or ""
+
+
+def show_prompts(job: Job[Any] | None) -> None:
+    """The comparison, once it is there; without a job, what will stand here."""
+    if job is None:
+        st.caption(
+            "Here the prompts will stand side by side with the model's answers, and how surely each answer begins."
+        )
+        return
+    repeated(_show, None if job.over else _POLL)(job, live=not job.over)
+
+
+def _show(job: Job[Any], *, live: bool) -> None:
+    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
+    if live and job.over:
+        st.rerun()
+    if live:
+        job_progress(job)
+        return
+    job.seen = True
+    if job.error is not None:
+        show_error(job.error)
+    many, several = job.result or job.partial, job.subject
+    if not isinstance(many, Many) or not isinstance(several, Several):
+        return
+    variants = _variants(several, many)
+    if not any(each.answers for each in variants):
+        st.info("No answer came.", icon=":material/block:")
+        return
+    _numbers([each for each in variants if each.answers])
+    _maps(variants)
+    _changes(variants)
+
+
+def _variants(several: Several, many: Many[Completion]) -> list[_Variant]:
+    """The prompts with what came; why some of it did not is said."""
+    variants = []
+    for number, question in enumerate(several.questions):
+        own = [each for place, each in zip(several.places, many.outcomes, strict=True) if place == number]
+        name = f"Prompt {number + 1}"
+        error = next((each.error for each in own if each.error is not None), None)
+        if error is not None:
+            st.markdown(f"**{name}**")
+            show_error(error)
+        came = tuple(each.result for each in own if each.state is State.DONE and each.result is not None)
+        variants.append(_Variant(name, question, came))
+    return variants
+
+
+def _numbers(variants: Sequence[_Variant]) -> None:
+    k = st.slider(
+        "Tokens at the beginning of the answer (k)", 1, MOST, FIRST, key="compare.k", persist_state="session", width=320
+    )
+    whole = st.toggle(
+        "Count template and first words in the prompt's perplexity", key="compare.everything", persist_state="session"
+    )
+    curves = {each.name: [clarity_curve(done) for done in each.answers] for each in variants}
+    rows = [_row(each, curves[each.name], k, everything=whole) for each in variants]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        pd.DataFrame(rows).dropna(axis="columns", how="all"),
+        hide_index=True,
+        column_config={
+            f"Clarity: first {k} tokens": number(
+                format="%.3f", help="Mean logprob of these tokens, in nats. Nearer 0 is surer."
+            ),
+            "± over runs": number(format="%.3f", help="Standard deviation over the runs, in nats."),
+            "Prompt perplexity": number(
+                format="%.1f", help="exp(−mean logprob) of the prompt's own words. Lower is more familiar wording."
+            ),
+            "Prompt tokens": number(help="How many tokens that rests on."),
+            "Open at the start": st.column_config.TextColumn(help="Entropy of the answer's first token, in nats."),
+        },
+    )
+    st.caption(_LIMITS)
+    _differences(variants, curves, k)
+    clarity_curves({each.name: mean_curve(curves[each.name]) for each in variants}, k)
+
+
+def _row(each: _Variant, curves: Sequence[Column], k: int, *, everything: bool) -> dict[str, Any]:
+    values = [float(curve[k - 1]) for curve in curves if not math.isnan(curve[k - 1])]
+    prompt = prompt_familiarity(each.answers[0], everything=everything)
+    low, high = opening_entropy(each.answers[0])
+    return {
+        "Prompt": each.name,
+        f"Clarity: first {k} tokens": statistics.fmean(values) if values else None,
+        "± over runs": statistics.stdev(values) if len(values) > 1 else None,
+        "Runs": len(values),
+        "Prompt perplexity": prompt.perplexity if prompt.scored else None,
+        "Prompt tokens": prompt.scored,
+        "Open at the start": "" if math.isnan(low) else formats.bracket(low, high),
+    }
+
+
+def _differences(variants: Sequence[_Variant], curves: dict[str, list[Column]], k: int) -> None:
+    """Each prompt against the first one, run by run."""
+    first = variants[0]
+    for other in variants[1:]:
+        pairs = list(zip(curves[other.name], curves[first.name], strict=False))
+        found = paired_difference([float(one[k - 1]) for one, _ in pairs], [float(two[k - 1]) for _, two in pairs])
+        if not found.pairs:
+            continue
+        surer = f"{other.name} − {first.name}: **{formats.signed(found.mean, 3)} nats**"
+        if found.pairs == 1:
+            st.markdown(f"{surer}, from one run of each.")
+            continue
+        clear = "" if found.low > 0 or found.high < 0 else " That may be chance."
+        st.markdown(
+            f"{surer}, 95 % interval {formats.signed(found.low, 3)} to {formats.signed(found.high, 3)}, from "
+            f"{found.pairs:,} pairs of runs.{clear}"
+        )
+
+
+def _maps(variants: Sequence[_Variant]) -> None:
+    for first in range(0, len(variants), 2):
+        for column, each in zip(st.columns(2, gap="medium"), variants[first : first + 2], strict=False):
+            with column:
+                st.markdown(f"**{each.name}** {escaped(beginning(each.prompt, _SHOWN))}")
+                if not each.answers:
+                    st.caption("No answer came.")
+                    continue
+                which = 0
+                if len(each.answers) > 1:
+                    which = st.selectbox(
+                        "Run", range(len(each.answers)), format_func=lambda place: f"{place + 1}",
+                        key=f"compare.run.{each.name}",
+                    )  # fmt: skip
+                map_with_pin(View(each.answers[which]), key=f"compare.map.{each.name}")
+
+
+def _changes(variants: Sequence[_Variant]) -> None:
+    with st.expander("What sets the prompts apart", icon=":material/difference:"):
+        first = variants[0]
+        for other in variants[1:]:
+            st.markdown(f"From {first.name} to {other.name}")
+            st.markdown("".join(_marked(each.change, each.text) for each in changes(first.prompt, other.prompt)))
+
+
+def _marked(change: Change, text: str) -> str:
+    """Markdown that shows a piece as it stands, coloured by what became of it."""
+    lines = [escaped(line) for line in text.split("\n")]
+    if change is Change.SAME:
+        return "  \n".join(lines)
+    colour, mark = ("orange", "−") if change is Change.REMOVED else ("blue", "+")
+    return "  \n".join(f":{colour}-background[{mark} {line.strip()}]" if line.strip() else line for line in lines)

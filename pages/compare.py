@@ -1,0 +1,32 @@
+"""Compare: which prompt does the model understand better, and where?"""
+
+import streamlit as st
+
+from components.entry import require_entrypoint
+
+require_entrypoint("pages/compare.py")
+
+# Nothing else may run before the entry point.
+from components.compare_form import compare_form, restore  # noqa: E402
+from components.kept import keeping  # noqa: E402
+from components.notices import show_error  # noqa: E402
+from components.prompts_compared import show_prompts  # noqa: E402
+from components.session import current_job, gone, start_several  # noqa: E402
+from lib.errors import CandorError  # noqa: E402
+
+st.title("Which prompt does the model understand better?")
+job = current_job("compare")
+restore(job)
+with st.container():
+    asked = compare_form(st.session_state["model"])
+problem = asked if isinstance(asked, CandorError) else None
+if isinstance(asked, tuple):
+    job, problem = start_several("compare", asked)
+with st.container():
+    if problem is not None:
+        show_error(problem)
+    if job is None and gone():
+        st.info("The comparison that this link names is no longer here. Compare again.", icon=":material/link_off:")
+show_prompts(job)
+if job is not None and job.over:
+    keeping(job)
