@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -57,6 +57,22 @@ def clarity_curves(curves: Mapping[str, Column], k: int) -> None:
     figure.add_vline(k, line={"color": "#8a8f98", "width": 1, "dash": "dot"})
     figure.update_layout(**_layout("First tokens of the answer (k)", "Mean logprob (nats)"))
     st.plotly_chart(figure, key="compare.curves", config={"displayModeBar": False})
+
+
+def clarity_by_version(names: Sequence[str], values: Sequence[float], k: int) -> None:
+    """How clear each version of a prompt was, in the order in which they were first compared."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(
+        go.Scatter(
+            x=[html.escape(name) for name in names], y=list(values), mode="lines+markers",
+            line={"color": _accent(), "width": 1.2}, marker={"size": 7},
+            hovertemplate="%{x}: %{y:.3f} nats<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(**_layout("Version", f"Mean logprob of the first {k} tokens (nats)"))
+    figure.update_xaxes(type="category")
+    st.plotly_chart(figure, key="compare.by_version", config={"displayModeBar": False})
 
 
 # Told apart by their dashes as well as by colour; None is the accent.

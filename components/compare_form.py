@@ -26,7 +26,7 @@ _IN_FULL = (
     "You are an experienced customer service agent of an online electronics shop.\n"
     "A customer writes that the laptop they ordered three weeks ago has still not arrived. "
     "They are upset, and need it for work.\n"
-    "Write a reply that apologises, says what happens next and when, and lets them choose between waiting and a refund. "
+    "Write a reply that apologises, says what happens next, and lets them choose between waiting and a refund. "
     "Keep it polite and under 80 words."
 )
 _EXAMPLE = {"compare.mode": CHAT, "compare.count": 2, "compare.prompt.0": _COMPLAINT, "compare.prompt.1": _IN_FULL}
@@ -70,6 +70,11 @@ def compare_form(source: Source) -> tuple[Question, ...] | CandorError | None:
             "Compare", type="primary", icon=":material/compare:", key="compare.go", disabled=bool(limits.refusal)
         )
         st.caption(limits.refusal or (_budget(source, asked) if isinstance(asked, tuple) else ""), width="content")
+    if not limits.prompt_scores:
+        st.caption(
+            "This model returns no scores of a prompt: the prompts' perplexity and “What helped?” need them. "
+            "How surely each answer begins is shown all the same."
+        )
     return asked if pressed else None
 
 
@@ -77,12 +82,16 @@ def restore(job: Job[Any] | None) -> None:
     """Fill the form with what was asked before, unless something has been typed already."""
     if job is None or not isinstance(job.subject, Several) or "compare.prompt.0" in st.session_state:
         return
-    requests = [each.request for each in job.subject.questions][:MOST]
+    several = job.subject
+    count = several.marks[0] if several.marks else len(several.questions)
+    requests = [each.request for each in several.questions[: min(count, MOST)]]
     values = st.session_state
     values["compare.mode"] = CHAT if requests[0].messages else RAW
     values["compare.count"] = max(len(requests), 2)
     for number, request in enumerate(requests):
         values[f"compare.prompt.{number}"] = request.messages[-1].content if request.messages else request.prompt
+    if several.marks:  # it wrote nothing
+        return
     values["compare.max_tokens"], values["compare.temperature"] = requests[0].max_tokens, requests[0].temperature
     values["compare.runs"] = max(requests[0].n, 2)
 

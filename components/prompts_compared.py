@@ -16,6 +16,8 @@ from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error
 from components.polling import repeated
 from components.progress import job_progress
+from components.versions import note_version
+from components.what_helped import show_helped
 from lib import formats
 from lib.asking import Question
 from lib.clarity import (
@@ -34,6 +36,7 @@ from lib.scores import Column
 from lib.several import Several
 from lib.store.runs import beginning
 from lib.text_difference import Change, changes
+from lib.usefulness import prompt_of
 from lib.view import View
 
 _POLL = 0.2  # seconds between two looks at a job that is at work
@@ -55,12 +58,14 @@ class _Variant:
     @property
     def prompt(self) -> str:
         """Its text."""
-        request = self.question.request
-        return request.messages[-1].content if request.messages else request.prompt or ""
+        return prompt_of(self.question.request)
 
 
 def show_prompts(job: Job[Any] | None) -> None:
     """The comparison, once it is there; without a job, what will stand here."""
+    if job is not None and isinstance(job.subject, Several) and job.subject.marks:
+        show_helped(job)
+        return
     if job is None:
         st.caption(
             "Here the prompts will stand side by side with the model's answers, and how surely each answer begins."
@@ -87,6 +92,9 @@ def _show(job: Job[Any], *, live: bool) -> None:
         st.info("No answer came.", icon=":material/block:")
         return
     _numbers([each for each in variants if each.answers])
+    for each in variants:
+        if each.answers:
+            note_version(each.prompt, mean_curve([clarity_curve(done) for done in each.answers]), len(each.answers))
     _maps(variants)
     _changes(variants)
 
@@ -188,7 +196,7 @@ def _maps(variants: Sequence[_Variant]) -> None:
 
 
 def _changes(variants: Sequence[_Variant]) -> None:
-    with st.expander("What sets the prompts apart", icon=":material/difference:"):
+    with st.expander("What sets the prompts apart", icon=":material/difference:", key="compare.changes"):
         first = variants[0]
         for other in variants[1:]:
             st.markdown(f"From {first.name} to {other.name}")

@@ -63,6 +63,25 @@ def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answe
     return job, None
 
 
+def start_beside(page: str, several: Several, of: Job[Any]) -> CandorError | None:
+    """Ask several questions about what a job came to; the page goes on to show that job. Returns why it cannot be."""
+    try:
+        for each in several.questions:
+            check_allowed(each.source)
+        job = jobs().start(ask_several(engines(), several, owner=owner()), subject=several)
+    except CandorError as error:
+        return error
+    keep(page, job, of.id)
+    st.session_state[f"{page}.beside"], st.session_state[f"{page}.beside_of"] = job.id, of.id
+    return None
+
+
+def found_job(job_id: str | None) -> Job[Any] | None:
+    """A job of this process, where the visitor may see it."""
+    job = jobs().find(job_id)
+    return job if job is not None and may_see(job) else None
+
+
 def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorError | None]:
     """Ask the model in use; returns the job, or the one before it and why no new one could be started."""
     before = current_job(page)

@@ -17,14 +17,19 @@ from lib.many import Many, Outcome, State, Task, run_many
 from lib.sources import BedrockModel
 
 Answers = tuple[Completion, ...]
+Call = tuple[Question, ...]  # several of them only where one text is scored after each of their prompts
 
 
 @dataclass(frozen=True)
 class Several:
-    """page: that which asked. questions: each for one or several answers; all of them stand in a row."""
+    """page: that which asked. questions: each for one or several answers; all of them stand in a row.
+
+    marks: numbers by which the page knows what is what among them.
+    """
 
     page: str
     questions: tuple[Question, ...]
+    marks: tuple[int, ...] = ()
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -52,14 +57,14 @@ def ask_several(
 ) -> Callable[[Job[Many[Completion]]], Many[Completion]]:
     """The work of a job that asks all of them at once; what fails does not sink the others.
 
-    A local model draws the answers to one question in one batch, and scores the texts that are given with it in one
-    pass; a service is called for each.
+    A local model draws the answers to one question in one batch, scores the texts that are given with it in one pass,
+    and one text that is given with several prompts as often as it must; a service is called for each.
     """
     calls = _calls(several.questions)
-    sizes = [answers_to(each) for each in calls]
+    sizes = [sum(map(answers_to, each)) for each in calls]
 
-    def call(question: Question) -> Callable[[Task[Answers]], Answers]:
-        return lambda task: _answered(engines, question, owner, task)
+    def call(questions: Call) -> Callable[[Task[Answers]], Answers]:
+        return lambda task: _answered(engines, questions, owner, task)
 
     def work(job: Job[Many[Completion]]) -> Many[Completion]:
         as_calls = cast("Job[Many[Answers]]", _Flat(job, sizes))
@@ -68,19 +73,33 @@ def ask_several(
     return work
 
 
-def _calls(questions: Sequence[Question]) -> list[Question]:
-    found: list[Question] = []
+def _calls(questions: Sequence[Question]) -> list[Call]:
+    """The questions by what is asked of a model at once."""
+    found: list[Call] = []
     for each in questions:
         if not isinstance(each.source, BedrockModel):
-            found.append(each)
+            before = found[-1][-1] if found else None
+            alike = before is not None and (before.source, before.given) == (each.source, each.given)
+            if alike and len(each.given) == 1:
+                found[-1] = (*found[-1], each)
+            else:
+                found.append((each,))
         elif each.given:
-            found += [replace(each, given=(text,)) for text in each.given]
+            found += [(replace(each, given=(text,)),) for text in each.given]
         else:
-            found += one_by_one(each)
+            found += [(one,) for one in one_by_one(each)]
     return found
 
 
-def _answered(engines: Engines, question: Question, owner: str, task: Task[Answers]) -> Answers:
+def _answered(engines: Engines, questions: Call, owner: str, task: Task[Answers]) -> Answers:
+    question = questions[0]
+    if len(questions) > 1:
+        requests = [each.request for each in questions]
+
+        def score_under(engine: Engine) -> Answers:
+            return engine.score_under(requests, question.given[0], owner=owner)
+
+        return with_engine(engines, question.source, task, score_under)
     if question.given:
 
         def score(engine: Engine) -> Answers:

@@ -12,6 +12,8 @@ from components.kept import keeping  # noqa: E402
 from components.notices import show_error  # noqa: E402
 from components.prompts_compared import show_prompts  # noqa: E402
 from components.session import current_job, gone, start_several  # noqa: E402
+from components.versions import versions  # noqa: E402
+from components.what_helped import what_helped  # noqa: E402
 from lib.errors import CandorError  # noqa: E402
 
 st.title("Which prompt does the model understand better?")
@@ -28,5 +30,7 @@ with st.container():
     if job is None and gone():
         st.info("The comparison that this link names is no longer here. Compare again.", icon=":material/link_off:")
 show_prompts(job)
+versions(int(st.session_state["compare.count"]))
+what_helped(job)
 if job is not None and job.over:
     keeping(job)

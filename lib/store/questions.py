@@ -49,7 +49,8 @@ def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str
             source=next(iter(models), ""),
             owner=owner,
             title=title_of(subject),
-            details={"questions": [described(each) for each in subject.questions]},
+            parent=parent,
+            details={"questions": [described(each) for each in subject.questions], "marks": list(subject.marks)},
             version=version,
         )
     return Run(
@@ -105,7 +106,10 @@ def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = 
         if (about := run.details.get("question")) is not None:
             question = question_of(about, before)
         elif isinstance(several := run.details.get("questions"), list):
-            question = Several(run.page, tuple(question_of(each) for each in several))
+            marks = run.details.get("marks", [])
+            if not isinstance(marks, list) or not all(type(each) is int for each in marks):
+                raise BadFile("What this run was asked cannot be read.", "Its answers can be; ask anew.")
+            question = Several(run.page, tuple(question_of(each) for each in several), tuple(marks))
     except BadFile:
         question = None
     error = None if run.error is None else CandorError(*run.error)

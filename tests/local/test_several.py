@@ -64,6 +64,16 @@ def test_one_that_fails_leaves_the_others(engines: Engines) -> None:
     assert isinstance(many.outcomes[2].error, InvalidRequest)
 
 
+def test_one_text_after_several_prompts_is_one_call(engines: Engines) -> None:
+    under = [Question("tiny", Request(prompt, max_tokens=0), given=("bab",)) for prompt in ("a", "ba", "aba")]
+    assert Several("compare", tuple(under)).calls == 1
+    many = over(engines, *under, DRAWN)
+    assert [each.result.text for each in many.outcomes if each.result] == ["bab"] * 5
+    for each in many.outcomes[:3]:
+        assert each.result is not None
+        assert np.isfinite(each.result.generated.logprobs).all()
+
+
 def test_stopped_it_keeps_what_has_come(engines: Engines) -> None:
     endless = replace(DRAWN, request=replace(DRAWN.request, max_tokens=90_000))
     job = Jobs().start(ask_several(engines, Several("rank", (GIVEN, endless))))

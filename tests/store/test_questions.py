@@ -51,7 +51,7 @@ def test_a_question_comes_back(question: Question) -> None:
 
 def test_several_questions_come_back_with_their_answers() -> None:
     given = Question("embedded", replace(CHAT, n=1), given=("one", " two"))
-    several = Several("rank", (Question(MODEL, CHAT), given))
+    several = Several("rank", (Question(MODEL, CHAT), given), (1, 2))
     job = job_of(several, Many((*MANY.outcomes, Outcome(State.DONE, DONE), Outcome(State.DONE, DONE))))
     run = run_about(job, "rank", owner="", version="1")
     assert (run.title, run.model, run.page) == ("Why is it?", f"{MODEL.arn}, embedded", "rank")

@@ -1,0 +1,131 @@
+"""What helped an answer: how likely it is after each prompt, token by token, and what each part of its prompt does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from components.difference_map import difference_map
+from components.kept import is_mine
+from components.notices import escaped, show_error
+from components.polling import repeated
+from components.progress import job_progress
+from components.session import found_job, start_beside
+from lib import formats
+from lib.aligned import aligned
+from lib.jobs import Job
+from lib.many import Many
+from lib.several import Several
+from lib.store.runs import beginning
+from lib.usefulness import Helped, helped, usefulness
+
+_PAGE = "compare"
+_POLL = 0.2  # seconds between two looks at a job that is at work
+_SHOWN = 70  # characters of an answer in the list
+
+
+def what_helped(job: Job[Any] | None) -> None:
+    """Choose an answer and find out; below it what was found out. Only of a comparison that is over."""
+    if job is None or not job.over or not isinstance(job.subject, Several) or job.subject.marks:
+        return
+    several, many = job.subject, job.result
+    if not isinstance(many, Many):
+        return
+    came = {
+        place: each.result
+        for place, each in enumerate(many.outcomes)
+        if each.result is not None and each.result.text.strip()
+    }
+    if not came:
+        return
+    st.subheader("What helped?")
+    st.caption(
+        "Takes one answer and asks how likely it is after each prompt, and after its own prompt without each of its "
+        "sentences. Nothing is written anew."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        place = st.selectbox(
+            "Answer", list(came), key="compare.helped.answer",
+            format_func=lambda at: f"{several.places[at] + 1}: {beginning(came[at].text, _SHOWN)}",
+        )  # fmt: skip
+        pressed = st.button("Find out", icon=":material/troubleshoot:", key="compare.helped.go")
+    if pressed:
+        asks = usefulness(_PAGE, several.questions, several.places[place], came[place].text)
+        error = start_beside(_PAGE, asks, job)
+        if error is not None:
+            show_error(error)
+    beside = found_job(st.session_state.get(f"{_PAGE}.beside"))
+    if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
+        show_helped(beside)
+
+
+def show_helped(job: Job[Any]) -> None:
+    """What was found out, once it is."""
+    repeated(_show, None if job.over else _POLL)(job, live=not job.over)
+
+
+def _show(job: Job[Any], *, live: bool) -> None:
+    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
+    if live and job.over:
+        st.rerun()
+    if live:
+        job_progress(job)
+        return
+    job.seen = is_mine(job)
+    if job.error is not None:
+        show_error(job.error)
+    many = job.result or job.partial
+    if not isinstance(many, Many) or not isinstance(job.subject, Several):
+        return
+    for error in {str(each.error): each.error for each in many.outcomes if each.error is not None}.values():
+        show_error(error)
+    found = helped(job.subject, many)
+    if found is not None:
+        _parts(found)
+        _prompts(found)
+
+
+def _parts(found: Helped) -> None:
+    own, prompt = found.own + 1, found.prompts[found.own]
+    if not found.parts:
+        st.caption(f"Prompt {own} has one sentence only; there is nothing to leave out of it.")
+        return
+    st.markdown(f"**Prompt {own}, by what each sentence does for its answer**")
+    ends = [0, *(part.end for part in found.parts)]
+    starts = [*(part.start for part in found.parts), len(prompt)]
+    difference_map(
+        [prompt[part.start : part.end] for part in found.parts], found.falls, key="compare.helped.parts",
+        around=[prompt[end:start] for end, start in zip(ends, starts, strict=True)],
+        less="likelier without it", more="helps", label="How much each sentence of the prompt helps the answer",
+    )  # fmt: skip
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Sentence": [formats.visible(prompt[part.start : part.end]).replace("·", " ") for part in found.parts],
+                "Fall when it is left out (nats)": found.falls,
+            }
+        ).sort_values("Fall when it is left out (nats)", ascending=False),
+        hide_index=True,
+        column_config={"Fall when it is left out (nats)": st.column_config.NumberColumn(format="%.3f")},
+    )
+
+
+def _prompts(found: Helped) -> None:
+    own = found.under[found.own]
+    if own is None:
+        return
+    for number, other in enumerate(found.under):
+        if number == found.own or other is None:
+            continue
+        spans = aligned(other.generated, own.generated)
+        st.markdown(
+            f"**The answer, after prompt {found.own + 1} and not after prompt {number + 1}:** "
+            f"{escaped(formats.signed(float(spans.differences.sum()), 3))} nats"
+        )
+        difference_map(
+            spans.texts, spans.differences, around=spans.around, key=f"compare.helped.{number}",
+            less=f"likelier after prompt {number + 1}", more=f"after prompt {found.own + 1}",
+            label="The answer, by how much likelier one of two prompts makes it",
+        )  # fmt: skip
