@@ -98,7 +98,7 @@ def _questions(source: Source, mode: str, max_k: int, *, scores: bool) -> tuple[
     values = st.session_state
     prompt, n = values.get("rank.prompt") or "", int(values["rank.n"])
     lines = [line.replace(r"\n", "\n") for line in (values.get("rank.given") or "").split("\n")]
-    given = [line for line in dict.fromkeys(lines) if line.strip()]
+    given = [line for line in lines if line.strip()]
     try:
         if not n and not given:
             raise InvalidRequest(

@@ -367,10 +367,10 @@ def read_tail(reader: Reader, ids: Sequence[int], cache: Any, k: int, rows: int)
     return join(parts)
 
 
-def read_together(reader: Reader, texts: Sequence[Sequence[int]], cache: Any, k: int, last: Any) -> list[Scores]:
-    """Read several texts, each after what the cache holds, in one pass that uses it up; returns the scores of each.
+def read_together(reader: Reader, texts: Sequence[Sequence[int]], cache: Any, k: int) -> list[Scores]:
+    """Read several texts, each after what the cache holds, in one pass that uses it up.
 
-    last: the logits [1, V] of what follows the cache, None where it is empty.
+    Returns the scores of each, the first of which is unscored.
     """
     following = [token for text in texts for token in text[1:]]
     parts, seen = [], 0
@@ -381,10 +381,14 @@ def read_together(reader: Reader, texts: Sequence[Sequence[int]], cache: Any, k:
     rest = join(parts) if parts else unscored(0, k)
     found, start = [], 0
     for text in texts:
-        first = unscored(1, k) if last is None else score(last, _tensor(text[:1], last), k)
-        found.append(join([first, rows_of(rest, slice(start, start + len(text) - 1))]))
+        found.append(join([unscored(1, k), rows_of(rest, slice(start, start + len(text) - 1))]))
         start += len(text) - 1
     return found
+
+
+def score_next(logits: Any, token: int, k: int) -> Scores:
+    """The scores of one id, by the logits [1, V] before it."""
+    return score(logits, _tensor([token], logits), k)
 
 
 def _tensor(ids: Sequence[int], like: Any) -> Any:

@@ -28,12 +28,14 @@ from lib.local.reader import (
     read_tail,
     read_together,
     rows_of,
+    score_next,
     scored_tokens,
     unscored,
 )
 from lib.request import Request, check_text
 from lib.tokens import Kind
 
+_FEW = 8  # shared ids that each text may read for itself, which saves a pass
 _MOST_KEPT = 8192  # tokens in the caches of texts that are read together
 
 
@@ -76,26 +78,88 @@ def score_texts(
     """
     began = time.monotonic()
     shared = _common(texts)
-    first, last, cache = yield from in_turns(_beginning(reader, kept, texts[0].ids[:shared], request.k))
-    rests = [text.ids[shared:] for text in texts]
+    start = yield from in_turns(_beginning(reader, kept, texts, shared, request.k))
+    rests = [text.ids[start.read :] for text in texts]
     found: dict[int, Completion] = {}
-    for group in together([len(rest) for rest in rests], shared, joined=reader.reads_together):
-        own = _own(reader, cache, shared, max(len(rests[number]) for number in group))
+    for group in together([len(rest) for rest in rests], start.read, joined=reader.reads_together):
+        own = _own(reader, start.cache, start.read, max(len(rests[number]) for number in group))
         if len(group) > 1:
-            scores = read_together(reader, [rests[number] for number in group], own, request.k, last)
+            scores = read_together(reader, [rests[number] for number in group], own, request.k)
         else:
-            only, _ = yield from in_turns(read(reader, rests[group[0]], own, request.k, last))
+            only, _ = yield from in_turns(read(reader, rests[group[0]], own, request.k))
             scores = [only]
         timing = Timing(began - asked, None, time.monotonic() - asked)
         for number, rest in zip(group, scores, strict=True):
-            own_scores = join([first, rest])
-            found[number] = _completion(
-                loaded, request, rendered, texts[number], own_scores, reader.vocabulary_size, timing
-            )
+            whole = join([start.scores, start.next(rests[number][0], request.k), rows_of(rest, slice(1, None))])
+            found[number] = _completion(loaded, request, rendered, texts[number], whole, reader.vocabulary_size, timing)
         yield []
-    if shared:
-        kept.offer(texts[0].ids[:shared], first, cache)
+    if start.read == shared and shared:
+        kept.offer(texts[0].ids[:shared], start.scores, start.cache)
     yield [found[number] for number in range(len(texts))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Beginning:
+    """What has been read of the texts before each goes on by itself.
+
+    scores: of the ids that have been read. cache: has read them. logits: [1, V], of what follows; None where they are
+    not known, as nothing has been read, or `following` has the scores of the next id, which all texts share.
+    """
+
+    read: int
+    scores: Scores
+    cache: Any
+    logits: Any = None
+    following: Scores | None = None
+
+    def next(self, token: int, k: int) -> Scores:
+        """The scores of the first id that is not read, [1]."""
+        if self.following is not None:
+            return self.following
+        return unscored(1, k) if self.logits is None else score_next(self.logits, token, k)
+
+
+def _beginning(
+    reader: Reader, kept: KeptCaches, texts: Sequence[Forced], shared: int, k: int
+) -> Generator[None, None, _Beginning]:
+    """What all texts begin with, of which nothing is read that was kept; a text alone is read at once later on."""
+    ids = texts[0].ids[:shared]
+    found = kept.find(ids, k, shared, scored=True) if shared else None
+    if found is not None and shared - found.read > _FEW and len(texts) > 1:
+        rest, logits = yield from read(reader, ids[found.read :], found.cache, k)
+        return _Beginning(shared, join([found.scores, rows_of(rest, slice(1, None))]), found.cache, logits)
+    if found is not None:
+        before = rows_of(found.scores, slice(0, found.read))
+        after = rows_of(found.scores, slice(found.read, found.read + 1))
+        return _Beginning(found.read, before, found.cache, following=after)
+    if len(texts) == 1:
+        return _Beginning(0, unscored(0, k), reader.new_cache(len(texts[0].ids)))
+    cache = reader.new_cache(shared)
+    scores, logits = yield from read(reader, ids, cache, k)
+    return _Beginning(shared, scores, cache, logits)
+
+
+def _own(reader: Reader, cache: Any, read: int, more: int) -> Any:
+    """A cache to be used up, that has read what another has."""
+    if read and reader.can_copy(cache):
+        return reader.copied(cache, read, read + more)
+    return copy.deepcopy(cache)
+
+
+def together(lengths: Sequence[int], shared: int, *, joined: bool = True) -> list[list[int]]:
+    """The numbers of texts that are read in one pass, each with so many ids after the shared ones: like with like.
+
+    joined: whether several can be.
+    """
+    groups: list[list[int]] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        longest, count = lengths[number], len(groups[-1]) + 1 if groups else 1
+        fits = count * longest <= AT_ONCE and count * (shared + longest) <= _MOST_KEPT
+        if groups and joined and fits:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
 
 
 def score_under(
@@ -133,42 +197,6 @@ def _same(ids: NDArray[np.int32], others: NDArray[np.int32]) -> int:
     shorter = min(len(ids), len(others))
     differ = np.flatnonzero(ids[:shorter] != others[:shorter])
     return int(differ[0]) if len(differ) else shorter
-
-
-def _beginning(
-    reader: Reader, kept: KeptCaches, ids: list[int], k: int
-) -> Generator[None, None, tuple[Scores, Any, Any]]:
-    """Scores of the ids that all texts begin with, the logits of what follows them, and a cache that has read them."""
-    found = kept.find(ids, k, len(ids), scored=True) if ids else None
-    if found is None:
-        cache = reader.new_cache(len(ids))
-        first, last = yield from read(reader, ids, cache, k)
-        return first, last, cache
-    rest, last = yield from read(reader, ids[found.read :], found.cache, k)
-    return join([found.scores, rows_of(rest, slice(1, None))]), last, found.cache
-
-
-def _own(reader: Reader, cache: Any, shared: int, more: int) -> Any:
-    """A cache to be used up, that has read what another has."""
-    if shared and reader.can_copy(cache):
-        return reader.copied(cache, shared, shared + more)
-    return copy.deepcopy(cache)
-
-
-def together(lengths: Sequence[int], shared: int, *, joined: bool = True) -> list[list[int]]:
-    """The numbers of texts that are read in one pass, each with so many ids after the shared ones: like with like.
-
-    joined: whether several can be.
-    """
-    groups: list[list[int]] = []
-    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        longest, count = lengths[number], len(groups[-1]) + 1 if groups else 1
-        fits = count * longest <= AT_ONCE and count * (shared + longest) <= _MOST_KEPT
-        if groups and joined and fits:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return groups
 
 
 def _common(texts: Sequence[Forced]) -> int:
