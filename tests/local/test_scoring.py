@@ -158,3 +158,19 @@ def test_a_prompt_that_was_read_before_is_not_read_again(random_engine: EngineOf
         np.testing.assert_allclose(scored.prompt.logprobs, before.prompt.logprobs, atol=1e-4)
         np.testing.assert_array_equal(scored.prompt.ranks, before.prompt.ranks)
     np.testing.assert_allclose(scored.generated.logprobs, drawn.generated.logprobs, atol=1e-4)
+
+
+@pytest.mark.parametrize("known", [20, 195, 200])
+def test_several_texts_after_a_prompt_of_which_some_was_read_before(random_engine: EngineOf, known: int) -> None:
+    loaded, texts, begins = random_engine("llama").loaded, ["one", "other", "t"], f"{known} "
+    engine, forgetful = LocalEngine(loaded, budget=10**9), LocalEngine(loaded, budget=10**9, kept=0)
+    request = Request(prompt=begins + _LONG[:200], k=2)
+    engine.score(Request(prompt=begins + _LONG[:known], k=2), ["?"])
+    for done, text in zip(engine.score(request, texts), texts, strict=True):
+        (expected,) = forgetful.score(request, [text])
+        assert done.prompt.ids.tolist() == expected.prompt.ids.tolist()
+        np.testing.assert_allclose(done.prompt.logprobs, expected.prompt.logprobs, atol=1e-4)
+        np.testing.assert_array_equal(done.prompt.ranks, expected.prompt.ranks)
+        np.testing.assert_allclose(done.generated.logprobs, expected.generated.logprobs, atol=1e-4)
+    engine.close()
+    forgetful.close()
