@@ -89,7 +89,7 @@ def restore(job: Job[Any] | None) -> None:
     values["compare.mode"] = CHAT if requests[0].messages else RAW
     values["compare.count"] = max(len(requests), 2)
     for number, request in enumerate(requests):
-        values[f"compare.prompt.{number}"] = request.messages[-1].content if request.messages else request.prompt
+        values[f"compare.prompt.{number}"] = request.said
     if several.marks:  # it wrote nothing
         return
     values["compare.max_tokens"], values["compare.temperature"] = requests[0].max_tokens, requests[0].temperature

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from components.kept import is_mine
-from components.notices import escaped
+from components.notices import escaped, show_error
+from components.polling import repeated
 from lib import formats
 from lib.jobs import Job
+from lib.many import Many
+
+_POLL = 0.2  # seconds between two looks at a job that is at work
 
 
 def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
@@ -20,3 +25,25 @@ def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
         label = "Stopping" if job.cancelled else stop
         if is_mine(job):
             st.button(label, key=f"stop.{job.id}", on_click=job.cancel, disabled=job.cancelled, icon=":material/stop:")
+
+
+def once_over(job: Job[Any], draw: Callable[[Many[Any]], None]) -> None:
+    """How far a job of several answers has come; once it is over, what `draw` makes of them, after what went wrong."""
+    repeated(_once_over, None if job.over else _POLL)(job, draw, live=not job.over)
+
+
+def _once_over(job: Job[Any], draw: Callable[[Many[Any]], None], *, live: bool) -> None:
+    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
+    if live and job.over:
+        st.rerun()
+    if live:
+        job_progress(job)
+        return
+    job.seen = True
+    if job.error is not None:
+        show_error(job.error)
+    many = job.result or job.partial
+    if isinstance(many, Many):
+        if many.cap is not None:
+            show_error(many.cap)
+        draw(many)

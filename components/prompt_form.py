@@ -118,8 +118,7 @@ _DEFAULTS = {
 def is_about(request: Request) -> bool:
     """Whether the prompt in the form is the one of that request."""
     typed = st.session_state.get("explore.prompt")
-    own = request.prompt if request.prompt is not None else request.messages[-1].content
-    return typed is None or typed == own
+    return typed is None or typed == request.said
 
 
 def restore(request: Request) -> None:
@@ -128,7 +127,7 @@ def restore(request: Request) -> None:
         return
     values = st.session_state
     values["explore.mode"] = RAW if request.prompt is not None else CHAT
-    values["explore.prompt"] = request.prompt if request.prompt is not None else request.messages[-1].content
+    values["explore.prompt"] = request.said
     if len(request.messages) > 1:
         values["explore.system"] = request.messages[0].content
     values["explore.max_tokens"], values["explore.k"] = request.max_tokens, request.k

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,7 @@ import streamlit as st
 from components.charts import clarity_curves
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error
-from components.polling import repeated
-from components.progress import job_progress
+from components.progress import once_over
 from components.versions import note_version
 from components.what_helped import show_helped
 from lib import formats
@@ -36,10 +36,8 @@ from lib.scores import Column
 from lib.several import Several
 from lib.store.runs import beginning
 from lib.text_difference import Change, changes
-from lib.usefulness import prompt_of
 from lib.view import View
 
-_POLL = 0.2  # seconds between two looks at a job that is at work
 _SHOWN = 60  # characters of a prompt above its map
 _LIMITS = (
     "A sure beginning says that the model knows how to begin: the form of an answer is clear to it. It does not say "
@@ -58,7 +56,7 @@ class _Variant:
     @property
     def prompt(self) -> str:
         """Its text."""
-        return prompt_of(self.question.request)
+        return self.question.request.said
 
 
 def show_prompts(job: Job[Any] | None) -> None:
@@ -71,30 +69,21 @@ def show_prompts(job: Job[Any] | None) -> None:
             "Here the prompts will stand side by side with the model's answers, and how surely each answer begins."
         )
         return
-    repeated(_show, None if job.over else _POLL)(job, live=not job.over)
+    if isinstance(job.subject, Several):
+        once_over(job, partial(_show, job.subject))
 
 
-def _show(job: Job[Any], *, live: bool) -> None:
-    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
-    if live and job.over:
-        st.rerun()
-    if live:
-        job_progress(job)
-        return
-    job.seen = True
-    if job.error is not None:
-        show_error(job.error)
-    many, several = job.result or job.partial, job.subject
-    if not isinstance(many, Many) or not isinstance(several, Several):
-        return
+def _show(several: Several, many: Many[Completion]) -> None:
     variants = _variants(several, many)
     if not any(each.answers for each in variants):
         st.info("No answer came.", icon=":material/block:")
         return
-    _numbers([each for each in variants if each.answers])
-    for each in variants:
-        if each.answers:
-            note_version(each.prompt, mean_curve([clarity_curve(done) for done in each.answers]), len(each.answers))
+    answered = [each for each in variants if each.answers]
+    curves = {each.name: [clarity_curve(done) for done in each.answers] for each in answered}
+    means = {name: mean_curve(of) for name, of in curves.items()}
+    _numbers(answered, curves, means)
+    for each in answered:
+        note_version(each.prompt, means[each.name], len(each.answers))
     _maps(variants)
     _changes(variants)
 
@@ -114,14 +103,13 @@ def _variants(several: Several, many: Many[Completion]) -> list[_Variant]:
     return variants
 
 
-def _numbers(variants: Sequence[_Variant]) -> None:
+def _numbers(variants: Sequence[_Variant], curves: dict[str, list[Column]], means: dict[str, Column]) -> None:
     k = st.slider(
         "Tokens at the beginning of the answer (k)", 1, MOST, FIRST, key="compare.k", persist_state="session", width=320
     )
     whole = st.toggle(
         "Count template and first words in the prompt's perplexity", key="compare.everything", persist_state="session"
     )
-    curves = {each.name: [clarity_curve(done) for done in each.answers] for each in variants}
     rows = [_row(each, curves[each.name], k, everything=whole) for each in variants]
     number = st.column_config.NumberColumn
     st.dataframe(
@@ -141,7 +129,7 @@ def _numbers(variants: Sequence[_Variant]) -> None:
     )
     st.caption(_LIMITS)
     _differences(variants, curves, k)
-    clarity_curves({each.name: mean_curve(curves[each.name]) for each in variants}, k)
+    clarity_curves(means, k)
 
 
 def _row(each: _Variant, curves: Sequence[Column], k: int, *, everything: bool) -> dict[str, Any]:

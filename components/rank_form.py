@@ -85,7 +85,7 @@ def restore(job: Job[Any] | None) -> None:
     request = questions[0].request
     values = st.session_state
     values["rank.mode"] = CHAT if request.messages else RAW
-    values["rank.prompt"] = request.messages[-1].content if request.messages else request.prompt
+    values["rank.prompt"] = request.said
     given = [text for each in questions for text in each.given]
     values["rank.given"] = "\n".join(text.strip(" ").replace("\n", r"\n") for text in given)
     drawn = [each.request for each in questions if not each.given]

@@ -10,8 +10,7 @@ import streamlit as st
 from components.difference_map import difference_map
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error, show_warnings
-from components.polling import repeated
-from components.progress import job_progress
+from components.progress import once_over
 from lib import formats
 from lib.aligned import Aligned, aligned
 from lib.completion import Completion
@@ -20,7 +19,6 @@ from lib.many import Many
 from lib.scores import summarise_prompt
 from lib.view import View
 
-_POLL = 0.2  # seconds between two looks at a job that is at work
 _LARGEST = 10  # spans in the lists of gains and losses
 
 
@@ -32,26 +30,15 @@ def show_readings(job: Job[Any] | None) -> None:
             "Models with different tokenizers are compared, too."
         )
         return
-    repeated(_show, None if job.over else _POLL)(job, live=not job.over)
+    once_over(job, _show)
 
 
-def _show(job: Job[Any], *, live: bool) -> None:
-    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
-    if live and job.over:
-        st.rerun()
-    if live:
-        job_progress(job)
-        return
-    job.seen = True
-    many = job.result or job.partial
-    if job.error is not None:
-        show_error(job.error)
-    outcomes = many.outcomes if isinstance(many, Many) else ()
-    for number, each in enumerate(outcomes, start=1):
+def _show(many: Many[Completion]) -> None:
+    for number, each in enumerate(many.outcomes, start=1):
         if each.error is not None:
             st.markdown(f"Model {number}")
             show_error(each.error)
-    came = [each.result for each in outcomes if each.result is not None]
+    came = [each.result for each in many.outcomes if each.result is not None]
     if len(came) == 2:
         _both(came[0], came[1])
     elif came:

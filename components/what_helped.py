@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from components.difference_map import difference_map
-from components.kept import is_mine
+from components.kept import keeping
 from components.notices import escaped, show_error
-from components.polling import repeated
-from components.progress import job_progress
+from components.progress import once_over
 from components.session import found_job, start_beside
 from lib import formats
 from lib.aligned import aligned
+from lib.completion import Completion
 from lib.jobs import Job
 from lib.many import Many
 from lib.several import Several
@@ -22,7 +23,6 @@ from lib.store.runs import beginning
 from lib.usefulness import Helped, helped, usefulness
 
 _PAGE = "compare"
-_POLL = 0.2  # seconds between two looks at a job that is at work
 _SHOWN = 70  # characters of an answer in the list
 
 
@@ -59,29 +59,20 @@ def what_helped(job: Job[Any] | None) -> None:
     beside = found_job(st.session_state.get(f"{_PAGE}.beside"))
     if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
         show_helped(beside)
+        if beside.over:
+            keeping(beside)
 
 
 def show_helped(job: Job[Any]) -> None:
     """What was found out, once it is."""
-    repeated(_show, None if job.over else _POLL)(job, live=not job.over)
+    if isinstance(job.subject, Several):
+        once_over(job, partial(_show, job.subject))
 
 
-def _show(job: Job[Any], *, live: bool) -> None:
-    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
-    if live and job.over:
-        st.rerun()
-    if live:
-        job_progress(job)
-        return
-    job.seen = is_mine(job)
-    if job.error is not None:
-        show_error(job.error)
-    many = job.result or job.partial
-    if not isinstance(many, Many) or not isinstance(job.subject, Several):
-        return
+def _show(several: Several, many: Many[Completion]) -> None:
     for error in {str(each.error): each.error for each in many.outcomes if each.error is not None}.values():
         show_error(error)
-    found = helped(job.subject, many)
+    found = helped(several, many)
     if found is not None:
         _parts(found)
         _prompts(found)

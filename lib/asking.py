@@ -110,7 +110,7 @@ class Publisher(Protocol):
         """Here is how far it has come."""
 
 
-def stream_of(engines: Engines, question: Question, owner: str, heard: Publisher, *, live: bool) -> Stream:
+def stream_of(engines: Engines, question: Question, owner: str, heard: Heard, *, live: bool) -> Stream:
     """The engine's stream of deltas. Raises CandorError."""
 
     def open_stream(engine: Engine) -> Stream:

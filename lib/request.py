@@ -49,6 +49,11 @@ class Request:
     n: int = 1
     begun: tuple[int, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """What was typed: the raw prompt, or what a chat's user said last."""
+        return self.prompt if self.prompt is not None else self.messages[-1].content
+
     def __post_init__(self) -> None:
         if (self.prompt is None) == (not self.messages):
             raise InvalidRequest("A request needs either a prompt or messages.", "Give exactly one of the two.")

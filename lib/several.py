@@ -107,7 +107,7 @@ def _answered(engines: Engines, questions: Call, owner: str, task: Task[Answers]
 
         return with_engine(engines, question.source, task, score)
     collected = Fold()
-    with closing(stream_of(engines, question, owner, task, live=False)) as stream:  # type: ignore[arg-type]
+    with closing(stream_of(engines, question, owner, task, live=False)) as stream:
         task.on_stop(stream.stop)
         task.on_cancel(stream.close)
         try:

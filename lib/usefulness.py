@@ -16,19 +16,12 @@ from lib.scores import Column, answer_mask
 from lib.several import Several
 
 
-def prompt_of(request: Request) -> str:
-    """What was typed: a raw prompt, or what the user of a chat said last."""
-    return request.messages[-1].content if request.messages else request.prompt or ""
-
-
 def usefulness(page: str, questions: Sequence[Question], own: int, answer: str) -> Several:
     """Asks how likely `answer`, which question number `own` had, is after each of the prompts, and after its own prompt
     without each of its parts. marks: how many prompts there are, and which of them is its own.
     """
-    scored = [
-        replace(each, request=_scoring(each.request, prompt_of(each.request)), given=(answer,)) for each in questions
-    ]
-    prompt = prompt_of(questions[own].request)
+    scored = [replace(each, request=_scoring(each.request, each.request.said), given=(answer,)) for each in questions]
+    prompt = questions[own].request.said
     left = [without(prompt, part) for part in _parts(prompt)]
     fewer = [replace(scored[own], request=_scoring(questions[own].request, text)) for text in left]
     return Several(page, (*scored, *fewer), (len(questions), own))
@@ -71,7 +64,7 @@ def helped(several: Several, many: Many[Completion]) -> Helped | None:
     results = [each.result for each in many.outcomes]
     if not 0 <= own < count <= len(several.questions) or len(results) != len(several.questions):
         return None
-    prompts = tuple(prompt_of(each.request) for each in several.questions[:count])
+    prompts = tuple(each.request.said for each in several.questions[:count])
     parts = _parts(prompts[own])
     if len(parts) != len(results) - count:
         return None

@@ -64,7 +64,7 @@ class KeptCaches:
         rows = rows_of(scores, slice(0, read))
         new = _Kept(np.array(ids[:read], np.int32), rows, not np.isnan(rows.logprobs[1:]).any(), cache, size)
         # One that the new one goes on from has nothing that it has not.
-        self._kept = deque(each for each in self._kept if _common(each.ids, new.ids) < len(each.ids))
+        self._kept = deque(each for each in self._kept if common(each.ids, new.ids) < len(each.ids))
         self._kept.append(new)
         while sum(each.size for each in self._kept) > self._budget:
             self._kept.popleft()
@@ -77,17 +77,17 @@ class KeptCaches:
         """
         wanted = np.array(ids, np.int32)
         fitting = [each for each in self._kept if each.scores.top_ids.shape[1] >= k and (each.scored or not scored)]
-        best = max(fitting, key=lambda each: _common(each.ids, wanted), default=None)
-        common = 0 if best is None else _common(best.ids, wanted)
-        if best is None or common <= _WORTH:
+        best = max(fitting, key=lambda each: common(each.ids, wanted), default=None)
+        shared = 0 if best is None else common(best.ids, wanted)
+        if best is None or shared <= _WORTH:
             return None
         self._kept.remove(best)
         self._kept.append(best)
         other = (
-            _as_listed(best.scores, common, int(wanted[common])) if common < min(len(best.ids), len(wanted)) else None
+            _as_listed(best.scores, shared, int(wanted[shared])) if shared < min(len(best.ids), len(wanted)) else None
         )
-        read = common - 1 if other is None else common
-        scores = rows_of(best.scores, slice(0, common), k)
+        read = shared - 1 if other is None else shared
+        scores = rows_of(best.scores, slice(0, shared), k)
         if other is not None:
             scores = join([scores, rows_of(other, slice(0, 1), k)])
         return Found(self._reader.copied(best.cache, read, room), read, scores, best.ids.tolist())
@@ -108,7 +108,7 @@ def _as_listed(scores: Scores, row: int, token: int) -> Scores | None:
     return Scores(listed[places[:1]], np.array([rank], np.int32), scores.top_ids[own], scores.top_logprobs[own])
 
 
-def _common(ids: NDArray[np.int32], others: NDArray[np.int32]) -> int:
+def common(ids: NDArray[np.int32], others: NDArray[np.int32]) -> int:
     """How many ids both begin with."""
     shorter = min(len(ids), len(others))
     differ = np.flatnonzero(ids[:shorter] != others[:shorter])

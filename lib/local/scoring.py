@@ -10,13 +10,12 @@ from itertools import takewhile
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lib.answer import AnswerReader
 from lib.completion import Completion, Timing
 from lib.errors import InvalidRequest
 from lib.local.generation import in_turns
-from lib.local.kept import KeptCaches
+from lib.local.kept import KeptCaches, common
 from lib.local.loading import LoadedModel
 from lib.local.prompts import Rendered, boundary, check_context, encode, prompt_kinds
 from lib.local.reader import (
@@ -180,7 +179,7 @@ def score_under(
     for request, around, text in zip(requests, rendered, texts, strict=True):
         rows = len(text.ids) - max(text.first, 1)
         # One id before the answer's is left to be read, as the logits after it are needed.
-        same = min(_same(base, np.array(text.ids, np.int32)), len(text.ids) - rows - 1)
+        same = min(common(base, np.array(text.ids, np.int32)), len(text.ids) - rows - 1)
         if cache is None or not reader.can_copy(cache) or not same:
             own, same = reader.new_cache(len(text.ids)), 0
         else:
@@ -190,13 +189,6 @@ def score_under(
         scores = join([unscored(len(text.ids) - rows, request.k), tail])
         timing = Timing(began - asked, None, time.monotonic() - asked)
         yield [_completion(loaded, request, around, text, scores, reader.vocabulary_size, timing)]
-
-
-def _same(ids: NDArray[np.int32], others: NDArray[np.int32]) -> int:
-    """How many ids both begin with."""
-    shorter = min(len(ids), len(others))
-    differ = np.flatnonzero(ids[:shorter] != others[:shorter])
-    return int(differ[0]) if len(differ) else shorter
 
 
 def _common(texts: Sequence[Forced]) -> int:

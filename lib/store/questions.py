@@ -64,8 +64,7 @@ def title_of(question: object) -> str:
         question = question.questions[0]
     if not isinstance(question, Question):
         return "Saved reply"
-    request = question.typed
-    return beginning(request.prompt if request.prompt is not None else request.messages[-1].content, _TITLE)
+    return beginning(question.typed.said, _TITLE)
 
 
 def described(question: Question) -> dict[str, Any]:
