@@ -14,9 +14,9 @@ from lib.local.kept import BUDGET, KeptCaches
 from lib.local.loading import LoadedModel
 from lib.local.memory import available_memory
 from lib.local.prompts import encode, render
-from lib.local.reader import Reader, tokens_per_pass
+from lib.local.reader import AT_ONCE, Reader, tokens_per_pass
 from lib.local.scheduler import Scheduler, Ticket
-from lib.local.scoring import score_texts, score_under, together, tokenise
+from lib.local.scoring import score_texts, score_under, tokenise
 from lib.request import MAX_K, Request, check_text
 
 _SHARE = 0.5  # of the memory free when the model has been loaded, for all requests together
@@ -86,8 +86,8 @@ class LocalEngine:
         texts = [tokenise(self.loaded, rendered, continuation) for continuation in continuations]
         work = without_gradients(score_texts(self.loaded, self._reader, self._kept, request, rendered, texts, asked))
         lengths = [len(text.ids) for text in texts]
-        most = max(len(group) for group in together(lengths, 0))
-        cost = self._cost(max(lengths), (most + 1) * max(lengths))
+        longest, at_once = max(lengths), min(sum(lengths), AT_ONCE)
+        cost = self._cost(max(longest, at_once), 2 * longest + at_once)
         with closing(self._scheduler.submit(work, cost=cost, owner=owner)) as results:
             return tuple(results)
 

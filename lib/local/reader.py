@@ -68,6 +68,7 @@ class Reader:
             self._check_causal(loaded.name, whole, ids)
             self._check_cache(loaded.name, whole, ids)
             self._joins = self._joint_steps_agree()
+            self._together = self._most_together()
 
     def _head_gives(self, whole: Any, ids: Any) -> bool:
         """Whether head and body, called one after the other on `ids`, give the logits `whole`."""
@@ -120,6 +121,31 @@ class Reader:
             return False
         alone = [self.step(each.ids, each.cache) for each in read(texts)]
         return all(_same(one[0], other[0]) for one, other in zip(together, alone, strict=True))
+
+    def _most_together(self) -> float:
+        """How many tokens a cache may come to where texts are read together; 0 where that gives other scores.
+
+        Beyond a layer's window a token would have to see what the other texts have pushed out of it.
+        """
+        import torch
+
+        from lib.local.packed import window
+
+        most = window(self.new_cache(0))
+        if not self._apart or not most:
+            return 0
+        shared, texts = [0, 1], [[1, 0], [0, 1, 1]]
+        self._together = most
+        try:
+            together = torch.cat(list(self.read_together(shared, texts, self.new_cache(8))))
+        except (TypeError, AttributeError, ValueError, RuntimeError, NotImplementedError):
+            return 0
+        alone = [
+            self._head(self._body(torch.tensor([shared + text], device=self._device)).last_hidden_state[0])
+            for text in texts
+        ]
+        expected = torch.cat([alone[0][:2], *(each[2:-1] for each in alone)])
+        return most if all(_same(*rows) for rows in zip(together, expected, strict=True)) else 0
 
     def new_cache(self, tokens: int) -> Any:
         """An empty cache of keys and values with room for that many tokens."""
@@ -206,25 +232,33 @@ class Reader:
             for row in range(silent, len(hidden), _ROWS):
                 yield self._logits(hidden[row : row + _ROWS])
 
-    @property
-    def reads_together(self) -> bool:
-        """Whether `read_together` can be used."""
-        return self._apart
+    def reads_together(self, tokens: int) -> bool:
+        """Whether `read_together` can be used where the cache comes to so many tokens on the way."""
+        return tokens < self._together
 
-    def read_together(self, texts: Sequence[Sequence[int]], cache: Any) -> Iterator[Any]:
-        """Read several texts in one pass, each after what the cache of one sample holds, which is used up by it.
+    def read_together(self, shared: Sequence[int], texts: Sequence[Sequence[int]], cache: Any) -> Iterator[Any]:
+        """Read `shared` after what the cache holds, and every text as if it came right after that, in one pass.
 
-        Yields float32 logits [rows, V] for every token of the texts but their last ones, one text after another.
+        Yields float32 logits [rows, V] for every token of `shared` and then, text by text, for every one but the last.
+        The cache then holds `shared` and none of the texts.
         """
         import torch
 
-        longest = max(len(text) for text in texts)
-        # Filled up at the end, where no token looks that counts.
-        filled = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=self._device)
-        if cache.get_seq_length():
-            self.select(cache, [0] * len(texts))
-        hidden = self._body(filled, past_key_values=cache, use_cache=True).last_hidden_state
-        rows = torch.cat([hidden[number, : len(text) - 1] for number, text in enumerate(texts)])
+        from lib.local.packed import mask_and_positions
+
+        lengths = [len(text) for text in texts]
+        ids = torch.tensor([[*shared, *(token for text in texts for token in text)]], device=self._device)
+        mask, positions = mask_and_positions(cache.get_seq_length(), len(shared), lengths, self._model.dtype)
+        hidden = self._body(
+            ids,
+            attention_mask=mask.to(self._device),
+            position_ids=positions.to(self._device),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state[0]
+        cache.crop(-sum(lengths))
+        read, *rest = hidden.split([len(shared), *lengths])
+        rows = torch.cat([read, *(part[:-1] for part in rest)])
         for row in range(0, len(rows), _ROWS):
             yield self._logits(rows[row : row + _ROWS])
 
@@ -367,23 +401,32 @@ def read_tail(reader: Reader, ids: Sequence[int], cache: Any, k: int, rows: int)
     return join(parts)
 
 
-def read_together(reader: Reader, texts: Sequence[Sequence[int]], cache: Any, k: int) -> list[Scores]:
-    """Read several texts, each after what the cache holds, in one pass that uses it up.
+def read_together(
+    reader: Reader, shared: Sequence[int], texts: Sequence[Sequence[int]], cache: Any, k: int, last: Any = None
+) -> tuple[Scores, list[Scores], Any]:
+    """Read `shared` after what the cache holds, and every text as if it came right after that, in one pass.
 
-    Returns the scores of each, the first of which is unscored.
+    Returns the scores of `shared`, those of each text, and the float32 logits [1, V] of what follows `shared`. last:
+    those logits from before; without them the first token of all is unscored.
     """
-    following = [token for text in texts for token in text[1:]]
+    begun = [] if not shared else [unscored(1, k) if last is None else score_next(last, shared[0], k)]
+    # The last of `shared` has one row for several firsts, which are scored below; what it is scored for here is let go.
+    following = [*shared[1:], *shared[-1:], *(token for text in texts for token in text[1:])]
     parts, seen = [], 0
-    for block in reader.read_together(texts, cache):
+    for block in reader.read_together(shared, texts, cache):
+        if 0 <= len(shared) - 1 - seen < len(block):
+            last = block[len(shared) - 1 - seen][None].clone()
         some = following[seen : seen + len(block)]
         parts.append(score(block, _tensor(some, block), k, reader.scratch(1, len(some))))
         seen += len(block)
-    rest = join(parts) if parts else unscored(0, k)
-    found, start = [], 0
+    rows = join(parts) if parts else unscored(0, k)
+    begun.append(rows_of(rows, slice(0, max(len(shared) - 1, 0))))
+    found, start = [], len(shared)
     for text in texts:
-        found.append(join([unscored(1, k), rows_of(rest, slice(start, start + len(text) - 1))]))
+        first = unscored(1, k) if last is None else score_next(last, text[0], k)
+        found.append(join([first, rows_of(rows, slice(start, start + len(text) - 1))]))
         start += len(text) - 1
-    return found
+    return join(begun), found, last
 
 
 def score_next(logits: Any, token: int, k: int) -> Scores:

@@ -27,15 +27,13 @@ from lib.local.reader import (
     read_tail,
     read_together,
     rows_of,
-    score_next,
     scored_tokens,
     unscored,
 )
 from lib.request import Request, check_text
 from lib.tokens import Kind
 
-_FEW = 8  # shared ids that each text may read for itself, which saves a pass
-_MOST_KEPT = 8192  # tokens in the caches of texts that are read together
+_MASK = 8_000_000  # entries of the mask of texts that are read together, four bytes each
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +75,30 @@ def score_texts(
     """
     began = time.monotonic()
     shared = _common(texts)
-    start = yield from in_turns(_beginning(reader, kept, texts, shared, request.k))
-    rests = [text.ids[start.read :] for text in texts]
+    start = _beginning(reader, kept, texts, shared, request.k)
+    lengths = [len(text.ids) - shared for text in texts]
+    if len(texts) > 1 and not _fits(reader, shared, shared - start.read + sum(lengths)):
+        start = yield from in_turns(_read_on(reader, start, texts[0].ids[start.read : shared], request.k))
     found: dict[int, Completion] = {}
-    for group in together([len(rest) for rest in rests], start.read, joined=reader.reads_together):
-        own = _own(reader, start.cache, start.read, max(len(rests[number]) for number in group))
+    for group in _groups(reader, lengths, shared):
         if len(group) > 1:
-            scores = read_together(reader, [rests[number] for number in group], own, request.k)
+            begun = texts[0].ids[start.read : shared]
+            rests = [texts[number].ids[shared:] for number in group]
+            scores, parts, last = read_together(reader, begun, rests, start.cache, request.k, start.logits)
+            start = start.after(scores, start.cache, last)
         else:
-            only, _ = yield from in_turns(read(reader, rests[group[0]], own, request.k))
-            scores = [only]
+            rest = texts[group[0]].ids[start.read :]
+            own = _own(reader, start.cache, start.read, len(rest))
+            only, _ = yield from in_turns(read(reader, rest, own, request.k, start.logits))
+            parts = [start.after(only, own, None).scores]
         timing = Timing(began - asked, None, time.monotonic() - asked)
-        for number, rest in zip(group, scores, strict=True):
-            whole = join([start.scores, start.next(rests[number][0], request.k), rows_of(rest, slice(1, None))])
+        for number, part in zip(group, parts, strict=True):
+            whole = part if len(group) == 1 else join([start.scores, part])
             found[number] = _completion(loaded, request, rendered, texts[number], whole, reader.vocabulary_size, timing)
         yield []
-    if start.read == shared and shared:
-        kept.offer(texts[0].ids[:shared], start.scores, start.cache)
+    if start.read == shared > 0 and reader.can_copy(start.cache):
+        # A copy, as the cache has room for the texts as well.
+        kept.offer(texts[0].ids[:shared], start.scores, reader.copied(start.cache, shared, shared))
     yield [found[number] for number in range(len(texts))]
 
 
@@ -101,64 +106,61 @@ def score_texts(
 class _Beginning:
     """What has been read of the texts before each goes on by itself.
 
-    scores: of the ids that have been read. cache: has read them. logits: [1, V], of what follows; None where they are
-    not known, as nothing has been read, or `following` has the scores of the next id, which all texts share.
+    cache: has read the first `read` ids. scores: of these; and of the next one too, where it comes from a kept cache.
+    logits: [1, V], of what follows; None where they are not known.
     """
 
     read: int
     scores: Scores
     cache: Any
     logits: Any = None
-    following: Scores | None = None
 
-    def next(self, token: int, k: int) -> Scores:
-        """The scores of the first id that is not read, [1]."""
-        if self.following is not None:
-            return self.following
-        return unscored(1, k) if self.logits is None else score_next(self.logits, token, k)
+    def after(self, scores: Scores, cache: Any, logits: Any) -> _Beginning:
+        """What there is when more has been read, with the scores of that."""
+        known = len(self.scores.logprobs) - self.read
+        joined = join([self.scores, rows_of(scores, slice(known, None))])
+        return _Beginning(self.read + len(scores.logprobs), joined, cache, logits)
 
 
-def _beginning(
-    reader: Reader, kept: KeptCaches, texts: Sequence[Forced], shared: int, k: int
-) -> Generator[None, None, _Beginning]:
-    """What all texts begin with, of which nothing is read that was kept; a text alone is read at once later on."""
-    ids = texts[0].ids[:shared]
-    found = kept.find(ids, k, shared, scored=True) if shared else None
-    if found is not None and shared - found.read > _FEW and len(texts) > 1:
-        rest, logits = yield from read(reader, ids[found.read :], found.cache, k)
-        return _Beginning(shared, join([found.scores, rows_of(rest, slice(1, None))]), found.cache, logits)
+def _beginning(reader: Reader, kept: KeptCaches, texts: Sequence[Forced], shared: int, k: int) -> _Beginning:
+    """What was kept of what all texts begin with, of which at least the last id is left to be read."""
+    room = shared + sum(len(text.ids) - shared for text in texts)
+    found = kept.find(texts[0].ids[:shared], k, min(room, shared + AT_ONCE), scored=True) if shared else None
     if found is not None:
-        before = rows_of(found.scores, slice(0, found.read))
-        after = rows_of(found.scores, slice(found.read, found.read + 1))
-        return _Beginning(found.read, before, found.cache, following=after)
-    if len(texts) == 1:
-        return _Beginning(0, unscored(0, k), reader.new_cache(len(texts[0].ids)))
-    cache = reader.new_cache(shared)
-    scores, logits = yield from read(reader, ids, cache, k)
-    return _Beginning(shared, scores, cache, logits)
+        return _Beginning(found.read, found.scores, found.cache)
+    return _Beginning(0, unscored(0, k), reader.new_cache(min(room, shared + AT_ONCE)))
+
+
+def _read_on(reader: Reader, start: _Beginning, ids: Sequence[int], k: int) -> Generator[None, None, _Beginning]:
+    scores, logits = yield from read(reader, ids, start.cache, k, start.logits)
+    return start.after(scores, start.cache, logits)
 
 
 def _own(reader: Reader, cache: Any, read: int, more: int) -> Any:
     """A cache to be used up, that has read what another has."""
-    if read and reader.can_copy(cache):
-        return reader.copied(cache, read, read + more)
+    if reader.can_copy(cache):
+        return reader.copied(cache, read, read + more) if read else reader.new_cache(more)
     return copy.deepcopy(cache)
 
 
-def together(lengths: Sequence[int], shared: int, *, joined: bool = True) -> list[list[int]]:
-    """The numbers of texts that are read in one pass, each with so many ids after the shared ones: like with like.
-
-    joined: whether several can be.
-    """
+def _groups(reader: Reader, lengths: Sequence[int], shared: int) -> list[list[int]]:
+    """The numbers of texts that are read in one pass, each with so many ids after the shared ones."""
     groups: list[list[int]] = []
-    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        longest, count = lengths[number], len(groups[-1]) + 1 if groups else 1
-        fits = count * longest <= AT_ONCE and count * (shared + longest) <= _MOST_KEPT
-        if groups and joined and fits:
+    filled = 0
+    for number, length in enumerate(lengths):
+        if groups and _fits(reader, shared, filled + length):
             groups[-1].append(number)
+            filled += length
         else:
             groups.append([number])
+            filled = length
     return groups
+
+
+def _fits(reader: Reader, before: int, tokens: int) -> bool:
+    """Whether one pass may read that many tokens, of several texts, of which each sees so many before its own."""
+    seen = before + tokens
+    return tokens <= AT_ONCE and tokens * seen <= _MASK and reader.reads_together(seen)
 
 
 def score_under(
