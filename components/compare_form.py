@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from components.budget import budget
 from components.limits import limits_of
-from lib import formats
 from lib.asking import Question
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
@@ -69,8 +69,10 @@ def compare_form(source: Source) -> tuple[Question, ...] | CandorError | None:
         pressed = st.button(
             "Compare", type="primary", icon=":material/compare:", key="compare.go", disabled=bool(limits.refusal)
         )
-        st.caption(limits.refusal or (_budget(source, asked) if isinstance(asked, tuple) else ""), width="content")
-    if not limits.prompt_scores:
+        st.caption(
+            limits.refusal or (budget(Several("compare", asked)) if isinstance(asked, tuple) else ""), width="content"
+        )
+    if not limits.prompt_scores and not limits.refusal:
         st.caption(
             "This model returns no scores of a prompt: the prompts' perplexity and “What helped?” need them. "
             "How surely each answer begins is shown all the same."
@@ -121,10 +123,3 @@ def _questions(source: Source, mode: str, max_k: int, *, scores: bool) -> tuple[
     except CandorError as error:
         return error
     return tuple(Question(source, request) for request in requests)
-
-
-def _budget(source: Source, asked: tuple[Question, ...]) -> str:
-    """What it takes, before it is asked."""
-    several = Several("compare", asked)
-    written = f"at most {formats.count(several.most_written, 'token')} to write"
-    return f"{formats.count(several.calls, 'call')} · {written}" if isinstance(source, BedrockModel) else written

@@ -13,13 +13,14 @@ from lib.sources import BedrockModel, Source
 class Limits:
     """refusal: why it cannot be asked in this mode, "" where it can. max_k: alternatives it returns.
 
-    prompt_scores: whether it returns any. streamed_prompt_scores: whether they come with a stream. seeded: whether a
-    seed reaches it.
+    prompt_scores: whether it returns any. given_scores: whether texts that are given after a prompt can be scored.
+    streamed_prompt_scores: whether they come with a stream. seeded: whether a seed reaches it.
     """
 
     refusal: str = ""
     max_k: int = MAX_K
     prompt_scores: bool = True
+    given_scores: bool = True
     streamed_prompt_scores: bool = True
     seeded: bool = True
 
@@ -33,7 +34,7 @@ def limits_of(source: Source, *, chat: bool) -> Limits:
         return Limits(streamed_prompt_scores=False, seeded=False)  # as most models have it, until it is known
     can = found.reading(chat=chat)
     if can is not None:
-        return Limits("", can.max_k, can.prompt_scores, can.streamed_prompt_scores, seeded=False)
+        return Limits("", can.max_k, can.prompt_scores, found.scores_given, can.streamed_prompt_scores, seeded=False)
     if not found.formats:
         return Limits("This model was imported before 2025-07-31 and returns no logprobs. Import it again to see them.")
     if chat:

@@ -6,6 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from components.budget import budget
+from components.limits import limits_of
 from components.notices import escaped
 from lib.asking import Question
 from lib.errors import CandorError, InvalidRequest
@@ -39,9 +41,16 @@ def models_form(source: Source) -> tuple[Question, ...] | CandorError | None:
     for (slot, label), column in zip(_SLOTS.items(), st.columns(2, gap="medium"), strict=True):
         with column:
             _slot(slot, label, source)
-    if not st.button("Compare", type="primary", icon=":material/compare_arrows:", key="models.go"):
-        return None
-    return _questions()
+    asked = _questions()
+    refusals = [_refusal(st.session_state[f"models.{slot}"]) for slot in _SLOTS]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        pressed = st.button(
+            "Compare", type="primary", icon=":material/compare_arrows:", key="models.go", disabled=any(refusals)
+        )
+        st.caption(budget(Several("models", asked)) if isinstance(asked, tuple) else "", width="content")
+    for refusal in filter(None, dict.fromkeys(refusals)):
+        st.caption(refusal)
+    return asked if pressed else None
 
 
 def restore(job: Job[Any] | None) -> None:
@@ -58,6 +67,17 @@ def name_of(source: Source) -> str:
     if isinstance(source, BedrockModel):
         return source.arn.rsplit("/", 1)[-1]
     return NAME if source == EMBEDDED else source
+
+
+def _refusal(source: Source) -> str:
+    """Why a model cannot read a text here, "" where it can or that is not known."""
+    limits = limits_of(source, chat=False)
+    if limits.refusal or limits.prompt_scores:
+        return limits.refusal and f"{name_of(source)}: {limits.refusal}"
+    return (
+        f"{name_of(source)} returns no scores of what it reads, which this page compares. "
+        "What it writes can be explored, ranked and compared by prompt."
+    )
 
 
 def _slot(slot: str, label: str, source: Source) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import streamlit as st
 
-from components.limits import limits_of
-from lib import formats
+from components.budget import budget
+from components.limits import Limits, limits_of
 from lib.asking import Question
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
 from lib.ranking import joined
 from lib.request import MAX_SAMPLES, Message, Request
 from lib.several import Several
-from lib.sources import BedrockModel, Source
+from lib.sources import Source
 
 RAW, CHAT = "Raw text", "Chat"
 _MOST_GIVEN = 64
@@ -63,16 +63,18 @@ def rank_form(source: Source) -> tuple[Question, ...] | CandorError | None:
         first, second = st.columns(2)
         first.number_input("Tokens to write", 1, 10_000, key="rank.max_tokens", persist_state="session")
         second.slider("Temperature", 0.0, 2.0, step=0.1, key="rank.temperature", persist_state="session")
-    asked = _questions(source, mode, limits.max_k, scores=limits.prompt_scores)
+    asked = _questions(source, mode, limits)
     ready = isinstance(asked, tuple) and not limits.refusal
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
             "Rank", type="primary", icon=":material/sort:", key="rank.go", disabled=bool(limits.refusal)
         )
-        st.caption(limits.refusal or (_budget(source, asked) if isinstance(asked, tuple) else ""), width="content")
-    if st.session_state.get("rank.given") and not limits.prompt_scores:
         st.caption(
-            "This model returns no scores of a prompt, so it cannot score texts that are given; it can draw some."
+            limits.refusal or (budget(Several("rank", asked)) if isinstance(asked, tuple) else ""), width="content"
+        )
+    if not limits.given_scores and not limits.refusal:
+        st.caption(
+            "This model returns no scores of a prompt, which candidates of your own need. It ranks what it draws."
         )
     return asked if pressed and (ready or isinstance(asked, CandorError)) else None
 
@@ -94,12 +96,17 @@ def restore(job: Job[Any] | None) -> None:
         values["rank.max_tokens"], values["rank.temperature"] = drawn[0].max_tokens, drawn[0].temperature
 
 
-def _questions(source: Source, mode: str, max_k: int, *, scores: bool) -> tuple[Question, ...] | CandorError:
+def _questions(source: Source, mode: str, limits: Limits) -> tuple[Question, ...] | CandorError:
     values = st.session_state
     prompt, n = values.get("rank.prompt") or "", int(values["rank.n"])
     lines = [line.replace(r"\n", "\n") for line in (values.get("rank.given") or "").split("\n")]
     given = [line for line in lines if line.strip()]
     try:
+        if given and not n and not limits.given_scores:
+            raise InvalidRequest(
+                "This model returns no scores of a prompt, and so none of your candidates.",
+                "Let it draw some answers, or choose a model that returns them.",
+            )
         if not n and not given:
             raise InvalidRequest(
                 "There is nothing to rank.", "Let the model draw some answers, or give some of your own."
@@ -111,26 +118,15 @@ def _questions(source: Source, mode: str, max_k: int, *, scores: bool) -> tuple[
             messages=(Message("user", prompt),) if mode == CHAT else (),
             max_tokens=int(values["rank.max_tokens"]),
             temperature=float(values["rank.temperature"]),
-            k=min(5, max_k),
-            prompt_scores=scores,
+            k=min(5, limits.max_k),
+            prompt_scores=limits.prompt_scores,
             n=max(n, 1),
         )
     except CandorError as error:
         return error
     drawn = (Question(source, request),) if n else ()
     texts = tuple(joined(request.prompt or "", text) for text in given)
-    scored = (Question(source, replace(request, n=1, max_tokens=0), given=texts),) if texts else ()
+    scored = (
+        (Question(source, replace(request, n=1, max_tokens=0), given=texts),) if texts and limits.given_scores else ()
+    )
     return (*drawn, *scored)
-
-
-def _budget(source: Source, asked: tuple[Question, ...]) -> str:
-    """What it takes, before it is asked."""
-    several = Several("rank", asked)
-    written = f"at most {formats.count(several.most_written, 'token')} to write" if several.most_written else ""
-    scored = sum(len(each.given) for each in asked)
-    parts = [
-        formats.count(several.calls, "call") if isinstance(source, BedrockModel) else "",
-        written,
-        f"{formats.count(scored, 'candidate')} to score" if scored else "",
-    ]
-    return " · ".join(filter(None, parts))

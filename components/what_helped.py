@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from components.budget import budget
 from components.difference_map import difference_map
 from components.kept import keeping
+from components.limits import limits_of
 from components.notices import escaped, show_error
 from components.progress import once_over
 from components.session import found_job, start_beside
@@ -41,6 +43,10 @@ def what_helped(job: Job[Any] | None) -> None:
     if not came:
         return
     st.subheader("What helped?")
+    first = several.questions[0]
+    if not limits_of(first.source, chat=bool(first.request.messages)).given_scores:
+        st.caption("This needs scores of texts that are given, and the model returns none of what it reads.")
+        return
     st.caption(
         "Takes one answer and asks how likely it is after each prompt, and after its own prompt without each of its "
         "sentences. Nothing is written anew."
@@ -50,9 +56,10 @@ def what_helped(job: Job[Any] | None) -> None:
             "Answer", list(came), key="compare.helped.answer",
             format_func=lambda at: f"{several.places[at] + 1}: {beginning(came[at].text, _SHOWN)}",
         )  # fmt: skip
-        pressed = st.button("Find out", icon=":material/troubleshoot:", key="compare.helped.go")
-    if pressed:
         asks = usefulness(_PAGE, several.questions, several.places[place], came[place].text)
+        pressed = st.button("Find out", icon=":material/troubleshoot:", key="compare.helped.go")
+        st.caption(budget(asks), width="content")
+    if pressed:
         error = start_beside(_PAGE, asks, job)
         if error is not None:
             show_error(error)

@@ -147,6 +147,13 @@ class Ledger:
         return sum(bill.calls for bill in self.bills.values())
 
     @property
+    def calls_left(self) -> int | None:
+        """How many more calls the cap on them allows now; None without one."""
+        with self._lock:
+            taken = sum(each.calls + each.under_way for each in self._accounts.values())
+            return None if self.caps.calls is None else max(self.caps.calls - taken, 0)
+
+    @property
     def dollars(self) -> float:
         """US dollars they cost by estimate."""
         return sum(bill.dollars for bill in self.bills.values())

@@ -37,9 +37,14 @@ class Several:
         return tuple(number for number, each in enumerate(self.questions) for _ in range(answers_to(each)))
 
     @property
-    def calls(self) -> int:
-        """How many calls of a model this takes."""
-        return len(_calls(self.questions))
+    def calls_of_a_service(self) -> int:
+        """How many calls of a service this takes."""
+        return sum(isinstance(each[0].source, BedrockModel) for each in _calls(self.questions))
+
+    @property
+    def scored(self) -> int:
+        """How many texts are read and not written."""
+        return sum(answers_to(each) for each in self.questions if each.given or not each.request.max_tokens)
 
     @property
     def most_written(self) -> int:

@@ -57,6 +57,12 @@ class Abilities:
         form = self.format_for(chat=chat)
         return None if form is None else Abilities(frozenset({form}), self.known_by).capabilities
 
+    @property
+    def scores_given(self) -> bool:
+        """Whether it can score a text that is given: as the end of a raw prompt."""
+        can = self.reading(chat=False)
+        return can is not None and can.prompt_scores
+
     def format_for(self, *, chat: bool) -> Format | None:
         """The format for a chat or a raw prompt; the one that carries most, None where there is none."""
         order = (Format.CHAT,) if chat else (Format.OPENAI, Format.EARLY, Format.BEDROCK)

@@ -58,12 +58,7 @@ def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, 
     pieces = tokenizer.vocabulary.pieces
     if not tokenizer.knows(np.array(request.begun, np.int32)):
         raise InvalidRequest("The model's tokenizer does not know these tokens.", "Choose the model that wrote them.")
-    prompt = tokenizer.prompt_text(request)
-    if prompt is None:
-        raise InvalidRequest(
-            "No chat template came with this model, so that the text it reads before an answer is not known.",
-            "Import it with its template, or ask with raw text.",
-        )
+    prompt = _prompt_text(request, tokenizer)
     try:
         begun = bytes_of_ids(pieces, request.begun).decode()
     except UnicodeDecodeError as error:
@@ -84,6 +79,28 @@ def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, 
     return Continuation(
         replace(request, prompt=prompt + begun, messages=(), begun=()), form, {}, tokenizer, prompt, begun
     )
+
+
+def raw_prompt(request: Request, tokenizer: Tokenizer | None) -> str:
+    """What the model reads before an answer, as a raw prompt. Raises InvalidRequest where that is not known."""
+    if request.prompt is not None:
+        return request.prompt
+    if tokenizer is None:
+        raise InvalidRequest(
+            "Scoring a text after a chat needs the model's tokenizer, as the chat is sent as its template has it.",
+            "Give a tokenizer beside the model, or use raw text.",
+        )
+    return _without_bos(_prompt_text(request, tokenizer), tokenizer)
+
+
+def _prompt_text(request: Request, tokenizer: Tokenizer) -> str:
+    prompt = tokenizer.prompt_text(request)
+    if prompt is None:
+        raise InvalidRequest(
+            "No chat template came with this model, so that the text it reads before an answer is not known.",
+            "Import it with its template, or ask with raw text.",
+        )
+    return prompt
 
 
 def _without_bos(text: str, tokenizer: Tokenizer) -> str:
@@ -107,19 +124,30 @@ def told_apart(deltas: Iterator[Delta], how: Continuation, request: Request) -> 
 
 
 def _apart(done: Completion, how: Continuation, request: Request) -> Completion:
-    read, whole = spelled(done.prompt), (how.prompt + how.begun).encode()
-    own = _given(request, how.tokenizer)
-    if not read.endswith(whole):
+    found = boundary(done.prompt, how.prompt, how.begun)
+    if found is None:
+        own = _given(request, how.tokenizer)
         lost = () if not len(done.prompt) else (_ELSEWHERE,)  # of which nothing is known, nothing is wrong
         return _joined(done, request, done.prompt, own, 0, lost)
-    limit = len(read) - len(whole) + len(how.prompt.encode())
-    ends = np.cumsum(np.diff(done.pieces.offsets)[done.prompt.refs])
-    first = int(np.searchsorted(ends, limit, side="right"))
-    overlap = limit - (int(ends[first - 1]) if first else 0) if first < len(ends) else 0
+    first, overlap = found
     given = done.prompt[first:]
     otherwise = overlap > 0 or given.ids.tolist() != list(request.begun)
     warnings = (CUT_DIFFERENTLY,) if otherwise else ()
     return _joined(done, request, done.prompt[:first], given, overlap, warnings)
+
+
+def boundary(tokens: Tokens, before: str, text: str) -> tuple[int, int] | None:
+    """Where `text` begins among tokens that end with `before` and it: (its first token, bytes of that before it).
+
+    None where the tokens read otherwise.
+    """
+    read, whole = spelled(tokens), (before + text).encode()
+    if not read.endswith(whole):
+        return None
+    limit = len(read) - len(whole) + len(before.encode())
+    ends = np.cumsum(np.diff(tokens.pieces.offsets)[tokens.refs])
+    first = int(np.searchsorted(ends, limit, side="right"))
+    return first, limit - (int(ends[first - 1]) if first else 0) if first < len(ends) else 0
 
 
 def _joined(

@@ -17,7 +17,7 @@ import numpy as np
 from lib.bedrock.abilities import Abilities, abilities, by_hand, formats_in
 from lib.bedrock.account import Account
 from lib.bedrock.call import Call
-from lib.bedrock.continuing import continuation, told_apart
+from lib.bedrock.continuing import boundary, continuation, raw_prompt, told_apart
 from lib.bedrock.gate import Gate, Turn
 from lib.bedrock.patience import THROTTLED, Patience, patiently
 from lib.bedrock.runtime import Runtime
@@ -165,24 +165,29 @@ class BedrockEngine:
         return tokens_after(how.tokenizer.encode, pieces, how.prompt + how.begun, [*read, *request.begun], text)
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
-        """The texts as answers to the request's raw prompt, scored: one call each. Raises CandorError."""
-        if request.prompt is None or not self.form(request).scores_prompts:
+        """The texts as answers to the request's prompt, scored: one call each. Raises CandorError.
+
+        A chat goes out as a raw prompt, rendered with the template that was imported with the model.
+        """
+        if not self.abilities.scores_given:
             raise InvalidRequest(
-                "This model can only score given texts after a raw prompt, and only in a format with prompt scores.",
-                "Use a raw prompt, and OpenAICompletion beside the model.",
+                "This model returns no scores of a raw prompt, which texts that are given need.",
+                "Draw answers instead, or choose a model that returns them.",
             )
-        return tuple(self._scored(request, request.prompt, each, owner) for each in continuations)
+        prompt = raw_prompt(request, self.tokenizer)
+        return tuple(self._scored(request, prompt, each, owner) for each in continuations)
 
     def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
         """The text after each of the prompts: one call each. Raises as `score` does."""
         return tuple(done for request in requests for done in self.score(request, [text], owner=owner))
 
     def _scored(self, request: Request, prompt: str, continuation: str, owner: str) -> Completion:
-        done = self._whole(replace(request, prompt=prompt + continuation, max_tokens=0, prompt_scores=True, n=1), owner)
-        first, overlap = boundary(done.prompt, prompt)
+        asked = replace(request, prompt=prompt + continuation, messages=(), max_tokens=0, prompt_scores=True, n=1)
+        done = self._whole(asked, owner)
+        first, overlap = boundary(done.prompt, prompt, continuation) or _by_length(done.prompt, prompt)
         return replace(
             done,
-            request=request,
+            request=replace(request, max_tokens=0),
             prompt=done.prompt[:first],
             generated=done.prompt[first:],
             text=continuation,
@@ -360,13 +365,13 @@ def _with_warnings(delta: Delta, more: tuple[str, ...]) -> Delta:
     return delta if delta.end is None else replace(delta, end=replace(delta.end, warnings=(*delta.end.warnings, *more)))
 
 
-def boundary(tokens: Tokens, prompt: str) -> tuple[int, int]:
-    """(first token that does not belong to the prompt alone, bytes of it that do)."""
+def _by_length(tokens: Tokens, prompt: str) -> tuple[int, int]:
+    """The first token that does not belong to the prompt alone, and its bytes that do, where tokens spell another text.
+
+    Tokens of a special kind count for nothing: the service may have added them.
+    """
     sizes = np.diff(tokens.pieces.offsets)[tokens.refs] * ~tokens.pieces.special[tokens.refs]
-    shown = np.flatnonzero(sizes)
-    # SentencePiece puts a space before a text that has none.
-    led = len(shown) and tokens.pieces.bytes_of(int(tokens.refs[shown[0]])).startswith(b" ") and prompt[:1] != " "
-    limit = len(prompt.encode()) + bool(led)
+    limit = len(prompt.encode())
     ends = np.cumsum(sizes)
     beyond = np.flatnonzero((ends > limit) & (sizes > 0))
     if not len(beyond):

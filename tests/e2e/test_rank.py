@@ -18,7 +18,7 @@ def test_the_published_pair_and_samples_beside_it(page: Page, serve: Serve) -> N
     page.goto(f"{url}/rank")
     expect(page.get_by_text("Here the answers will stand")).to_be_visible()
     page.get_by_role("button", name="A proverb, translated twice").click()
-    expect(page.get_by_text("2 candidates to score")).to_be_visible()
+    expect(page.get_by_text("2 texts to score")).to_be_visible()
     page.get_by_role("button", name="Rank", exact=True).click()
     wait_for_map(page)
     expect(page.locator(".text")).to_contain_text("Strike while the iron is hot.")  # the likelier one is shown

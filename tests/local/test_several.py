@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,10 +64,17 @@ def test_one_that_fails_leaves_the_others(engines: Engines) -> None:
     assert isinstance(many.outcomes[2].error, InvalidRequest)
 
 
-def test_one_text_after_several_prompts_is_one_call(engines: Engines) -> None:
+def test_one_text_after_several_prompts_is_one_call(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, asked = engines.get("tiny"), []
+
+    def counted(requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
+        asked.append(len(requests))
+        return LocalEngine.score_under(engine, requests, text, owner=owner)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "score_under", counted)
     under = [Question("tiny", Request(prompt, max_tokens=0), given=("bab",)) for prompt in ("a", "ba", "aba")]
-    assert Several("compare", tuple(under)).calls == 1
     many = over(engines, *under, DRAWN)
+    assert asked == [3]
     assert [each.result.text for each in many.outcomes if each.result] == ["bab"] * 5
     for each in many.outcomes[:3]:
         assert each.result is not None
@@ -92,5 +99,8 @@ def test_stopped_it_keeps_what_has_come(engines: Engines) -> None:
 def test_calls_and_tokens_are_known_before() -> None:
     here = Several("rank", (DRAWN, GIVEN))
     there = Several("rank", (replace(DRAWN, source=ARN), replace(GIVEN, source=ARN)))
-    assert (here.calls, there.calls) == (2, 4)
+    assert (here.calls_of_a_service, there.calls_of_a_service) == (0, 4)
+    assert (here.scored, there.scored) == (2, 2)
+    read = Several("models", (Question("tiny", Request("a text", max_tokens=0)),))
+    assert (read.scored, read.most_written) == (1, 0)
     assert here.most_written == there.most_written == 6
