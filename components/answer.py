@@ -115,7 +115,7 @@ def _side_by_side(*answers: tuple[str, View]) -> None:
     for place, (column, (name, view)) in enumerate(zip(st.columns(2, gap="medium"), answers, strict=True)):
         with column:
             st.markdown(f"**{escaped(name)}**")
-            map_with_pin(view, key=f"explore.beside.{place}")
+            map_with_pin(view, key=f"explore.beside.{place}", beside="explore.beside")
 
 
 def _one_of(several: tuple[Completion, ...], key: str) -> Completion:

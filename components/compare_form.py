@@ -13,7 +13,7 @@ from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
 from lib.request import Message, Request
 from lib.several import Several
-from lib.sources import BedrockModel, Source
+from lib.sources import Source
 
 RAW, CHAT = "Raw text", "Chat"
 MOST = 4  # prompts
@@ -64,7 +64,7 @@ def compare_form(source: Source) -> tuple[Question, ...] | CandorError | None:
             disabled=temperature == 0,
             help="At temperature 0 every run is the same, and one is enough.",
         )  # fmt: skip
-    asked = _questions(source, mode, limits.max_k, scores=limits.prompt_scores and limits.streamed_prompt_scores)
+    asked = _questions(source, mode, limits.max_k, scores=limits.prompt_scores)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
             "Compare", type="primary", icon=":material/compare:", key="compare.go", disabled=bool(limits.refusal)
@@ -115,7 +115,7 @@ def _questions(source: Source, mode: str, max_k: int, *, scores: bool) -> tuple[
                 max_tokens=int(values["compare.max_tokens"]),
                 temperature=temperature,
                 k=min(10, max_k),
-                prompt_scores=scores or not isinstance(source, BedrockModel),
+                prompt_scores=scores,
                 n=int(values["compare.runs"]) if temperature else 1,
             )
             for prompt in given

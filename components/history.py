@@ -221,7 +221,7 @@ def _side_by_side(store: Runs, chosen: list[Run]) -> None:
                     "Answer", range(len(done)), format_func=lambda number: f"{number + 1}",
                     key=f"history.beside.{place}.{run.id}",
                 )  # fmt: skip
-            map_with_pin(View(done[which]), key=f"history.beside.{place}")
+            map_with_pin(View(done[which]), key=f"history.beside.{place}", beside="history.beside")
 
 
 @dataclass(frozen=True)

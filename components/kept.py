@@ -86,18 +86,19 @@ def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
     return node
 
 
-def keeping(job: Job[Any]) -> None:
-    """Whether the job is kept as a run, and a way to change that."""
+def keeping(job: Job[Any], *, what: str = "") -> None:
+    """Whether the job is kept as a run, and a way to change that. what: its name, where there are several of them."""
     store, follows = runs(), keeper()
     if store is None or follows is None or not job.kept or not is_mine(job):
         return
     key = f"kept.not.{job.id}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.session_state.get(key):
-            st.caption("Not kept. It is gone once this page is closed.", width="content")
+            state = f"{what} is not kept." if what else "Not kept."
+            st.caption(f"{state} It is gone once this page is closed.", width="content")
             st.button("Keep it", key=f"kept.back.{job.id}", type="tertiary", on_click=_back, args=(job,))
         else:
-            st.caption("Kept in the history.", width="content")
+            st.caption(f"{what} is kept in the history." if what else "Kept in the history.", width="content")
             st.button(
                 "Do not keep", key=f"kept.forget.{job.id}", type="tertiary", on_click=_forget, args=(job, follows)
             )

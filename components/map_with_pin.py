@@ -9,8 +9,11 @@ from components.token_map import token_map
 from lib.view import View
 
 
-def map_with_pin(view: View, *, key: str) -> None:
-    """The map, and below it, folded away until there is one, the details of the pinned token."""
-    pinned = token_map(view, key=key)
+def map_with_pin(view: View, *, key: str, beside: str = "") -> None:
+    """The map, and below it, folded away until there is one, the details of the pinned token.
+
+    beside: common to those that are read side by side.
+    """
+    pinned = token_map(view, key=key, beside=beside)
     with st.expander("Pinned token", icon=":material/push_pin:", expanded=pinned is not None):
         token_detail(view, pinned)

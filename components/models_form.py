@@ -8,14 +8,14 @@ import streamlit as st
 
 from components.budget import budget
 from components.limits import limits_of
+from components.model_name import model_name
 from components.notices import escaped
 from lib.asking import Question
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
-from lib.local.embedded import NAME
 from lib.request import Request
 from lib.several import Several
-from lib.sources import EMBEDDED, BedrockModel, Source
+from lib.sources import EMBEDDED, Source
 
 _EXAMPLE = (
     "The capital of France is Paris, and the capital of Australia is Canberra. "
@@ -62,20 +62,13 @@ def restore(job: Job[Any] | None) -> None:
         st.session_state[f"models.{slot}"] = question.source
 
 
-def name_of(source: Source) -> str:
-    """What a model is called."""
-    if isinstance(source, BedrockModel):
-        return source.arn.rsplit("/", 1)[-1]
-    return NAME if source == EMBEDDED else source
-
-
 def _refusal(source: Source) -> str:
     """Why a model cannot read a text here, "" where it can or that is not known."""
     limits = limits_of(source, chat=False)
     if limits.refusal or limits.prompt_scores:
-        return limits.refusal and f"{name_of(source)}: {limits.refusal}"
+        return limits.refusal and f"{model_name(source)}: {limits.refusal}"
     return (
-        f"{name_of(source)} returns no scores of what it reads, which this page compares. "
+        f"{model_name(source)} returns no scores of what it reads, which this page compares. "
         "What it writes can be explored, ranked and compared by prompt."
     )
 
@@ -84,7 +77,7 @@ def _slot(slot: str, label: str, source: Source) -> None:
     key = f"models.{slot}"
     st.session_state.setdefault(key, EMBEDDED if slot == "first" else "")
     held: Source = st.session_state[key]
-    st.markdown(f"{label}  \n**{escaped(name_of(held)) if held else 'none yet'}**")
+    st.markdown(f"{label}  \n**{escaped(model_name(held)) if held else 'none yet'}**")
 
     def take() -> None:
         st.session_state[key] = source

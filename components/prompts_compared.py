@@ -180,7 +180,7 @@ def _maps(variants: Sequence[_Variant]) -> None:
                         "Run", range(len(each.answers)), format_func=lambda place: f"{place + 1}",
                         key=f"compare.run.{each.name}",
                     )  # fmt: skip
-                map_with_pin(View(each.answers[which]), key=f"compare.map.{each.name}")
+                map_with_pin(View(each.answers[which]), key=f"compare.map.{each.name}", beside="compare.map")
 
 
 def _changes(variants: Sequence[_Variant]) -> None:

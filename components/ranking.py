@@ -178,8 +178,8 @@ def _nats(help_: str) -> Any:
 
 
 _COLUMNS = {
-    "Answer": st.column_config.TextColumn(width="medium"),
-    "From": st.column_config.TextColumn(help="Drawn by the model, how often, or given by you."),
+    "Answer": st.column_config.TextColumn(width=280),
+    "From": st.column_config.TextColumn(width=92, help="Drawn by the model, how often, or given by you."),
     "Balanced": _nats(_MEANINGS["balanced"]),
     "Mean": _nats(_MEANINGS["mean"]),
     "Sum": _nats(_MEANINGS["sum"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import streamlit as st
 
 from components.difference_map import difference_map
 from components.map_with_pin import map_with_pin
+from components.model_name import model_name
 from components.notices import escaped, show_error, show_warnings
 from components.progress import once_over
 from lib import formats
@@ -17,6 +19,7 @@ from lib.completion import Completion
 from lib.jobs import Job
 from lib.many import Many
 from lib.scores import summarise_prompt
+from lib.several import Several
 from lib.view import View
 
 _LARGEST = 10  # spans in the lists of gains and losses
@@ -30,23 +33,24 @@ def show_readings(job: Job[Any] | None) -> None:
             "Models with different tokenizers are compared, too."
         )
         return
-    once_over(job, _show)
+    if isinstance(job.subject, Several):
+        once_over(job, partial(_show, [model_name(each.source) for each in job.subject.questions]))
 
 
-def _show(many: Many[Completion]) -> None:
-    for number, each in enumerate(many.outcomes, start=1):
+def _show(names: list[str], many: Many[Completion]) -> None:
+    for name, each in zip(names, many.outcomes, strict=True):
         if each.error is not None:
-            st.markdown(f"Model {number}")
+            st.markdown(f"**{escaped(name)}**")
             show_error(each.error)
     came = [each.result for each in many.outcomes if each.result is not None]
     if len(came) == 2:
-        _both(came[0], came[1])
+        _both(names, came[0], came[1])
     elif came:
         st.caption("Only one model has read it:")
         map_with_pin(View(came[0]), key="models.only")
 
 
-def _both(first: Completion, second: Completion) -> None:
+def _both(names: list[str], first: Completion, second: Completion) -> None:
     found = aligned(first.prompt, second.prompt)
     for each in (first, second):
         show_warnings(each.warnings)
@@ -59,26 +63,26 @@ def _both(first: Completion, second: Completion) -> None:
     )  # fmt: skip
     st.caption(
         f"{formats.count(found.characters, 'character')} are compared, in {formats.count(len(found), 'span')} that the "
-        "tokens of both cut out; differences are in nats. Grey text is scored by one of them only."
+        "tokens of both cut out; differences are in nats. Grey text is not scored by both."
     )
-    _summary(found, first, second)
+    _summary(found, names, first, second)
     for column, gains in zip(st.columns(2, gap="medium"), (True, False), strict=True):
         with column:
             _largest(found, gains=gains)
     with st.expander("Each model's own map", icon=":material/grid_on:"):
         for number, (column, each) in enumerate(zip(st.columns(2, gap="medium"), (first, second), strict=True)):
             with column:
-                st.markdown(f"**{escaped(each.model)}**")
-                map_with_pin(View(each), key=f"models.beside.{number}")
+                st.markdown(f"**{escaped(names[number])}**")
+                map_with_pin(View(each), key=f"models.beside.{number}", beside="models.beside")
 
 
-def _summary(found: Aligned, first: Completion, second: Completion) -> None:
+def _summary(found: Aligned, names: list[str], first: Completion, second: Completion) -> None:
     rows = []
-    for done, bits, left in zip((first, second), found.bits_per_character(), found.left_out, strict=True):
+    for name, done, bits, left in zip(names, (first, second), found.bits_per_character(), found.left_out, strict=True):
         own = summarise_prompt(done)
         rows.append(
             {
-                "Model": done.model,
+                "Model": name,
                 "Bits per character": bits,
                 "Perplexity": own.perplexity,
                 "Tokens scored": own.scored,

@@ -67,7 +67,7 @@ def what_helped(job: Job[Any] | None) -> None:
     if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
         show_helped(beside)
         if beside.over:
-            keeping(beside)
+            keeping(beside, what="What helped")
 
 
 def show_helped(job: Job[Any]) -> None:

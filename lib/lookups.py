@@ -67,6 +67,16 @@ class Lookups:
             return Found(error=error)
         raise error
 
+    def known(self, *about: Hashable) -> list[Any]:
+        """Answers that are there, to all questions whose key begins with these parts; nothing is asked."""
+        with self._lock:
+            done = [
+                each.future
+                for key, each in self._entries.items()
+                if each.future.done() and isinstance(key, tuple) and key[: len(about)] == about
+            ]
+        return [future.result() for future in done if future.exception() is None]
+
     def forget(self, *about: Hashable) -> None:
         """Ask again the next time: all questions whose key begins with these parts."""
         with self._lock:

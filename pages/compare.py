@@ -33,4 +33,4 @@ show_prompts(job)
 versions(int(st.session_state["compare.count"]))
 what_helped(job)
 if job is not None and job.over:
-    keeping(job)
+    keeping(job, what="The comparison")

@@ -38,14 +38,15 @@ class _Sent:
     settled: tuple[tuple[int, int], ...]  # (tokens, their fingerprint), the oldest first
 
 
-def token_map(view: View, *, key: str, live: bool = False) -> int | None:
+def token_map(view: View, *, key: str, live: bool = False, beside: str = "") -> int | None:
     """Draw the map; returns the cell the reader pinned (index into view cells), or None.
 
     A pin is forgotten once `view` shows another completion, and comes back with the one it belongs to. Longer and
     longer views under the same `key` are one growing completion: the browser appends what is new. `live` says that
     more is coming; then only what may still change is sent, and the end is kept in sight while the reader is there.
+    `beside` is common to maps that are read side by side: they scroll together, and are coloured by the same.
     """
-    frame = _live_frame(view.completion, key) if live else _whole_frame(view, key)
+    frame = _live_frame(view.completion, key) if live else _whole_frame(view, key, beside)
     result = _mount(
         key=key,
         data=frame,
@@ -65,7 +66,7 @@ def _forget(key: str) -> None:
     st.session_state.pop(f"{key}.sent", None)
 
 
-def _whole_frame(view: View, key: str) -> bytes:
+def _whole_frame(view: View, key: str, beside: str) -> bytes:
     _forget(key)
     asked, tokens = _asked(key), len(view.tokens)
     # Of a very long text the colours come first and then the alternatives; groups of a long one when somebody asks.
@@ -74,14 +75,16 @@ def _whole_frame(view: View, key: str) -> bytes:
     blob = view.packed(asked.pattern, passages=passages, lists=whole)
     kept: tuple[bytes, bytes] | None = view.__dict__.get("frame")
     if kept is None or kept[0] is not blob:
-        kept = view.__dict__["frame"] = (blob, _deflated(blob, key, whole=whole))
+        kept = view.__dict__["frame"] = (blob, _deflated(blob, key, beside, whole=whole))
     return kept[1]
 
 
-def _deflated(blob: bytes, key: str, *, whole: bool = True) -> bytes:
+def _deflated(blob: bytes, key: str, beside: str = "", *, whole: bool = True) -> bytes:
     """A frame, deflated unless that takes longer than it saves: a very long text is sent as it is."""
     deflated = _SHORT <= len(blob) < _VERY_LONG
-    options = {"key": key, "live": False, "deflated": deflated, "whole": whole, "shared": SHARED}
+    options = {
+        "key": key, "beside": beside, "live": False, "deflated": deflated, "whole": whole, "shared": SHARED,
+    }  # fmt: skip
     return framed(options, _squeezed(blob) if deflated else blob)
 
 

@@ -25,7 +25,7 @@ from lib.view import View
 
 _BROWSER = Path(__file__).parent / "browser"
 # Every module after those it imports from.
-_MODULES = ("shared", "words", "view", "scales", "cells", "tooltip", "controls", "picture", "token_map")
+_MODULES = ("shared", "words", "view", "scales", "cells", "tooltip", "controls", "picture", "beside", "token_map")
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)

@@ -61,6 +61,11 @@ class Account:
         """The same without waiting."""
         return self._lookups.peek((_LIST, place), lambda: self._asked(place, list_imported))
 
+    def name_of(self, arn: str) -> str:
+        """What a model is called in the lists that were read; else the end of its ARN. Nothing is asked."""
+        listed = (each for models in self._lookups.known(_LIST) for each in models if each.arn == arn)
+        return next((each.name for each in listed), arn.rsplit("/", 1)[-1])
+
     def details(self, place: Place, arn: str) -> Details:
         """What there is to know of a model. Raises ServiceError."""
         return self._lookups.get((_DETAILS, place, arn), lambda: self._details(place, arn))

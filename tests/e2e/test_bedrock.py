@@ -246,6 +246,39 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
     expect(calls).to_contain_text("of 1,000")
 
 
+def test_one_prompt_fails_and_the_other_is_answered(listed: Page, served: Served) -> None:
+    served.faults({"kind": "error", "code": "AccessDeniedException", "times": 1})
+    listed.get_by_role("link", name="Prompts").click()
+    listed.get_by_role("radio", name="Raw text").click()
+    for number, prompt in enumerate((PROMPT, "A slow red hen"), start=1):
+        listed.get_by_role("textbox", name=f"Prompt {number}").fill(prompt)
+        listed.keyboard.press("Control+Enter")
+        wait_for_app(listed)
+    expect(listed.get_by_text("2 calls · at most 80 tokens to write")).to_be_visible()
+    listed.get_by_role("button", name="Compare").click()
+    wait_for_map(listed)
+    expect(alert(listed)).to_contain_text("may not")
+    expect(listed.get_by_text("No answer came.")).to_have_count(1)
+    expect(listed.locator(".candor")).to_have_count(1)
+    # The prompt has its scores, too, as the answer came in one piece.
+    expect(listed.locator(".text i:not(.su)").first).to_be_attached()
+    expect(listed.get_by_role("textbox", name="Prompt 1")).to_have_value(PROMPT)
+    listed.get_by_role("button", name="Find out").click()
+    expect(listed.locator(".differences").first).to_be_visible()
+    expect(listed.get_by_text("What helped is kept in the history.")).to_be_visible()
+
+
+def test_a_chat_is_ranked_with_candidates_of_ones_own(listed: Page, served: Served) -> None:
+    listed.get_by_role("link", name="Rank").click()
+    listed.get_by_role("button", name="A capital, asked eight times").click()
+    expect(listed.get_by_text("10 calls · at most 96 tokens to write · 2 texts to score")).to_be_visible()
+    listed.get_by_role("button", name="Rank", exact=True).click()
+    wait_for_map(listed)
+    expect(listed.get_by_text("Kept in the history.")).to_be_visible()
+    expect(listed.get_by_text("did not come")).to_have_count(0)
+    expect(listed.locator(".text [data-label=answer]")).to_be_visible()
+
+
 @pytest.mark.soak  # tests/lib/test_many.py does the same without a browser, with twelve seeds
 def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
     listed: Page, served: Served, local: tuple[Served, Recorded, Path], browser: Browser

@@ -793,3 +793,33 @@ def test_data_that_newer_data_overtook_does_not_take_the_map_away(shown: Page) -
         list(frame),
     )
     assert left == [True, 0]
+
+
+def test_maps_side_by_side_scroll_together_and_are_coloured_by_the_same(page: Page, serve: Serve) -> None:
+    page.goto(f"{serve(SCRIPT)}?beside=1")
+    wait_for_app(page)
+    left, right = page.locator(".candor").first, page.locator(".candor").last
+    left.get_by_role("radio", name="Surprisal").click()
+    expect(right.get_by_role("radio", name="Surprisal")).to_have_attribute("aria-checked", "true")
+    left.get_by_label("Spaces").check()
+    expect(right.get_by_label("Spaces")).to_be_checked()
+    right.get_by_label("Group by").select_option("line")
+    expect(left.get_by_label("Group by")).to_have_value("line")
+    expect(left).to_have_attribute("data-grouped", "")
+
+    # The answers begin at the top of both, though one prompt is more than twice as long as the other.
+    top_of = "map.querySelector('{}').getBoundingClientRect().top"
+    top = f"{top_of.format('[data-label=answer]')} - {top_of.format('.text')}"
+    left.locator(".text").hover()
+    page.mouse.wheel(0, left.evaluate(f"map => {top}"))
+    for each in (left, right):
+        page.wait_for_function(f"map => Math.abs({top}) < 40", arg=each.element_handle())
+    right.locator(".text").hover()
+    page.mouse.wheel(0, 100_000)
+    rest = "text => text.scrollHeight - text.scrollTop - text.clientHeight < 2"
+    page.wait_for_function(rest, arg=left.locator(".text").element_handle())
+
+    # A pin is of one map alone.
+    right.locator(".text i").last.click()
+    expect(page.get_by_text(re.compile(r"right pinned: \d+"))).to_be_visible()
+    expect(page.get_by_text("left pinned: None")).to_be_visible()

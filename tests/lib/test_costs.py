@@ -87,9 +87,12 @@ def test_a_bill() -> None:
 def test_the_cap_in_calls() -> None:
     clock = Clock()
     ledger = Ledger(Caps(calls=2), clock=clock)
+    assert ledger.calls_left == 2
     call(ledger, clock)
     with ledger.call(ARN), pytest.raises(CapReached, match="cap of 2 calls"), ledger.call(ARN):
         pytest.fail("one was done and one is under way")
+    with ledger.call(ARN):
+        assert ledger.calls_left == 0
     call(ledger, clock)  # the one that was under way was not answered
     with pytest.raises(CapReached), ledger.call(ARN):
         pytest.fail("two were answered")

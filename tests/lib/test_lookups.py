@@ -88,3 +88,19 @@ def test_an_error_is_found_without_waiting() -> None:
     assert found is not None
     assert found.error is not None
     assert found.error.cause == "No."
+
+
+def test_what_is_known_is_told_without_asking() -> None:
+    lookups = Lookups()
+    assert lookups.known("list") == []
+    lookups.get(("list", "here"), lambda: 1)
+    lookups.get(("list", "there"), lambda: 2)
+    lookups.get(("other", "here"), lambda: 3)
+
+    def refused() -> int:
+        raise ServiceError("No.", "Later.")
+
+    with pytest.raises(ServiceError):
+        lookups.get(("list", "nowhere"), refused)
+    assert lookups.known("list") == [1, 2]
+    assert lookups.known("list", "there") == [2]

@@ -11,6 +11,7 @@ import { element } from "./words.js";
 import { classesOf, estimate, fill, stepName, trim } from "./cells.js";
 import { details, spoken } from "./tooltip.js";
 import { Controls, TOGGLES } from "./controls.js";
+import { lead, placeIn } from "./beside.js";
 import { asPng, asSvg, layOut, save } from "./picture.js";
 
 const BLOCK = 250; // cells after which a block ends at the next line
@@ -58,6 +59,7 @@ class TokenMap {
     this.pin = null; // what Python was told: {cell, tokens, fingerprint}
     this.pinned = null; // the cell that is, if the pin belongs to this completion
     this.column = null; // where Up and Down aim, in pixels
+    this.led = null; // where another map has scrolled this one to
     this.parent = parent;
     this.received = Promise.resolve();
     this.gone = new AbortController();
@@ -72,10 +74,18 @@ class TokenMap {
   /** Put everything in its place, once it is known what there is to choose. */
   build() {
     this.controls = new Controls({
-      changed: () => this.coloursChanged(),
+      changed: () => {
+        this.coloursChanged();
+        for (const map of this.others) map.follow(this.controls.chosen);
+      },
       moved: () => living.forEach((map) => map.thresholdsMoved()),
-      shown: (name, shown) => this.showMarks(name, shown),
-      asked: () => this.ask(),
+      shown: (name, shown) => {
+        for (const map of [this, ...this.others]) map.showMarks(name, shown);
+      },
+      asked: () => {
+        this.ask();
+        for (const map of this.others) if (map.controls.pattern !== this.controls.pattern) map.follow(this.controls.chosen);
+      },
       pictured: (form) => this.picture(form),
     });
     this.count = element("span");
@@ -113,6 +123,7 @@ class TokenMap {
     text.onfocus = () => this.focused();
     text.onblur = () => this.hideTip();
     text.oncopy = (event) => this.copy(event);
+    text.onscroll = () => this.scrolled();
     const options = { capture: true, passive: true, signal: this.gone.signal };
     for (const target of [text, document]) target.addEventListener("scroll", () => this.moveTip(), options);
   }
@@ -154,17 +165,51 @@ class TokenMap {
     if (!view.options.whole) requestAnimationFrame(() => setTimeout(() => this.ask())); // once this is on the screen
   }
 
+  // --- maps beside this one ---
+
+  /** The others that are read side by side with it: what is chosen in one holds for all. */
+  get others() {
+    const { beside } = this.view.options;
+    return beside ? [...living].filter((map) => map !== this && map.view?.options.beside === beside) : [];
+  }
+
+  /** Take up what was chosen in another. */
+  follow(chosen) {
+    this.controls.recall(chosen);
+    this.controls.offer(this.view);
+    this.coloursChanged();
+    if (this.controls.missing) this.ask();
+  }
+
+  /** Take the others along, where it is the reader who scrolls. */
+  scrolled() {
+    const led = this.text.scrollTop === this.led;
+    if (led || !this.root.matches(":hover, :focus-within")) return;
+    this.led = null;
+    for (const map of this.others) {
+      lead(map, placeIn(this));
+      map.led = map.text.scrollTop;
+    }
+  }
+
   isAtEnd() {
     const { scrollTop, scrollHeight, clientHeight } = this.text;
     return scrollHeight - scrollTop - clientHeight < FOLLOW;
   }
 
-  /** Take up what the reader chose when this key was last on the page. */
+  /** What choices are kept under: of maps side by side, they are all maps'. */
+  get name() {
+    const { beside, key } = this.view.options;
+    return beside || key;
+  }
+
+  /** Take up what the reader chose when this was last on the page. */
   recall() {
-    const chosen = choices.get(this.view.options.key) ?? remembered("sessionStorage", `candor.${this.view.options.key}`);
+    const { key } = this.view.options;
+    const chosen = choices.get(this.name) ?? remembered("sessionStorage", `candor.${this.name}`);
     this.controls.recall(chosen);
-    this.retold = chosen.retold ?? -Infinity;
-    this.pin = chosen.pin ?? null;
+    this.retold = choices.get(key)?.retold ?? -Infinity;
+    this.pin = choices.get(key)?.pin ?? null;
     for (const name of Object.keys(TOGGLES)) this.showMarks(name, Boolean(chosen[name]));
     // Streamlit forgets what a component said once its page is left. But a page that mounts the map anew in every run
     // must not be told in every run, as telling it is what makes it run.
@@ -179,8 +224,9 @@ class TokenMap {
     const { key } = this.view.options;
     const shown = Object.fromEntries(Object.entries(this.controls.toggles).map(([name, input]) => [name, input.checked]));
     const chosen = { ...this.controls.chosen, ...shown };
-    choices.set(key, { ...chosen, pin: this.pin, retold: this.retold });
-    remember("sessionStorage", `candor.${key}`, chosen);
+    choices.set(key, { ...choices.get(key), pin: this.pin, retold: this.retold });
+    choices.set(this.name, { ...choices.get(this.name), ...chosen });
+    remember("sessionStorage", `candor.${this.name}`, chosen);
   }
 
   /** Follow the theme, and measure what depends on its font. */

@@ -200,6 +200,12 @@ def many(tokens: int) -> Completion:
     return completion(PROMPT, [*long, Row(" Farewell")])
 
 
+def long_prompt(tokens: int) -> Completion:
+    """A prompt that has to be scrolled, with an answer half as long."""
+    long = [replace(MORE[i % len(MORE)], kind=Kind.TEXT) for i in range(tokens)]
+    return completion([*PROMPT, *long], [*ANSWER[:20], *long[: tokens // 2]])
+
+
 def as_if_sent(view: View) -> object:
     """What Python remembers once the browser has got all of a view but its last lines."""
     from components.token_map import _OVERLAP, _Sent
@@ -225,6 +231,12 @@ def page() -> None:
     if st.button("lost frame"):
         state.shown = "longer"
         state["map.sent"] = as_if_sent(View(examples()["longer"]))
+    if "beside" in st.query_params:
+        for name, column, length in zip(("left", "right"), st.columns(2), (900, 400), strict=True):
+            with column:
+                pinned = token_map(View(long_prompt(length)), key=name, beside="both")
+                st.write(f"{name} pinned: {pinned}")
+        return
     if "hostile" in st.query_params:
         view = View(hostile())
     elif tokens := st.query_params.get("many"):
