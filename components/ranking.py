@@ -136,10 +136,10 @@ def _notes(found: tuple[Ranked, ...]) -> None:
 
 
 def _rows(found: tuple[Ranked, ...], order: str) -> pd.DataFrame:
-    """What they are ranked by stands beside the answers."""
+    """What they are ranked by stands before the answers, so that a phone shows it, too."""
     rows = pd.DataFrame([_row(place, each) for place, each in enumerate(found, start=1)])
     by = _COLUMN_OF[order]
-    return rows[["", "Answer", by, *(name for name in rows.columns if name not in ("", "Answer", by))]]
+    return rows[["", by, "Answer", *(name for name in rows.columns if name not in ("", "Answer", by))]]
 
 
 def _row(place: int, each: Ranked) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _nats(help_: str) -> Any:
 
 
 _COLUMNS = {
-    "Answer": st.column_config.TextColumn(width=280),
+    "Answer": st.column_config.TextColumn(width=260),
     "From": st.column_config.TextColumn(width=92, help="Drawn by the model, how often, or given by you."),
     "Balanced": _nats(_MEANINGS["balanced"]),
     "Mean": _nats(_MEANINGS["mean"]),
