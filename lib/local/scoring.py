@@ -86,14 +86,14 @@ def score_texts(
             rests = [texts[number].ids[shared:] for number in group]
             scores, parts, last = read_together(reader, begun, rests, start.cache, request.k, start.logits)
             start = start.after(scores, start.cache, last)
+            wholes = [join([start.scores, part]) for part in parts]
         else:
             rest = texts[group[0]].ids[start.read :]
             own = _own(reader, start.cache, start.read, len(rest))
             only, _ = yield from in_turns(read(reader, rest, own, request.k, start.logits))
-            parts = [start.after(only, own, None).scores]
+            wholes = [start.after(only, own, None).scores]
         timing = Timing(began - asked, None, time.monotonic() - asked)
-        for number, part in zip(group, parts, strict=True):
-            whole = part if len(group) == 1 else join([start.scores, part])
+        for number, whole in zip(group, wholes, strict=True):
             found[number] = _completion(loaded, request, rendered, texts[number], whole, reader.vocabulary_size, timing)
         yield []
     if start.read == shared > 0 and reader.can_copy(start.cache):

@@ -109,3 +109,15 @@ def test_scoring_what_was_written_gives_its_logprobs(embedded_engine: LocalEngin
     assert scored.generated.ids.tolist() == written.generated.ids.tolist()
     np.testing.assert_allclose(scored.generated.logprobs, written.generated.logprobs, atol=1e-4)
     np.testing.assert_allclose(scored.prompt.logprobs, written.prompt.logprobs, atol=1e-4)
+
+
+def test_scoring_several_answers_at_once_gives_the_logprobs_they_were_written_with(embedded: LoadedModel) -> None:
+    """Their prompt and all of them are read in one pass, as nothing of it is kept."""
+    engine = LocalEngine(embedded, kept=0)
+    request = Request(prompt=_FOX, max_tokens=12, temperature=0.6, seed=3, n=3)
+    written = engine.complete(request)
+    for before, scored in zip(written, engine.score(request, [each.text for each in written]), strict=True):
+        assert scored.generated.ids.tolist() == before.generated.ids.tolist()
+        np.testing.assert_allclose(scored.generated.logprobs, before.generated.logprobs, atol=1e-3)
+        np.testing.assert_allclose(scored.prompt.logprobs, before.prompt.logprobs, atol=1e-3)
+    engine.close()
