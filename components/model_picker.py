@@ -32,5 +32,5 @@ def model_picker(policy: Policy) -> Source:
         placeholder="~/models/llama or HuggingFaceTB/SmolLM2-360M",
         help="Weights are read from safetensors or GGUF only. Code that comes with a model is never run.",
     )
-    st.caption("The model is loaded when you press Generate.")
+    st.caption("The model is loaded when it is asked for the first time.")
     return source.strip()
