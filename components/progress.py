@@ -11,8 +11,9 @@ from components.kept import is_mine
 from components.notices import escaped, show_error
 from components.polling import repeated
 from lib import formats
+from lib.completion import Completion
 from lib.jobs import Job
-from lib.many import Many
+from lib.many import Many, State
 
 _POLL = 0.2  # seconds between two looks at a job that is at work
 
@@ -46,4 +47,17 @@ def _once_over(job: Job[Any], draw: Callable[[Many[Any]], None], *, live: bool) 
     if isinstance(many, Many):
         if many.cap is not None:
             show_error(many.cap)
+        elif stopped := where_it_stopped(many):
+            st.caption(stopped)
         draw(many)
+
+
+def where_it_stopped(many: Many[Completion]) -> str:
+    """What is missing of several answers because somebody stopped them; "" where nothing is."""
+    cut = sum(each.result is not None and each.result.stop_reason == "cancelled" for each in many.outcomes)
+    missing = sum(each.state is State.LEFT for each in many.outcomes)
+    parts = [
+        f"{formats.count(cut, 'answer')} {'was' if cut == 1 else 'were'} cut off" if cut else "",
+        f"{formats.count(missing, 'answer')} did not come" if missing else "",
+    ]
+    return f"It was stopped: {', '.join(filter(None, parts))}." if cut or missing else ""

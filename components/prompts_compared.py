@@ -16,7 +16,7 @@ from components.charts import clarity_curves
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error
 from components.progress import once_over
-from components.versions import note_version
+from components.versions import LONG_ENOUGH, note_version
 from components.what_helped import show_helped
 from lib import formats
 from lib.asking import Question
@@ -24,6 +24,7 @@ from lib.clarity import (
     FIRST,
     MOST,
     clarity_curve,
+    long_enough,
     mean_curve,
     opening_entropy,
     paired_difference,
@@ -83,7 +84,7 @@ def _show(several: Several, many: Many[Completion]) -> None:
     means = {name: mean_curve(of) for name, of in curves.items()}
     _numbers(answered, curves, means)
     for each in answered:
-        note_version(each.prompt, means[each.name], len(each.answers))
+        note_version(each.prompt, means[each.name], long_enough(curves[each.name]))
     _maps(variants)
     _changes(variants)
 
@@ -120,6 +121,7 @@ def _numbers(variants: Sequence[_Variant], curves: dict[str, list[Column]], mean
                 format="%.3f", help="Mean logprob of these tokens, in nats. Nearer 0 is surer."
             ),
             "± over runs": number(format="%.3f", help="Standard deviation over the runs, in nats."),
+            "Runs": number(help=LONG_ENOUGH),
             "Prompt perplexity": number(
                 format="%.1f", help="exp(−mean logprob) of the prompt's own words. Lower is more familiar wording."
             ),

@@ -12,6 +12,7 @@ from components.kept import is_mine
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error, show_warnings
 from components.polling import repeated
+from components.progress import where_it_stopped
 from lib import formats
 from lib.completion import Completion
 from lib.jobs import Job
@@ -85,6 +86,8 @@ def _standing(job: Job[Any], many: Many[Completion] | None, *, live: bool) -> No
         return
     if many.cap is not None:
         show_error(many.cap)
+    elif not live and (stopped := where_it_stopped(many)):
+        st.caption(stopped)
     for error in dict.fromkeys(str(each.error) for each in many.outcomes if each.error is not None):
         failed = [each.error for each in many.outcomes if each.error is not None and str(each.error) == error]
         st.caption(f"{formats.count(len(failed), 'answer')} did not come:")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from components.charts import clarity_by_version
 from lib import formats
@@ -14,6 +16,7 @@ from lib.clarity import FIRST
 from lib.scores import Column
 from lib.store.runs import beginning
 
+LONG_ENOUGH = "Runs whose answer has so many tokens. Shorter answers are in no mean over them."
 _KEY = "compare.versions"
 _LONGEST = 60  # characters of a name
 _SHOWN = 80  # characters of a prompt in the list
@@ -21,15 +24,15 @@ _SHOWN = 80  # characters of a prompt in the list
 
 @dataclass(frozen=True)
 class Version:
-    """A prompt as it was compared. curve: its clarity by k, the mean over `runs` runs."""
+    """A prompt as it was compared. curve: its clarity by k, each the mean over so many runs."""
 
     name: str
     prompt: str
     curve: Column
-    runs: int
+    runs: NDArray[np.int64]
 
 
-def note_version(prompt: str, curve: Column, runs: int) -> None:
+def note_version(prompt: str, curve: Column, runs: NDArray[np.int64]) -> None:
     """Keep a prompt that was compared; one that was before keeps its name, and has the newer figures."""
     kept: dict[str, Version] = st.session_state.setdefault(_KEY, {})
     before = kept.get(prompt)
@@ -66,12 +69,15 @@ def versions(slots: int) -> None:
                 {
                     "Version": [each.name for each in rows],
                     f"Clarity: first {k} tokens": [None if math.isnan(value) else value for value in values],
-                    "Runs": [each.runs for each in rows],
+                    "Runs": [int(each.runs[k - 1]) for each in rows],
                     "Prompt": [beginning(each.prompt, _SHOWN) for each in rows],
                 }
             ),
             hide_index=True,
-            column_config={f"Clarity: first {k} tokens": number(format="%.3f", help="Mean logprob, in nats.")},
+            column_config={
+                f"Clarity: first {k} tokens": number(format="%.3f", help="Mean logprob, in nats."),
+                "Runs": number(help=LONG_ENOUGH),
+            },
         )
         if len(rows) > 1:
             clarity_by_version([each.name for each in rows], values, k)

@@ -45,9 +45,14 @@ def clarity_curve(completion: Completion, most: int = MOST) -> Column:
 
 def mean_curve(curves: Sequence[Column]) -> Column:
     """float64[k]: the mean over several answers, at each k of those that have so many tokens; NaN where none has."""
-    stacked = np.stack(curves)
-    counts = (~np.isnan(stacked)).sum(axis=0)
-    return np.where(counts > 0, np.nansum(stacked, axis=0) / np.maximum(counts, 1), np.nan)
+    counts = long_enough(curves)
+    return np.where(counts > 0, np.nansum(np.stack(curves), axis=0) / np.maximum(counts, 1), np.nan)
+
+
+def long_enough(curves: Sequence[Column]) -> NDArray[np.int64]:
+    """int64[k]: how many of several answers that mean is over."""
+    counts: NDArray[np.int64] = (~np.isnan(np.stack(curves))).sum(axis=0, dtype=np.int64)
+    return counts
 
 
 def opening_entropy(completion: Completion) -> tuple[float, float]:

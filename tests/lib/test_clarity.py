@@ -8,7 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.clarity import clarity_curve, mean_curve, opening_entropy, paired_difference, prompt_familiarity, prompt_mask
+from lib.clarity import (
+    clarity_curve,
+    long_enough,
+    mean_curve,
+    opening_entropy,
+    paired_difference,
+    prompt_familiarity,
+    prompt_mask,
+)
 from lib.request import Message, Request
 from lib.tokens import Kind
 from tests.strategies import completion_of, tokens_of
@@ -32,8 +40,9 @@ def test_the_curve_by_hand() -> None:
 
 
 def test_the_mean_of_curves() -> None:
-    both = mean_curve([np.array([-1.0, -2.0, math.nan]), np.array([-3.0, math.nan, math.nan])])
-    np.testing.assert_array_equal(both, [-2, -2, math.nan])
+    curves = [np.array([-1.0, -2.0, math.nan]), np.array([-3.0, math.nan, math.nan])]
+    np.testing.assert_array_equal(mean_curve(curves), [-2, -2, math.nan])
+    assert long_enough(curves).tolist() == [2, 1, 0]
 
 
 def test_the_prompt_without_what_nothing_prepares_for() -> None:
