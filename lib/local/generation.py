@@ -17,6 +17,7 @@ from lib.local.loading import LoadedModel
 from lib.local.prompts import Rendered, prompt_kinds
 from lib.local.reader import Reader, Scores, Step, join, read, rows_of, score, scored_tokens, unscored
 from lib.local.sampling import choose
+from lib.local.skinny import reading_a_draft
 from lib.request import Request
 from lib.tokens import NO_TOKENS, Kind, Tokens
 
@@ -208,7 +209,8 @@ def _write_drafted(
         draft = drafts.next(min(LONGEST, limit - len(sample.written) - 1))
         if draft:
             yield deltas
-            logits = reader.read_draft([tokens[-1], *draft], cache)
+            with reading_a_draft():
+                logits = next(block for block in reader.blocks([tokens[-1], *draft], cache) if block is not None)
         else:
             logits = yield Step(deltas, chosen[-1:], cache)
         deltas = []

@@ -237,7 +237,7 @@ def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
 
     from lib.local.attention import use_fast_attention
     from lib.local.gguf import first_line
-    from lib.local.products import use_either_order
+    from lib.local.skinny import use_skinny_products
 
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
@@ -261,7 +261,7 @@ def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
             + (f", and {len(gaps) - 1} more." if len(gaps) > 1 else "."),
             "Fetch the directory again, and check that it holds a causal language model.",
         )
-    use_either_order(model)
+    use_skinny_products(model)
     use_fast_attention(model)
     return model
 

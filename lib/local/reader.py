@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from lib.errors import ModelUnavailable
 from lib.local.loading import LoadedModel
 from lib.local.memory import give_back
-from lib.local.products import Orders
 from lib.tokens import Tokens, make_tokens
 
 CHUNK = 512  # tokens per pass: large enough for fast products, small enough to let others have their turn
@@ -58,7 +57,6 @@ class Reader:
 
         self._model = loaded.model
         self._device = loaded.device
-        self._orders = Orders(loaded.model)
         self._scratch: dict[int, Any] = {}
         self._head: Any = loaded.model.get_output_embeddings()
         self._body: Any = loaded.model.get_decoder() if hasattr(loaded.model, "get_decoder") else None
@@ -289,16 +287,10 @@ class Reader:
 
     def step(self, ids: Any, cache: Any) -> Any:
         """One more token for each of b samples: ids int64[b] on the device; returns float32 logits [b, V]."""
-        with self._orders.fastest(len(ids)):
-            if not self._apart:
-                return self._model(ids[:, None], past_key_values=cache, use_cache=True).logits[:, -1].float()
-            hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state
-            return self._head(hidden)[:, -1].float()
-
-    def read_draft(self, ids: Sequence[int], cache: Any) -> Any:
-        """Read a few `ids` after what the cache holds; returns float32 logits [rows, V] of what follows each."""
-        with self._orders.fastest(len(ids)):
-            return next(block for block in self.blocks(ids, cache) if block is not None)
+        if not self._apart:
+            return self._model(ids[:, None], past_key_values=cache, use_cache=True).logits[:, -1].float()
+        hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state
+        return self._head(hidden)[:, -1].float()
 
     def steps(self, steps: Sequence[Step]) -> list[Any]:
         """The logits of each step as `step` gives them; in one pass, where the model can join them."""
@@ -323,11 +315,10 @@ class Reader:
             "position_ids": positions,
             "use_cache": True,
         }
-        with self._orders.fastest(len(ids)):
-            if not self._apart:
-                logits = self._model(ids, **options).logits
-            else:
-                logits = self._head(self._body(ids, **options).last_hidden_state)
+        if not self._apart:
+            logits = self._model(ids, **options).logits
+        else:
+            logits = self._head(self._body(ids, **options).last_hidden_state)
         return list(logits[:, -1].float().split(rows))
 
 
