@@ -100,9 +100,8 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _fetch(_: argparse.Namespace) -> None:
     from lib.local import embedded
-    from lib.local.gguf import converted
 
-    converted(embedded.fetch())
+    embedded.model_directory()
 
 
 def _decode(options: argparse.Namespace) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from lib.errors import ModelUnavailable
 
 
 def cache_directory() -> Path:
@@ -14,6 +18,22 @@ def cache_directory() -> Path:
 def data_directory() -> Path:
     """What cannot: `$CANDOR_DATA`, else `candor` in the user's data directory."""
     return _directory("CANDOR_DATA", "XDG_DATA_HOME", "~/.local/share")
+
+
+@contextmanager
+def writing_cache(directory: Path) -> Iterator[Path]:
+    """A directory of the cache to write to, made where it is missing.
+
+    Raises ModelUnavailable for an OSError in it: no rights, a full disk, a file in the directory's place.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield directory
+    except OSError as error:
+        raise ModelUnavailable(
+            f"The cache directory {directory} cannot be written: {error.strerror or error}.",
+            "Free some space, or set CANDOR_CACHE to a directory that this user can write.",
+        ) from error
 
 
 def _directory(chosen: str, base: str, usual: str) -> Path:

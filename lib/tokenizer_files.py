@@ -1,47 +1,29 @@
-"""Tokenizers from files: a directory, a hub id, tokenizer.json, tokenizer.model, or uploads of these."""
+"""Tokenizers from files: a directory, a hub id, tokenizer.json, tokenizer.model, or uploads of these.
+
+All of these are foreign: a child process reads them (`lib.foreign.sandbox`), and encodes and renders with them. Only
+the tokenizer of the embedded model, whose digest is known, is read in this process.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lib.errors import CandorError, ModelUnavailable
-from lib.imports import IMPORTING
-from lib.pieces import make_pieces
+from lib.foreign.sandbox import Sandbox
+from lib.foreign.templates import render
+from lib.pieces import Pieces
 from lib.request import Message
 from lib.sought import from_hub, is_hub_id, on_disk
 from lib.sources import EMBEDDED
 from lib.tokenizer import Tokenizer
-from lib.vocabulary import Vocabulary, read_vocabulary
+from lib.tokenizer_build import ANY_OF, FILES, Built, build
+from lib.vocabulary import Vocabulary
 
-MAX_BYTES = 100_000_000  # the largest tokenizer.json there is has some 35 MB
-_HUB_FILES = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "vocab*",
-    "merges.txt",
-    "chat_template*",
-    "config.json",
-    "*.model",
-)
-_TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
-_BASE_TOKENS = 128_000  # of Llama 3
-# How Llama 3 cuts text before merging, and its special tokens, as published with its tokenizer.model.
-_LLAMA3_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
-    r"\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_LLAMA3_NAMED = {
-    0: "begin_of_text", 1: "end_of_text", 2: "reserved_special_token_0", 3: "reserved_special_token_1",
-    4: "finetune_right_pad_id", 5: "step_id", 6: "start_header_id", 7: "end_header_id", 8: "eom_id", 9: "eot_id",
-    10: "python_tag", 11: "image",
-}  # fmt: skip
+_REMEDY = "Give the model's own tokenizer.json or tokenizer.model."
 
 
 def load_tokenizer(source: str | Path) -> Tokenizer:
@@ -51,16 +33,15 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
     """
     if source == EMBEDDED:
         from lib.local import embedded
-        from lib.local.gguf import converted
 
-        return _from_directory(converted(embedded.fetch(), embedded.SHA256), embedded.NAME)
+        return from_built(build(files_in(embedded.model_directory())), embedded.NAME)
     path, is_file, is_directory = on_disk(source)
     if is_directory:
-        return _from_directory(path, path.resolve().name)
+        return foreign_tokenizer(files_in(path), path.resolve().name)
     if is_file:
         return _from_file(path)
     if is_hub_id(str(source)):
-        return _from_directory(from_hub(str(source), _HUB_FILES), str(source))
+        return foreign_tokenizer(files_in(from_hub(str(source), list(FILES))), str(source))
     raise ModelUnavailable(
         f"There is no tokenizer at {str(source)!r}.",
         "Give a directory, a tokenizer.json, a tokenizer.model, or a hub id of the form owner/name.",
@@ -70,223 +51,105 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
 def tokenizer_from_uploads(files: Mapping[str, bytes]) -> Tokenizer:
     """The tokenizer in uploaded files, by name: tokenizer.json or tokenizer.model, and what belongs to it.
 
-    Raises ModelUnavailable.
+    A lone .json or .model file may have any name. Raises ModelUnavailable.
     """
-    if sum(map(len, files.values())) > MAX_BYTES:
-        raise ModelUnavailable("These files are too large for a tokenizer.", "Upload the tokenizer's files only.")
-    with tempfile.TemporaryDirectory() as place:
+    known = {Path(name).name: data for name, data in files.items() if Path(name).name in FILES}
+    if not any(name in known for name in ANY_OF):
         for name, data in files.items():
-            (Path(place) / Path(name).name).write_bytes(data)
-        main = [name for name in files if Path(name).suffix == ".model"] or [
-            name for name in files if "tokenizer_config" not in name and Path(name).suffix == ".json"
-        ]
-        if not main:
-            raise ModelUnavailable(
-                "There is no tokenizer among these files.", "Upload tokenizer.json or tokenizer.model."
-            )
-        if (Path(place) / "tokenizer.json").exists():
-            return _from_directory(Path(place), "tokenizer.json")
-        return _from_file(Path(place) / Path(main[0]).name)
+            if Path(name).suffix in (".json", ".model") and Path(name).name not in FILES:
+                known.setdefault(f"tokenizer{Path(name).suffix}", data)
+    if not any(name in known for name in ANY_OF):
+        raise ModelUnavailable("There is no tokenizer among these files.", "Upload tokenizer.json or tokenizer.model.")
+    for name, data in known.items():
+        _check_size(name, len(data))
+    return foreign_tokenizer(known, next(name for name in ANY_OF if name in known))
+
+
+def files_in(directory: Path) -> dict[str, bytes]:
+    """The files of a tokenizer in a directory, by name. Raises ModelUnavailable for one that is too large."""
+    found = {}
+    for name in FILES:
+        path = directory / name
+        try:
+            if path.is_file():
+                _check_size(name, path.stat().st_size)
+                found[name] = path.read_bytes()
+        except OSError as error:
+            raise ModelUnavailable(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+    return found
+
+
+def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
+    """The tokenizer in files of the names of `FILES`, read and run in a child process. Raises ModelUnavailable."""
+    chat = any(name.startswith("chat_template") or b'"chat_template"' in data for name, data in files.items())
+    sandbox = Sandbox(
+        "chat-tokenizer" if chat else "tokenizer", {"files": dict(files)}, what=f"The tokenizer {name}", remedy=_REMEDY
+    )
+    told = sandbox.open()
+
+    def encode(text: str) -> list[int]:
+        ids = sandbox.call("encode", text.encode("utf-8", "replace").decode())
+        return [int(number) for number in np.frombuffer(ids, "<i4")]
+
+    def rendered(messages: Sequence[Message]) -> str:
+        return str(sandbox.call("render", turns_of(messages)))
+
+    return Tokenizer(
+        name,
+        _vocabulary(told, name),
+        encode,
+        tuple(map(int, told["prefix"])),
+        None if told["bos"] is None else int(told["bos"]),
+        rendered if chat and told["has_template"] else None,
+    )
+
+
+def from_built(built: Built, name: str) -> Tokenizer:
+    """A tokenizer that is in this process already."""
+    rendered = None
+    if (template := built.template) is not None:
+
+        def rendered(messages: Sequence[Message]) -> str:
+            return render(template, turns_of(messages))
+
+    return Tokenizer(name, built.vocabulary, built.encode, built.prefix, built.bos, rendered)
+
+
+def turns_of(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """A chat as templates read it."""
+    return [{"role": each.role, "content": each.content} for each in messages]
 
 
 def _from_file(path: Path) -> Tokenizer:
-    if path.stat().st_size > MAX_BYTES:
-        raise ModelUnavailable(f"{path.name} is too large for a tokenizer.", "Give its tokenizer.json.")
-    if path.suffix == ".json":
-        return _from_json(path)
-    data = path.read_bytes()
-    if _TIKTOKEN_LINE.match(data):
-        return _from_tiktoken(data, path)
-    return _from_sentencepiece(data, path)
+    kind = "tokenizer.json" if path.suffix == ".json" else "tokenizer.model"
+    _check_size(path.name, path.stat().st_size, kind)
+    named = path.name == kind
+    beside = files_in(path.parent) if named else {}
+    main = {kind: path.read_bytes()}
+    others = {name: data for name, data in beside.items() if name not in ANY_OF}
+    return foreign_tokenizer(main | others, path.resolve().parent.name if named else path.stem)
 
 
-def _from_directory(path: Path, name: str) -> Tokenizer:
-    has_fast = (path / "tokenizer.json").exists() or (path / "vocab.json").exists()
-    if not has_fast and (path / "tokenizer.model").exists():
-        return _from_file(path / "tokenizer.model")
-    try:
-        with IMPORTING:
-            from transformers import AutoTokenizer
-
-            fast = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # transformers raises whatever its parsers raise
-        if (path / "tokenizer.json").exists():
-            return _from_json(path / "tokenizer.json")
-        raise _unreadable(path.name) from error
-    return from_transformers(fast, name)
-
-
-def _from_json(path: Path) -> Tokenizer:
-    with IMPORTING:
-        from transformers import PreTrainedTokenizerFast
-
-    config = _config(path.parent)
-    names = {key: _content(config.get(f"{key}_token")) for key in ("bos", "eos")}
-    try:
-        fast = PreTrainedTokenizerFast(
-            tokenizer_file=str(path), **{f"{key}_token": name for key, name in names.items() if name}
+def _check_size(name: str, size: int, kind: str = "") -> None:
+    if size > (most := FILES[kind or name]):
+        raise ModelUnavailable(
+            f"{name} has {size:,} bytes, which is too large for a tokenizer: at most {most:,} are read.", _REMEDY
         )
-    except BaseException as error:  # the parser is Rust, and its panics are no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise _unreadable(path.name) from error
-    if template := _template(path.parent, config):
-        fast.chat_template = template
-    return from_transformers(fast, path.resolve().parent.name if path.name == "tokenizer.json" else path.stem)
 
 
-def from_transformers(fast: Any, name: str) -> Tokenizer:
-    """A fast tokenizer of transformers. Raises ModelUnavailable for a slow one."""
-    backend = getattr(fast, "backend_tokenizer", None)
-    if backend is None:
-        raise ModelUnavailable(f"{name} has no fast tokenizer.", "Add the model's tokenizer.json.")
-    backend.no_truncation()
-    backend.no_padding()
-    prefix = list(backend.encode("").ids)
-    if fast.eos_token_id is not None and prefix[-1:] == [fast.eos_token_id] != [fast.bos_token_id]:
-        del prefix[-1]  # what would end the text; a prompt goes on
-
-    def encode(text: str) -> list[int]:
-        # The fast form leaves out where in the text each token stands, which takes half of the time.
-        return list(backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
-
-    def render(messages: Sequence[Message]) -> str:
-        turns = [{"role": each.role, "content": each.content} for each in messages]
-        return str(fast.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-
-    return Tokenizer(
-        name, read_vocabulary(backend), encode, tuple(prefix), fast.bos_token_id, render if fast.chat_template else None
-    )
-
-
-def _from_tiktoken(data: bytes, path: Path) -> Tokenizer:
-    """Lines of base64 and rank; see https://github.com/openai/tiktoken."""
-    import tiktoken
-
+def _vocabulary(told: Mapping[str, Any], name: str) -> Vocabulary:
     try:
-        lines = [line.split() for line in data.splitlines() if line.strip()]
-        ranks = {base64.b64decode(blob, validate=True): int(rank) for blob, rank in lines}
-        if len(ranks) != len(lines) or sorted(ranks.values()) != list(range(len(ranks))):
-            raise ValueError("ranks must count from 0")
-        specials = _special_ids(path.parent, len(ranks))
-        if min(specials.values(), default=len(ranks)) < len(ranks):
-            raise ValueError("a special token takes the place of another")
-        coder = tiktoken.Encoding(path.name, pat_str=_LLAMA3_PATTERN, mergeable_ranks=ranks, special_tokens=specials)
-    except (ValueError, binascii.Error) as error:
-        raise _unreadable(path.name) from error
-    blobs = {rank: (blob, False) for blob, rank in ranks.items()}
-    blobs |= {number: (name.encode(), True) for name, number in specials.items()}
-    vocabulary = Vocabulary(make_pieces([(i, *blobs.get(i, (b"", False))) for i in range(max(blobs, default=-1) + 1)]))
-    bos = specials.get("<|begin_of_text|>")
-    config = _config(path.parent)
-
-    def encode(text: str) -> list[int]:
-        return coder.encode(text, allowed_special="all")
-
-    return Tokenizer(_name(path), vocabulary, encode, () if bos is None else (bos,), bos, _render(path.parent, config))
-
-
-def _special_ids(directory: Path, base: int) -> dict[str, int]:
-    """Names and ids of the special tokens: as tokenizer_config.json lists them, else those that Llama 3 publishes."""
-    listed = _config(directory).get("added_tokens_decoder")
-    if isinstance(listed, dict) and listed:
-        return {str(_content(entry)): int(number) for number, entry in listed.items() if _content(entry)}
-    if base != _BASE_TOKENS:
-        return {}
-    named = [_LLAMA3_NAMED.get(i, f"reserved_special_token_{i - 10}") for i in range(256)]
-    return {f"<|{name}|>": base + i for i, name in enumerate(named)}
-
-
-def _from_sentencepiece(data: bytes, path: Path) -> Tokenizer:
-    from sentencepiece import SentencePieceProcessor
-
-    try:
-        model = SentencePieceProcessor(model_proto=data)
-        size = model.get_piece_size()
-    except Exception as error:  # its C++ errors come as RuntimeError or others
-        raise _unreadable(path.name) from error
-    if size == 0:
-        raise _unreadable(path.name)
-    entries = []
-    for number in range(size):
-        piece = model.id_to_piece(number)
-        if model.is_byte(number):
-            blob = bytes([int(piece[3:5], 16)])
-        else:
-            blob = piece.replace("▁", " ").encode("utf-8", "surrogatepass")
-        entries.append((number, blob, model.is_control(number) or model.is_unknown(number)))
-    bos = model.bos_id() if model.bos_id() >= 0 else None
-
-    def encode(text: str) -> list[int]:
-        return [int(number) for number in model.encode(text)]
-
-    return Tokenizer(
-        _name(path),
-        Vocabulary(make_pieces(entries), drops_space=True),
-        encode,
-        () if bos is None else (bos,),
-        bos,
-        _render(path.parent, _config(path.parent)),
-    )
-
-
-def _render(directory: Path, config: Mapping[str, Any]) -> Any:
-    """The chat template beside a tokenizer.model, if there is one."""
-    template = _template(directory, config)
-    if template is None:
-        return None
-    with IMPORTING:
-        from transformers.utils.chat_template_utils import render_jinja_template
-
-    names = {key: _content(config.get(f"{key}_token")) or "" for key in ("bos", "eos")}
-
-    def render(messages: Sequence[Message]) -> str:
-        turns = [{"role": each.role, "content": each.content} for each in messages]
-        texts, _ = render_jinja_template(
-            conversations=[turns],
-            chat_template=template,
-            add_generation_prompt=True,
-            bos_token=names["bos"],
-            eos_token=names["eos"],
+        offsets = np.frombuffer(told["offsets"], "<i4")
+        pieces = Pieces(
+            np.arange(len(offsets) - 1, dtype=np.int32),
+            offsets,
+            np.frombuffer(told["data"], np.uint8),
+            np.frombuffer(told["special"], np.bool_),
         )
-        return str(texts[0])
-
-    return render
-
-
-def _template(directory: Path, config: Mapping[str, Any]) -> str | None:
-    """The chat template: from a file of its own, which takes precedence, else from the configuration."""
-    found: Any = config.get("chat_template")
-    try:
-        if (own := directory / "chat_template.jinja").exists():
-            found = own.read_text(encoding="utf-8")
-        elif (own := directory / "chat_template.json").exists():
-            found = json.loads(own.read_text(encoding="utf-8"))["chat_template"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, str) else None
-
-
-def _config(directory: Path) -> Mapping[str, Any]:
-    try:
-        config = json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return config if isinstance(config, dict) else {}
-
-
-def _content(entry: Any) -> str | None:
-    """The text of a token that a configuration names, either as it is or as an object."""
-    if isinstance(entry, dict):
-        entry = entry.get("content")
-    return entry if isinstance(entry, str) else None
-
-
-def _name(path: Path) -> str:
-    return path.resolve().parent.name or path.name
+    except ValueError as error:
+        raise _unreadable(name) from error
+    return Vocabulary(pieces, bool(told["exact"]), bool(told["drops_space"]))
 
 
 def _unreadable(name: str) -> CandorError:
-    return ModelUnavailable(
-        f"{name} cannot be read as a tokenizer.", "Give the model's own tokenizer.json or tokenizer.model."
-    )
+    return ModelUnavailable(f"{name} cannot be read as a tokenizer.", _REMEDY)

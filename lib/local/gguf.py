@@ -12,60 +12,99 @@ from typing import Any
 from filelock import FileLock
 
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
+from lib.foreign.sandbox import MEMORY, Sandbox
 from lib.imports import IMPORTING
 from lib.local.memory import available_memory, gigabytes
-from lib.paths import cache_directory
+from lib.paths import cache_directory, writing_cache
 
 _NOTES = "candor.json"
-_FORMAT = 1  # raise it when the conversion changes, so that older ones are made again
+_FORMAT = 2  # raise it when the conversion changes, so that older ones are made again
 _GPT2_LIKE = {"default", "gpt-2", "gpt2"}  # what transformers builds when it is told nothing
 
 
-def converted(path: Path, sha256: str | None = None) -> Path:
-    """The directory with the safetensors form of a GGUF file, made on first use.
+class DamagedFile(ModelUnavailable):
+    """A file whose digest is known has another one."""
 
-    sha256: the digest the file must have, where it is known.
+
+def converted(path: Path, sha256: str | None = None) -> Path:
+    """The directory with the safetensors form of a GGUF file, made on first use, and again where files of it are gone.
+
+    sha256: the digest the file must have, where it is known. A file without one is foreign: a child process reads what
+    it says of itself before anything is built from it.
 
     Raises ModelUnavailable for a file that cannot be read, OutOfMemory where memory or disk would not hold it.
     """
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise ModelUnavailable(f"{path.name} is not a GGUF file.", "Choose a GGUF file or a model directory.")
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise ModelUnavailable(f"{path.name} is not a GGUF file.", "Choose a GGUF file or a model directory.")
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}.", "Check its permissions.") from error
     if sha256 is not None and digest != sha256:
-        raise ModelUnavailable(
+        raise DamagedFile(
             f"{path} is damaged: its digest is not the expected one.", "Delete the file; it will be fetched again."
         )
     target = cache_directory() / "converted" / f"{digest[:32]}-{_FORMAT}"
-    if (target / _NOTES).exists():
+    if _is_whole(target):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
-        if not (target / _NOTES).exists():
-            _convert(path, target)
+    with writing_cache(target.parent), FileLock(f"{target}.lock"):
+        if not _is_whole(target):
+            _remove(target)
+            _convert(path, target, trusted=sha256 is not None)
     return target
+
+
+def forget_conversion(directory: Path) -> bool:
+    """Delete a conversion that turned out damaged, so that it is made again. False for any other directory."""
+    if directory.parent != cache_directory() / "converted" or not (directory / _NOTES).exists():
+        return False
+    with writing_cache(directory.parent), FileLock(f"{directory}.lock"):
+        _remove(directory)
+    return True
 
 
 def conversion_warnings(directory: Path) -> tuple[str, ...]:
     """What the conversion that made this directory warned of; nothing for any other directory."""
-    notes = directory / _NOTES
-    return tuple(json.loads(notes.read_text())["warnings"]) if notes.exists() else ()
+    return tuple(map(str, _notes(directory).get("warnings", ())))
 
 
-def _convert(path: Path, target: Path) -> None:
+def _notes(directory: Path) -> dict[str, Any]:
+    """What `_convert` noted; empty where there is nothing to read."""
+    try:
+        found = json.loads((directory / _NOTES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_whole(directory: Path) -> bool:
+    """Whether every file is there in its size."""
+    sizes = _notes(directory).get("sizes")
+    return isinstance(sizes, dict) and bool(sizes) and sizes == _sizes(directory)
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in sorted(directory.iterdir()) if path.name != _NOTES}
+
+
+def _remove(directory: Path) -> None:
+    """Out of sight at once, as another process may look at it, then gone."""
+    if not directory.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=directory.parent, ignore_cleanup_errors=True) as scratch:
+        directory.replace(Path(scratch) / "model")
+
+
+def _convert(path: Path, target: Path, *, trusted: bool) -> None:
     with IMPORTING:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    gguf = _gguf()
-    try:
-        reader = gguf.GGUFReader(path)
-        weights = sum(int(tensor.n_elements) for tensor in reader.tensors) * 4
-        pre = _text_field(reader, "tokenizer.ggml.pre")
-        kind = _text_field(reader, "tokenizer.ggml.model")
-    except (ValueError, KeyError, IndexError, OSError) as error:
-        raise ModelUnavailable(f"{path.name} is damaged or cut off.", "Fetch the file again.") from error
+    _check_library()
+    told = _checked(path, trusted=trusted)
+    weights, pre, kind = int(told["elements"]) * 4, told["pre"], told["kind"]
     _check_room(path, target, weights)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
@@ -76,7 +115,9 @@ def _convert(path: Path, target: Path) -> None:
             quantization_config=GgufConfig(dequantize=True),
             trust_remote_code=False,
         )
-    except (ValueError, KeyError, NotImplementedError, OSError) as error:
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # of any kind, and the tokenizers library panics with what is no Exception
         raise ModelUnavailable(
             f"transformers cannot convert {path.name}: {first_line(error)}",
             "Use the model's original directory with safetensors weights.",
@@ -89,7 +130,8 @@ def _convert(path: Path, target: Path) -> None:
         partial = Path(scratch) / "model"
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
-        (partial / _NOTES).write_text(json.dumps({"source": path.name, "warnings": warnings}))
+        notes = {"source": path.name, "warnings": warnings, "sizes": _sizes(partial)}
+        (partial / _NOTES).write_text(json.dumps(notes), encoding="utf-8")
         partial.replace(target)
 
 
@@ -122,22 +164,32 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".") + "."
 
 
-def _gguf() -> Any:
+def _check_library() -> None:
     """The library that reads GGUF files; transformers wants accelerate beside it. Raises MissingDependency."""
     try:
         import accelerate  # noqa: F401
-        import gguf
+        import gguf  # noqa: F401
     except ImportError as error:
         raise MissingDependency(
             f"Reading GGUF files needs {error.name}, which is not installed.",
             "Run `make setup`, or `pip install -r requirements.txt`.",
         ) from error
-    return gguf
 
 
-def _text_field(reader: Any, name: str) -> str | None:
-    field = reader.get_field(name)
-    return None if field is None else str(field.contents())
+def _checked(path: Path, *, trusted: bool) -> Any:
+    """What the file says of itself, see `lib.foreign.gguf.check`. A foreign file is read in a child process first."""
+    if trusted:
+        from lib.foreign.gguf import check
+
+        return check(str(path))
+    what, remedy = f"The GGUF file {path.name}", "Fetch the file again."
+    # The reader maps the file, which counts as memory too.
+    memory = 2 * MEMORY + path.stat().st_size
+    sandbox = Sandbox("gguf", str(path.resolve()), what=what, remedy=remedy, memory=memory)
+    try:
+        return sandbox.open(seconds=60.0)
+    finally:
+        sandbox.close()
 
 
 def _check_room(path: Path, target: Path, weights: int) -> None:

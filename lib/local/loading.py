@@ -11,15 +11,22 @@ from typing import Any
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.imports import IMPORTING
 from lib.local import embedded
+from lib.local.gguf import conversion_warnings, converted, first_line, forget_conversion
 from lib.local.memory import available_memory, gigabytes, lacks_memory
+from lib.local.tokenizer import LocalTokenizer, open_tokenizer
 from lib.sought import from_hub, is_hub_id, on_disk
 from lib.sources import EMBEDDED
-from lib.vocabulary import Vocabulary, read_vocabulary
+from lib.vocabulary import Vocabulary
 
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _HUB_DUPLICATES = ("consolidated*", "original/*", "onnx/*")  # the same weights in a form for other programs
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _HEADROOM = 300_000_000  # bytes left for everything but the weights
+# What config.json calls the sizes that decide how much is built.
+_WIDTHS = ("hidden_size", "n_embd", "d_model")
+_LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+_WORDS = ("vocab_size",)
+_COUNTS = ("intermediate_size", "n_inner", "num_experts", "num_local_experts", "n_routed_experts")
 _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -32,7 +39,7 @@ class LoadedModel:
 
     name: str
     model: Any
-    tokenizer: Any
+    tokenizer: LocalTokenizer
     vocabulary: Vocabulary
     context: int | None
     eos_ids: frozenset[int]
@@ -47,7 +54,7 @@ class LoadedModel:
     @property
     def has_chat_template(self) -> bool:
         """Whether messages can be rendered."""
-        return bool(self.tokenizer.chat_template)
+        return self.tokenizer.built.template is not None
 
 
 def load(source: str, *, dtype: str = "float32", device: str = "auto") -> LoadedModel:
@@ -59,20 +66,33 @@ def load(source: str, *, dtype: str = "float32", device: str = "auto") -> Loaded
     Raises ModelUnavailable, MissingDependency or OutOfMemory.
     """
     torch = _torch()
-    name, directory, extra = _directory(source)
-    _check_weights(directory)
     kind = getattr(torch, dtype, None)
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
         raise ModelUnavailable(
             f"{dtype!r} is not a number type to load a model in.", "Use float32, bfloat16 or float16."
         )
     place = _place(torch, device)
+    name, directory, extra = _directory(source)
+    try:
+        return _loaded(name, directory, extra, kind, dtype, place, foreign=source != EMBEDDED)
+    except ModelUnavailable:
+        if not forget_conversion(directory):
+            raise
+    name, directory, extra = _directory(source)  # a damaged conversion is made again, once
+    return _loaded(name, directory, extra, kind, dtype, place, foreign=source != EMBEDDED)
+
+
+def _loaded(
+    name: str, directory: Path, extra: Sequence[str], kind: Any, dtype: str, place: str, *, foreign: bool
+) -> LoadedModel:
+    _check_weights(directory)
     elements = sum(_elements(path) for path in directory.glob("*.safetensors"))
+    _check_sizes(directory, elements)
     if place == "cpu":
         _check_memory(name, elements, kind.itemsize)
-    tokenizer = _tokenizer(directory)
+    tokenizer = open_tokenizer(directory, foreign=foreign)
     model = _model(name, directory, kind, place)
-    vocabulary = read_vocabulary(tokenizer.backend_tokenizer, model.config.get_text_config().vocab_size)
+    vocabulary = tokenizer.built.vocabulary.padded(model.config.get_text_config().vocab_size)
     warnings = list(extra)
     if not vocabulary.exact:
         warnings.append("This tokenizer's decoder is of an unknown kind; the text of single tokens may be inexact.")
@@ -93,7 +113,7 @@ def _torch() -> Any:
         with IMPORTING:
             import torch
             import transformers
-            from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401 - so that they are there
+            from transformers import AutoModelForCausalLM  # noqa: F401 - so that it is there
 
             # What the first answer imports.
             from lib.local import attention, cache, joint  # noqa: F401
@@ -121,10 +141,8 @@ def _place(torch: Any, device: str) -> str:
 
 def _directory(source: str) -> tuple[str, Path, Sequence[str]]:
     """(name, directory with safetensors, warnings of the conversion)."""
-    from lib.local.gguf import conversion_warnings, converted
-
     if source == EMBEDDED:
-        directory = converted(embedded.fetch(), embedded.SHA256)
+        directory = embedded.model_directory()
         return embedded.NAME, directory, conversion_warnings(directory)
     if not source.strip():
         raise _nowhere(source)
@@ -187,6 +205,22 @@ def _check_code(directory: Path) -> None:
         )
 
 
+def _check_sizes(directory: Path, elements: int) -> None:
+    """Refuse a configuration of far more weights than there are: what is missing would be allocated."""
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    inner = config.get("text_config")
+    sizes = {**config, **inner} if isinstance(inner, dict) else config
+    width, layers, vocabulary = (
+        next((sizes[key] for key in keys if type(sizes.get(key)) is int), 1) for keys in (_WIDTHS, _LAYERS, _WORDS)
+    )
+    most = max((value for key, value in sizes.items() if key in _COUNTS and type(value) is int), default=0)
+    # Packed weights hold several numbers in one element.
+    if max(width * vocabulary, width * layers, most) > 16 * elements:
+        raise ModelUnavailable(
+            f"The config.json in {directory} describes a model far larger than its weights.", "Fetch the files again."
+        )
+
+
 def _check_memory(name: str, elements: int, itemsize: int) -> None:
     needed = elements * itemsize + _HEADROOM
     if needed > (free := available_memory()):
@@ -211,32 +245,10 @@ def _elements(path: Path) -> int:
         raise ModelUnavailable(f"{path.name} is damaged or cut off.", "Fetch the file again.") from error
 
 
-def _tokenizer(directory: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        with IMPORTING:
-            tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # transformers raises whatever its parsers raise
-        raise ModelUnavailable(
-            f"The tokenizer in {directory} cannot be read.", "Add tokenizer.json and tokenizer_config.json."
-        ) from error
-    if getattr(tokenizer, "backend_tokenizer", None) is None:
-        raise ModelUnavailable(
-            f"The tokenizer in {directory} has no fast form.", "Add the model's tokenizer.json, which most models have."
-        )
-    # A file may ask for its texts to be cut or padded. Switched off once here, not at the first call: switching a
-    # tokenizer while another thread uses it fails.
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
-    return tokenizer
-
-
 def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     from lib.local.attention import use_fast_attention
-    from lib.local.gguf import first_line
     from lib.local.skinny import use_skinny_products
 
     try:
@@ -274,10 +286,10 @@ def _context(config: Any) -> int | None:
     return int(limit) if limit else None
 
 
-def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+def _eos_ids(model: Any, tokenizer: LocalTokenizer) -> frozenset[int]:
     named = getattr(model.generation_config, "eos_token_id", None)
     ids = [] if named is None else [named] if isinstance(named, int) else list(named)
-    return frozenset([*ids, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])])
+    return frozenset([*ids, *([] if tokenizer.eos is None else [tokenizer.eos])])
 
 
 def _provenance(directory: Path, vocabulary: Vocabulary, dtype: str, device: str) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from lib.errors import CandorError, InvalidRequest, TooLong
 from lib.local.loading import LoadedModel
 from lib.pieces import Ints
 from lib.request import Request
+from lib.tokenizer_files import turns_of
 from lib.tokens import Kind
 
 
@@ -45,14 +46,14 @@ def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
     that the model does not have.
     """
     tokenizer = loaded.tokenizer
-    ids: list[int] = tokenizer(text, add_special_tokens=not templated, verbose=False)["input_ids"]
-    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    if not templated and ids and ids[-1] == eos != bos and not text.endswith(tokenizer.eos_token):
+    ids = tokenizer.ids(text, special=not templated)
+    bos, eos = tokenizer.bos, tokenizer.eos
+    if not templated and ids and ids[-1] == eos != bos and not text.endswith(tokenizer.name_of(eos)):
         del ids[-1]
     if not templated and len(ids) > 1 and bos is not None and ids[0] == ids[1] == bos:
         del ids[0]
     if ids and max(ids) >= (size := _readable(loaded)):
-        name = tokenizer.convert_ids_to_tokens(max(ids))
+        name = tokenizer.name_of(max(ids))
         raise InvalidRequest(
             f"The text holds the token {name!r}, which {loaded.name} cannot read: it knows {size:,} tokens.",
             "Remove it from the text.",
@@ -97,8 +98,7 @@ def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tup
         first = int(np.searchsorted(pieces.offsets, limit, side="right")) - 1
         # Tokens of no bytes at the boundary stay with the prompt.
         return first, int(limit - pieces.offsets[first]) if first < len(ids) else 0
-    encoded = loaded.tokenizer(text, return_offsets_mapping=True, verbose=False)
-    everything, spans = encoded["input_ids"], encoded["offset_mapping"]
+    everything, spans = loaded.tokenizer.offsets(text)
     added = next((skip for skip in range(3) if everything[skip : skip + len(ids)] == ids), 0)  # BOS that `ids` lacks
     for number, (start, end) in enumerate(spans[added : added + len(ids)]):
         if end > len(prompt):
@@ -119,14 +119,12 @@ def _templated(loaded: LoadedModel, request: Request) -> str:
         raise InvalidRequest(
             f"{loaded.name} has no chat template, so it cannot be given messages.", "Use a raw prompt instead."
         )
-    messages = [{"role": message.role, "content": message.content} for message in request.messages]
     try:
-        text = loaded.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except CandorError:
-        raise
+        return loaded.tokenizer.render(turns_of(request.messages))
+    except CandorError as error:
+        raise InvalidRequest(error.cause, error.remedy) from error
     except Exception as error:  # a template is code from elsewhere and may raise anything
         raise InvalidRequest(
             f"The model's chat template does not accept these messages: {error}",
             "Leave out the system message, or use a raw prompt.",
         ) from error
-    return str(text)

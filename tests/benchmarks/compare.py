@@ -95,7 +95,7 @@ def _leave_one_out(engine: LocalEngine) -> Iterator[Figure]:
 
 def _bound(engine: LocalEngine, whole: str, left: list[str], answer: str) -> float:
     """Tokens that have to be read of the whole and of what follows the gaps ÷ those of all passes."""
-    read = [engine.loaded.tokenizer(prompt + answer)["input_ids"] for prompt in [whole, *left]]
+    read = [engine.loaded.tokenizer.ids(prompt + answer, special=True) for prompt in [whole, *left]]
     ours = len(read[0])
     for ids in read[1:]:
         same = next((place for place, (one, other) in enumerate(zip(ids, read[0], strict=False)) if one != other), 0)

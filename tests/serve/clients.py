@@ -23,7 +23,7 @@ from lib.local.engine import LocalEngine
 from lib.serve.app import Service
 from lib.serve.models import read_models
 from lib.sources import BedrockModel
-from lib.tokenizer_files import from_transformers
+from lib.tokenizer_files import from_built
 from lib.wire.formats import Format
 
 TOKEN = "token-of-the-test"
@@ -125,7 +125,7 @@ class Served:
         local = next(iter(self.service.engines.values()))
         name = name or ("early" if form is Format.EARLY else "current")
         model = BedrockModel(self.arn(name), endpoint=self.url, form=form.name)
-        tokenizer = from_transformers(local.loaded.tokenizer, "tiny")
+        tokenizer = from_built(local.loaded.tokenizer.built, "tiny")
         return BedrockEngine(model, tokenizer, client=self.runtime, patience=patience or HASTE)
 
     def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lib.local.tokenizer import LocalTokenizer
 from tests.serve.clients import Served
 
 CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
@@ -98,7 +100,8 @@ def test_other_models(served: Served, arn: str, code: str) -> None:
 
 def test_a_model_without_a_chat_template(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     local = next(iter(served.service.engines.values()))
-    monkeypatch.setattr(local.loaded.tokenizer, "chat_template", None)
+    plain = replace(local.loaded.tokenizer.built, template=None)
+    monkeypatch.setitem(vars(local.loaded), "tokenizer", LocalTokenizer(plain))
     with pytest.raises(ClientError) as raised:
         served.invoke(CHAT)
     message = raised.value.response["Error"]["Message"]

@@ -11,7 +11,7 @@ from lib.completion import Completion, fold
 from lib.local.engine import LocalEngine
 from lib.request import Message, Request
 from lib.serve.alterations import cut_to
-from lib.tokenizer_files import from_transformers
+from lib.tokenizer_files import from_built
 from lib.tokens import NO_TOKENS
 from lib.wire.formats import Format, asked_top, carried_k
 from lib.wire.project import project
@@ -34,7 +34,7 @@ def own(engine: LocalEngine, request: Request, form: Format) -> Completion:
     )
     (done,) = engine.complete(asked)
     done = replace(done, prompt=cut_to(done.prompt, carried_k(form, request.k)))
-    return project(done, form, request, from_transformers(engine.loaded.tokenizer, "tiny"))
+    return project(done, form, request, from_built(engine.loaded.tokenizer.built, "tiny"))
 
 
 @pytest.mark.parametrize("form", FORMATS)

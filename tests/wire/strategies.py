@@ -12,7 +12,7 @@ from lib.answer import AnswerReader
 from lib.completion import Completion
 from lib.request import MAX_K, Message, Request
 from lib.tokenizer import Tokenizer
-from lib.tokenizer_files import from_transformers
+from lib.tokenizer_files import from_built
 from lib.tokens import Kind, Tokens, make_tokens
 from lib.wire.formats import Format
 from lib.wire.kinds import prompt_kinds
@@ -26,7 +26,7 @@ LOGPROBS = np.float32([-0.0, 0.0, -1e-7, -0.0005, -0.05, -0.3, -0.7, -1.5, -2.5,
 @cache
 def tokenizer(bos: bool = True) -> Tokenizer:
     """Bytes, a few merges, five special tokens."""
-    return from_transformers(tiny.make_tokenizer(bos=bos, chat=tiny.CHAT, merges=MERGES), "tiny")
+    return from_built(tiny.built(bos=bos, chat=tiny.CHAT, merges=MERGES), "tiny")
 
 
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map("".join)

@@ -24,7 +24,6 @@ from moto.server import ThreadedMotoServer
 from lib.__main__ import main
 from lib.completion import Completion
 from lib.local import embedded
-from lib.local.gguf import converted
 from lib.request import Message, Request
 from lib.serve.app import Service
 from lib.serve.models import DEFAULT_MODELS, read_models
@@ -254,7 +253,7 @@ def s3() -> Iterator[Any]:
     try:
         with closing(client):
             client.create_bucket(Bucket=BUCKET)
-            files = converted(embedded.fetch(), embedded.SHA256)
+            files = embedded.model_directory()
             for name in TOKENIZER_FILES:
                 client.put_object(Bucket=BUCKET, Key=f"of/tests/current/{name}", Body=(files / name).read_bytes())
             client.put_object(Bucket=BUCKET, Key="of/tests/current/model.safetensors", Body=b"too large to download")
