@@ -42,11 +42,11 @@ def ask_again(place: Place, *, key: str) -> None:
         st.rerun()
 
 
-def known_abilities(model: BedrockModel) -> Abilities | None:
-    """What is known of what a model can return, None while it is being asked."""
-    if model.form:
+def known_abilities(model: BedrockModel, *, ask: bool = True) -> Abilities | None:
+    """What is known of what a model can return, None while it is not. ask: whether to ask the model now."""
+    if model.form in Format.__members__:
         return by_hand(Format[model.form])
-    return account().peek_abilities(model)
+    return account().peek_abilities(model) if ask else account().known_abilities(model)
 
 
 def _place(policy: Policy) -> Place:
@@ -65,7 +65,9 @@ def _place(policy: Policy) -> Place:
         help="Custom Model Import is in us-east-1, us-east-2, us-west-2 and eu-central-1.",
     )  # fmt: skip
     endpoint = str(st.session_state.get("model.endpoint") or "").strip() if policy.open else ""
-    return Place(region or "", profile or "", endpoint)
+    place = Place(region or "", profile or "", endpoint)
+    account().choose(place)
+    return place
 
 
 # Read anew every few seconds only: every run of the page asks.
@@ -146,7 +148,9 @@ def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> B
             ).strip()  # fmt: skip
     if not arn:
         return None
-    return BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint, continues)
+    model = BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint, continues)
+    account().choose(model.place, tokenizer)
+    return model
 
 
 def _show_abilities(model: BedrockModel) -> None:

@@ -25,11 +25,14 @@ class Limits:
     seeded: bool = True
 
 
-def limits_of(source: Source, *, chat: bool) -> Limits:
-    """Of the model in use, as far as they are known; a model on this machine says no before it is asked, if at all."""
+def limits_of(source: Source, *, chat: bool, ask: bool = True) -> Limits:
+    """Of a model, as far as they are known; a model on this machine says no before it is asked, if at all.
+
+    ask: whether a model of Bedrock is asked what it can return. Opening a run asks nothing.
+    """
     if not isinstance(source, BedrockModel):
         return Limits()
-    found = known_abilities(source)
+    found = known_abilities(source, ask=ask)
     if found is None:
         return Limits(streamed_prompt_scores=False, seeded=False)  # as most models have it, until it is known
     can = found.reading(chat=chat)

@@ -6,17 +6,18 @@ import atexit
 import os
 import threading
 import time
-from functools import partial
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from components.sign_in import identity
+from components.sign_in import identity, is_set_up
 from lib.bedrock.account import Account
+from lib.engine import Engine
 from lib.engines import Engines, open_source
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Jobs
 from lib.ledger import Ledger, ledger_for
-from lib.policy import Policy, policy_for
+from lib.policy import Places, Policy, is_forwarded, policy_for
 from lib.sources import EMBEDDED, BedrockModel, Source
 from lib.store.database import open_database
 from lib.store.keeping import Keeper
@@ -27,13 +28,21 @@ _STORE, _UNDO = "CANDOR_STORE", "CANDOR_UNDO_MINUTES"
 _LAST = 5.0  # seconds to write what is left when the program ends
 _COOLING = 5.0  # seconds after which a store that could not be opened is tried again
 _failed = {"until": 0.0}
+_forwarded = {"seen": False}  # whether a proxy has passed on a request; then others can reach this server
 _PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is drawn first
 
 
 @st.cache_resource(show_spinner=False)
 def engines() -> Engines:
     """The engines of this process."""
-    return Engines(partial(open_source, account=account(), ledger=ledger()))
+    return Engines(_open_allowed)
+
+
+def _open_allowed(source: Source) -> Engine:
+    """The engine of a source; a model on this machine is checked here once more, as nothing else opens it."""
+    if isinstance(source, str):
+        policy().check(source)
+    return open_source(source, account=account(), ledger=ledger())
 
 
 @st.cache_resource(show_spinner=False)
@@ -51,7 +60,7 @@ def trees() -> Trees:
 @st.cache_resource(show_spinner=False)
 def account() -> Account:
     """What is known of Bedrock's imported models."""
-    return Account()
+    return Account(places=Places(policy), ledger=ledger())
 
 
 @st.cache_resource(show_spinner=False)
@@ -100,14 +109,23 @@ def owner_of_runs() -> str:
 
 
 def policy() -> Policy:
-    """What visitors may do, given the address this server listens on. Raises as `ledger`."""
-    return policy_for(st.get_option("server.address"), os.environ)
+    """What visitors may do, given who can reach this server. Raises as `ledger`."""
+    if get_script_run_ctx(suppress_warning=True) is not None and is_forwarded(st.context.headers):
+        _forwarded["seen"] = True
+    return policy_for(
+        st.get_option("server.address"),
+        os.environ,
+        names=[*st.get_option("server.allowedHosts"), st.get_option("browser.serverAddress")],
+        signs_in=is_set_up(),
+        forwarded=_forwarded["seen"],
+    )
 
 
 def check_allowed(source: Source) -> None:
     """Raise InvalidRequest when this visitor may not ask that model."""
     listed: tuple[str, ...] = ()
     if isinstance(source, BedrockModel):
+        account().check(source)
         found = account().peek_models(source.place)
         listed = tuple(each.arn for each in (found.value if found is not None else None) or ())
     policy().check(source, listed)

@@ -12,6 +12,11 @@ def is_asked() -> bool:
     return st.user.get("is_logged_in") is not None  # it has no such value where there is no [auth]
 
 
+def is_set_up() -> bool:
+    """Whether the operator has set signing in up. Unlike `is_asked` it may be called from any thread."""
+    return st.secrets.load_if_toml_exists() and "auth" in st.secrets
+
+
 def identity() -> str:
     """Who has signed in: the provider, and its name for them, which another provider may use, too. "" for nobody."""
     if not st.user.get("is_logged_in"):

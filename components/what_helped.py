@@ -44,7 +44,7 @@ def what_helped(job: Job[Any] | None) -> None:
         return
     st.subheader("What helped?")
     first = several.questions[0]
-    if not limits_of(first.source, chat=bool(first.request.messages)).given_scores:
+    if not limits_of(first.source, chat=bool(first.request.messages), ask=False).given_scores:
         st.caption("This needs scores of texts that are given, and the model returns none of what it reads.")
         return
     st.caption(

@@ -73,10 +73,15 @@ class Call:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.answered_at: float | None = None
+        self.counts = False
 
     def answered(self) -> None:
         """The service has begun to answer."""
-        self.answered_at = self._clock()
+        self.answered_at, self.counts = self._clock(), True
+
+    def refused(self) -> None:
+        """The service refuses it before the model is asked: it counts as a call, and costs nothing."""
+        self.counts = True
 
 
 @dataclass
@@ -121,8 +126,8 @@ class Ledger:
             with self._lock:
                 account = self._of(arn)
                 account.under_way -= 1
+                account.calls += made.counts
                 if made.answered_at is not None:
-                    account.calls += 1
                     account.windows = account.windows.with_call(made.answered_at, self._clock())
 
     @property

@@ -1,16 +1,24 @@
-"""What visitors may make the server do, by where it listens."""
+"""What visitors may make the server do, by who can reach it."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Container, Mapping
+import re
+import socket
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from lib.errors import InvalidRequest
-from lib.sources import EMBEDDED, BedrockModel, Source
+from lib.sources import EMBEDDED, BedrockModel, Place, Source
 
-_VARIABLE, _BEDROCK = "CANDOR_MODELS", "CANDOR_BEDROCK"
+_VARIABLE, _BEDROCK, _PUBLIC = "CANDOR_MODELS", "CANDOR_BEDROCK", "CANDOR_PUBLIC"
+_REGION = re.compile(r"[a-z0-9-]{0,32}")
+_OF_PROXIES = frozenset(
+    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip"}
+)
+_MOST_CHOICES = 1_000
 
 
 class Bedrock(StrEnum):
@@ -55,26 +63,115 @@ class Policy:
             )
 
 
-def policy_for(address: str | None, environ: Mapping[str, str]) -> Policy:
-    """The policy for a server on `address`; None or "" listens on every address.
+def policy_for(
+    address: str | None,
+    environ: Mapping[str, str],
+    *,
+    names: Iterable[str] = (),
+    signs_in: bool = False,
+    forwarded: bool = False,
+) -> Policy:
+    """The policy for a server that listens on `address`; None or "" is every address.
 
-    On loopback everything is allowed: whoever can reach the page can read the disk anyway. Elsewhere only the
-    embedded model, those listed in CANDOR_MODELS (separated by commas), and the imported models that the server's AWS
-    account lists; CANDOR_BEDROCK (off, listed or any) says otherwise. Raises InvalidRequest.
+    names: host names that it answers to. signs_in: whether visitors sign in. forwarded: whether a proxy has passed on
+    a request. A server is open only where it is alone: on loopback, with none of these pointing elsewhere, and without
+    CANDOR_PUBLIC=1. There everything is allowed, as its one visitor can read the disk anyway. Elsewhere visitors get
+    the embedded model, those in CANDOR_MODELS (separated by commas), and the imported models that the server's AWS
+    account lists; CANDOR_BEDROCK (off, listed or any) changes the last. Raises InvalidRequest.
     """
     listed = tuple(name.strip() for name in environ.get(_VARIABLE, "").split(",") if name.strip())
-    is_open = is_loopback(address)
+    public = environ.get(_PUBLIC, "").strip() or "0"
+    if public not in ("0", "1"):
+        raise InvalidRequest(f"{_PUBLIC} is {public!r}.", "Set it to 1 where others can reach this server, else to 0.")
+    alone = is_loopback(address) and all(map(is_loopback, names)) and not (signs_in or forwarded)
+    is_open = alone and public == "0"
     word = environ.get(_BEDROCK, "").strip() or (Bedrock.ANY if is_open else Bedrock.LISTED)
     if word not in list(Bedrock):
         raise InvalidRequest(f"{_BEDROCK} is {word!r}.", f"Set it to {', '.join(Bedrock)}.")
     return Policy(is_open, listed, Bedrock(word))
 
 
+class Places:
+    """Where this process may connect, and as whom. Asked by the object that would connect, so that no page forgets it.
+
+    An endpoint, a profile and a tokenizer's path are used where a visitor chose them in this process, and nobody else
+    can reach it. What a file or another visitor's run says of them is not a choice. Safe to share.
+    """
+
+    def __init__(self, policy: Callable[[], Policy]) -> None:
+        """policy: what holds now."""
+        self._policy = policy
+        self._chosen: set[tuple[str, str]] = {("endpoint", ""), ("profile", ""), ("tokenizer", "")}
+
+    def choose(self, place: Place, tokenizer: str = "") -> None:
+        """A visitor chose this in a form."""
+        for choice in _choices(place, tokenizer):
+            if len(self._chosen) < _MOST_CHOICES:
+                self._chosen.add(choice)
+
+    def check(self, place: Place, tokenizer: str = "") -> None:
+        """Raise InvalidRequest where this place may not be connected to, or this tokenizer may not be read."""
+        if not _REGION.fullmatch(place.region):
+            raise InvalidRequest(f"{place.region!r} is not the name of an AWS region.", "Choose a region.")
+        check_endpoint(place.endpoint)
+        is_open = self._policy().open
+        for kind, value in _choices(place, tokenizer):
+            if value and not is_open:
+                raise InvalidRequest(
+                    "This server calls Bedrock with its own settings only.", "Choose a model from the list."
+                )
+            if (kind, value) not in self._chosen:
+                raise InvalidRequest(
+                    f"This run names the {kind} {value!r}, which you have not chosen.",
+                    "Choose it in the sidebar under Amazon Bedrock, if you trust it.",
+                )
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Raise InvalidRequest for an endpoint that is not a plain http(s) address, or is a link-local one.
+
+    Clouds hand out their machines' credentials at link-local addresses.
+    """
+    if not endpoint:
+        return
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
+        raise InvalidRequest(f"{endpoint!r} is not an endpoint.", "Give one such as http://127.0.0.1:9911.")
+    if _is_link_local(host):
+        raise InvalidRequest(f"{endpoint!r} is a link-local address.", "Give an endpoint that speaks Bedrock's API.")
+
+
+def _is_link_local(host: str) -> bool:
+    """Whether a host, in any spelling that a resolver takes for an address, is link-local."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))  # 2852039166, 0xa9fea9fe, 169.254.43518
+        except OSError:
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_link_local or str(address) == "fd00:ec2::254"
+
+
+def _choices(place: Place, tokenizer: str) -> tuple[tuple[str, str], ...]:
+    return ("endpoint", place.endpoint), ("profile", place.profile), ("tokenizer", tokenizer)
+
+
 def is_loopback(address: str | None) -> bool:
-    """Whether only this machine can reach a server on `address`."""
+    """Whether an address or host name is this machine's own, which no other can reach."""
     if address == "localhost":
         return True
     try:
         return ipaddress.ip_address((address or "").strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_forwarded(headers: Mapping[str, str]) -> bool:
+    """Whether a proxy has passed on a request."""
+    return any(name.lower() in _OF_PROXIES for name in headers)

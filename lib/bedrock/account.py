@@ -15,10 +15,12 @@ from lib.bedrock.clients import Clients
 from lib.bedrock.faults import STALE
 from lib.bedrock.files import fetch
 from lib.bedrock.tokenizers import FoundTokenizer, find_tokenizer
-from lib.errors import ModelUnavailable, ServiceError
+from lib.errors import CandorError, ModelUnavailable, ServiceError
+from lib.ledger import Ledger
 from lib.lookups import Found, Lookups
+from lib.policy import Places
 from lib.sources import BedrockModel, Place
-from lib.wire.formats import THREE_FORMATS
+from lib.wire.formats import THREE_FORMATS, Format
 
 T = TypeVar("T")
 _LONG, _SOON = 3600.0, 60.0  # seconds that an answer is good for; the latter where it was not all that was asked for
@@ -31,19 +33,35 @@ class Account:
     The `peek_` methods never wait: they are None while the answer is on its way.
     """
 
-    def __init__(self, clients: Clients | None = None) -> None:
+    def __init__(
+        self, clients: Clients | None = None, *, places: Places | None = None, ledger: Ledger | None = None
+    ) -> None:
+        """places: where it may connect, anywhere without it. ledger: counts the calls that look something up."""
         self.clients = clients or Clients()
+        self.places, self._ledger = places, ledger
         self._lookups = Lookups()
 
     def client(self, service: str, place: Place) -> Any:
-        """boto3's client. Raises ServiceError."""
+        """boto3's client. Raises ServiceError, or InvalidRequest for a place that is not allowed."""
+        if self.places is not None:
+            self.places.check(place)
         return self.clients.get(service, place)
+
+    def choose(self, place: Place, tokenizer: str = "") -> None:
+        """A visitor chose this place and tokenizer in a form."""
+        if self.places is not None:
+            self.places.choose(place, tokenizer)
+
+    def check(self, model: BedrockModel) -> None:
+        """Raise InvalidRequest where this model's place or tokenizer may not be used."""
+        if self.places is not None:
+            self.places.check(model.place, model.tokenizer)
 
     def is_aws(self, place: Place) -> bool:
         """Whether calls go to AWS itself, and are billed."""
         try:
             host = urlsplit(self.client("bedrock-runtime", place).meta.endpoint_url).hostname or ""
-        except ServiceError:
+        except CandorError:
             return True
         return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
@@ -82,6 +100,11 @@ class Account:
         """The same without waiting."""
         found = self._lookups.peek(_about(model), lambda: self._abilities(model), _good_for)
         return None if found is None else found.value
+
+    def known_abilities(self, model: BedrockModel) -> Abilities | None:
+        """What was found out of what a model can return. Nothing is asked."""
+        found = self._lookups.known(*_about(model))
+        return found[0] if found else None
 
     def tokenizer(self, model: BedrockModel) -> FoundTokenizer:
         """The model's tokenizer. Raises ModelUnavailable where the one that was given cannot be read."""
@@ -122,10 +145,19 @@ class Account:
         if imported is not None and imported < THREE_FORMATS:
             return abilities(imported, None)  # the date says it all
         try:
-            found = self._asked(model.place, lambda client: probe(client, model.arn), "bedrock-runtime")
+            found = self._asked(model.place, lambda client: self._probed(client, model.arn), "bedrock-runtime")
         except ServiceError as error:
             return abilities(imported, None, asleep=error.code == "ModelNotReadyException")
+        except CandorError:  # a cap is reached, or the place is not allowed
+            return abilities(imported, None)
         return abilities(imported, found)
+
+    def _probed(self, client: Any, arn: str) -> frozenset[Format] | None:
+        if self._ledger is None:
+            return probe(client, arn)
+        with self._ledger.call(arn) as call:
+            call.refused()  # as the probe always is: it counts, and costs nothing
+            return probe(client, arn)
 
     def _import_date(self, model: BedrockModel) -> datetime | None:
         """As it is given beside the model, else as Bedrock knows it."""
@@ -133,10 +165,11 @@ class Account:
             return datetime(model.imported.year, model.imported.month, model.imported.day, tzinfo=UTC)
         try:
             return self.details(model.place, model.arn).model.created
-        except ServiceError:
+        except CandorError:
             return None
 
     def _tokenizer(self, model: BedrockModel) -> FoundTokenizer:
+        self.check(model)
         return find_tokenizer(model.tokenizer, lambda: self._import_files(model))
 
     def _import_files(self, model: BedrockModel) -> tuple[Path, str]:

@@ -20,6 +20,7 @@ import numpy as np
 from lib.completion import Completion
 from lib.errors import BadFile
 from lib.packed import pack, pack_completion, unpack, unpack_completion
+from lib.store.questions import without_places
 from lib.store.runs import STATES, Answer, Run, Runs, completed, digest_of
 
 FORMAT, VERSION = "candor-runs", 1
@@ -156,7 +157,7 @@ def _run(described: Any) -> tuple[Run, tuple[Answer, ...]]:
         id=run_id,
         **texts,
         tags=tuple(_short(tag, _LONGEST_TAG) for tag in _of(described, "tags", list)[:_MOST_TAGS]),
-        details=_of(described, "details", dict),
+        details=without_places(_of(described, "details", dict)),
         state=state,
         error=_error(described["error"]),
         created=_time(_of(described, "created_microseconds", int)),

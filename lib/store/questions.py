@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
@@ -23,6 +23,11 @@ from lib.tokens import NO_TOKENS
 CUT_OFF = CandorError(
     "Candor ended while this answer was being written.", "What had come until then is below. Ask again for all of it."
 )
+
+
+_PLACES = ("endpoint", "profile", "tokenizer")  # of a source: where to connect, as whom, and what to read
+_FROM_FILE = "from_file"
+_LONGEST_PLACE = 300
 
 
 def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str = "") -> Run:
@@ -100,6 +105,7 @@ def question_of(about: Any, before: Completion | None = None) -> Question:
 
 def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = None) -> dict[str, Any]:
     """What `Jobs.restore` needs to bring a run back: subject, result, error and seconds."""
+    answers = _with_notes(answers, run.details)
     question: Question | Several | None = None
     try:
         if (about := run.details.get("question")) is not None:
@@ -122,6 +128,46 @@ def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = 
         "error": error,
         "seconds": run.seconds if run.seconds is not None else 0.0,
     }
+
+
+def without_places(details: dict[str, Any]) -> dict[str, Any]:
+    """The details of a run from a file, in which no source says where to connect, as whom, or what to read.
+
+    What the file said of that is noted, to be shown. Raises TypeError or ValueError for what is no question.
+    """
+    named = _named_in_file(details)
+    several = details.get("questions")
+    questions = several if isinstance(several, list) else []
+    for about in [details.get("question"), *questions]:
+        source = about.get("source") if isinstance(about, dict) else None
+        if isinstance(source, dict):
+            for kind in _PLACES:
+                if (value := source.get(kind)) not in ("", None):
+                    named.setdefault(kind, str(value)[:_LONGEST_PLACE])
+                source[kind] = ""
+    return {**details, _FROM_FILE: named} if named else details
+
+
+def _named_in_file(details: dict[str, Any]) -> dict[str, str]:
+    found = details.get(_FROM_FILE)
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {kind: str(value)[:_LONGEST_PLACE] for kind, value in pairs if kind in _PLACES}
+
+
+def _with_notes(answers: tuple[Answer, ...], details: dict[str, Any]) -> tuple[Answer, ...]:
+    """The answers of a run from a file, which say what it named and is not used."""
+    notes = tuple(
+        f"The file of this run names the {kind} {value!r}. It is not used."
+        for kind, value in _named_in_file(details).items()
+    )
+    if not notes:
+        return answers
+    return tuple(
+        each
+        if each.completion is None
+        else replace(each, completion=replace(each.completion, warnings=(*each.completion.warnings, *notes)))
+        for each in answers
+    )
 
 
 def _result(

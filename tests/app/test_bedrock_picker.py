@@ -38,6 +38,15 @@ class Known:
     def peek_abilities(self, _: BedrockModel) -> Abilities:
         return Abilities(self.formats, "told")
 
+    def known_abilities(self, model: BedrockModel) -> Abilities:
+        return self.peek_abilities(model)
+
+    def choose(self, _: Place, __: str = "") -> None:
+        pass
+
+    def check(self, _: BedrockModel) -> None:
+        pass
+
     def peek_tokenizer(self, _: BedrockModel) -> Found[FoundTokenizer]:
         return Found(FoundTokenizer(None, NONE))
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lib.errors import InvalidRequest
-from lib.policy import Bedrock, Policy, is_loopback, policy_for
-from lib.sources import BedrockModel
+from lib.policy import Bedrock, Places, Policy, is_forwarded, is_loopback, policy_for
+from lib.sources import BedrockModel, Place
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.5.5.5", "::1", "[::1]", "localhost"])
@@ -75,3 +77,114 @@ def test_bedrock_switched_off(address: str) -> None:
 def test_a_word_that_means_nothing() -> None:
     with pytest.raises(InvalidRequest, match="off, listed, any"):
         policy_for("127.0.0.1", {"CANDOR_BEDROCK": "yes"})
+    with pytest.raises(InvalidRequest, match="CANDOR_PUBLIC is 'yes'"):
+        policy_for("127.0.0.1", {"CANDOR_PUBLIC": "yes"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "others"),
+    [
+        ({"CANDOR_PUBLIC": "1"}, {}),
+        ({}, {"signs_in": True}),
+        ({}, {"forwarded": True}),
+        ({}, {"names": ("localhost", "candor.example.org")}),
+        ({}, {"names": ("192.168.0.7",)}),
+        ({}, {"names": ("*",)}),
+        ({}, {"names": (".example.org",)}),
+    ],
+)
+def test_loopback_alone_does_not_make_a_server_open(environ: dict[str, str], others: dict[str, Any]) -> None:
+    policy = policy_for("127.0.0.1", environ, **others)
+    assert not policy.open
+    assert policy.bedrock is Bedrock.LISTED
+    with pytest.raises(InvalidRequest):
+        policy.check("/any/path")
+
+
+def test_a_server_that_is_alone_is_open() -> None:
+    assert policy_for("127.0.0.1", {"CANDOR_PUBLIC": "0"}, names=("127.0.0.1", "localhost", "::1")).open
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Forwarded-For", "forwarded", "Via", "X-Real-IP", "x-forwarded-proto", "X-FORWARDED-HOST"]
+)
+def test_requests_that_a_proxy_has_passed_on_are_known(name: str) -> None:
+    assert is_forwarded({"Host": "localhost", name: "x"})
+    assert not is_forwarded({"Host": "localhost", "Cookie": name})
+
+
+LOCAL = Place("us-east-1", endpoint="http://127.0.0.1:9911")
+
+
+def _places(*, is_open: bool) -> Places:
+    return Places(lambda: Policy(is_open))
+
+
+@pytest.mark.parametrize(
+    ("place", "tokenizer"),
+    [(LOCAL, ""), (Place(profile="admin"), ""), (Place("us-east-1"), "/etc"), (Place(), "owner/name")],
+)
+def test_only_what_a_visitor_chose_is_used(place: Place, tokenizer: str) -> None:
+    alone, public = _places(is_open=True), _places(is_open=False)
+    for places in (alone, public):
+        with pytest.raises(InvalidRequest):
+            places.check(place, tokenizer)
+        places.choose(place, tokenizer)
+    alone.check(place, tokenizer)
+    with pytest.raises(InvalidRequest, match="own settings"):
+        public.check(place, tokenizer)
+    public.check(Place("us-east-1"))
+
+
+def test_what_is_chosen_for_one_thing_holds_for_no_other() -> None:
+    places = _places(is_open=True)
+    places.choose(Place(profile="admin"))
+    places.choose(LOCAL)
+    with pytest.raises(InvalidRequest):
+        places.check(Place(endpoint="admin"))
+    with pytest.raises(InvalidRequest):
+        places.check(Place(), "http://127.0.0.1:9911")
+
+
+@pytest.mark.parametrize("region", ["us-east-1.evil.org#", "us east", "../x", "a" * 40, "US-EAST-1", "é"])
+def test_a_region_is_the_name_of_one(region: str) -> None:
+    with pytest.raises(InvalidRequest, match="region"):
+        _places(is_open=True).check(Place(region))
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://169.254.169.254/",
+        "http://169.254.170.2",
+        "https://[fe80::1]:443",
+        "http://[fe80::1%25eth0]/",
+        "http://[::ffff:169.254.169.254]",
+        "http://2852039166/",
+        "http://0xa9fea9fe",
+        "http://169.254.43518",
+        "http://[fd00:ec2::254]",
+        "http://user@127.0.0.1",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1",
+        "http://",
+        "http://[",
+        "http://a:99999",
+        "127.0.0.1:9911",
+    ],
+)
+def test_an_endpoint_is_an_address_and_no_link_local_one(endpoint: str) -> None:
+    places = _places(is_open=True)
+    places.choose(Place(endpoint=endpoint))
+    with pytest.raises(InvalidRequest):
+        places.check(Place(endpoint=endpoint))
+
+
+def test_private_addresses_are_for_one_who_is_alone() -> None:
+    for endpoint in ("http://127.0.0.1:9911", "http://10.0.0.1", "http://192.168.1.2:8000", "http://host.internal"):
+        alone, public = _places(is_open=True), _places(is_open=False)
+        for places in (alone, public):
+            places.choose(Place(endpoint=endpoint))
+        alone.check(Place(endpoint=endpoint))
+        with pytest.raises(InvalidRequest):
+            public.check(Place(endpoint=endpoint))
