@@ -14,7 +14,7 @@ import streamlit as st
 
 from components.charts import clarity_curves
 from components.map_with_pin import map_with_pin
-from components.notices import escaped, show_error
+from components.notices import escaped, show_error, show_warnings
 from components.progress import once_over
 from components.versions import LONG_ENOUGH, note_version
 from components.what_helped import show_helped
@@ -80,6 +80,7 @@ def _show(several: Several, many: Many[Completion]) -> None:
         st.info("No answer came.", icon=":material/block:")
         return
     answered = [each for each in variants if each.answers]
+    show_warnings(tuple(dict.fromkeys(text for each in answered for done in each.answers for text in done.warnings)))
     curves = {each.name: [clarity_curve(done) for done in each.answers] for each in answered}
     means = {name: mean_curve(of) for name, of in curves.items()}
     _numbers(answered, curves, means)

@@ -1,0 +1,129 @@
+"""What an attacker tried on the real app: reading the server's files, and taking its credentials."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lib.asking import Question
+from lib.jobs import Job
+from lib.many import Many, Outcome, State
+from lib.request import Request
+from lib.several import Several
+from lib.sources import BedrockModel
+from lib.store.database import open_database
+from lib.store.files import export_runs
+from lib.store.keeping import answers_of
+from lib.store.questions import run_about
+from lib.store.runs import FINISHED, Runs
+from tests.benchmarks.completions import long_completion
+from tests.browser import choose, serving, upload, wait_for_app
+
+pytestmark = pytest.mark.browser
+
+FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
+SECRET = "OPERATORS-SECRET-4711"
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """An attacker's address, and what arrived there: the request's line and headers."""
+    arrived: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            arrived.append(f"{self.requestline}\n{self.headers}")
+            self.send_response(200)
+            self.end_headers()
+
+        do_POST = do_GET  # noqa: N815 - the library's spelling
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", arrived
+        server.shutdown()
+
+
+def _run_file(folder: Path, endpoint: str) -> Path:
+    """A comparison whose file names an endpoint, a profile and a tokenizer."""
+    model = BedrockModel(ARN, tokenizer="/etc/passwd", profile="admin", endpoint=endpoint)
+    questions = tuple(Question(model, Request(prompt)) for prompt in ("One prompt.", "Another prompt. With two."))
+    done = replace(long_completion(20), text="An answer.")
+    many = Many(tuple(Outcome(State.DONE, done) for _ in questions))
+    job: Job[object] = Job.over_already("attackers-run", Several("compare", questions), many, None, 1.0)
+    run = run_about(job, "compare", owner="", version="1")
+    runs = Runs(open_database(f"sqlite:///{folder}/attacker.sqlite"))
+    runs.finish(replace(run, state=FINISHED), answers_of(many))
+    text = "".join(export_runs(runs, [run.id]))
+    runs.database.close()
+    assert endpoint in text
+    (path := folder / "runs.json").write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("public", ["0", "1"])
+def test_a_run_file_decides_neither_where_the_server_connects_nor_as_whom(
+    page: Page, tmp_path: Path, listener: tuple[str, list[str]], public: str
+) -> None:
+    endpoint, arrived = listener
+    file = _run_file(tmp_path, endpoint)
+    environment = {
+        "CANDOR_WARM_UP": "0",
+        "CANDOR_PUBLIC": public,
+        "CANDOR_BEDROCK": "listed",
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret-example",
+        "AWS_SESSION_TOKEN": SECRET,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+    }
+    with serving("app.py", environment) as url:
+        page.goto(f"{url}/history")
+        wait_for_app(page)
+        page.get_by_text("Files", exact=True).click()
+        upload(page, page.locator("input[type=file]").first, file)
+        page.get_by_role("button", name="Import", exact=True).click()
+        wait_for_app(page)
+        page.goto(f"{url}/compare?run=attackers-run")
+        wait_for_app(page)
+        expect(page.get_by_text("What helped?")).to_be_visible()
+        expect(page.get_by_text(f"names the endpoint '{endpoint}'").first).to_be_visible()
+        expect(page.get_by_text("names the profile 'admin'").first).to_be_visible()
+        expect(page.get_by_text("names the tokenizer '/etc/passwd'").first).to_be_visible()
+        if (button := page.get_by_role("button", name="Find out")).count():
+            button.click()
+            wait_for_app(page)
+        page.wait_for_timeout(1000)
+        assert arrived == []
+
+
+def test_an_uploaded_tokenizer_reads_no_file_of_the_server(page: Page, tmp_path: Path) -> None:
+    secret = tmp_path / "secrets.toml"
+    secret.write_text(f"[UNK]\n{SECRET}\n" * 3)
+    reply = json.loads(FOX.read_text())["response"]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
+    tokenizer = tmp_path / "tokenizer.json"
+    with serving("app.py", {"CANDOR_WARM_UP": "0", "CANDOR_PUBLIC": "1", "CANDOR_TEST_SECRET": SECRET}) as url:
+        for path in (secret, "/proc/self/environ", "/dev/zero"):
+            model = {"type": "WordPiece", "vocab": str(path), "unk_token": "[UNK]"}
+            tokenizer.write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
+            page.goto(url)
+            page.get_by_text("Saved reply", exact=True).click()
+            page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(json.dumps(reply))
+            choose(page, "The model's tokenizer", "Upload its files")
+            page.locator("input[type=file]").last.set_input_files([tokenizer, tmp_path / "tokenizer_config.json"])
+            wait_for_app(page)
+            page.get_by_test_id("stBaseButton-primary").click()
+            expect(page.get_by_role("alert").first).to_contain_text("cannot be read as a tokenizer")
+            assert SECRET not in page.content()
