@@ -10,16 +10,33 @@ export CHROMIUM
 setup: .venv/.ready
 	@$(BIN)/python -m lib fetch
 
-.venv/.ready: requirements.txt
+# Every file that is installed has its hash in a lock file; nothing is built, and nothing is looked up besides.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --only-binary :all: --require-hashes
+
+.venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Candor needs Python 3.11 or newer."; exit 1; }
 	@$(PYTHON) -m venv .venv || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y python3-venv && $(PYTHON) -m venv .venv; }
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(INSTALL) -r requirements.lock
+	@# A build of torch for GPUs needs libraries of its own, each at a version that torch names. The CPU's needs none.
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
 	@touch $@
 
-.venv/.ready-for-tests: tests/requirements.txt .venv/.ready
-	$(BIN)/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
+.venv/.ready-for-tests: tests/requirements.lock .venv/.ready
+	$(INSTALL) -r tests/requirements.lock
 	@touch $@
+
+# Look the newest allowed versions and all hashes up, after a change of requirements.txt or tests/requirements.txt.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+	--custom-compile-command 'make lock'
+# The CPU build of torch that some package mirrors have in place of the index's own.
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+.PHONY: lock licences
+lock: .venv/.ready-for-tests
+	$(BIN)/$(LOCK) requirements.txt -o requirements.lock
+	sed -i 's/^torch==2.13.0 \\$$/&\n    --hash=sha256:$(TORCH_CPU) \\/' requirements.lock
+	$(BIN)/$(LOCK) requirements.txt tests/requirements.txt -c requirements.lock -o tests/requirements.lock
+	sed -i 's/^torch==2.13.0 \\$$/&\n    --hash=sha256:$(TORCH_CPU) \\/' tests/requirements.lock
+	$(MAKE) licences
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -51,6 +68,10 @@ soak: setup .venv/.ready-for-tests
 	$(BIN)/python -m tests.soak.wire $(or $(SOAK),1000000)
 	$(BIN)/python -m tests.soak.serve $(SOAK)
 	$(BIN)/python -m pytest -m soak
+
+# The licences of everything that is installed.
+licences: .venv/.ready-for-tests
+	$(BIN)/python -m tests.licences
 
 screenshots: setup .venv/.ready-for-tests chromium
 	$(BIN)/python -m tests.screenshots
