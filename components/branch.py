@@ -111,7 +111,7 @@ def _start(
 ) -> CandorError | None:
     """Start the branch; returns why it cannot be, or None."""
     try:
-        check_allowed(question.source)
+        check_allowed(question.source)  # spelling a text already asks the model
         fork, request = _fork(question, done, row, choice, label, typed, parameters)
         start_branch(_PAGE, job, Question(question.source, request, fork))
     except CandorError as error:

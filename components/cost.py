@@ -8,7 +8,7 @@ import streamlit as st
 
 from components.notices import escaped, show_error
 from components.polling import repeated
-from components.process import account, engines, jobs, ledger
+from components.process import account, check_allowed, engines, jobs, ledger, visitor
 from components.progress import job_progress
 from lib import formats
 from lib.asking import wake
@@ -84,7 +84,8 @@ def warm_up_now(model: BedrockModel) -> None:
         st.caption("This model is not asked at AWS, and nothing is billed; it is counted as AWS would bill it.")
     if pressed:
         try:
-            job = jobs().start(wake(engines(), model), subject=Warming(model))
+            check_allowed(model)
+            job = jobs().start(wake(engines(), model), subject=Warming(model), by=visitor())
         except CandorError as error:
             show_error(error)
         else:
@@ -95,7 +96,7 @@ def warm_up_now(model: BedrockModel) -> None:
 
 
 def _job(model: BedrockModel) -> Job[Completion] | None:
-    job = jobs().find(st.session_state.get(_KEY))
+    job = jobs().find(st.session_state.get(_KEY), visitor())
     return job if job is not None and job.subject == Warming(model) else None  # type: ignore[return-value]
 
 

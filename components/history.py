@@ -12,7 +12,7 @@ import streamlit as st
 
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error
-from components.process import owner_of_runs, policy, runs
+from components.process import runs, visitor
 from components.session import PAGES
 from components.sign_in import identity
 from lib import formats
@@ -49,7 +49,7 @@ def history() -> None:
 
 
 def _whose() -> str | None:
-    return None if policy().open and not identity() else owner_of_runs()
+    return visitor().whose
 
 
 def _filter(store: Runs) -> tuple[Filter, str]:
@@ -150,7 +150,7 @@ def _pages(found: Listed) -> None:
 
 
 def _actions(store: Runs, chosen: list[Run]) -> None:
-    ids = [run.id for run in chosen]
+    ids, who = [run.id for run in chosen], visitor()
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"**{formats.count(len(chosen), 'run')} chosen**", width="content")
         if len(chosen) == 1 and st.button("Open", icon=":material/open_in_new:", type="primary"):
@@ -159,7 +159,7 @@ def _actions(store: Runs, chosen: list[Run]) -> None:
             st.session_state.pop(f"{page}.tree", None)
             st.switch_page(PAGES[page], query_params={"run": ids[0]})
         st.download_button(
-            "Export", lambda: "".join(export_runs(store, ids)), "candor-runs.json", "application/json",
+            "Export", lambda: "".join(export_runs(store, ids, by=who)), "candor-runs.json", "application/json",
             icon=":material/download:", on_click="ignore",
             help="A file that this page imports, and that other programs can read.",
         )  # fmt: skip
@@ -175,8 +175,7 @@ def _actions(store: Runs, chosen: list[Run]) -> None:
 
 def _is_mine(run: Run) -> bool:
     """Whether the visitor may change a run; what others share can only be looked at."""
-    owner = _whose()
-    return owner is None or run.owner == owner
+    return visitor().owns(run.owner)
 
 
 def _facts(run: Run) -> None:
@@ -200,8 +199,8 @@ def _edit(store: Runs, run: Run) -> None:
                 "Shared", run.shared, help="Others find it in their history, and its link opens for them."
             )
         if st.form_submit_button("Save"):
-            store.change([run.id], title=title, note=note, shared=shared)
-            store.tag(run.id, tags)
+            store.change([run.id], title=title, note=note, shared=shared, by=visitor())
+            store.tag(run.id, tags, by=visitor())
             st.rerun()
 
 
@@ -234,8 +233,8 @@ class _Removed:
 
 def _remove(store: Runs, ids: list[str]) -> None:
     try:
-        store.remove(ids)
-        st.session_state[_REMOVED] = _Removed(len(ids), lambda: store.put_back(ids))
+        store.remove(ids, by=visitor())
+        st.session_state[_REMOVED] = _Removed(len(ids), lambda: store.put_back(ids, by=visitor()))
         _choose_anew()
     except CandorError as error:
         st.session_state[_SAID] = error
@@ -243,8 +242,8 @@ def _remove(store: Runs, ids: list[str]) -> None:
 
 def _remove_all(store: Runs, which: Filter, count: int) -> None:
     try:
-        when, owner = remove_all(store.database, which), which.owner
-        st.session_state[_REMOVED] = _Removed(count, lambda: put_back_all(store.database, when, owner))
+        when = remove_all(store.database, which, by=visitor())
+        st.session_state[_REMOVED] = _Removed(count, lambda: put_back_all(store.database, when, by=visitor()))
         _choose_anew()
     except CandorError as error:
         st.session_state[_SAID] = error
@@ -291,13 +290,14 @@ def _files(store: Runs, which: Filter) -> None:
         )  # fmt: skip
         if uploaded is not None and st.button("Import", icon=":material/upload:"):
             try:
-                came = import_runs(store, uploaded.getvalue(), owner=owner_of_runs())
+                came = import_runs(store, uploaded.getvalue(), by=visitor())
                 known = f", {formats.count(len(came.known), 'run')} there already" if came.known else ""
                 st.session_state[_SAID] = f"{formats.count(len(came.added), 'run')} added{known}."
             except CandorError as error:
                 st.session_state[_SAID] = error
             st.rerun()
         ids, fit = _all(store, which)
+        who = visitor()
         if not fit:
             st.caption(
                 f"What is found does not fit into one file, which may have {formats.size(MOST_BYTES)}. "
@@ -305,7 +305,7 @@ def _files(store: Runs, which: Filter) -> None:
             )
         st.download_button(
             "Export all that is found" + (f": {formats.count(len(ids), 'run')}" if fit else ""),
-            lambda: "".join(export_runs(store, ids)), "candor-runs.json", "application/json",
+            lambda: "".join(export_runs(store, ids, by=who)), "candor-runs.json", "application/json",
             icon=":material/download:", on_click="ignore", disabled=not ids or not fit,
         )  # fmt: skip
 

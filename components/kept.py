@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from components.notices import escaped
-from components.process import jobs, keeper, owner_of_runs, runs, trees
-from components.sign_in import identity
+from components.process import jobs, keeper, runs, trees, visitor
 from lib import VERSION
 from lib.asking import Question
 from lib.errors import CandorError
@@ -26,43 +25,58 @@ log = logging.getLogger(__name__)
 
 
 def keep(page: str, job: Job[Any], parent: str = "") -> None:
-    """Keep a job as a run, from now on."""
-    job.owner = owner_of_runs()
+    """Save a job as a run, from now on."""
     if (follows := keeper()) is not None:
         job.kept = True
         follows.follow(job, run_about(job, page, owner=job.owner, version=VERSION, parent=parent))
 
 
 def is_mine(job: Job[Any]) -> bool:
-    """Whether the visitor may stop, change or remove it: who asked for it, where visitors sign in."""
-    return not identity() or job.owner == owner_of_runs()
+    """Whether the visitor may stop, change or remove it."""
+    return visitor().owns(job.owner)
 
 
-def may_see(job: Job[Any]) -> bool:
-    """Whoever knows the id may see a job, unless visitors sign in: then it is its owner's, or shared."""
+def find(run_id: str | None) -> Job[Any] | None:
+    """The job with that id, None where there is none that the visitor may see."""
+    return jobs().find(run_id, visitor(), _is_shared)
+
+
+def stop(job: Job[Any]) -> None:
+    """Stop a job of the visitor; another's goes on."""
     if is_mine(job):
-        return True
+        job.cancel()
+
+
+def _is_shared(run_id: str) -> bool:
     try:
-        found = None if (store := runs()) is None else store.known(job.id)
+        found = None if (store := runs()) is None else store.known(run_id)
     except CandorError:
         return False
     return found is not None and found.shared and not found.removed
 
 
 def reopen(run_id: str) -> Job[Any] | None:
-    """A job of the run that a link names, with the tree around it; None where there is none that may be seen."""
-    store = runs()
+    """A job of the run that a link names, in a tree of the visitor's; None where there is none that they may see.
+
+    The tree holds what the run branches from, and of all else in its family what is in the visitor's own lists.
+    """
+    store, who = runs(), visitor()
     if store is None:
         return None
     try:
-        family = store.family(run_id)
-        here = {run.id: store.open(run.id) for run in family if _may_see(run)}
+        family = {run.id: run for run in store.family(run_id)}
+        line = _line(run_id, family)
+        here = {
+            run.id: store.open(run.id)
+            for run in family.values()
+            if who.lists(run.owner, shared=run.shared) or (run.id in line and who.opens(run.owner, shared=run.shared))
+        }
     except CandorError as error:
         log.warning("run %s cannot be opened: %s", run_id[:6], error.cause)
         return None
     if here.get(run_id) is None:
         return None
-    tree = trees().new()
+    tree = trees().new(who)
     made: dict[str, Node] = {}
     for run_id_, opened in here.items():
         if opened is not None:
@@ -71,15 +85,19 @@ def reopen(run_id: str) -> Job[Any] | None:
     return made[run_id].job
 
 
-def _may_see(run: Run) -> bool:
-    """As `may_see`, of a run that is no job yet."""
-    return not identity() or run.shared or run.owner == owner_of_runs()
+def _line(run_id: str, family: Mapping[str, Run]) -> set[str]:
+    """A run and what it branches from."""
+    line: set[str] = set()
+    while run_id in family and run_id not in line:
+        line.add(run_id)
+        run_id = family[run_id].parent
+    return line
 
 
 def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
     before = made[run.parent].completion if run.parent in made else None
-    job: Job[Any] = jobs().restore(run.id, **restored(run, answers, before))
-    job.kept, job.owner = True, run.owner
+    job: Job[Any] = jobs().restore(run.id, owner=run.owner, **restored(run, answers, before))
+    job.kept = True
     fork = job.subject.fork if isinstance(job.subject, Question) else None
     node = Node(run.id, job, run.parent if run.parent in made else "", fork)
     node.name = "" if run.title == title_of(job.subject) else run.title
@@ -106,7 +124,7 @@ def keeping(job: Job[Any], *, what: str = "") -> None:
 
 def _forget(job: Job[Any], follows: Keeper) -> None:
     def forget(_: Runs) -> None:
-        follows.forget(job.id)
+        follows.forget(job.id, visitor())
         st.session_state[f"kept.not.{job.id}"] = True
 
     _change(forget)
@@ -114,31 +132,26 @@ def _forget(job: Job[Any], follows: Keeper) -> None:
 
 def _back(job: Job[Any]) -> None:
     def put_back(store: Runs) -> None:
-        store.put_back([job.id])
+        store.put_back([job.id], by=visitor())
         st.session_state.pop(f"kept.not.{job.id}", None)
 
     _change(put_back)
 
 
 def named(node: Node) -> None:
-    """An answer of the tree has another name: so has its run."""
+    """An answer of the tree has another name: so has its run, if it is the visitor's."""
     title = node.name or title_of(node.job.subject)
-    _change(lambda store: store.change(_own((node,)), title=title))
+    _change(lambda store: store.change([node.id], title=title, by=visitor()))
 
 
 def taken_out(nodes: tuple[Node, ...]) -> None:
-    """Answers were taken out of the tree: their runs are removed."""
-    _change(lambda store: store.remove(_own(nodes)))
+    """Answers were taken out of the tree: the visitor's runs among them are removed."""
+    _change(lambda store: store.remove([node.id for node in nodes], by=visitor()))
 
 
 def brought_back(nodes: tuple[Node, ...]) -> None:
     """And brought back."""
-    _change(lambda store: store.put_back(_own(nodes)))
-
-
-def _own(nodes: tuple[Node, ...]) -> list[str]:
-    """Ids of those that are the visitor's; what others share changes in the tree on the page only."""
-    return [node.id for node in nodes if is_mine(node.job)]
+    _change(lambda store: store.put_back([node.id for node in nodes], by=visitor()))
 
 
 def _change(what: Callable[[Runs], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from components.kept import is_mine
+from components.kept import is_mine, stop
 from components.notices import show_error
 from components.session import ask_rest
 from lib import formats
@@ -49,7 +49,8 @@ def _standing(job: Job[Any], many: Many[Completion], *, live: bool) -> None:
             st.button(
                 label,
                 key=f"stop.{job.id}.{job.cancelled}",
-                on_click=job.cancel,
+                on_click=stop,
+                args=(job,),
                 disabled=job.insisted,
                 icon=":material/stop:",
             )

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components.sign_in import identity, is_set_up
+from lib.access import ALONE, Visitor
 from lib.bedrock.account import Account
 from lib.engine import Engine
 from lib.engines import Engines, open_source
@@ -101,11 +102,11 @@ def keeper() -> Keeper | None:
     return made
 
 
-def owner_of_runs() -> str:
-    """Whose the runs of this visitor are: who has signed in; where others reach the server, this visit; else nobody."""
+def visitor() -> Visitor:
+    """Who asks: an account where visitors sign in, this visit where others reach the server, else its one user."""
     if who := identity():
-        return f"user:{who}"
-    return "" if policy().open else f"visit:{owner()}"
+        return Visitor(f"user:{who}", alone=False, signed_in=True)
+    return ALONE if policy().open else Visitor(f"visit:{owner()}", alone=False)
 
 
 def policy() -> Policy:

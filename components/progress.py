@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from components.kept import is_mine
+from components.kept import stop as stop_job
 from components.notices import escaped, show_error
 from components.polling import repeated
 from lib import formats
@@ -25,7 +26,10 @@ def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
         st.markdown(f":shimmer[{note}] · {formats.seconds(job.seconds)}", width="content")
         label = "Stopping" if job.cancelled else stop
         if is_mine(job):
-            st.button(label, key=f"stop.{job.id}", on_click=job.cancel, disabled=job.cancelled, icon=":material/stop:")
+            st.button(
+                label, key=f"stop.{job.id}", on_click=stop_job, args=(job,), disabled=job.cancelled,
+                icon=":material/stop:",
+            )  # fmt: skip
 
 
 def once_over(job: Job[Any], draw: Callable[[Many[Any]], None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from components.kept import is_mine
+from components.kept import is_mine, stop
 from components.map_with_pin import map_with_pin
 from components.notices import escaped, show_error, show_warnings
 from components.polling import repeated
@@ -81,7 +81,7 @@ def _standing(job: Job[Any], many: Many[Completion] | None, *, live: bool) -> No
                 f":shimmer[{escaped(next(iter(notes), 'Asking'))}] · {formats.seconds(job.seconds)}", width="content"
             )
             if is_mine(job):
-                st.button("Stop", key=f"stop.{job.id}", on_click=job.cancel, icon=":material/stop:")
+                st.button("Stop", key=f"stop.{job.id}", on_click=stop, args=(job,), icon=":material/stop:")
     if many is None:
         return
     if many.cap is not None:

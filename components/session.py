@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from components.kept import is_mine, keep, may_see, reopen
-from components.process import check_allowed, engines, jobs, owner, policy, trees
+from components.kept import find, keep, reopen, stop
+from components.process import check_allowed, engines, jobs, owner, policy, trees, visitor
 from components.saved_form import SavedText
 from lib.asking import Question, ask, ask_each, one_by_one
 from lib.completion import Completion
@@ -28,8 +28,8 @@ Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of a questio
 def current_job(page: str) -> Job[Answers] | None:
     """The job this page showed last, or the one that its address names."""
     name = st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER)
-    job = (jobs().find(name) or reopen(name)) if name else None
-    if job is None or not may_see(job):
+    job = (find(name) or reopen(name)) if name else None
+    if job is None:
         return None
     if (other := _page_of(job)) != page:
         st.session_state.pop(f"{page}.job", None)
@@ -52,10 +52,11 @@ def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answe
         for each in questions:
             if not each.source:
                 raise InvalidRequest("No model is chosen.", "Choose one in the sidebar.")
-            check_allowed(each.source)
-        if before is not None and not before.over and is_mine(before):
-            before.cancel()
-        job: Job[Answers] = jobs().start(ask_several(engines(), several, owner=owner()), subject=several)  # type: ignore[arg-type]
+        _check(*questions)
+        if before is not None and not before.over:
+            stop(before)
+        works = ask_several(engines(), several, owner=owner())
+        job: Job[Answers] = jobs().start(works, subject=several, by=visitor())  # type: ignore[arg-type]
     except CandorError as error:
         return before, error
     keep(page, job)
@@ -66,20 +67,13 @@ def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answe
 def start_beside(page: str, several: Several, of: Job[Any]) -> CandorError | None:
     """Ask several questions about what a job came to; the page goes on to show that job. Returns why it cannot be."""
     try:
-        for each in several.questions:
-            check_allowed(each.source)
-        job = jobs().start(ask_several(engines(), several, owner=owner()), subject=several)
+        _check(*several.questions)
+        job = jobs().start(ask_several(engines(), several, owner=owner()), subject=several, by=visitor())
     except CandorError as error:
         return error
     keep(page, job, of.id)
     st.session_state[f"{page}.beside"], st.session_state[f"{page}.beside_of"] = job.id, of.id
     return None
-
-
-def found_job(job_id: str | None) -> Job[Any] | None:
-    """A job of this process, where the visitor may see it."""
-    job = jobs().find(job_id)
-    return job if job is not None and may_see(job) else None
 
 
 def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorError | None]:
@@ -89,10 +83,10 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
     try:
         if not source:
             raise InvalidRequest("No model is chosen.", "Choose one in the sidebar.")
-        check_allowed(source)
-        if before is not None and not before.over and is_mine(before):
-            before.cancel()
         question = Question(source, request)
+        _check(question)
+        if before is not None and not before.over:
+            stop(before)
         job = _started(question)
     except CandorError as error:
         return before, error
@@ -103,6 +97,7 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
 
 def start_branch(page: str, before: Job[Any], question: Question) -> None:
     """Ask for a branch of the answer of `before`. Raises CandorError."""
+    _check(question)
     job = _started(question)
     parent = in_tree(page, before)
     tree_of(page).add(Node(job.id, job, parent, question.fork))
@@ -111,21 +106,25 @@ def start_branch(page: str, before: Job[Any], question: Question) -> None:
 
 
 def tree_of(page: str) -> Tree:
-    """The tree of this page's answers: that of the job it shows, or a new one."""
-    shown = st.session_state.get(f"{page}.job")
+    """The visitor's tree of this page's answers: that of the job it shows, or a new one.
+
+    An answer in it that its owner no longer shares is left out.
+    """
+    shown, who = st.session_state.get(f"{page}.job"), visitor()
     tree: Tree | None = st.session_state.get(f"{page}.tree")
-    if tree is None and shown and _may_see_tree(shown):
-        tree = trees().holding(shown)
+    if tree is not None and tree.owner != who.owner:
+        tree = None
+    if tree is None and shown:
+        tree = trees().holding(shown, who)
+        if tree is None and reopen(shown) is not None:
+            tree = trees().holding(shown, who)
     if tree is None:
-        tree = trees().new()
+        tree = trees().new(who)
+    if not who.alone:
+        others = [node.id for _, node in tree.walk() if not who.owns(node.job.owner)]
+        tree.leave_out([node_id for node_id in others if find(node_id) is None])
     st.session_state[f"{page}.tree"] = tree
     return tree
-
-
-def _may_see_tree(job_id: str) -> bool:
-    """What branches from an answer that others share is theirs, and may not be shared."""
-    job = jobs().find(job_id)
-    return job is None or is_mine(job)
 
 
 def show_node(page: str, node_id: str) -> None:
@@ -152,11 +151,9 @@ def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completi
     Asked twice, as from two tabs, or from one that was closed before it heard of it, it is done once.
     """
     try:
-        check_allowed(question.source)
-        if not is_mine(job):
-            raise InvalidRequest("Somebody else asked this.", "Ask it anew for answers of your own.")
+        _check(question)
         works = ask_each(engines(), one_by_one(question), owner=owner())
-        goes_on = jobs().go_on(job, run_many(works, before=so_far))
+        goes_on = jobs().go_on(job, run_many(works, before=so_far), visitor())
         keep(page, goes_on)
         _remember(page, goes_on)
     except CandorError as error:
@@ -166,9 +163,10 @@ def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completi
 
 def _started(question: Question) -> Job[Answers]:
     if question.request.n == 1:
-        return jobs().start(ask(engines(), question, owner=owner()), subject=question)  # type: ignore[return-value]
+        alone = ask(engines(), question, owner=owner())
+        return jobs().start(alone, subject=question, by=visitor())  # type: ignore[return-value]
     works = ask_each(engines(), one_by_one(question), owner=owner())
-    return jobs().start(run_many(works), subject=question)  # type: ignore[return-value]
+    return jobs().start(run_many(works), subject=question, by=visitor())  # type: ignore[return-value]
 
 
 def open_saved(page: str, saved: SavedText) -> tuple[Job[Answers] | None, CandorError | None]:
@@ -176,7 +174,7 @@ def open_saved(page: str, saved: SavedText) -> tuple[Job[Answers] | None, Candor
     before = current_job(page)
     try:
         saved.tokenizer.check(policy())
-        job: Job[Answers] = jobs().start(lambda _: _opened(saved), subject=saved)
+        job: Job[Answers] = jobs().start(lambda _: _opened(saved), subject=saved, by=visitor())
     except CandorError as error:
         return before, error
     keep(page, job)
@@ -200,8 +198,14 @@ def gone() -> bool:
     name = st.query_params.get(_PARAMETER)
     if name is None:
         return False
-    job = jobs().find(name)
-    return job is None or not may_see(job)
+    return find(name) is None
+
+
+def _check(*questions: Question) -> None:
+    """Raise CandorError where the visitor may not ask one of these, or may not ask for so much."""
+    for each in questions:
+        check_allowed(each.source)
+    visitor().check_tokens(sum(each.most_written for each in questions))
 
 
 def _remember(page: str, job: Job[Answers] | Job[Completion] | Job[object]) -> None:

@@ -10,11 +10,11 @@ import streamlit as st
 
 from components.budget import budget
 from components.difference_map import difference_map
-from components.kept import keeping
+from components.kept import find, keeping
 from components.limits import limits_of
 from components.notices import escaped, show_error
 from components.progress import once_over
-from components.session import found_job, start_beside
+from components.session import start_beside
 from lib import formats
 from lib.aligned import aligned
 from lib.completion import Completion
@@ -63,7 +63,7 @@ def what_helped(job: Job[Any] | None) -> None:
         error = start_beside(_PAGE, asks, job)
         if error is not None:
             show_error(error)
-    beside = found_job(st.session_state.get(f"{_PAGE}.beside"))
+    beside = find(st.session_state.get(f"{_PAGE}.beside"))
     if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
         show_helped(beside)
         if beside.over:

@@ -40,6 +40,11 @@ class Question:
     given: tuple[str, ...] = ()
 
     @property
+    def most_written(self) -> int:
+        """New tokens that it asks for at most."""
+        return 0 if self.given else self.request.max_tokens * self.request.n
+
+    @property
     def typed(self) -> Request:
         """The request that somebody typed, which a branch goes back to."""
         return self.request if self.fork is None else self.fork.asked

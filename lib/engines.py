@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from lib.bedrock.account import Account
 from lib.bedrock.engine import BedrockEngine
-from lib.errors import Busy, CandorError
+from lib.errors import Busy, CandorError, as_error
 from lib.ledger import Ledger
 from lib.local.engine import LocalEngine
 from lib.local.memory import give_back
@@ -79,8 +79,12 @@ class Engines:
         except BaseException as error:
             with self._lock:
                 self._known.pop(source, None)
-            known = isinstance(error, CandorError)
-            future.set_exception(error if known or not isinstance(error, Exception) else _unexpected(error))
+            if isinstance(error, CandorError | KeyboardInterrupt | SystemExit):
+                future.set_exception(error)
+            elif isinstance(error, Exception):
+                future.set_exception(_unexpected(error))
+            else:  # a panic of a native library
+                future.set_exception(as_error(error, "loading this model"))
             return
         # What is loaded now stays for good: keep the garbage collector from walking through it again and again.
         gc.collect()

@@ -103,3 +103,19 @@ class BadReply(CandorError):
 
 class BadFile(CandorError):
     """Stored bytes that cannot be read back: truncated, damaged, or from a newer version."""
+
+
+def as_error(error: BaseException, doing: str) -> CandorError:
+    """An error to show for whatever was raised, panics of native libraries included, which are no Exception.
+
+    doing: what was going on, to follow "while". Raises KeyboardInterrupt and SystemExit again.
+    """
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+    if isinstance(error, CandorError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemory(f"There was not enough memory while {doing}.", "Ask for less, or free some memory.")
+    if not isinstance(error, Exception):
+        return CandorError(f"A library failed while {doing}.", "Try another file, text or model.")
+    return CandorError(f"Something went wrong inside Candor while {doing}.", "Try again; the log has the details.")

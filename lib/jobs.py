@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from lib.errors import Busy, Cancelled, CandorError
+from lib.access import ALONE, MOST_JOBS, Visitor
+from lib.errors import Busy, Cancelled, CandorError, InvalidRequest, as_error
 
 T = TypeVar("T")
 
@@ -27,15 +28,15 @@ log = logging.getLogger(__name__)
 class Job(Generic[T]):
     """One piece of work and what has come of it. Attributes may be read from any thread.
 
-    id: 128 random bits, so that knowing it is the right to see the job. subject: what was asked, for whoever finds
+    id: 128 random bits. owner: whose it is, as `lib.access` files it. subject: what was asked, for a page that finds
     the job again. note: what it is doing, in words. partial: the latest that was published. result and error: set once
     it is over. A cancelled job keeps its partial. successor: the job that goes on where this one ended. kept: whether
-    it is written into the store as it goes on. owner: who asked for it, "" for whoever uses this machine.
+    it is written into the store as it goes on.
     """
 
-    def __init__(self, work: Callable[[Job[T]], T], subject: object = None) -> None:
+    def __init__(self, work: Callable[[Job[T]], T], subject: object = None, owner: str = "") -> None:
         self.id = secrets.token_urlsafe(16)
-        self.subject = subject
+        self.subject, self.owner = subject, owner
         self.note = ""
         self.partial: T | None = None
         self.version = 0
@@ -56,14 +57,20 @@ class Job(Generic[T]):
 
     @classmethod
     def over_already(
-        cls, job_id: str, subject: object, result: T | None, error: CandorError | None, seconds: float
+        cls,
+        job_id: str,
+        subject: object,
+        result: T | None,
+        error: CandorError | None,
+        seconds: float,
+        owner: str = "",
     ) -> Job[T]:
         """A job that was done some other time."""
 
         def nothing(_: Job[T]) -> T:
             raise RuntimeError("this job is over")
 
-        job = cls(nothing, subject)
+        job = cls(nothing, subject, owner)
         job.id, job.error, job.seen = job_id, error, True
         job.result, job.partial = (result, None) if error is None else (None, result)
         job.ended = job.started + seconds
@@ -149,6 +156,9 @@ class Job(Generic[T]):
         except Exception:  # the page must hear of it, whatever it was
             log.exception("job %s failed", self.id[:6])
             self.error = unforeseen(self.id)
+        except BaseException as error:  # a panic of a native library, of which the page must hear, too
+            log.exception("job %s failed", self.id[:6])
+            self.error = as_error(error, "working on this")
         finally:
             self.ended = time.monotonic()
             self._over.set()
@@ -163,6 +173,10 @@ def unforeseen(job_id: str) -> CandorError:
     )
 
 
+def _not_shared(_: str) -> bool:
+    return False
+
+
 class Jobs:
     """All jobs of a process."""
 
@@ -171,25 +185,34 @@ class Jobs:
         self._lock = threading.Lock()
         self._succession = threading.Lock()
 
-    def start(self, work: Callable[[Job[T]], T], subject: object = None) -> Job[T]:
-        """Run `work(job)` in a thread of its own. Raises Busy when too many jobs run already."""
-        return self._begin(Job(work, subject))
+    def start(self, work: Callable[[Job[T]], T], subject: object = None, by: Visitor = ALONE) -> Job[T]:
+        """Run `work(job)` in a thread of its own. Raises Busy when this visitor, or all together, run too many."""
+        return self._begin(Job(work, subject, by.owner), by)
 
-    def go_on(self, after: Job[T], work: Callable[[Job[T]], T]) -> Job[T]:
-        """The job that goes on after another, about the same and under its id; started once, however often it is asked.
+    def go_on(self, after: Job[T], work: Callable[[Job[T]], T], by: Visitor = ALONE) -> Job[T]:
+        """The job that follows another, about the same and under its id; started once, however often it is asked for.
 
-        Raises Busy.
+        Raises InvalidRequest where the other is not the visitor's, Busy.
         """
+        if not by.owns(after.owner):
+            raise InvalidRequest("This run belongs to someone else.", "Run it again to get your own copy.")
         with self._succession:
             if after.successor is None:
-                successor = Job(work, after.subject)
-                # The same to whoever looks for it; and news of it are newer than any of the one before.
+                successor = Job(work, after.subject, after.owner)
+                # The same to a page that looks for it; and news of it are newer than any of the one before.
                 successor.id, successor.version = after.id, after.version
-                after.successor = self._begin(successor)
+                after.successor = self._begin(successor, by)
             return after.successor
 
     def restore(
-        self, job_id: str, subject: object, *, result: T | None, error: CandorError | None, seconds: float
+        self,
+        job_id: str,
+        subject: object,
+        *,
+        result: T | None,
+        error: CandorError | None,
+        seconds: float,
+        owner: str = "",
     ) -> Job[T]:
         """A job that was over before this process began, under the id it had then; the one that is there, if one is.
 
@@ -198,24 +221,32 @@ class Jobs:
         with self._lock:
             there: Any = self._jobs.get(job_id)
             if there is None:
-                there = self._jobs[job_id] = Job[Any].over_already(job_id, subject, result, error, seconds)
+                there = self._jobs[job_id] = Job[Any].over_already(job_id, subject, result, error, seconds, owner)
                 self._forget_old()
             latest: Job[T] = there.latest
             return latest
 
-    def _begin(self, job: Job[T]) -> Job[T]:
+    def _begin(self, job: Job[T], by: Visitor) -> Job[T]:
         with self._lock:
-            if sum(not each.over for each in self._jobs.values()) >= _MOST_RUNNING:
+            running = [each for each in self._jobs.values() if not each.over]
+            if len(running) >= _MOST_RUNNING:
                 raise Busy("Too many jobs are running.", "Try again in a moment.")
+            if not by.alone and sum(each.owner == job.owner for each in running) >= MOST_JOBS:
+                raise Busy(f"You have {MOST_JOBS} answers running.", "Wait for one to end, or stop it.")
             self._forget_old()
             self._jobs[job.id] = job  # type: ignore[assignment]
         threading.Thread(target=job.run, name=f"candor-job-{job.id[:6]}", daemon=True).start()
         return job
 
-    def find(self, job_id: str | None) -> Job[object] | None:
-        """The job with that id, or the last that went on after it; None when there is none (any more)."""
+    def find(self, job_id: str | None, by: Visitor, shared: Callable[[str], bool] = _not_shared) -> Job[object] | None:
+        """The job with that id, or the last that followed it; None when there is none that this visitor may see.
+
+        shared: whether the owner of the job with that id shares it; asked only where that decides.
+        """
         job = self._jobs.get(job_id) if job_id else None
-        return None if job is None else job.latest
+        if job is None or not (by.opens(job.owner, shared=False) or by.opens(job.owner, shared=shared(job.id))):
+            return None
+        return job.latest
 
     def _forget_old(self) -> None:
         over = sorted((job for job in self._jobs.values() if job.over), key=lambda job: job.ended or 0.0)

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from lib.errors import CandorError
+from lib.errors import CandorError, as_error
 
 T = TypeVar("T")
 _KEEP, _KEEP_ERRORS = 3600.0, 60.0  # seconds
@@ -63,8 +63,8 @@ class Lookups:
         error = entry.future.exception()
         if error is None:
             return Found(entry.future.result())
-        if isinstance(error, CandorError):
-            return Found(error=error)
+        if isinstance(error, CandorError) or not isinstance(error, Exception):
+            return Found(error=as_error(error, "looking this up"))
         raise error
 
     def known(self, *about: Hashable) -> list[Any]:

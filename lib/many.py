@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from lib.errors import Cancelled, CandorError, CapReached
+from lib.errors import Cancelled, CandorError, CapReached, as_error
 from lib.jobs import Job, unforeseen
 
 T = TypeVar("T")
@@ -247,6 +247,9 @@ class _Run(Generic[T]):
         except Exception:  # whatever it was, the others go on
             log.exception("a call of job %s failed", self._job.id[:6])
             return Outcome(State.FAILED, self._so_far(place, task), unforeseen(self._job.id))
+        except BaseException as error:  # a panic of a native library is no Exception, and would end this thread
+            log.exception("a call of job %s failed", self._job.id[:6])
+            return Outcome(State.FAILED, self._so_far(place, task), as_error(error, "working on this"))
 
     def _so_far(self, place: int, task: Task[T]) -> T | None:
         """What has come of a call, in this try or an earlier one."""

@@ -49,7 +49,7 @@ class Several:
     @property
     def most_written(self) -> int:
         """How many tokens are written at most."""
-        return sum(each.request.max_tokens * each.request.n for each in self.questions if not each.given)
+        return sum(each.most_written for each in self.questions)
 
 
 def answers_to(question: Question) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lib.access import Visitor
 from lib.branching import Fork
 from lib.completion import Completion
 from lib.jobs import Job
@@ -39,9 +40,10 @@ class Node:
 
 
 class Tree:
-    """Nodes by their ids, in the order in which they came. May be used from any thread."""
+    """Nodes by their ids, in the order in which they came. May be used from any thread. owner: whose tree it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "") -> None:
+        self.owner = owner
         self._nodes: OrderedDict[str, Node] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -90,6 +92,12 @@ class Tree:
                 del self._nodes[node.id]
         return removed
 
+    def leave_out(self, node_ids: Iterable[str]) -> None:
+        """Take answers out, but not their branches."""
+        with self._lock:
+            for node_id in node_ids:
+                self._nodes.pop(node_id, None)
+
     def restore(self, nodes: tuple[Node, ...]) -> None:
         """Put back what was pruned."""
         with self._lock:
@@ -98,25 +106,26 @@ class Tree:
 
 
 class Trees:
-    """The trees of this process, found by the id of any job in them. The ones used longest ago are let go."""
+    """The trees of this process, found by their owner and any job in them. The ones used longest ago are let go."""
 
     def __init__(self) -> None:
         self._trees: OrderedDict[int, Tree] = OrderedDict()
         self._lock = threading.Lock()
 
-    def new(self) -> Tree:
-        """An empty tree."""
+    def new(self, by: Visitor) -> Tree:
+        """An empty tree of a visitor."""
         with self._lock:
-            tree = Tree()
+            tree = Tree(by.owner)
             self._trees[id(tree)] = tree
             while len(self._trees) > _MOST_TREES:
                 self._trees.popitem(last=False)
             return tree
 
-    def holding(self, job_id: str) -> Tree | None:
-        """The tree that has a job, None where none has it."""
+    def holding(self, job_id: str, by: Visitor) -> Tree | None:
+        """The visitor's own tree that has a job, None where none has it. Trees of others are not there for them."""
         with self._lock:
-            found = next((tree for tree in self._trees.values() if tree.get(job_id) is not None), None)
+            own = (tree for tree in self._trees.values() if tree.owner == by.owner)
+            found = next((tree for tree in own if tree.get(job_id) is not None), None)
             if found is not None:
                 self._trees.move_to_end(id(found))
             return found

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.access import Visitor
 from lib.completion import Completion
 from lib.errors import BadFile
 from lib.packed import pack, pack_completion, unpack, unpack_completion
@@ -39,14 +40,17 @@ class Imported:
     known: tuple[str, ...]
 
 
-def export_runs(runs: Runs, run_ids: Iterable[str]) -> Iterator[str]:
-    """The file's text, piece by piece; runs that are gone are left out. Raises StoreUnavailable, BadFile."""
+def export_runs(runs: Runs, run_ids: Iterable[str], *, by: Visitor) -> Iterator[str]:
+    """The file's text, piece by piece; runs that are gone, or not the visitor's to list, are left out.
+
+    Raises StoreUnavailable, BadFile.
+    """
     head = json.dumps({"format": FORMAT, "version": VERSION})
     yield head[:-1] + ', "runs": ['
     between = "\n"
     for run_id in run_ids:
         opened = runs.open(run_id)
-        if opened is not None:
+        if opened is not None and by.lists(opened[0].owner, shared=opened[0].shared):
             yield between + json.dumps(_described(*opened), allow_nan=False)
             between = ",\n"
     yield "\n]}\n"
@@ -57,8 +61,8 @@ def exported_size(run: Run) -> int:
     return 2_000 + 3 * run.bytes  # numbers that are not deflated, four signs for three bytes
 
 
-def import_runs(runs: Runs, data: bytes, *, owner: str = "") -> Imported:
-    """Keep the runs of a file. Those that are there already, as they are in the file, are not added again.
+def import_runs(runs: Runs, data: bytes, *, by: Visitor) -> Imported:
+    """Save the runs of a file as the visitor's. Those that are there already, as they are in the file, stay as one.
 
     A run whose id is taken by another gets an id of its own, the same one every time. One that was removed and not yet
     erased is brought back.
@@ -68,12 +72,12 @@ def import_runs(runs: Runs, data: bytes, *, owner: str = "") -> Imported:
     added: list[str] = []
     known: list[str] = []
     for run, answers in list(read_runs(data)):
-        state, run = _there(runs, replace(run, owner=owner))
+        state, run = _there(runs, replace(run, owner=by.owner))
         if state == "removed":
-            runs.put_back([run.id])
+            runs.put_back([run.id], by=by)
         elif state == "":
             runs.finish(run, answers)
-            runs.tag(run.id, run.tags)
+            runs.tag(run.id, run.tags, by=by)
         (known if state == "kept" else added).append(run.id)
     return Imported(tuple(added), tuple(known))
 

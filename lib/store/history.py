@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from lib.access import Visitor
 from lib.errors import InvalidRequest
 from lib.store.database import Database
 from lib.store.runs import Run, microseconds, runs_of
@@ -146,19 +147,23 @@ def counted(database: Database, which: Filter) -> int:
         return int(connection.execute(select(func.count()).select_from(RUNS).where(*_conditions(which))).scalar_one())
 
 
-def remove_all(database: Database, which: Filter) -> int:
-    """Take all of them, whatever their text, out of sight; returns the moment by which `put_back_all` knows them."""
+def remove_all(database: Database, which: Filter, *, by: Visitor) -> int:
+    """Take all of the visitor's, whatever their text, out of sight; returns the moment that `put_back_all` needs."""
     when = microseconds()
     with database.writing() as connection:
-        connection.execute(update(RUNS).where(*_conditions(which)).values(removed=when))
+        connection.execute(update(RUNS).where(*_conditions(which), *_mine(by)).values(removed=when))
     return when
 
 
-def put_back_all(database: Database, when: int, owner: str | None = None) -> None:
+def put_back_all(database: Database, when: int, *, by: Visitor) -> None:
     """Bring back what `remove_all` took away at that moment."""
-    mine = [] if owner is None else [RUNS.c.owner == owner]
+    mine = _mine(by)
     with database.writing() as connection:
         connection.execute(update(RUNS).where(RUNS.c.removed == when, *mine).values(removed=None))
+
+
+def _mine(by: Visitor) -> list[ColumnElement[bool]]:
+    return [] if by.whose is None else [RUNS.c.owner == by.whose]
 
 
 def _conditions(which: Filter) -> list[ColumnElement[bool]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.access import Visitor
 from lib.completion import Completion
 from lib.errors import CandorError
 from lib.jobs import Job
@@ -66,12 +67,14 @@ class Keeper:
                 self._thread.start()
         self._news.set()
 
-    def forget(self, run_id: str) -> None:
-        """Do not keep a run: what is written of it is removed. Raises StoreUnavailable."""
+    def forget(self, run_id: str, by: Visitor) -> None:
+        """Do not save a run of the visitor: what is written of it is removed. Raises StoreUnavailable."""
         with self._writing:
             with self._lock:
-                self._followed.pop(run_id, None)
-            self._store().remove([run_id])
+                followed = self._followed.get(run_id)
+                if followed is not None and by.owns(followed.run.owner):
+                    del self._followed[run_id]
+            self._store().remove([run_id], by=by)
 
     def waiting(self, run_id: str) -> bool:
         """Whether some of a run is not written yet."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, text, update
 
+from lib.access import Visitor
 from lib.completion import Completion
 from lib.packed import pack_completion
 from lib.pieces import Pieces
@@ -212,39 +213,40 @@ class Runs:
                 grown = [row.id for row in found]
             return tuple(runs_of(connection, [rows[number] for number in sorted(rows)]))
 
-    def change(self, run_ids: Iterable[str], **values: Any) -> None:
-        """Give runs another `title`, `note` or `shared`."""
+    def change(self, run_ids: Iterable[str], *, by: Visitor, **values: Any) -> None:
+        """Give runs of the visitor another `title`, `note` or `shared`. Those of others stay as they are."""
         if unknown := set(values) - {"title", "note", "shared"}:
             raise ValueError(f"{unknown} cannot be changed")
         if "shared" in values:
             values["shared"] = int(values["shared"])
         with self.database.writing() as connection:
             for some in _groups(run_ids):
-                connection.execute(update(RUNS).where(RUNS.c.id.in_(some)).values(**values))
+                which = [RUNS.c.id.in_(some), *_of(by)]
+                connection.execute(update(RUNS).where(*which).values(**values))
                 if "title" in values:
-                    _index_title(connection, some, values["title"])
+                    _index_title(connection, which, values["title"])
 
-    def tag(self, run_id: str, tags: Iterable[str]) -> None:
-        """The tags of a run, in the place of those it had."""
+    def tag(self, run_id: str, tags: Iterable[str], *, by: Visitor) -> None:
+        """The tags of a run of the visitor, in the place of those it had. A run of another's stays as it is."""
         wanted = {each.strip() for each in tags} - {""}
         with self.database.writing() as connection:
-            number = _number(connection, run_id)
+            number = connection.execute(select(RUNS.c.number).where(RUNS.c.id == run_id, *_of(by))).scalar()
             if number is not None:
                 connection.execute(delete(TAGS).where(TAGS.c.run == number))
                 _tag(connection, number, wanted)
 
-    def remove(self, run_ids: Iterable[str]) -> None:
-        """Take runs out of sight; until they are erased they can be put back."""
-        self._mark(run_ids, microseconds())
+    def remove(self, run_ids: Iterable[str], *, by: Visitor) -> None:
+        """Take runs of the visitor out of sight; until they are erased they can be put back."""
+        self._mark(run_ids, by, microseconds())
 
-    def put_back(self, run_ids: Iterable[str]) -> None:
-        """Bring back runs that were removed."""
-        self._mark(run_ids, None)
+    def put_back(self, run_ids: Iterable[str], *, by: Visitor) -> None:
+        """Bring back runs of the visitor that were removed."""
+        self._mark(run_ids, by, None)
 
-    def _mark(self, run_ids: Iterable[str], when: int | None) -> None:
+    def _mark(self, run_ids: Iterable[str], by: Visitor, when: int | None) -> None:
         with self.database.writing() as connection:
             for some in _groups(run_ids):
-                connection.execute(update(RUNS).where(RUNS.c.id.in_(some)).values(removed=when))
+                connection.execute(update(RUNS).where(RUNS.c.id.in_(some), *_of(by)).values(removed=when))
 
     def erase(self, before: int) -> int:
         """Erase for good the runs that were removed before then, in microseconds since 1970; returns how many.
@@ -374,6 +376,11 @@ def _tag(connection: Connection, number: int, tags: Iterable[str]) -> None:
         connection.execute(insert(TAGS), rows)
 
 
+def _of(by: Visitor) -> list[ColumnElement[bool]]:
+    """What limits a change to the runs of a visitor."""
+    return [] if by.whose is None else [RUNS.c.owner == by.whose]
+
+
 def _number(connection: Connection, run_id: str) -> int | None:
     return connection.execute(select(RUNS.c.number).where(RUNS.c.id == run_id)).scalar()
 
@@ -418,9 +425,9 @@ def index_text(connection: Connection, number: int, pieces: Sequence[Piece]) -> 
     connection.execute(text("INSERT INTO grams (rowid, gram) VALUES (:at, :grams)"), joined)
 
 
-def _index_title(connection: Connection, run_ids: Sequence[str], title: str) -> None:
+def _index_title(connection: Connection, which: Sequence[ColumnElement[bool]], title: str) -> None:
     """Let runs be found by another title than before."""
-    numbers = connection.execute(select(RUNS.c.number).where(RUNS.c.id.in_(run_ids))).scalars().all()
+    numbers = connection.execute(select(RUNS.c.number).where(*which)).scalars().all()
     _unindex(connection, TEXTS.c.number.in_([number * PIECES + PIECES - 1 for number in numbers]))
     for number in numbers:
         index_text(connection, number, indexed("", title))

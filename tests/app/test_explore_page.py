@@ -12,6 +12,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from components import process, session
+from lib.access import ALONE
 from lib.completion import Completion
 from lib.engines import Engines
 from lib.errors import ModelUnavailable
@@ -104,7 +105,7 @@ def press_generate(page: AppTest) -> AppTest:
     """Press it, and run again once the job is over, as the page does by itself in a browser."""
     button = next(each for each in page.button if each.label == "Generate")
     button.click().run()
-    job = process.jobs().find(page.session_state["explore.job"]) if "explore.job" in page.session_state else None
+    job = process.jobs().find(page.session_state["explore.job"], ALONE) if "explore.job" in page.session_state else None
     if job is not None:
         assert job.wait(10)
         page.run()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from lib.access import ALONE
 from lib.asking import Question
 from lib.jobs import Job
 from lib.many import Many, Outcome, State
@@ -65,7 +66,7 @@ def _run_file(folder: Path, endpoint: str) -> Path:
     run = run_about(job, "compare", owner="", version="1")
     runs = Runs(open_database(f"sqlite:///{folder}/attacker.sqlite"))
     runs.finish(replace(run, state=FINISHED), answers_of(many))
-    text = "".join(export_runs(runs, [run.id]))
+    text = "".join(export_runs(runs, [run.id], by=ALONE))
     runs.database.close()
     assert endpoint in text
     (path := folder / "runs.json").write_text(text)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
+from lib.access import ALONE
 from lib.store.database import open_database
 from lib.store.files import export_runs
 from lib.store.history import sizes
@@ -180,7 +181,7 @@ def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> N
     run = Run(id="from-elsewhere", page="explore", model="m", title="From elsewhere", state=FINISHED)
     other.finish(run, [Answer(long_completion(20))])
     file = tmp_path / "runs.json"
-    file.write_text("".join(export_runs(other, [run.id])))
+    file.write_text("".join(export_runs(other, [run.id], by=ALONE)))
     other.database.close()
     history.get_by_text("Files", exact=True).click()
     for said in ("1 run added.", "0 runs added, 1 run there already."):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lib import jobs
+from lib.access import ALONE
 from lib.errors import Busy, Cancelled, CandorError, InvalidRequest
 from lib.jobs import Job, Jobs
 
@@ -53,9 +54,9 @@ def test_the_work_runs_once_however_often_the_job_is_looked_up() -> None:
     everything = Jobs()
     job = everything.start(lambda _: runs.append(_.id))
     for _ in range(5):
-        assert everything.find(job.id) is job
+        assert everything.find(job.id, ALONE) is job
     assert job.wait(SOON)
-    assert everything.find(job.id) is job
+    assert everything.find(job.id, ALONE) is job
     assert runs == [job.id]
 
 
@@ -64,8 +65,8 @@ def test_only_its_id_finds_a_job() -> None:
     one, other = everything.start(lambda _: 1), everything.start(lambda _: 2)
     assert one.id != other.id
     assert len(one.id) >= 22  # 128 bits in base 64
-    assert everything.find(None) is everything.find("") is everything.find(one.id[:-1]) is None
-    assert Jobs().find(one.id) is None
+    assert everything.find(None, ALONE) is everything.find("", ALONE) is everything.find(one.id[:-1], ALONE) is None
+    assert Jobs().find(one.id, ALONE) is None
 
 
 def test_progress_is_published_and_time_is_counted() -> None:
@@ -174,7 +175,7 @@ def test_unseen_results_are_kept_longer_than_seen_ones(monkeypatch: pytest.Monke
     run(99, seen=True)
 
     def kept(those: list[Job]) -> list[bool]:
-        return [everything.find(job.id) is job for job in those]
+        return [everything.find(job.id, ALONE) is job for job in those]
 
     assert kept(seen) == [False, False, True, True]
     assert kept(unseen) == [False, False, True, True, True, True]
@@ -188,7 +189,7 @@ def test_a_running_job_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
     job.seen = True
     assert everything.start(lambda _: 1).wait(SOON)
     assert everything.start(lambda _: 2).wait(SOON)
-    assert everything.find(job.id) is job
+    assert everything.find(job.id, ALONE) is job
     go_on.set()
     assert job.wait(SOON)
 
@@ -211,9 +212,9 @@ def test_a_job_goes_on_once_however_often_it_is_asked() -> None:
     assert len({job.id for job in found}) == 1
     assert calls == [1]
     assert found[0].subject == "what"
-    assert everything.find(first.id) is found[0], "whoever comes by the old address sees how it went on"
+    assert everything.find(first.id, ALONE) is found[0], "whoever comes by the old address sees how it went on"
     last = everything.go_on(found[0], lambda _: 3)
-    assert everything.find(first.id) is last
+    assert everything.find(first.id, ALONE) is last
 
 
 def test_waiting_for_what_comes_next() -> None:

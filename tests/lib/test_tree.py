@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib import tree as module
+from lib.access import ALONE
 from lib.completion import Completion
 from lib.jobs import Job
 from lib.many import Many, Outcome, State
@@ -70,10 +71,10 @@ def test_the_answer_of_a_node() -> None:
 
 def test_trees_are_found_by_their_jobs_and_the_oldest_go() -> None:
     trees = Trees()
-    mine = trees.new()
+    mine = trees.new(ALONE)
     mine.add(node("mine"))
-    assert trees.holding("mine") is mine
-    assert trees.holding("other") is None
+    assert trees.holding("mine", ALONE) is mine
+    assert trees.holding("other", ALONE) is None
     for _ in range(module._MOST_TREES):
-        trees.new()
-    assert trees.holding("mine") is None
+        trees.new(ALONE)
+    assert trees.holding("mine", ALONE) is None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from lib.access import ALONE, Visitor
 from lib.completion import Completion
 from lib.errors import BadFile
 from lib.store import files
@@ -32,7 +33,7 @@ def saved(runs: Runs, *completions: Completion | None, **fields: Any) -> Run:
 
 
 def file_of(runs: Runs, *ids: str) -> bytes:
-    return "".join(export_runs(runs, ids)).encode()
+    return "".join(export_runs(runs, ids, by=ALONE)).encode()
 
 
 def test_a_file_brings_back_what_was_kept(runs: Runs) -> None:
@@ -42,9 +43,9 @@ def test_a_file_brings_back_what_was_kept(runs: Runs) -> None:
         created=12345,
     )  # fmt: skip
     data = file_of(runs, run.id, "gone")
-    runs.remove([run.id])
+    runs.remove([run.id], by=ALONE)
     runs.erase(1 << 60)
-    assert import_runs(runs, data, owner="me").added == (run.id,)
+    assert import_runs(runs, data, by=Visitor("me", alone=False)).added == (run.id,)
     again, answers = runs.open(run.id)  # type: ignore[misc]
     assert replace(again, touched=0, owner="") == replace(run, touched=0)
     assert again.owner == "me"
@@ -63,25 +64,25 @@ def test_any_completion_goes_through_a_file(runs: Runs, done: Completion) -> Non
 def test_the_same_file_twice_adds_nothing(runs: Runs) -> None:
     run = saved(runs, DONE)
     data = file_of(runs, run.id)
-    assert import_runs(runs, data).known == (run.id,)
+    assert import_runs(runs, data, by=ALONE).known == (run.id,)
     other = json.loads(data)
     other["runs"][0]["answers"][0]["completion"]["meta"]["text"] = "another text"
     changed = json.dumps(other).encode()
-    (added,) = import_runs(runs, changed).added
+    (added,) = import_runs(runs, changed, by=ALONE).added
     assert added != run.id
-    assert import_runs(runs, changed).known == (added,)
+    assert import_runs(runs, changed, by=ALONE).known == (added,)
     assert len(listed(runs.database, Filter()).runs) == 2
 
 
 def test_what_was_removed_is_brought_back_and_what_is_anothers_is_left_alone(runs: Runs) -> None:
     run = saved(runs, DONE, owner="me")
     data = file_of(runs, run.id)
-    runs.remove([run.id])
-    assert import_runs(runs, data, owner="me").added == (run.id,)
+    runs.remove([run.id], by=ALONE)
+    assert import_runs(runs, data, by=Visitor("me", alone=False)).added == (run.id,)
     assert runs.get(run.id) is not None
-    (copy,) = import_runs(runs, data, owner="you").added
+    (copy,) = import_runs(runs, data, by=Visitor("you", alone=False)).added
     assert copy != run.id
-    assert import_runs(runs, data, owner="you").known == (copy,)
+    assert import_runs(runs, data, by=Visitor("you", alone=False)).known == (copy,)
     assert [getattr(runs.get(each), "owner", None) for each in (run.id, copy)] == ["me", "you"]
 
 
@@ -89,7 +90,7 @@ def test_a_run_that_is_not_over_is_known(runs: Runs) -> None:
     run = Run(page="explore", model="m", title="t")
     runs.begin(run)
     runs.append(run.id, 0, 0, DONE)
-    assert import_runs(runs, file_of(runs, run.id)).known == (run.id,)
+    assert import_runs(runs, file_of(runs, run.id), by=ALONE).known == (run.id,)
 
 
 def test_a_file_is_read_without_this_project(runs: Runs) -> None:
@@ -141,10 +142,10 @@ def test_a_file_that_was_changed_is_refused_as_a_whole(runs: Runs, change: str) 
     completion = run["answers"][0]["completion"]
     names = {"document": document, "run": run, "completion": completion}
     exec(change, names | {"column": completion["columns"]["generated.logprobs"]})
-    runs.remove([good.id, bad.id])
+    runs.remove([good.id, bad.id], by=ALONE)
     runs.erase(1 << 60)
     with pytest.raises(BadFile):
-        import_runs(runs, json.dumps(document).encode())
+        import_runs(runs, json.dumps(document).encode(), by=ALONE)
     assert listed(runs.database, Filter()).runs == ()
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from lib.access import ALONE
 from lib.completion import Completion
 from lib.errors import CandorError
 from lib.jobs import Job
@@ -153,5 +154,5 @@ def test_a_run_that_shall_not_be_kept(keeper: Keeper, runs: Runs) -> None:
     keeper.follow(job, run_of(job))
     assert job.wait(5)
     assert keeper.flush(5)
-    keeper.forget(job.id)
+    keeper.forget(job.id, ALONE)
     assert runs.open(job.id) is None

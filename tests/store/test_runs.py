@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lib.access import ALONE, Visitor
 from lib.completion import Completion
 from lib.store.database import Database
 from lib.store.history import (
@@ -155,7 +156,7 @@ def test_sizes_are_those_of_what_is_kept(runs: Runs, database: Database) -> None
     assert run.text_bytes == len("say it:say it:\nschön".encode())
     assert sizes(database).runs == 2
     assert index_size(database) > 0
-    runs.remove([mine.id])
+    runs.remove([mine.id], by=ALONE)
     assert sizes(database, "me") == Sizes(0, 0, 0, 0)
 
 
@@ -167,11 +168,11 @@ def test_all_of_a_kind_are_removed_and_put_back(runs: Runs, database: Database) 
     )
     which = Filter(owner="me", until=20)
     assert counted(database, which) == 1
-    when = remove_all(database, which)
+    when = remove_all(database, which, by=ALONE)
     assert [run.id for run in listed(database, Filter()).runs] == [other.id, new.id]
-    put_back_all(database, when, "you")
+    put_back_all(database, when, by=Visitor("you", alone=False))
     assert counted(database, which) == 0
-    put_back_all(database, when, "me")
+    put_back_all(database, when, by=Visitor("me", alone=False))
     assert runs.get(old.id) is not None
 
 
@@ -210,21 +211,21 @@ def test_a_clock_that_goes_backwards(runs: Runs, database: Database, monkeypatch
         runs.finish(replace(run, state=FINISHED), [Answer(said("one| more"))])
     assert found(database, "one more") == [second.id, first.id]
     assert [run.id for run in listed(database, Filter()).runs] == [second.id, first.id]
-    runs.remove([first.id])
+    runs.remove([first.id], by=ALONE)
     runs.erase(next(times))  # an earlier moment than that at which it was removed
-    runs.put_back([first.id])
+    runs.put_back([first.id], by=ALONE)
     assert runs.get(first.id) is not None
 
 
 def test_removed_put_back_and_erased(runs: Runs, database: Database, url: str) -> None:
     secret = kept(runs, "my| secret| word")
     other = kept(runs, "another| word")
-    runs.remove([secret.id])
+    runs.remove([secret.id], by=ALONE)
     assert runs.open(secret.id) is None
     assert found(database, "word") == [other.id]
-    runs.put_back([secret.id])
+    runs.put_back([secret.id], by=ALONE)
     assert found(database, "word") == [other.id, secret.id]
-    runs.remove([secret.id])
+    runs.remove([secret.id], by=ALONE)
     assert runs.erase(microseconds()) == 1
     assert runs.erase(microseconds()) == 0
     assert found(database, "word") == [other.id]
@@ -233,15 +234,15 @@ def test_removed_put_back_and_erased(runs: Runs, database: Database, url: str) -
 
 def test_changed_and_tagged(runs: Runs, database: Database) -> None:
     run = kept(runs, "a")
-    runs.change([run.id], title="T\0", note="n", shared=True)
+    runs.change([run.id], title="T\0", note="n", shared=True, by=ALONE)
     assert found(database, "t\ufffd") == [run.id]
-    runs.change([run.id], title="Another one")
+    runs.change([run.id], title="Another one", by=ALONE)
     assert found(database, "other o") == [run.id]
     assert found(database, "t\ufffd") == []
     runs.finish(replace(run, title="as asked"), [Answer(said("a"))])  # goes on to be called what it was named
     assert found(database, "other o") == [run.id]
-    runs.change([run.id], title="T\0")
-    runs.tag(run.id, ["one", " two ", "", "one"])
+    runs.change([run.id], title="T\0", by=ALONE)
+    runs.tag(run.id, ["one", " two ", "", "one"], by=ALONE)
     again = runs.get(run.id)
     assert again is not None
     assert (again.title, again.note, again.shared, again.tags) == ("T\0", "n", True, ("one", "two"))

@@ -1,0 +1,56 @@
+"""Who asks, and what is theirs: jobs, trees and runs are looked up with the visitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lib.errors import InvalidRequest
+
+MOST_JOBS = 4  # that one visitor has running at a time
+MOST_TOKENS = 20_000  # new tokens that one job of a visitor may ask for
+MOST_IMPORTED = 20_000_000  # bytes of a file of runs
+MOST_UPLOADED = 20  # MB of a response or tokenizer file
+MOST_STORED = 200_000_000  # bytes of the answers that are saved for one visitor
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """One who asks the server for something.
+
+    owner: what their jobs and runs are filed under. alone: whether nobody else can reach the server; then everything
+    is theirs, and they have no shares. signed_in: whether `owner` is an account; else it is one visit, and knowing the
+    id of a run is the right to look at it.
+    """
+
+    owner: str = ""
+    alone: bool = True
+    signed_in: bool = False
+
+    def owns(self, owner: str) -> bool:
+        """Whether they may change, stop or remove what is filed under `owner`."""
+        return self.alone or (owner == self.owner != "")
+
+    def lists(self, owner: str, *, shared: bool) -> bool:
+        """Whether it is in their lists and exports."""
+        return self.owns(owner) or (self.signed_in and shared)
+
+    def opens(self, owner: str, *, shared: bool) -> bool:
+        """Whether they may look at it, given its id."""
+        return not self.signed_in or self.lists(owner, shared=shared)
+
+    @property
+    def whose(self) -> str | None:
+        """The owner that changes and lists are limited to; None for no limit."""
+        return None if self.alone else self.owner
+
+    def check_tokens(self, tokens: int) -> None:
+        """Raise InvalidRequest where one job asks for more new tokens than a visitor's share."""
+        if not self.alone and tokens > MOST_TOKENS:
+            raise InvalidRequest(
+                f"This asks for up to {tokens:,} new tokens; a visitor of this server may ask for {MOST_TOKENS:,} at "
+                "a time.",
+                "Lower the max new tokens or the number of samples.",
+            )
+
+
+ALONE = Visitor()
