@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.notices import escaped
+from components.notices import in_markdown, show_error
 from components.process import jobs, keeper, runs, trees, visitor
 from lib import VERSION
 from lib.asking import Question
@@ -109,6 +109,9 @@ def keeping(job: Job[Any], *, what: str = "") -> None:
     store, follows = runs(), keeper()
     if store is None or follows is None or not job.kept or not is_mine(job):
         return
+    if (lost := follows.given_up(visitor()).get(job.id)) is not None:
+        show_error(lost)
+        return
     key = f"kept.not.{job.id}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.session_state.get(key):
@@ -165,12 +168,16 @@ def _change(what: Callable[[Runs], None]) -> None:
 
 
 def _toast(error: CandorError) -> None:
-    st.toast(escaped(str(error)), icon=":material/error:", duration="long")
+    st.toast(in_markdown(error), icon=":material/error:", duration="long")
 
 
 def tell_if_nothing_is_kept() -> None:
-    """Say so once when runs cannot be kept, and once when they can be again."""
+    """Say so once when runs cannot be saved, once when they can be again, and of each that is given up."""
     follows = keeper()
+    for run_id, error in {} if follows is None else follows.given_up(visitor()).items():
+        if not st.session_state.get(key := f"kept.lost.{run_id}"):
+            st.session_state[key] = True
+            _toast(error)
     problem = None if follows is None else follows.problem
     told = st.session_state.get(_TOLD)
     if problem is not None and not told:

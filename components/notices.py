@@ -17,9 +17,17 @@ def escaped(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
+def in_markdown(error: CandorError) -> str:
+    """An error's words; its internals too, where nobody but the server's own user reads them."""
+    parts = [f"**{escaped(error.cause)}**", escaped(error.remedy)]
+    if error.detail and policy().open:
+        parts.append(escaped(error.detail))
+    return "  \n".join(filter(None, parts))
+
+
 def show_error(error: CandorError) -> None:
     """What happened, and what to do next."""
-    st.error(f"**{escaped(error.cause)}**  \n{escaped(error.remedy)}", icon=":material/error:")
+    st.error(in_markdown(error), icon=":material/error:")
     if isinstance(error, ServiceError) and error.statement:
         st.code(error.statement, language="json")
     if isinstance(error, BadReply) and error.data:

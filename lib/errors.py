@@ -19,14 +19,26 @@ Each error says what happened (`cause`) and what to do next (`remedy`), in words
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class CandorError(Exception):
-    """An error with a cause and a remedy, both full sentences a user can act on."""
+    """An error with a cause and a remedy, both full sentences a user can act on.
+
+    detail: internals such as a path or a server's address, "" for none; shown to the server's own user only.
+    """
+
+    detail = ""
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(f"{cause} {remedy}".strip())
         self.cause = cause
         self.remedy = remedy
+
+    def with_detail(self, detail: str) -> Self:
+        """The same with internals."""
+        self.detail = detail
+        return self
 
     def __reduce__(self) -> tuple[type[CandorError], tuple[object, ...]]:
         return type(self), (self.cause, self.remedy)

@@ -31,9 +31,9 @@ def writing_cache(directory: Path) -> Iterator[Path]:
         yield directory
     except OSError as error:
         raise ModelUnavailable(
-            f"The cache directory {directory} cannot be written: {error.strerror or error}.",
+            f"Candor's cache directory cannot be written: {error.strerror or error}.",
             "Free some space, or set CANDOR_CACHE to a directory that this user can write.",
-        ) from error
+        ).with_detail(str(directory)) from error
 
 
 def _directory(chosen: str, base: str, usual: str) -> Path:

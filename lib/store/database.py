@@ -12,7 +12,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from lib.errors import CandorError, InvalidRequest
 from lib.paths import data_directory
@@ -21,10 +29,18 @@ from lib.store.migrations import migrate
 _CONNECTING = 5  # seconds
 _PATIENCE = 30  # seconds to wait for another process that writes
 _WRITES = "candor_writes"
+_OWN_FAULT = (DataError, IntegrityError, ProgrammingError, NotSupportedError, UnicodeError)
 
 
 class StoreUnavailable(CandorError):
-    """The store cannot be read or written now: a full disk, a database that is gone, a file without rights."""
+    """The store cannot be read or written now: a full disk, a database that is gone, a file without rights.
+
+    `detail` has the database's own words, which may name its host, its user and paths.
+    """
+
+
+class StoreRefused(StoreUnavailable):
+    """The database refuses what it is asked, and would refuse it again."""
 
 
 class Database:
@@ -152,9 +168,10 @@ def _explained() -> Iterator[None]:
     """Errors of the database as StoreUnavailable."""
     try:
         yield
-    except (DBAPIError, OSError) as error:
-        reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()[0]
-        raise StoreUnavailable(
-            f"Runs cannot be kept at the moment: {reason}",
-            "Results stay on the page and can be downloaded. See to the disk or the database; Candor tries again.",
-        ) from error
+    except (SQLAlchemyError, OSError, UnicodeError) as error:
+        lines = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
+        kind = StoreRefused if isinstance(error, _OWN_FAULT) else StoreUnavailable
+        raise kind(
+            "Runs cannot be saved or read at the moment.",
+            "Results stay on the page and can be downloaded. Check the disk or the database; Candor tries again.",
+        ).with_detail(lines[0] if lines else type(error).__name__) from error

@@ -1,6 +1,7 @@
-"""Jobs written into the store as they go on: by one thread beside them, which they never wait for.
+"""Jobs written into the store as they run: by one thread beside them, which they never wait for.
 
-What cannot be written waits until it can be; the page goes on meanwhile.
+What cannot be written waits until it can be; the page works meanwhile. A run that the store fails on while it takes
+others is tried a few times more, and then given up with a message that names it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,11 +21,14 @@ from lib.completion import Completion
 from lib.errors import CandorError
 from lib.jobs import Job
 from lib.many import Many
+from lib.store.database import StoreRefused
 from lib.store.runs import CANCELLED, FAILED, FINISHED, Answer, Run, Runs, microseconds, slice_of
 
 _EVERY = 0.5  # seconds between two looks at the jobs
 _PAUSE = 5.0  # seconds after a failure
 _CLEARING = 60.0  # seconds between two looks at what is to be erased
+_TRIES = 5  # of a run that the store fails on; the waits between them double
+_MOST_GIVEN_UP = 100  # messages that are remembered
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,8 @@ class _Followed:
     begun: bool = False
     version: int = -1
     written: dict[int, tuple[int, Completion]] = field(default_factory=dict)  # by place: (parts, the last state)
+    failures: int = 0
+    not_before: float = 0.0  # when it is tried again, of time.monotonic
 
 
 class Keeper:
@@ -56,7 +63,8 @@ class Keeper:
         self._closed = False
         self._patience: float | None = None
         self._cleared = -_CLEARING
-        self.problem: CandorError | None = None  # why nothing can be written just now
+        self.problem: CandorError | None = None  # why something cannot be written just now
+        self._given_up: OrderedDict[str, tuple[str, CandorError]] = OrderedDict()  # by run: (owner, message)
 
     def follow(self, job: Job[Any], run: Run) -> None:
         """Keep a job as a run, from now until it is over. Never raises, never waits."""
@@ -75,6 +83,11 @@ class Keeper:
                 if followed is not None and by.owns(followed.run.owner):
                     del self._followed[run_id]
             self._store().remove([run_id], by=by)
+
+    def given_up(self, by: Visitor) -> dict[str, CandorError]:
+        """Messages on the visitor's runs that are not saved and will not be, by their ids."""
+        with self._lock:
+            return {run_id: error for run_id, (owner, error) in self._given_up.items() if by.owns(owner)}
 
     def waiting(self, run_id: str) -> bool:
         """Whether some of a run is not written yet."""
@@ -124,6 +137,9 @@ class Keeper:
         except CandorError as error:
             self.problem, self._runs = error, None
             return False
+        except Exception:
+            log.exception("removed runs cannot be erased")
+            return False
         return True
 
     def _write_all(self) -> bool:
@@ -131,27 +147,43 @@ class Keeper:
         with self._writing:
             with self._lock:
                 followed = list(self._followed.values())
-            try:
-                for each in followed:
-                    self._write_or_drop(each)
-            except CandorError as error:
-                if self.problem is None:
-                    log.warning("runs cannot be kept: %s", error.cause)
-                self.problem, self._runs = error, None
-                return False
-            self.problem = None
+            waiting = None
+            for each in followed:
+                if time.monotonic() >= each.not_before:
+                    try:
+                        self._write(each)
+                        each.failures = 0
+                    except StoreRefused as error:
+                        self._failed(each, error)
+                    except CandorError as error:
+                        if self.problem is None:
+                            log.warning("runs cannot be saved: %s", error.detail or error.cause)
+                        self.problem, self._runs = error, None
+                        return False
+                    except Exception as error:  # whatever it was, the others are written
+                        self._failed(each, error)
+                if each.failures and each.run.id in self._followed:
+                    waiting = CandorError("A run cannot be saved at the moment.", "Candor tries again.")
+            self.problem = waiting
             return True
 
-    def _write_or_drop(self, followed: _Followed) -> None:
-        """Write a job; one that cannot be written for a reason that nobody foresaw must not keep the others waiting."""
-        try:
-            self._write(followed)
-        except CandorError:
-            raise
-        except Exception:
-            log.exception("run %s is not kept", followed.run.id[:6])
-            with self._lock:
-                self._followed.pop(followed.run.id, None)
+    def _failed(self, followed: _Followed, error: Exception) -> None:
+        """Try it again later; after a few times, say that it is given up."""
+        followed.failures += 1
+        run = followed.run
+        log.error("run %s cannot be saved, try %d", run.id[:6], followed.failures, exc_info=error)
+        if followed.failures < _TRIES:
+            followed.not_before = time.monotonic() + self._pause * 2 ** (followed.failures - 1)
+            return
+        with self._lock:
+            self._followed.pop(run.id, None)
+            message = CandorError(
+                f"{_named(run)} is not saved: the store failed on it {_TRIES} times.",
+                "Download its answers from the page. The server's log has the reason.",
+            )
+            self._given_up[run.id] = run.owner, message
+            while len(self._given_up) > _MOST_GIVEN_UP:
+                self._given_up.popitem(last=False)
 
     def _store(self) -> Runs:
         if self._runs is None:
@@ -204,6 +236,10 @@ def ended(run: Run, job: Job[Any]) -> Run:
     state = FAILED if job.error is not None else CANCELLED if job.cancelled else FINISHED
     model = next(filter(None, names), run.model)
     return replace(run, model=model, state=state, error=_words(job.error), seconds=job.seconds)
+
+
+def _named(run: Run) -> str:
+    return f"The run “{run.title}” of {run.page}" if run.title else f"A run of {run.page}"
 
 
 def _words(error: CandorError | None) -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -10,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import inspect, text
+from sqlalchemy import exc, inspect, text
 
 from lib.access import ALONE
 from lib.errors import BadFile, InvalidRequest
-from lib.store.database import Database, StoreUnavailable, open_database
+from lib.store.database import Database, StoreRefused, StoreUnavailable, open_database
 from lib.store.migrations import NEWEST
 from lib.store.runs import FINISHED, Answer, Run, Runs, microseconds
 from lib.store.search import cut, folded, grams_of, sought
@@ -107,13 +108,16 @@ def test_many_open_new_files_at_once(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="cannot be kept at the moment"):
+    with pytest.raises(StoreUnavailable, match="cannot be saved or read"):
         open_database(f"sqlite:///{tmp_path}")  # a directory
     (tmp_path / "no.sqlite").write_bytes(b"This is no database, whatever its name may say." * 30)
-    with pytest.raises(StoreUnavailable, match="not a database"):
+    with pytest.raises(StoreUnavailable) as raised:
         open_database(f"sqlite:///{tmp_path}/no.sqlite")
-    with pytest.raises(StoreUnavailable):
+    assert "not a database" in raised.value.detail
+    with pytest.raises(StoreUnavailable) as raised:
         open_database("postgresql://nobody@127.0.0.1:1/none")
+    assert "127.0.0.1" in raised.value.detail
+    assert not re.search("127|nobody|none|:1|/", str(raised.value)), "what a visitor reads names no internals"
 
 
 @pytest.mark.parametrize(
@@ -124,8 +128,9 @@ def test_a_full_disk_and_a_file_without_rights(tmp_path: Path, setting: str, why
     with database.outside() as connection:  # the pool has this one only
         connection.exec_driver_sql(f"PRAGMA {setting}")
     runs, run = Runs(database), Run(page="p", model="m", state=FINISHED)
-    with pytest.raises(StoreUnavailable, match=why):
+    with pytest.raises(StoreUnavailable) as raised:
         runs.finish(run, [Answer(long_completion(5000))])
+    assert why in raised.value.detail
     database.close()
     assert runs.get(run.id) is None
     runs.finish(run, [Answer(long_completion(5000))])
@@ -205,3 +210,25 @@ def test_no_text_falls_between_two_pieces() -> None:
     pieces = list(cut(text))
     for start in range(0, len(text) - 200, 97):
         assert any(text[start : start + 200] in piece for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "kind"),
+    [
+        (exc.TimeoutError("QueuePool limit of size 5 overflow 10 reached"), "QueuePool", StoreUnavailable),
+        (exc.OperationalError("SELECT", {}, Exception("")), "OperationalError", StoreUnavailable),
+        (OSError(), "OSError", StoreUnavailable),
+        (OSError(28, "No space left on device"), "No space left", StoreUnavailable),
+        (exc.DataError("INSERT", {}, Exception("null bytes")), "null bytes", StoreRefused),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), "surrogates", StoreRefused),
+        (exc.InvalidRequestError("closed"), "closed", StoreUnavailable),
+    ],
+)
+def test_every_error_of_a_database_is_explained(error: Exception, told: str, kind: type, tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/runs.sqlite")
+    for use in (database.reading, database.writing, database.outside):
+        with pytest.raises(StoreUnavailable) as raised, use():
+            raise error
+        assert type(raised.value) is kind
+        assert told in raised.value.detail
+    database.close()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lib.access import ALONE
+from lib.access import ALONE, Visitor
 from lib.completion import Completion
 from lib.errors import CandorError
 from lib.jobs import Job
 from lib.many import Many, Outcome, State
-from lib.store.database import StoreUnavailable
+from lib.store.database import StoreRefused, StoreUnavailable, open_database
 from lib.store.keeping import Keeper
 from lib.store.runs import CANCELLED, FAILED, FINISHED, INCOMPLETE, Run, Runs
 from tests.benchmarks.completions import long_completion
@@ -156,3 +159,74 @@ def test_a_run_that_shall_not_be_kept(keeper: Keeper, runs: Runs) -> None:
     assert keeper.flush(5)
     keeper.forget(job.id, ALONE)
     assert runs.open(job.id) is None
+
+
+def _failing(runs: Runs, bad: str, errors: Iterator[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store fails on one run, with one error after another."""
+    begin = runs.begin
+
+    def failing(run: Run) -> None:
+        if run.id == bad and (error := next(errors, None)) is not None:
+            raise error
+        begin(run)
+
+    monkeypatch.setattr(runs, "begin", failing)
+
+
+def test_an_unforeseen_error_is_tried_again(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    bad, good = started(lambda _: DONE), started(lambda _: DONE)
+    errors: list[Exception] = [RuntimeError("odd"), StoreRefused("The database refuses it.", "x"), KeyError()]
+    _failing(runs, bad.id, iter(errors), monkeypatch)
+    keeper.follow(bad, run_of(bad))
+    keeper.follow(good, run_of(good))
+    assert keeper.flush(10)
+    assert runs.open(bad.id)[1][0].completion == DONE  # type: ignore[index]
+    assert runs.open(good.id)[1][0].completion == DONE  # type: ignore[index]
+    assert keeper.problem is None
+    assert keeper.given_up(ALONE) == {}
+    assert keeper.close(5)
+
+
+def test_a_run_is_given_up_with_a_message_that_names_it(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    bad, good = started(lambda _: DONE), started(lambda _: DONE)
+    _failing(runs, bad.id, itertools.repeat(RuntimeError("odd")), monkeypatch)
+    said: set[str] = set()
+    keeper.follow(bad, replace(run_of(bad), title="Why is the sky blue?", page="explore", owner="user:a"))
+    keeper.follow(good, run_of(good))
+    until = time.monotonic() + 10
+    while keeper.waiting(bad.id) and time.monotonic() < until:
+        said.add(str(keeper.problem))
+        time.sleep(0.005)
+    assert any("cannot be saved at the moment" in each for each in said), "said while it is tried"
+    assert not any("sky" in each for each in said), "everyone reads it: it does not name the run"
+    (lost,) = keeper.given_up(Visitor("user:a", alone=False, signed_in=True)).values()
+    assert "“Why is the sky blue?” of explore is not saved" in lost.cause
+    assert keeper.given_up(Visitor("user:b", alone=False, signed_in=True)) == {}
+    assert keeper.flush(5)
+    assert keeper.problem is None
+    assert runs.open(good.id)[1][0].completion == DONE  # type: ignore[index]
+    assert keeper.close(5)
+
+
+def test_an_exhausted_pool_loses_nothing(tmp_path: Path) -> None:
+    """Fifteen pages that wait for a locked file take all connections."""
+    url = f"sqlite:///{tmp_path}/runs.sqlite"
+    open_database(url).close()
+    database = open_database(url)
+    database._engine.pool._timeout = 0.2
+    runs = Runs(database)
+    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    with contextlib.ExitStack() as stack:
+        for _ in range(15):
+            stack.enter_context(database.reading())
+        job = started(lambda _: DONE)
+        keeper.follow(job, run_of(job))
+        assert not keeper.flush(0.5)
+        assert isinstance(keeper.problem, StoreUnavailable)
+        assert keeper.waiting(job.id)
+    assert keeper.flush(5)
+    assert runs.open(job.id)[1][0].completion == DONE  # type: ignore[index]
+    assert keeper.close(5)
+    database.close()
