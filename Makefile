@@ -12,31 +12,34 @@ setup: .venv/.ready
 
 # Every file that is installed has its hash in a lock file; nothing is built, and nothing is looked up besides.
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --only-binary :all: --require-hashes
+NEEDS_CUDA := $(BIN)/python -c 'import importlib.metadata as m; exit(not [x for x in m.requires("torch") if "cuda" in x])'
 
-.venv/.ready: requirements.lock
+.venv/.ready: requirements.lock requirements-cpu.lock requirements-gpu.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Candor needs Python 3.11 or newer."; exit 1; }
 	@$(PYTHON) -m venv .venv || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y python3-venv && $(PYTHON) -m venv .venv; }
+	@# The CPU build of torch where pip finds one at hand (its setting find-links). The package index has only a build for
+	@# GPUs for Linux, of several GB with CUDA's libraries, without which it does not load.
+	@$(INSTALL) --no-index -r requirements-cpu.lock 2>/dev/null || true
 	$(INSTALL) -r requirements.lock
-	@# A build of torch for GPUs needs libraries of its own, each at a version that torch names. The CPU's needs none.
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
+	@if $(NEEDS_CUDA); then echo $(INSTALL) -r requirements-gpu.lock; $(INSTALL) -r requirements-gpu.lock; fi
 	@touch $@
 
 .venv/.ready-for-tests: tests/requirements.lock .venv/.ready
 	$(INSTALL) -r tests/requirements.lock
 	@touch $@
 
-# Look the newest allowed versions and all hashes up, after a change of requirements.txt or tests/requirements.txt.
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
-	--custom-compile-command 'make lock'
-# The CPU build of torch that some package mirrors have in place of the index's own.
-TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+# Make the lock files again, after a change of requirements.txt or tests/requirements.txt. Versions stay where they still
+# fit; `make lock UPGRADE=--upgrade` takes the newest of what requirements.txt does not name. requirements-cpu.lock is kept
+# by hand: after a change of torch's version it names the hash of that version's CPU build.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+	--custom-compile-command 'make lock' $(UPGRADE)
 .PHONY: lock licences
 lock: .venv/.ready-for-tests
-	$(BIN)/$(LOCK) requirements.txt -o requirements.lock
-	sed -i 's/^torch==2.13.0 \\$$/&\n    --hash=sha256:$(TORCH_CPU) \\/' requirements.lock
-	$(BIN)/$(LOCK) requirements.txt tests/requirements.txt -c requirements.lock -o tests/requirements.lock
-	sed -i 's/^torch==2.13.0 \\$$/&\n    --hash=sha256:$(TORCH_CPU) \\/' tests/requirements.lock
-	$(MAKE) licences
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) requirements.txt tests/requirements.txt -c requirements.lock -o tests/requirements.lock
+	@# --no-config: without what pyproject.toml says of the CPU build.
+	grep '^torch==' requirements.txt | $(LOCK) --no-config - --no-emit-package torch -c requirements.lock -o requirements-gpu.lock
+	$(MAKE) .venv/.ready-for-tests licences
 
 run: setup
 	$(BIN)/streamlit run app.py
