@@ -30,6 +30,7 @@ from lib.serve.answers import Chunks, Setting, whole, written
 from lib.serve.asks import Ask, read_body, understand
 from lib.serve.faults import CallFacts, Faults, fault_from
 from lib.serve.frames import chunk_frame, exception_frame
+from lib.serve.limits import Limits
 from lib.serve.models import ImportedModel, find
 from lib.serve.refusals import Refusal, in_service_words, refusal_for
 from lib.serve.sending import Outgoing, as_cut, as_pieces, refused, until_gone
@@ -37,7 +38,6 @@ from lib.serve.switches import Switches
 from lib.serve.waiting import results, submit
 
 MAX_BODY = 25_000_000  # bytes; Bedrock's own limit
-_PATIENCE = 60.0  # seconds for a body to arrive
 _IDENTIFIER = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:imported-model/[a-z0-9]{12}")
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/")
 
@@ -50,7 +50,8 @@ class Service:
     """What the local Bedrock is made of.
 
     engines: by the source of the models that they run. token: what control calls have to show. hosts: names by which
-    it may be addressed, beside its own addresses on loopback. concurrency: calls at once.
+    it may be addressed, beside its own addresses on loopback. concurrency: calls at once. limits: how long it waits for
+    a client.
     """
 
     models: Sequence[ImportedModel]
@@ -60,6 +61,7 @@ class Service:
     switches: Switches = field(default_factory=Switches)
     hosts: frozenset[str] = frozenset()
     concurrency: int = 64
+    limits: Limits = field(default_factory=Limits)
     under_way: int = 0
 
     def app(self) -> ASGIApp:
@@ -115,7 +117,7 @@ class Service:
     async def _understood(self, request: Request, began: float, *, streamed: bool) -> tuple[Setting, LocalEngine]:
         """What is asked, of whom, and what shall go wrong. Raises Refusal."""
         model = self._model(request.path_params["model"])
-        body = await _body(request)
+        body = await _body(request, self.limits)
         if refusal := self.faults.refuses(model.name):
             probing = self.switches["cold-probe"] == "formats" and read_body(body) == {}
             if refusal != "ModelNotReadyException" or not probing:
@@ -160,7 +162,7 @@ class Service:
 
     async def set_faults(self, request: Request) -> Response:
         """Put a list of faults in the place of those in force."""
-        wanted = _json(await _body(request))
+        wanted = _json(await _body(request, self.limits))
         if not isinstance(wanted, list) or not all(isinstance(each, dict) for each in wanted):
             raise Refusal("ValidationException", "Give a list of faults, each an object with its kind.")
         self.faults.set([fault_from(each) for each in wanted])
@@ -168,7 +170,7 @@ class Service:
 
     async def set_switches(self, request: Request) -> Response:
         """Set the switches that are named, and all others to their first setting."""
-        wanted = _json(await _body(request))
+        wanted = _json(await _body(request, self.limits))
         if not isinstance(wanted, dict) or not all(isinstance(each, str) for each in wanted.values()):
             raise Refusal("ValidationException", "Give an object of switches and their settings.")
         self.switches = Switches(wanted)
@@ -247,19 +249,29 @@ def _owner(request: Request) -> str:
     return hashlib.sha256(given.encode()).hexdigest()[:16]
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limits: Limits) -> bytes:
     """The body of a call. Raises Refusal for one that is too large or does not come."""
+    # A length that is said is known before the body, and h11 has checked that it is a number.
+    if int(request.headers.get("content-length", 0)) > MAX_BODY:
+        raise _too_large()
     parts, size = [], 0
+    now = asyncio.get_running_loop().time
+    last = now() + limits.body
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(limits.pause) as patience:
             async for part in request.stream():
                 size += len(part)
                 if size > MAX_BODY:
-                    raise Refusal("ValidationException", f"The body is larger than {MAX_BODY} bytes.")
+                    raise _too_large()
                 parts.append(part)
+                patience.reschedule(min(last, now() + limits.pause))
     except TimeoutError as error:
         raise Refusal("ValidationException", "The body did not arrive in time.") from error
     return b"".join(parts)
+
+
+def _too_large() -> Refusal:
+    return Refusal("ValidationException", f"The body is larger than {MAX_BODY} bytes.")
 
 
 def _json(body: bytes) -> Any:

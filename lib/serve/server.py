@@ -19,10 +19,10 @@ from lib.errors import CandorError, InvalidRequest, ServiceError
 from lib.local.engine import LocalEngine
 from lib.policy import is_loopback
 from lib.serve.app import Service
+from lib.serve.connections import protocol_within
 from lib.serve.models import ImportedModel
 
 _GRACE = 5  # seconds for the calls under way when the server is stopped
-_KEEP = 75  # seconds that a connection may be idle: longer than clients keep theirs
 _STARTING = 30.0
 
 
@@ -90,15 +90,18 @@ def server_for(service: Service) -> uvicorn.Server:
         lifespan="off",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=_KEEP,
+        http=protocol_within(service.limits),
+        ws="none",
+        timeout_keep_alive=service.limits.idle,
         timeout_graceful_shutdown=_GRACE,
     )
     return uvicorn.Server(config)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Answers that are cut off are cut off on purpose."""
-    return "without completing response" not in record.getMessage()
+    """Answers that are cut off are cut off on purpose, and no client needs WebSockets here."""
+    message = record.getMessage()
+    return not any(each in message for each in ("without completing response", "Unsupported upgrade", "WebSocket"))
 
 
 def serve(service: Service, listener: socket.socket, out: TextIO = sys.stdout) -> None:

@@ -21,6 +21,7 @@ from lib.bedrock.engine import BedrockEngine
 from lib.bedrock.patience import Patience
 from lib.local.engine import LocalEngine
 from lib.serve.app import Service
+from lib.serve.limits import Limits
 from lib.serve.models import read_models
 from lib.sources import BedrockModel
 from lib.tokenizer_files import from_built
@@ -45,6 +46,11 @@ class Recorded:
     service: Service
     bodies: list[Any] = field(default_factory=list)
     streams_began: list[float] = field(default_factory=list)
+
+    @property
+    def limits(self) -> Limits:
+        """The service's own."""
+        return self.service.limits
 
     def app(self) -> Any:
         """The application around the service's own."""
