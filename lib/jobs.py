@@ -158,6 +158,7 @@ class Job(Generic[T]):
             self.error = unforeseen(self.id)
         except BaseException as error:  # a panic of a native library, of which the page must hear, too
             log.exception("job %s failed", self.id[:6])
+            self.error = unforeseen(self.id)  # where the next line raises
             self.error = as_error(error, "working on this")
         finally:
             self.ended = time.monotonic()

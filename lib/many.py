@@ -244,7 +244,7 @@ class _Run(Generic[T]):
             return None if nothing else Outcome(State.FAILED, self._so_far(place, task), error)
         except CandorError as error:
             return Outcome(State.FAILED, self._so_far(place, task), error)
-        except Exception:  # whatever it was, the others go on
+        except (Exception, SystemExit, KeyboardInterrupt):  # whatever it was, the others go on, and so does this thread
             log.exception("a call of job %s failed", self._job.id[:6])
             return Outcome(State.FAILED, self._so_far(place, task), unforeseen(self._job.id))
         except BaseException as error:  # a panic of a native library is no Exception, and would end this thread
