@@ -16,14 +16,17 @@ from components.process import runs, visitor
 from components.session import PAGES
 from components.sign_in import identity
 from lib import formats
+from lib.access import MOST_IMPORTED
 from lib.errors import CandorError
 from lib.store.files import MOST_BYTES, export_runs, exported_size, import_runs
 from lib.store.history import SORTS, Filter, Listed, counted, listed, names, put_back_all, remove_all, sizes
-from lib.store.runs import INCOMPLETE, Run, Runs, microseconds
+from lib.store.runs import DAMAGED, INCOMPLETE, Run, Runs, microseconds
+from lib.unicode import plain
 from lib.view import View
 
 _COUNT = 25
 _WRITING = 10_000_000  # microseconds since it was last touched within which an incomplete run is still being written
+_TITLE, _NOTE = 120, 10_000  # characters of a title and a note that can be typed
 _STARTS, _REMOVED, _SAID = "history.starts", "history.removed", "history.said"
 
 
@@ -61,9 +64,11 @@ def _filter(store: Runs) -> tuple[Filter, str]:
         )  # fmt: skip
         sort = st.selectbox("Sorted by", list(SORTS), key="history.sort", width=130)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        model = st.selectbox("Model", there["model"], None, key="history.model", placeholder="any")
-        page = st.selectbox("Page", there["page"], None, key="history.page", placeholder="any")
-        tag = st.selectbox("Tag", there["tag"], None, key="history.tag", placeholder="any")
+        model = st.selectbox(
+            "Model", there["model"], None, key="history.model", placeholder="any", format_func=plain
+        )  # fmt: skip
+        page = st.selectbox("Page", there["page"], None, key="history.page", placeholder="any", format_func=plain)
+        tag = st.selectbox("Tag", there["tag"], None, key="history.tag", placeholder="any", format_func=plain)
         since = st.date_input("From", None, key="history.since", width=140)
         until = st.date_input("To", None, key="history.until", width=140)
     return Filter(
@@ -120,18 +125,20 @@ def _table(found: Listed, which: Filter) -> list[Run]:
 def _row(run: Run) -> dict[str, Any]:
     return {
         "When": datetime.fromtimestamp(run.created / 1e6, UTC),
-        "Asked": run.title,
-        "Answer": run.excerpt,
-        "Model": run.model,
+        "Asked": plain(run.title),
+        "Answer": plain(run.excerpt),
+        "Model": plain(run.model),
         "Tokens": run.tokens,
         "Ended": _state(run),
-        "Tags": list(run.tags),
-        "Note": run.note,
+        "Tags": list(map(plain, run.tags)),
+        "Note": plain(run.note),
         "Size": run.bytes,
     }
 
 
 def _state(run: Run) -> str:
+    if run.state == DAMAGED:
+        return "damaged: part of it cannot be read"
     if run.state != INCOMPLETE:
         return run.state
     return "being written" if abs(microseconds() - run.touched) < _WRITING else "cut off"
@@ -190,15 +197,19 @@ def _facts(run: Run) -> None:
 
 def _edit(store: Runs, run: Run) -> None:
     with st.form(f"history.edit.{run.id}", border=False):
-        title = st.text_input("Title", run.title, max_chars=120)
-        tags = st.multiselect("Tags", list(run.tags), list(run.tags), accept_new_options=True)
-        note = st.text_area("Note", run.note, max_chars=10_000, height=80)
+        shown = plain(run.title)[:_TITLE], plain(run.note)[:_NOTE]
+        title = st.text_input("Title", shown[0], max_chars=_TITLE)
+        own = list(dict.fromkeys(map(plain, run.tags)))
+        tags = st.multiselect("Tags", own, own, accept_new_options=True)
+        note = st.text_area("Note", shown[1], max_chars=_NOTE, height=80)
         shared = run.shared
         if identity():
             shared = st.toggle(
                 "Shared", run.shared, help="Others find it in their history, and its link opens for them."
             )
         if st.form_submit_button("Save"):
+            # What is longer than can be typed stays, unless it was changed.
+            title, note = (run.title if title == shown[0] else title), (run.note if note == shown[1] else note)
             store.change([run.id], title=title, note=note, shared=shared, by=visitor())
             store.tag(run.id, tags, by=visitor())
             st.rerun()
@@ -284,9 +295,10 @@ def _files(store: Runs, which: Filter) -> None:
     if not files.open:
         return
     with files:
+        most = (MOST_BYTES if visitor().alone else MOST_IMPORTED) // 1_000_000
         uploaded = st.file_uploader(
-            f"Import runs from a file of Candor, up to {MOST_BYTES // 1_000_000:,} MB", type=["json"],
-            key="history.import",
+            f"Import runs from a file of Candor, up to {most:,} MB", type=["json"], key="history.import",
+            max_upload_size=most,
         )  # fmt: skip
         if uploaded is not None and st.button("Import", icon=":material/upload:"):
             try:

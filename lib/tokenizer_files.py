@@ -21,6 +21,7 @@ from lib.sought import from_hub, is_hub_id, on_disk
 from lib.sources import EMBEDDED
 from lib.tokenizer import Tokenizer
 from lib.tokenizer_build import ANY_OF, FILES, Built, build
+from lib.unicode import encodable
 from lib.vocabulary import Vocabulary
 
 _REMEDY = "Give the model's own tokenizer.json or tokenizer.model."
@@ -88,7 +89,7 @@ def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
     told = sandbox.open()
 
     def encode(text: str) -> list[int]:
-        ids = sandbox.call("encode", text.encode("utf-8", "replace").decode())
+        ids = sandbox.call("encode", encodable(text))
         return [int(number) for number in np.frombuffer(ids, "<i4")]
 
     def rendered(messages: Sequence[Message]) -> str:
@@ -117,7 +118,7 @@ def from_built(built: Built, name: str) -> Tokenizer:
 
 def turns_of(messages: Sequence[Message]) -> list[dict[str, str]]:
     """A chat as templates read it."""
-    return [{"role": each.role, "content": each.content} for each in messages]
+    return [{"role": each.role, "content": encodable(each.content)} for each in messages]
 
 
 def _from_file(path: Path) -> Tokenizer:

@@ -1,6 +1,8 @@
-"""Properties of characters by code point, for whole texts at once."""
+"""Properties of characters by code point, for whole texts at once; and texts that everything takes."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import regex
@@ -48,3 +50,16 @@ class Classes:
                 page[match.start() : match.end()] = match.lastindex
             self._pages[number] = page
         return self._pages[number]
+
+
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def encodable(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate, which UTF-8 has no bytes for."""
+    return _LONE.sub("\ufffd", text)
+
+
+def plain(text: str) -> str:
+    """A text that every page, file and database takes: `encodable`, and with U+FFFD for NUL."""
+    return encodable(text).replace("\0", "\ufffd")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lib.errors import ModelUnavailable
+from lib.unicode import encodable
 
 _MOST_TEXT = 50_000_000  # characters that a template may write
 
@@ -108,7 +109,7 @@ def _rendered(template: Any, turns: Any) -> str:
     text = render(template, turns)
     if len(text) > _MOST_TEXT:
         raise ModelUnavailable("The chat template writes too long a prompt.", "Use a raw prompt instead.")
-    return text.encode("utf-8", "replace").decode()
+    return encodable(text)
 
 
 TASKS: dict[str, Callable[[], Any]] = {

@@ -22,7 +22,7 @@ from lib.errors import CandorError
 from lib.jobs import Job
 from lib.many import Many
 from lib.store.database import StoreRefused
-from lib.store.runs import CANCELLED, FAILED, FINISHED, Answer, Run, Runs, microseconds, slice_of
+from lib.store.runs import CANCELLED, FAILED, FINISHED, Answer, Run, Runs, StoreFull, microseconds, slice_of
 
 _EVERY = 0.5  # seconds between two looks at the jobs
 _PAUSE = 5.0  # seconds after a failure
@@ -153,6 +153,8 @@ class Keeper:
                     try:
                         self._write(each)
                         each.failures = 0
+                    except StoreFull as error:
+                        self._give_up(each, error)
                     except StoreRefused as error:
                         self._failed(each, error)
                     except CandorError as error:
@@ -175,13 +177,21 @@ class Keeper:
         if followed.failures < _TRIES:
             followed.not_before = time.monotonic() + self._pause * 2 ** (followed.failures - 1)
             return
-        with self._lock:
-            self._followed.pop(run.id, None)
-            message = CandorError(
+        self._give_up(
+            followed,
+            CandorError(
                 f"{_named(run)} is not saved: the store failed on it {_TRIES} times.",
                 "Download its answers from the page. The server's log has the reason.",
-            )
-            self._given_up[run.id] = run.owner, message
+            ),
+        )
+
+    def _give_up(self, followed: _Followed, why: CandorError) -> None:
+        run = followed.run
+        with self._lock:
+            self._followed.pop(run.id, None)
+            if isinstance(why, StoreFull):
+                why = StoreFull(f"{_named(run)} is not saved. {why.cause}", why.remedy)
+            self._given_up[run.id] = run.owner, why
             while len(self._given_up) > _MOST_GIVEN_UP:
                 self._given_up.popitem(last=False)
 

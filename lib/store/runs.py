@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text, update
 
-from lib.access import Visitor
+from lib.access import MOST_STORED, Visitor
 from lib.completion import Completion
+from lib.errors import BadFile, CandorError
 from lib.packed import pack_completion
 from lib.pieces import Pieces
 from lib.store.compact import compact, restore
@@ -29,6 +30,8 @@ from lib.tokens import NO_TOKENS, Tokens, concatenate
 
 INCOMPLETE, FINISHED, CANCELLED, FAILED = "incomplete", "finished", "cancelled", "failed"
 STATES = (INCOMPLETE, FINISHED, CANCELLED, FAILED)
+DAMAGED = "damaged"  # read so only: some of its row is not what was written
+EARLIEST, LATEST = 0, 253_402_300_799_000_000  # microseconds since 1970: to the end of the year 9999
 TITLE, EXCERPT = 120, 240  # characters
 _AT_ONCE = 500  # runs in one statement
 _MOST_RELATED = 200  # runs of one tree
@@ -92,6 +95,10 @@ class Known:
     removed: bool
 
 
+class StoreFull(CandorError):
+    """One owner's runs take all the room that there is for each."""
+
+
 class Runs:
     """The runs in a database. May be used from any thread. Every method raises StoreUnavailable."""
 
@@ -99,10 +106,11 @@ class Runs:
         self.database = database
 
     def begin(self, run: Run) -> None:
-        """A run that is about to be written. One that is there already stays as it is."""
+        """A run that is about to be written. One that is there already stays as it is. Raises StoreFull."""
         pieces = indexed(_text_of((), run), run.title)
         with self.database.writing() as connection:
             if _number(connection, run.id) is None:
+                check_room(connection, run.owner, 1)
                 now = microseconds()
                 number = insert_run(connection, replace(run, state=INCOMPLETE, created=run.created or now, touched=now))
                 index_text(connection, number, pieces)
@@ -137,31 +145,9 @@ class Runs:
         What was given to `begin` and `append` is replaced; a run that is not there is made. Names, notes and tags that
         were given meanwhile stay.
         """
-        whole = completed(run, answers)
-        packed = [compact(each.completion) if each.completion is not None else None for each in answers]
-        pieces = indexed(_text_of(answers, whole))
+        whole = packed(run, answers)
         with self.database.writing() as connection:
-            number, title = _number(connection, run.id), whole.title
-            if number is None:
-                number = insert_run(connection, replace(whole, created=whole.created or microseconds()))
-            else:
-                title = connection.execute(select(RUNS.c.title).where(RUNS.c.number == number)).scalar_one() or title
-                connection.execute(
-                    update(RUNS)
-                    .where(RUNS.c.number == number)
-                    .values(**_changing(replace(whole, title=title)), touched=microseconds())
-                )
-                connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number))
-                _unindex(connection, TEXTS.c.run == number)
-            rows = [
-                {"run": number, "place": place, "part": 0, "error": _json(each.error), "data": data}
-                for place, (each, data) in enumerate(zip(answers, packed, strict=True))
-            ]
-            if rows:
-                connection.execute(insert(ANSWERS), rows)
-            size = sum(len(data) for data in packed if data is not None)
-            connection.execute(update(RUNS).where(RUNS.c.number == number).values(bytes=size))
-            index_text(connection, number, pieces + indexed("", title))
+            write(connection, whole)
 
     def get(self, run_id: str) -> Run | None:
         """A run without its answers; None when there is none, or it was removed."""
@@ -172,9 +158,7 @@ class Runs:
     def known(self, run_id: str) -> Known | None:
         """Whose a run is and what it holds, also of one that was removed and is not erased yet."""
         with self.database.reading() as connection:
-            columns = (RUNS.c.owner, RUNS.c.shared, RUNS.c.digest, RUNS.c.removed)
-            row = connection.execute(select(*columns).where(RUNS.c.id == run_id)).one_or_none()
-            return None if row is None else Known(row.owner, bool(row.shared), row.digest, row.removed is not None)
+            return known(connection, run_id)
 
     def open(self, run_id: str) -> tuple[Run, tuple[Answer, ...]] | None:
         """A run and its answers, of one that is incomplete as far as they had come. Raises BadFile for damaged data."""
@@ -191,7 +175,12 @@ class Runs:
         answers: dict[int, list[Any]] = {}
         for each in parts:
             answers.setdefault(each.place, []).append(each)
-        return run, tuple(_answer(each) for each in answers.values())
+        try:
+            return run, tuple(_answer(each) for each in answers.values())
+        except CandorError:
+            raise
+        except Exception as error:  # whatever damaged bytes make a parser raise
+            raise BadFile("The answers of this run are damaged.", "Delete it, or import it again.") from error
 
     def family(self, run_id: str) -> tuple[Run, ...]:
         """A run, what it branches from and what branches from that, in the order in which they were begun."""
@@ -232,8 +221,7 @@ class Runs:
         with self.database.writing() as connection:
             number = connection.execute(select(RUNS.c.number).where(RUNS.c.id == run_id, *_of(by))).scalar()
             if number is not None:
-                connection.execute(delete(TAGS).where(TAGS.c.run == number))
-                _tag(connection, number, wanted)
+                set_tags(connection, number, wanted)
 
     def remove(self, run_ids: Iterable[str], *, by: Visitor) -> None:
         """Take runs of the visitor out of sight; until they are erased they can be put back."""
@@ -279,6 +267,79 @@ class Runs:
         with self.database.outside() as connection:
             for table in (RUNS, TAGS, ANSWERS, TEXTS):
                 connection.exec_driver_sql(f"VACUUM {table.name}")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a run's text, folded, its place among them, and its trigrams."""
+
+    place: int
+    content: str
+    grams: list[str]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A run that is over, ready to be written. answers: (error, packed completion or None) each."""
+
+    run: Run
+    answers: tuple[tuple[str, bytes | None], ...]
+    pieces: list[Piece]
+
+    @property
+    def bytes(self) -> int:
+        """Of its answers."""
+        return sum(len(data) for _, data in self.answers if data is not None)
+
+
+def packed(run: Run, answers: Sequence[Answer]) -> Packed:
+    """A run as it is written. Takes its time, and so comes before a transaction."""
+    whole = completed(run, answers)
+    data = ((_json(each.error), None if each.completion is None else compact(each.completion)) for each in answers)
+    return Packed(whole, tuple(data), indexed(_text_of(answers, whole)))
+
+
+def write(connection: Connection, whole: Packed) -> None:
+    """See `Runs.finish`."""
+    run = whole.run
+    number, title = _number(connection, run.id), run.title
+    if number is None:
+        number = insert_run(connection, replace(run, created=run.created or microseconds()))
+    else:
+        title = connection.execute(select(RUNS.c.title).where(RUNS.c.number == number)).scalar_one() or title
+        changes = _changing(replace(run, title=title))
+        connection.execute(update(RUNS).where(RUNS.c.number == number).values(**changes, touched=microseconds()))
+        connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number))
+        _unindex(connection, TEXTS.c.run == number)
+    rows = [
+        {"run": number, "place": place, "part": 0, "error": error, "data": data}
+        for place, (error, data) in enumerate(whole.answers)
+    ]
+    if rows:
+        connection.execute(insert(ANSWERS), rows)
+    connection.execute(update(RUNS).where(RUNS.c.number == number).values(bytes=whole.bytes))
+    index_text(connection, number, whole.pieces + indexed("", title))
+
+
+def known(connection: Connection, run_id: str) -> Known | None:
+    """See `Runs.known`."""
+    columns = (RUNS.c.owner, RUNS.c.shared, RUNS.c.digest, RUNS.c.removed)
+    row = connection.execute(select(*columns).where(RUNS.c.id == run_id)).one_or_none()
+    return None if row is None else Known(str(row.owner), bool(row.shared), str(row.digest), row.removed is not None)
+
+
+def check_room(connection: Connection, owner: str, more: int) -> None:
+    """Raise StoreFull where `more` bytes are beyond what is saved for one owner; "" has no limit."""
+    if not owner:
+        return
+    stored = func.coalesce(func.sum(RUNS.c.bytes + RUNS.c.text_bytes), 0)
+    has = int(connection.execute(select(stored).where(RUNS.c.owner == owner)).scalar_one())
+    if has + more > MOST_STORED:
+        raise StoreFull(
+            f"Your saved runs take {has / 1e6:,.0f} MB; this server saves at most {MOST_STORED / 1e6:,.0f} MB for "
+            "each visitor.",
+            "Delete some in History. Results stay on the page and can be downloaded.",
+        )
 
 
 def microseconds() -> int:
@@ -331,22 +392,54 @@ def runs_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
         found = select(TAGS).where(TAGS.c.run.in_(some)).order_by(TAGS.c.tag)
         for each in connection.execute(found):
             tags.setdefault(each.run, []).append(each.tag)
-    return [
-        Run(
-            **{name: getattr(row, name) for name in _PLAIN},
-            shared=bool(row.shared),
-            tags=tuple(tags.get(row.number, ())),
-            details=json.loads(row.details),
-            error=_pair(row.error),
-        )
-        for row in rows
-    ]
+    return [_run(row, tuple(tags.get(row.number, ()))) for row in rows]
+
+
+def _run(row: Row[Any], tags: tuple[str, ...]) -> Run:
+    """A row as a run. What is not of its kind is replaced, and the run's state is then DAMAGED."""
+    values: dict[str, Any] = {}
+    whole = True
+    for name in _PLAIN:
+        value, kind = getattr(row, name), _KINDS.get(name, str)
+        fits = type(value) is kind or (kind is float and type(value) is int) or (value is None and name == "seconds")
+        if fits and (kind is not int or abs(value) < 1 << 62):
+            values[name] = value
+        else:
+            whole, values[name] = False, kind() if kind is not str or value is None else str(value)
+    if not EARLIEST <= values["created"] <= LATEST:
+        whole, values["created"] = False, EARLIEST
+    details, error = _parsed(row.details, dict), _parsed(row.error or "null", list)
+    if not isinstance(details, dict) or not (error is None or (len(error) == 2 and row.error)):
+        whole, details, error = False, details if isinstance(details, dict) else {}, None
+    run = Run(
+        **values,
+        shared=row.shared == 1,
+        tags=tags,
+        details=details,
+        error=None if error is None else (str(error[0]), str(error[1])),
+    )
+    return run if whole and run.state in STATES else replace(run, state=DAMAGED)
+
+
+def _parsed(text: Any, kind: type) -> Any:
+    """JSON of that kind or null, else the text itself."""
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return text
+    return found if found is None or isinstance(found, kind) else text
 
 
 _PLAIN = (
     *("id", "page", "model", "source", "owner", "title", "excerpt", "note", "parent", "state", "version", "created"),
     *("touched", "seconds", "tokens", "bytes", "text_bytes", "digest", "model_fingerprint", "tokenizer_fingerprint"),
 )
+
+
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("created", "touched", "tokens", "bytes", "text_bytes"), int),
+    "seconds": float,
+}
 
 
 def _changing(run: Run) -> dict[str, Any]:
@@ -370,6 +463,12 @@ def insert_run(connection: Connection, run: Run) -> int:
     return int(number)
 
 
+def set_tags(connection: Connection, number: int, tags: Iterable[str]) -> None:
+    """The tags of a run, in the place of those it had."""
+    connection.execute(delete(TAGS).where(TAGS.c.run == number))
+    _tag(connection, number, tags)
+
+
 def _tag(connection: Connection, number: int, tags: Iterable[str]) -> None:
     rows = [{"run": number, "tag": tag} for tag in sorted(set(tags))]
     if rows:
@@ -381,21 +480,17 @@ def _of(by: Visitor) -> list[ColumnElement[bool]]:
     return [] if by.whose is None else [RUNS.c.owner == by.whose]
 
 
+def number_of(connection: Connection, run_id: str) -> int:
+    """The number of a run that is there."""
+    return int(connection.execute(select(RUNS.c.number).where(RUNS.c.id == run_id)).scalar_one())
+
+
 def _number(connection: Connection, run_id: str) -> int | None:
     return connection.execute(select(RUNS.c.number).where(RUNS.c.id == run_id)).scalar()
 
 
 def _row(connection: Connection, run_id: str) -> Any:
     return connection.execute(select(RUNS).where(RUNS.c.id == run_id, RUNS.c.removed.is_(None))).one_or_none()
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of a run's text, folded, its place among them, and its trigrams."""
-
-    place: int
-    content: str
-    grams: list[str]
 
 
 def indexed(text: str, title: str = "") -> list[Piece]:

@@ -24,7 +24,10 @@ class AnyText(TypeDecorator[str]):
 
     def process_result_value(self, value: Any, _dialect: Any) -> str | None:
         """As it was given."""
-        return None if value is None else _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+        if value is None:
+            return None
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)  # SQLite takes any type
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 METADATA = MetaData()

@@ -197,7 +197,7 @@ def test_a_store_that_cannot_be_written_is_said_once_and_nothing_is_lost(page: P
     with serving("app.py", {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}) as url:
         open_reply(page, url)
         page.get_by_role("radio", name="Chat").or_(page.get_by_text("Chat", exact=True)).first.click()
-        expect(page.get_by_text("Runs cannot be kept at the moment")).to_be_visible()
+        expect(page.get_by_text("Runs cannot be saved or read at the moment")).to_be_visible()
         expect(page.locator(".text i").first).to_be_visible()
         (tmp_path / "runs.sqlite").unlink()
         page.wait_for_timeout(6_000)  # it is tried again now and then
