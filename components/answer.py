@@ -11,12 +11,13 @@ from components.downloads import downloads
 from components.kept import keeping
 from components.many import many_answers
 from components.map_with_pin import map_with_pin
-from components.notices import escaped, show_error, show_warnings
+from components.notices import show_error, show_warnings
 from components.polling import repeated
 from components.progress import job_progress
 from components.session import Answers, in_tree, tree_of
 from components.show_call import show_call
 from components.summary import summary
+from components.text import bold
 from components.token_detail import token_detail
 from components.token_map import token_map
 from components.token_table import token_table
@@ -114,7 +115,7 @@ def _side_by_side(*answers: tuple[str, View]) -> None:
     """Two maps on the same scale, each with the details of the token that is pinned in it."""
     for place, (column, (name, view)) in enumerate(zip(st.columns(2, gap="medium"), answers, strict=True)):
         with column:
-            st.markdown(f"**{escaped(name)}**")
+            st.markdown(bold(name))
             map_with_pin(view, key=f"explore.beside.{place}", beside="explore.beside")
 
 

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from components.kept import brought_back, named, taken_out
-from components.notices import escaped
 from components.session import show_node
+from components.text import as_text
 from lib import formats
 from lib.scores import summarise_answer
 from lib.tree import Node, Tree
@@ -58,13 +58,13 @@ def _forced(node: Node, tree: Tree) -> None:
     if fork is None:
         return
     parent = tree.get(node.parent)
-    of = f"“{escaped(said_of(parent))}”" if parent is not None else "an answer that was removed"
+    of = f"“{as_text(said_of(parent))}”" if parent is not None else "an answer that was removed"
     at = (
         f"after {formats.count(fork.kept, 'token')} of the answer,"
         if fork.kept
         else "at the first token of the answer,"
     )
-    what = f"“{escaped(fork.text)}” was put there, and counts in no mean" if fork.forced else "the model drew again"
+    what = f"“{as_text(fork.text)}” was put there, and counts in no mean" if fork.forced else "the model drew again"
     st.caption(f"A branch of {of}: {at} {what}.")
 
 

@@ -6,9 +6,9 @@ import re
 
 import streamlit as st
 
-from components.notices import escaped
 from components.polling import poll_until
 from components.process import account
+from components.text import as_text
 from lib.bedrock.abilities import Abilities, by_hand, in_sentence
 from lib.bedrock.catalogue import Imported
 from lib.bedrock.clients import REGIONS, profiles, usual_region
@@ -86,10 +86,10 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
     elif found.error is not None:
         missing = isinstance(found.error, ServiceError) and found.error.statement
         remedy = "Connection has the statement that is missing." if missing else found.error.remedy
-        st.caption(f"{escaped(found.error.cause)} {escaped(remedy)}")
+        st.caption(f"{as_text(found.error.cause)} {as_text(remedy)}")
         ask_again(place, key="model.again")
     elif not models:
-        st.caption(f"This account has no imported models in {escaped(place.region)}. Choose another region.")
+        st.caption(f"This account has no imported models in {as_text(place.region)}. Choose another region.")
         ask_again(place, key="model.again")
     options = [*models, *([_BY_ARN] if by_hand else [])]
     if not options:
@@ -160,7 +160,7 @@ def _show_abilities(model: BedrockModel) -> None:
         st.markdown(":shimmer[Asking the model what it can return]")
         poll_until(lambda: known_abilities(model) is not None)
         return
-    st.caption(in_sentence(found.capabilities))
+    st.caption(as_text(in_sentence(found.capabilities)))
     if found.asleep:
         st.caption("It sleeps. The first call wakes it, which may take minutes.")
 

@@ -10,6 +10,7 @@ import streamlit as st
 from components.notices import show_error
 from components.process import check_allowed, engines
 from components.session import start_branch
+from components.text import as_text
 from lib import formats
 from lib.asking import Question
 from lib.branching import CUT_ALONE, Fork, fork_of, obstacle
@@ -53,7 +54,7 @@ def branch_here(job: Job[Any], view: View, cell: int | None) -> None:
             with st.popover("Parameters", icon=":material/tune:", disabled=bool(reason)):
                 parameters = _parameters(question.request) if isinstance(question, Question) else None
         if reason:
-            st.caption(formats.sentence(reason))
+            st.caption(as_text(formats.sentence(reason)))
         if pressed and parameters is not None and isinstance(question, Question):
             problem = _start(job, question, view.completion, row, choice, choices[choice], typed, parameters)
             if problem is None:

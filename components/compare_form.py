@@ -8,6 +8,7 @@ import streamlit as st
 
 from components.budget import budget
 from components.limits import limits_of
+from components.text import as_text
 from lib.asking import Question
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
@@ -70,7 +71,8 @@ def compare_form(source: Source) -> tuple[Question, ...] | CandorError | None:
             "Compare", type="primary", icon=":material/compare:", key="compare.go", disabled=bool(limits.refusal)
         )
         st.caption(
-            limits.refusal or (budget(Several("compare", asked)) if isinstance(asked, tuple) else ""), width="content"
+            as_text(limits.refusal) or (budget(Several("compare", asked)) if isinstance(asked, tuple) else ""),
+            width="content",
         )
     if not limits.prompt_scores and not limits.refusal:
         st.caption(

@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from components.bedrock_picker import ask_again, known_abilities
-from components.notices import escaped, show_error
+from components.notices import show_error
 from components.polling import poll_until
 from components.process import account
+from components.text import as_text, bold
 from lib.bedrock.abilities import abilities, in_sentence, in_words
 from lib.bedrock.catalogue import Imported
 from lib.bedrock.permissions import as_json, least_policy
@@ -29,18 +30,18 @@ def model_facts(model: BedrockModel) -> None:
     """What the model in use returns, and where its tokenizer is from."""
     found, tokenizer = known_abilities(model), account().peek_tokenizer(model)
     with st.container(border=True):
-        st.caption(f"Model in use: {escaped(model.arn)}")
+        st.caption(f"Model in use: {as_text(model.arn)}")
         if found is None:
             st.markdown(":shimmer[Asking the model what it can return]")
         else:
-            st.markdown(f"**{in_sentence(found.capabilities)}**")
-            st.caption(f"Known by: {found.known_by}.")
+            st.markdown(bold(in_sentence(found.capabilities)))
+            st.caption(f"Known by: {as_text(found.known_by)}.")
         if tokenizer is None:
             st.markdown(":shimmer[Looking for its tokenizer]")
         elif tokenizer.error is not None:
             show_error(tokenizer.error)
         elif tokenizer.value is not None:
-            st.markdown(f"Tokenizer: {escaped(tokenizer.value.where)}.")
+            st.markdown(f"Tokenizer: {as_text(tokenizer.value.where)}.")
             for error in tokenizer.value.tried:
                 show_error(error)
     if found is None or tokenizer is None:

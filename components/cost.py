@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from components.notices import escaped, show_error
+from components.notices import show_error
 from components.polling import repeated
 from components.process import account, check_allowed, engines, jobs, ledger, visitor
 from components.progress import job_progress
+from components.text import as_text
 from lib import formats
 from lib.asking import wake
 from lib.completion import Completion
@@ -72,7 +73,7 @@ def warm_up_now(model: BedrockModel) -> None:
     details = found.value if found is not None else None
     known = details is not None and details.units is not None
     units = Units(details.units, details.version, known=True) if details is not None and known else Units()
-    price = escaped(formats.dollars(window_price(units, ledger().rate)))
+    price = as_text(formats.dollars(window_price(units, ledger().rate)))
     job = _job(model)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(

@@ -11,10 +11,11 @@ import pandas as pd
 import streamlit as st
 
 from components.map_with_pin import map_with_pin
-from components.notices import escaped, show_error
+from components.notices import show_error
 from components.process import runs, visitor
 from components.session import PAGES
 from components.sign_in import identity
+from components.text import as_text, bold
 from lib import formats
 from lib.access import MOST_IMPORTED
 from lib.errors import CandorError
@@ -192,7 +193,7 @@ def _facts(run: Run) -> None:
         f"vocabulary {run.tokenizer_fingerprint[:12]}" if run.tokenizer_fingerprint else "",
         f"Candor {run.version}" if run.version else "",
     ]
-    st.caption(escaped(" · ".join(filter(None, facts))))
+    st.caption(as_text(" · ".join(filter(None, facts))))
 
 
 def _edit(store: Runs, run: Run) -> None:
@@ -219,8 +220,8 @@ def _side_by_side(store: Runs, chosen: list[Run]) -> None:
     for place, (column, run) in enumerate(zip(st.columns(2, gap="medium"), chosen, strict=True)):
         opened = store.open(run.id)
         with column:
-            st.markdown(f"**{escaped(run.title)}**")
-            st.caption(escaped(run.model))
+            st.markdown(bold(run.title))
+            st.caption(as_text(run.model))
             done = [each.completion for each in opened[1] if each.completion is not None] if opened else []
             if not done:
                 st.caption("No answer came.")
@@ -280,7 +281,7 @@ def _said() -> None:
     if isinstance(said, CandorError):
         show_error(said)
     elif said:
-        st.success(said, icon=":material/check:")
+        st.success(as_text(said), icon=":material/check:")
     removed: _Removed | None = st.session_state.get(_REMOVED)
     if removed is not None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -10,6 +10,7 @@ import streamlit as st
 
 from components.notices import in_markdown, show_error
 from components.process import jobs, keeper, runs, trees, visitor
+from components.text import as_text
 from lib import VERSION
 from lib.asking import Question
 from lib.errors import CandorError
@@ -115,11 +116,11 @@ def keeping(job: Job[Any], *, what: str = "") -> None:
     key = f"kept.not.{job.id}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.session_state.get(key):
-            state = f"{what} is not kept." if what else "Not kept."
+            state = f"{as_text(what)} is not kept." if what else "Not kept."
             st.caption(f"{state} It is gone once this page is closed.", width="content")
             st.button("Keep it", key=f"kept.back.{job.id}", type="tertiary", on_click=_back, args=(job,))
         else:
-            st.caption(f"{what} is kept in the history." if what else "Kept in the history.", width="content")
+            st.caption(f"{as_text(what)} is kept in the history." if what else "Kept in the history.", width="content")
             st.button(
                 "Do not keep", key=f"kept.forget.{job.id}", type="tertiary", on_click=_forget, args=(job, follows)
             )

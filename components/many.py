@@ -10,6 +10,7 @@ import streamlit as st
 from components.kept import is_mine, stop
 from components.notices import show_error
 from components.session import ask_rest
+from components.text import as_text
 from lib import formats
 from lib.asking import Question
 from lib.completion import Completion
@@ -55,7 +56,7 @@ def _standing(job: Job[Any], many: Many[Completion], *, live: bool) -> None:
                 icon=":material/stop:",
             )
     waiting = next((each.note for each in many.outcomes if each.state is State.RUNNING and each.note), "")
-    st.caption(f"{job.note}: {waiting}" if waiting else job.note)
+    st.caption(as_text(f"{job.note}: {waiting}" if waiting else job.note))
 
 
 def _failed(many: Many[Completion]) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from components.budget import budget
 from components.limits import limits_of
 from components.model_name import model_name
-from components.notices import escaped
+from components.text import as_text, bold
 from lib.asking import Question
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Job
@@ -49,7 +49,7 @@ def models_form(source: Source) -> tuple[Question, ...] | CandorError | None:
         )
         st.caption(budget(Several("models", asked)) if isinstance(asked, tuple) else "", width="content")
     for refusal in filter(None, dict.fromkeys(refusals)):
-        st.caption(refusal)
+        st.caption(as_text(refusal))
     return asked if pressed else None
 
 
@@ -77,7 +77,7 @@ def _slot(slot: str, label: str, source: Source) -> None:
     key = f"models.{slot}"
     st.session_state.setdefault(key, EMBEDDED if slot == "first" else "")
     held: Source = st.session_state[key]
-    st.markdown(f"{label}  \n**{escaped(model_name(held)) if held else 'none yet'}**")
+    st.markdown(f"{label}  \n{bold(model_name(held) if held else 'none yet')}")
 
     def take() -> None:
         st.session_state[key] = source

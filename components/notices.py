@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import streamlit as st
 
 from components.process import keeper, ledger, policy
+from components.text import as_lines, as_text, bold
 from lib.errors import BadReply, CandorError, ServiceError
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
-
-
-def escaped(text: str) -> str:
-    """Text that markdown shows as it stands, whatever it holds."""
-    return _MARKUP.sub(r"\\\1", text)
 
 
 def in_markdown(error: CandorError) -> str:
     """An error's words; its internals too, where nobody but the server's own user reads them."""
-    parts = [f"**{escaped(error.cause)}**", escaped(error.remedy)]
+    parts = [bold(error.cause), as_text(error.remedy)]
     if error.detail and policy().open:
-        parts.append(escaped(error.detail))
+        parts.append(as_lines(error.detail))
     return "  \n".join(filter(None, parts))
 
 
@@ -48,4 +40,4 @@ def stop_if_misconfigured() -> None:
 def show_warnings(warnings: tuple[str, ...]) -> None:
     """Things to know about the numbers on the page."""
     for warning in warnings:
-        st.warning(escaped(warning), icon=":material/info:")
+        st.warning(as_text(warning), icon=":material/info:")

@@ -9,8 +9,9 @@ import streamlit as st
 
 from components.kept import is_mine
 from components.kept import stop as stop_job
-from components.notices import escaped, show_error
+from components.notices import show_error
 from components.polling import repeated
+from components.text import as_text
 from lib import formats
 from lib.completion import Completion
 from lib.jobs import Job
@@ -22,7 +23,7 @@ _POLL = 0.2  # seconds between two looks at a job that is at work
 def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
     """What the job is doing, for how long, and a button that stops it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        note = escaped(job.note or "Starting")
+        note = as_text(job.note or "Starting")
         st.markdown(f":shimmer[{note}] · {formats.seconds(job.seconds)}", width="content")
         label = "Stopping" if job.cancelled else stop
         if is_mine(job):
@@ -52,7 +53,7 @@ def _once_over(job: Job[Any], draw: Callable[[Many[Any]], None], *, live: bool) 
         if many.cap is not None:
             show_error(many.cap)
         elif stopped := where_it_stopped(many):
-            st.caption(stopped)
+            st.caption(as_text(stopped))
         draw(many)
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from components.limits import Limits, limits_of
 from components.saved_form import SavedText, saved_form
+from components.text import as_text
 from lib.errors import CandorError
 from lib.policy import Policy
 from lib.request import MAX_K, MAX_SAMPLES, Message, Request
@@ -89,7 +90,7 @@ def prompt_form(policy: Policy, source: Source) -> Request | SavedText | CandorE
             if limits.prompt_scores and not limits.streamed_prompt_scores:
                 _way()
     if limits.refusal:
-        st.caption(limits.refusal)
+        st.caption(as_text(limits.refusal))
     elif not limits.prompt_scores:
         st.caption("In the format for raw text this model returns no scores of the prompt, only of its answer.")
     return _request(mode, limits) if pressed and not limits.refusal else None

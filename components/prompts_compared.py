@@ -14,8 +14,9 @@ import streamlit as st
 
 from components.charts import clarity_curves
 from components.map_with_pin import map_with_pin
-from components.notices import escaped, show_error, show_warnings
+from components.notices import show_error, show_warnings
 from components.progress import once_over
+from components.text import BREAK, as_lines, as_text
 from components.versions import LONG_ENOUGH, note_version
 from components.what_helped import show_helped
 from lib import formats
@@ -173,7 +174,7 @@ def _maps(variants: Sequence[_Variant]) -> None:
     for first in range(0, len(variants), 2):
         for column, each in zip(st.columns(2, gap="medium"), variants[first : first + 2], strict=False):
             with column:
-                st.markdown(f"**{each.name}** {escaped(beginning(each.prompt, _SHOWN))}")
+                st.markdown(f"**{each.name}** {as_text(beginning(each.prompt, _SHOWN))}")
                 if not each.answers:
                     st.caption("No answer came.")
                     continue
@@ -196,8 +197,8 @@ def _changes(variants: Sequence[_Variant]) -> None:
 
 def _marked(change: Change, text: str) -> str:
     """Markdown that shows a piece as it stands, coloured by what became of it."""
-    lines = [escaped(line) for line in text.split("\n")]
     if change is Change.SAME:
-        return "  \n".join(lines)
+        return as_lines(text)
     colour, mark = ("orange", "−") if change is Change.REMOVED else ("blue", "+")
-    return "  \n".join(f":{colour}-background[{mark} {line.strip()}]" if line.strip() else line for line in lines)
+    lines = map(as_text, text.split("\n"))
+    return BREAK.join(f":{colour}-background[{mark} {line}]" if line else "" for line in lines)

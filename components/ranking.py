@@ -10,9 +10,10 @@ import streamlit as st
 
 from components.kept import is_mine, stop
 from components.map_with_pin import map_with_pin
-from components.notices import escaped, show_error, show_warnings
+from components.notices import show_error, show_warnings
 from components.polling import repeated
 from components.progress import where_it_stopped
+from components.text import as_text, bold
 from lib import formats
 from lib.completion import Completion
 from lib.jobs import Job
@@ -78,7 +79,7 @@ def _standing(job: Job[Any], many: Many[Completion] | None, *, live: bool) -> No
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             notes = [each.note for each in many.outcomes if each.state is State.RUNNING and each.note] if many else []
             st.markdown(
-                f":shimmer[{escaped(next(iter(notes), 'Asking'))}] · {formats.seconds(job.seconds)}", width="content"
+                f":shimmer[{as_text(next(iter(notes), 'Asking'))}] · {formats.seconds(job.seconds)}", width="content"
             )
             if is_mine(job):
                 st.button("Stop", key=f"stop.{job.id}", on_click=stop, args=(job,), icon=":material/stop:")
@@ -87,7 +88,7 @@ def _standing(job: Job[Any], many: Many[Completion] | None, *, live: bool) -> No
     if many.cap is not None:
         show_error(many.cap)
     elif not live and (stopped := where_it_stopped(many)):
-        st.caption(stopped)
+        st.caption(as_text(stopped))
     for error in dict.fromkeys(str(each.error) for each in many.outcomes if each.error is not None):
         failed = [each.error for each in many.outcomes if each.error is not None and str(each.error) == error]
         st.caption(f"{formats.count(len(failed), 'answer')} did not come:")
@@ -109,7 +110,7 @@ def _table(came: list[Completion]) -> None:
     _notes(found)
     rows = [row for row in event.selection.rows if row < len(found)]
     chosen = found[rows[0] if rows else 0]
-    st.markdown(f"**{escaped(beginning(chosen.completion.text, _SHOWN)) or 'An empty answer'}**")
+    st.markdown(bold(beginning(chosen.completion.text, _SHOWN)) or "**An empty answer**")
     map_with_pin(View(chosen.completion), key="rank.map")
     show_warnings(chosen.completion.warnings)
 

@@ -11,8 +11,9 @@ import streamlit as st
 from components.difference_map import difference_map
 from components.map_with_pin import map_with_pin
 from components.model_name import model_name
-from components.notices import escaped, show_error, show_warnings
+from components.notices import show_error, show_warnings
 from components.progress import once_over
+from components.text import bold
 from lib import formats
 from lib.aligned import Aligned, aligned
 from lib.completion import Completion
@@ -40,7 +41,7 @@ def show_readings(job: Job[Any] | None) -> None:
 def _show(names: list[str], many: Many[Completion]) -> None:
     for name, each in zip(names, many.outcomes, strict=True):
         if each.error is not None:
-            st.markdown(f"**{escaped(name)}**")
+            st.markdown(bold(name))
             show_error(each.error)
     came = [each.result for each in many.outcomes if each.result is not None]
     if len(came) == 2:
@@ -72,7 +73,7 @@ def _both(names: list[str], first: Completion, second: Completion) -> None:
     with st.expander("Each model's own map", icon=":material/grid_on:"):
         for number, (column, each) in enumerate(zip(st.columns(2, gap="medium"), (first, second), strict=True)):
             with column:
-                st.markdown(f"**{escaped(names[number])}**")
+                st.markdown(bold(names[number]))
                 map_with_pin(View(each), key=f"models.beside.{number}", beside="models.beside")
 
 

@@ -12,9 +12,10 @@ from components.budget import budget
 from components.difference_map import difference_map
 from components.kept import find, keeping
 from components.limits import limits_of
-from components.notices import escaped, show_error
+from components.notices import show_error
 from components.progress import once_over
 from components.session import start_beside
+from components.text import as_text
 from lib import formats
 from lib.aligned import aligned
 from lib.completion import Completion
@@ -120,7 +121,7 @@ def _prompts(found: Helped) -> None:
         spans = aligned(other.generated, own.generated)
         st.markdown(
             f"**The answer, after prompt {found.own + 1} and not after prompt {number + 1}:** "
-            f"{escaped(formats.signed(float(spans.differences.sum()), 3))} nats"
+            f"{as_text(formats.signed(float(spans.differences.sum()), 3))} nats"
         )
         difference_map(
             spans.texts, spans.differences, around=spans.around, key=f"compare.helped.{number}",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from components.text import as_text
 from lib import formats
 from lib.completion import Completion
 from lib.exports import alternatives
@@ -22,7 +23,7 @@ def what_if(view: View) -> None:
     """Settings, the chance of the same answer under them, and where it could have gone another way."""
     done = view.completion
     if reason := reason_against(done):
-        st.caption(reason)
+        st.caption(as_text(reason))
         return
     sampling = _settings()
     found = elsewhere(done, sampling)
