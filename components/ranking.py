@@ -19,6 +19,7 @@ from lib.completion import Completion
 from lib.jobs import Job
 from lib.many import Many, State
 from lib.ranking import DEFAULT, ORDERS, Ranked, forced_tokens, lengths_differ, ranked
+from lib.spreadsheet import as_csv
 from lib.store.runs import beginning
 from lib.view import View
 
@@ -106,6 +107,10 @@ def _table(came: list[Completion]) -> None:
         _rows(found, order),
         hide_index=True, on_select="rerun", selection_mode="single-row", key=f"rank.table.{order}",
         column_config=_COLUMNS,
+    )  # fmt: skip
+    st.download_button(
+        "CSV", lambda: as_csv(_rows(found, order)), "candor-ranking.csv", "text/csv",
+        icon=":material/download:", on_click="ignore", help="This table, for a spreadsheet.", type="tertiary",
     )  # fmt: skip
     _notes(found)
     rows = [row for row in event.selection.rows if row < len(found)]

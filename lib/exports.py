@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from dataclasses import asdict
@@ -13,9 +11,8 @@ import pandas as pd
 
 from lib.completion import Completion
 from lib.scores import chosen_listed, entropy_bounds, margin, others_mass, probability
+from lib.spreadsheet import as_csv
 from lib.tokens import Kind, Tokens
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_json(completion: Completion) -> str:
@@ -103,20 +100,8 @@ def _frame(part: str, tokens: Tokens, vocabulary_size: int | None) -> pd.DataFra
 
 
 def to_csv(completion: Completion) -> str:
-    """The table as CSV (UTF-8). A text that a spreadsheet would run as a formula gets a ' in front."""
-    frame = table(completion)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(frame.columns)
-    for row in frame.itertuples(index=False):
-        writer.writerow([_cell(value) for value in row])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return "" if pd.isna(value) else value
+    """The table as CSV."""
+    return as_csv(table(completion))
 
 
 def alternatives(tokens: Tokens, row: int) -> pd.DataFrame:

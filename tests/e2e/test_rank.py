@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 
 import pytest
@@ -25,6 +26,16 @@ def test_the_published_pair_and_samples_beside_it(page: Page, serve: Serve) -> N
     choose(page, "Rank by", "Sum of logprobs")
     expect(page.locator(".text")).to_contain_text("iron is hot.")
     link = page.url
+
+    # The table for a spreadsheet: Candor's, not Streamlit's, which would leave formulas as they are.
+    page.get_by_test_id("stDataFrame").hover()
+    expect(page.get_by_role("button", name="Fullscreen").last).to_be_visible()
+    expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    rows = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8").splitlines()))
+    assert rows[0]["Answer"] == "Strike while the iron is hot."
+    assert float(rows[0]["Mean"]) < 0
 
     # Asked for nothing, it says so, and what there was stays.
     page.get_by_role("textbox", name="Your own candidates").fill("")

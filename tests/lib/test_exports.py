@@ -4,8 +4,11 @@ import csv
 import io
 import json
 import math
+import re
+import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from lib.completion import Completion, Timing
 from lib.exports import alternatives, table, to_csv, to_json
 from lib.pieces import make_pieces
 from lib.request import Message, Request
+from lib.spreadsheet import as_csv
 from lib.tokens import NO_TOKENS, Kind
 from tests.strategies import INF, NAN, completion_of, completions, distribution, table_of, tokens_of, tokens_on
 
@@ -29,6 +33,7 @@ def lines_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
+FORMULA = re.compile(r"(?:\A|[;\t\r\n])[\s\ufeff]*[=+\-@＝]")
 SAMPLE = completion_of(
     tokens_on(
         table_of("Hé", b"\xff", "<s>", special=[2]),
@@ -113,20 +118,37 @@ def test_a_table_without_rows_keeps_the_types_of_its_columns(empty: str) -> None
         assert frame[name].dtype == full[name].dtype, name
 
 
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r", "=", "-"]
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r", "\n", "=", "-", " =1", "\u00a0 =1", "\ufeff=1", "\u200b@a"]
+FORMULAS += ["＝1", "＋1", "－1", "＠a", "\u2028-1", "\u2060+1", "\n=1", "\r\n =1", " -", "﹦1"]
+LATER = [";=1", "x;=1", "x\t=1", "x\n=1", "x\r\n  @a", "a; ＝1"]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_what_a_spreadsheet_would_run_is_quoted(text: str) -> None:
     (line,) = lines_of(to_csv(completion_of(tokens_of(text, logprobs=[-1.5]), NO_TOKENS)))
-    assert line["text"] == f"'{text}"
+    assert line["text"].startswith("'")
+    assert line["text"].replace("'", "") == text
     assert line["logprob"] == "-1.5"
 
 
-@pytest.mark.parametrize("text", [" =1", "a=1", "1", "'", "", '"', "a,b", "a\nb", "\n", "a\rb", "😀", " -"])
+@pytest.mark.parametrize("text", LATER)
+def test_no_formula_begins_where_a_cell_may_begin_elsewhere(text: str) -> None:
+    (line,) = lines_of(to_csv(completion_of(tokens_of(text), NO_TOKENS)))
+    assert not FORMULA.search(line["text"])
+    assert line["text"].replace("'", "") == text
+
+
+@pytest.mark.parametrize("text", ["a=1", "1", "'", "", '"', "a,b", "a\nb", "x;y", "a\rb", "😀", " a -b"])
 def test_other_texts_are_left_as_they_are(text: str) -> None:
     (line,) = lines_of(to_csv(completion_of(tokens_of(text), NO_TOKENS)))
     assert line["text"] == text
+
+
+@pytest.mark.parametrize("text", ["\t" * 200_000, " " * 200_000 + "x", ";" * 200_000, "\n=" * 100_000])
+def test_a_long_text_takes_little_time(text: str) -> None:
+    began = time.monotonic()
+    assert len(as_csv(pd.DataFrame({"text": [text]}))) >= len(text)
+    assert time.monotonic() - began < 2
 
 
 def test_numbers_stay_numbers_and_missing_is_empty() -> None:
@@ -142,15 +164,18 @@ def test_numbers_stay_numbers_and_missing_is_empty() -> None:
 
 @given(
     st.lists(
-        st.one_of(st.sampled_from([*FORMULAS, '"', ",", "\r\n", "a\rb"]), st.text("=+-@,\"'\t\r\n aé", max_size=4)),
+        st.one_of(
+            st.sampled_from([*FORMULAS, '"', ",", "\r\n", "a\rb", *LATER]),
+            st.text("=+-@,;\"'\t\r\n aé＝\ufeff", max_size=4),
+        ),
         max_size=6,
     )
 )
 def test_texts_survive_the_csv(texts: list[str]) -> None:
     done = completion_of(tokens_of(*texts), NO_TOKENS)
     for line, text in zip(lines_of(to_csv(done)), texts, strict=True):
-        assert line["text"] in (text, f"'{text}")
-        assert not line["text"].startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert line["text"].replace("'", "") == text.replace("'", "")
+        assert not FORMULA.search(line["text"])
 
 
 @given(completions())

@@ -1,0 +1,42 @@
+"""Tables as CSV that a spreadsheet opens as data: a text is never a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pandas as pd
+
+_MARKS = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"  # without width
+# What stands before a sign that begins a formula, or one of its forms of other widths.
+_BEFORE = re.compile(rf"(?<![\s;{_MARKS}])[\s;{_MARKS}]*+(?=[=+\-@＝＋－＠﹦﹢﹣﹫])")
+_ENDS = ";\t\r\n"  # of a cell or a row, as a spreadsheet of another country reads it
+_FIRST = ("\t", "\r", "\n")
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """The table with its header, lines ending in CR LF; missing values are empty.
+
+    A text that a spreadsheet would run as a formula gets a ' in front, within it too where a cell might begin there.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([_cell(name) for name in frame.columns])
+    for row in frame.itertuples(index=False):
+        writer.writerow([_cell(value) for value in row])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return "" if pd.isna(value) else value
+    text = _BEFORE.sub(_guarded, value)
+    return f"'{text}" if text.startswith(_FIRST) else text
+
+
+def _guarded(found: re.Match[str]) -> str:
+    run = found[0]
+    at = 1 + max(run.rfind(each) for each in _ENDS)
+    return f"{run[:at]}'{run[at:]}" if at or not found.start() else run
