@@ -133,6 +133,7 @@ def _sqlite(url: URL) -> Engine:
 
 def _prepared(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # Python's module would begin transactions of its own
+    connection.text_factory = _as_text
     cursor = connection.cursor()
     _log_ahead(cursor)
     for setting in (
@@ -142,6 +143,11 @@ def _prepared(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {setting}")
     cursor.close()
+
+
+def _as_text(data: bytes) -> str:
+    """What SQLite has as text, which may be any bytes."""
+    return data.decode("utf-8", "replace")
 
 
 def _log_ahead(cursor: Any) -> None:

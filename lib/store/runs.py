@@ -402,7 +402,7 @@ def _run(row: Row[Any], tags: tuple[str, ...]) -> Run:
     for name in _PLAIN:
         value, kind = getattr(row, name), _KINDS.get(name, str)
         fits = type(value) is kind or (kind is float and type(value) is int) or (value is None and name == "seconds")
-        if fits and (kind is not int or abs(value) < 1 << 62):
+        if fits and (kind is str or value is None or abs(value) < 1 << 62):
             values[name] = value
         else:
             whole, values[name] = False, kind() if kind is not str or value is None else str(value)
