@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components.sign_in import identity, is_set_up
-from lib.access import ALONE, Visitor
+from lib.access import ALONE, MOST_UPLOADED, NOBODY, Visitor
 from lib.bedrock.account import Account
 from lib.engine import Engine
 from lib.engines import Engines, open_source
@@ -106,7 +106,14 @@ def visitor() -> Visitor:
     """Who asks: an account where visitors sign in, this visit where others reach the server, else its one user."""
     if who := identity():
         return Visitor(f"user:{who}", alone=False, signed_in=True)
+    if is_set_up():
+        return NOBODY
     return ALONE if policy().open else Visitor(f"visit:{owner()}", alone=False)
+
+
+def most_uploaded() -> int | None:
+    """The size in MB of a file that the visitor may upload; None for the server's own limit."""
+    return None if visitor().alone else MOST_UPLOADED
 
 
 def policy() -> Policy:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from components.process import most_uploaded
 from components.tokenizer_picker import TokenizerChoice, tokenizer_picker
 from lib.policy import Policy
 
@@ -28,7 +29,9 @@ def saved_form(policy: Policy) -> SavedText | None:
         placeholder='{"generation": " over the lazy dog", "logprobs": [{"927": -0.0409}], …}',
         help='As it came, or with its request: {"request": …, "response": …}. One of either per line works, too.',
     )
-    uploaded = st.file_uploader("or a file", type=["json", "jsonl", "txt"], key="saved.file")
+    uploaded = st.file_uploader(
+        "or a file", type=["json", "jsonl", "txt"], key="saved.file", max_upload_size=most_uploaded()
+    )
     tokenizer = tokenizer_picker(policy, key="saved")
     if st.button("Open", type="primary", icon=":material/folder_open:", key="saved.open"):
         data = uploaded.getvalue() if uploaded is not None else pasted.encode("utf-8", "surrogatepass")

@@ -174,6 +174,7 @@ def open_saved(page: str, saved: SavedText) -> tuple[Job[Answers] | None, Candor
     before = current_job(page)
     try:
         saved.tokenizer.check(policy())
+        visitor().check_size(len(saved.data) + saved.tokenizer.size)
         job: Job[Answers] = jobs().start(lambda _: _opened(saved), subject=saved, by=visitor())
     except CandorError as error:
         return before, error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from components.process import most_uploaded
 from lib.errors import InvalidRequest
 from lib.local.embedded import NAME
 from lib.policy import Policy
@@ -21,6 +22,11 @@ class TokenizerChoice:
 
     source: str = ""
     files: tuple[tuple[str, bytes], ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Of the uploaded files, in bytes."""
+        return sum(len(data) for _, data in self.files or ())
 
     def load(self) -> Tokenizer | None:
         """The tokenizer, None where none was chosen. Raises InvalidRequest or ModelUnavailable."""
@@ -58,6 +64,7 @@ def tokenizer_picker(policy: Policy, *, key: str) -> TokenizerChoice:
             "tokenizer.json or tokenizer.model, and tokenizer_config.json if there is one",
             accept_multiple_files=True,
             key=f"{key}.tokenizer.files",
+            max_upload_size=most_uploaded(),
         )
         return TokenizerChoice(files=tuple((file.name, file.getvalue()) for file in files))
     if choice == _PATH:

@@ -32,7 +32,7 @@ class Visitor:
 
     def lists(self, owner: str, *, shared: bool) -> bool:
         """Whether it is in their lists and exports."""
-        return self.owns(owner) or (self.signed_in and shared)
+        return self.owns(owner) or (self.signed_in and shared and self != NOBODY)
 
     def opens(self, owner: str, *, shared: bool) -> bool:
         """Whether they may look at it, given its id."""
@@ -42,6 +42,15 @@ class Visitor:
     def whose(self) -> str | None:
         """The owner that changes and lists are limited to; None for no limit."""
         return None if self.alone else self.owner
+
+    def check_size(self, size: int) -> None:
+        """Raise InvalidRequest where uploaded files are larger, in bytes, than a visitor's share."""
+        if not self.alone and size > MOST_UPLOADED * 1_000_000:
+            raise InvalidRequest(
+                f"The files have {size / 1e6:,.0f} MB; a visitor of this server may upload {MOST_UPLOADED} MB at a "
+                "time.",
+                "Upload less, or run Candor on your own machine.",
+            )
 
     def check_tokens(self, tokens: int) -> None:
         """Raise InvalidRequest where one job asks for more new tokens than a visitor's share."""
@@ -54,3 +63,4 @@ class Visitor:
 
 
 ALONE = Visitor()
+NOBODY = Visitor("", alone=False, signed_in=True)  # where people sign in, one who has not

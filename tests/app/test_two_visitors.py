@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from components import answer_tree, kept, session
-from lib.access import ALONE, MOST_JOBS, MOST_TOKENS, Visitor
+from components import answer_tree, kept, process, session
+from lib.access import ALONE, MOST_JOBS, MOST_TOKENS, MOST_UPLOADED, NOBODY, Visitor
 from lib.asking import Question
 from lib.branching import Fork
 from lib.errors import Busy, CandorError, InvalidRequest
@@ -279,6 +279,37 @@ def test_a_visitor_has_a_share_of_the_tokens() -> None:
     with pytest.raises(InvalidRequest, match="20,001 new tokens") as raised:
         VISITS[0].check_tokens(MOST_TOKENS + 1)
     assert "max new tokens" in raised.value.remedy
+
+
+def test_a_visitor_has_a_share_of_what_is_uploaded() -> None:
+    VISITS[0].check_size(MOST_UPLOADED * 1_000_000)
+    ALONE.check_size(10**12)
+    with pytest.raises(InvalidRequest, match="may upload 20 MB"):
+        VISITS[0].check_size(MOST_UPLOADED * 1_000_000 + 1)
+
+
+def test_one_who_has_not_signed_in_sees_and_starts_nothing(world: Any) -> None:
+    here: World = world(ACCOUNTS[0], NOBODY)
+    assert [run_id for run_id in IDS if here.opens(run_id) is not None] == []
+    assert here.jobs.find(here.running.id, NOBODY) is None
+    assert "Title of" not in "".join(files.export_runs(here.runs, IDS, by=NOBODY))
+    before = _state(here)
+    for run_id, change in itertools.product(IDS, CHANGES.values()):
+        change(here, run_id)
+    assert _state(here) == before
+    with pytest.raises(InvalidRequest, match="not signed in"):
+        here.jobs.start(lambda _: True, by=NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("signs_in", "who", "expected"), [(True, "", NOBODY), (True, "me", "user:me"), (False, "", "")]
+)
+def test_who_asks(monkeypatch: pytest.MonkeyPatch, signs_in: bool, who: str, expected: object) -> None:
+    monkeypatch.setattr(process, "is_set_up", lambda: signs_in)
+    monkeypatch.setattr(process, "identity", lambda: who)
+    found = process.visitor()
+    assert found == expected or found.owner == expected
+    assert found.alone is not signs_in
 
 
 # What takes an id without a visitor, and why that is right.
