@@ -6,6 +6,7 @@ import re
 
 import streamlit as st
 
+from components.notices import as_shown
 from components.polling import poll_until
 from components.process import account
 from components.text import as_text
@@ -86,7 +87,7 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
     elif found.error is not None:
         missing = isinstance(found.error, ServiceError) and found.error.statement
         remedy = "Connection has the statement that is missing." if missing else found.error.remedy
-        st.caption(f"{as_text(found.error.cause)} {as_text(remedy)}")
+        st.caption(f"{as_text(as_shown(found.error.cause))} {as_text(as_shown(remedy))}")
         ask_again(place, key="model.again")
     elif not models:
         st.caption(f"This account has no imported models in {as_text(place.region)}. Choose another region.")

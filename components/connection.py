@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from components.bedrock_picker import ask_again, known_abilities
-from components.notices import show_error
+from components.notices import as_shown, show_error
 from components.polling import poll_until
 from components.process import account
 from components.text import as_text, bold
@@ -41,7 +41,7 @@ def model_facts(model: BedrockModel) -> None:
         elif tokenizer.error is not None:
             show_error(tokenizer.error)
         elif tokenizer.value is not None:
-            st.markdown(f"Tokenizer: {as_text(tokenizer.value.where)}.")
+            st.markdown(f"Tokenizer: {as_text(as_shown(tokenizer.value.where))}.")
             for error in tokenizer.value.tried:
                 show_error(error)
     if found is None or tokenizer is None:

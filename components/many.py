@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from components.kept import is_mine, stop
-from components.notices import show_error
+from components.notices import as_shown, show_error
 from components.session import ask_rest
 from components.text import as_text
 from lib import formats
@@ -61,7 +61,7 @@ def _standing(job: Job[Any], many: Many[Completion], *, live: bool) -> None:
 
 def _failed(many: Many[Completion]) -> None:
     rows = [
-        {"Answer": place + 1, "What happened": each.error.cause, "What to do": each.error.remedy}
+        {"Answer": place + 1, "What happened": as_shown(each.error.cause), "What to do": as_shown(each.error.remedy)}
         for place, each in enumerate(many.outcomes)
         if each.error is not None
     ]

@@ -7,11 +7,17 @@ import streamlit as st
 from components.process import keeper, ledger, policy
 from components.text import as_lines, as_text, bold
 from lib.errors import BadReply, CandorError, ServiceError
+from lib.paths import without_directories
+
+
+def as_shown(text: str) -> str:
+    """A message as the visitor may read it: where others reach the server, without the directories in it."""
+    return text if policy().open else without_directories(text)
 
 
 def in_markdown(error: CandorError) -> str:
     """An error's words; its internals too, where nobody but the server's own user reads them."""
-    parts = [bold(error.cause), as_text(error.remedy)]
+    parts = [bold(as_shown(error.cause)), as_text(as_shown(error.remedy))]
     if error.detail and policy().open:
         parts.append(as_lines(error.detail))
     return "  \n".join(filter(None, parts))
@@ -40,4 +46,4 @@ def stop_if_misconfigured() -> None:
 def show_warnings(warnings: tuple[str, ...]) -> None:
     """Things to know about the numbers on the page."""
     for warning in warnings:
-        st.warning(as_text(warning), icon=":material/info:")
+        st.warning(as_text(as_shown(warning)), icon=":material/info:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,14 @@ def cache_directory() -> Path:
 def data_directory() -> Path:
     """What cannot: `$CANDOR_DATA`, else `candor` in the user's data directory."""
     return _directory("CANDOR_DATA", "XDG_DATA_HOME", "~/.local/share")
+
+
+_DIRECTORIES = re.compile(r"(?<![\w:/.])(?:~?/(?:[^/\s'\"“”,:;]+/)+|[A-Za-z]:\\(?:[^\\\s'\",:;]+\\)+)")
+
+
+def without_directories(text: str) -> str:
+    """A message with the last part alone of each absolute path: "…/model.gguf"."""
+    return _DIRECTORIES.sub("…/", text)
 
 
 @contextmanager

@@ -1,0 +1,71 @@
+"""The object that connects is the one that asks whether it may."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from lib.bedrock.account import Account
+from lib.errors import CandorError
+from lib.ledger import Caps, Ledger
+from lib.policy import Places, Policy
+from lib.sources import BedrockModel, Place
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl"
+FOREIGN = Place("us-east-1", endpoint="http://127.0.0.1:9")
+MODEL = BedrockModel(ARN, region=FOREIGN.region, endpoint=FOREIGN.endpoint)
+
+
+class NoClients:
+    """What makes boto3's clients, and remembers that it was asked to."""
+
+    def __init__(self) -> None:
+        self.asked: list[Place] = []
+
+    def get(self, _service: str, place: Place) -> Any:
+        self.asked.append(place)
+        raise CandorError("It would have connected.")
+
+    def forget(self, _place: Place) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+LOOKUPS = {
+    "client": lambda account, model: account.client("bedrock-runtime", model.place),
+    "models": lambda account, model: account.models(model.place),
+    "details": lambda account, model: account.details(model.place, model.arn),
+    "abilities": lambda account, model: account.abilities(model),
+    "tokenizer": lambda account, model: account.tokenizer(model),
+    "is_aws": lambda account, model: account.is_aws(model.place),
+}
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("chosen", [False, True])
+def test_no_lookup_connects_where_no_visitor_chose(lookup: str, chosen: bool) -> None:
+    clients = NoClients()
+    with closing(Account(clients, places=Places(lambda: Policy(open=True)))) as account:  # type: ignore[arg-type]
+        if chosen:
+            account.choose(FOREIGN)
+        with contextlib.suppress(CandorError):
+            LOOKUPS[lookup](account, MODEL)
+    assert bool(clients.asked) is chosen
+
+
+def test_the_probe_counts_among_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Ledger(Caps(calls=2))
+    probed: list[str] = []
+    monkeypatch.setattr("lib.bedrock.account.probe", lambda _, arn: probed.append(arn))
+    with closing(Account(ledger=book)) as account:
+        account._probed(None, ARN)
+        assert book.calls == 1
+        account._probed(None, ARN)
+        with pytest.raises(CandorError):
+            account._probed(None, ARN)
+    assert probed == [ARN, ARN]
