@@ -66,10 +66,11 @@ format: .venv/.ready-for-tests
 bench: setup .venv/.ready-for-tests chromium
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
-# Long proofs, an hour and a half on two cores. SOAK=10000 for shorter ones.
+# Long proofs, two hours on two cores. SOAK=10000 for shorter ones.
 soak: setup .venv/.ready-for-tests
 	$(BIN)/python -m tests.soak.wire $(or $(SOAK),1000000)
 	$(BIN)/python -m tests.soak.serve $(SOAK)
+	$(BIN)/python -m tests.soak.foreign 1000
 	$(BIN)/python -m pytest -m soak
 
 # The licences of everything that is installed.

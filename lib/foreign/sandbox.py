@@ -103,7 +103,11 @@ class Sandbox:
 
     def _asked(self, child: _Child, operation: str, given: Any, seconds: float) -> Any:
         try:
-            child.send((operation, seconds, given))
+            message = msgspec.msgpack.encode((operation, seconds, given))
+        except UnicodeEncodeError:
+            raise ModelUnavailable(f"{self._what} contains text that is not valid Unicode.", self._remedy) from None
+        try:
+            child.send(message)
             kind, value = child.receive(seconds + 5.0)  # it counts its own processor time, and may wait for a core
         except _Late:
             self._end()
@@ -141,9 +145,8 @@ class _Child:
             cwd="/",
         )
 
-    def send(self, message: Any) -> None:
+    def send(self, data: bytes) -> None:
         """Raises _Ended."""
-        data = msgspec.msgpack.encode(message)
         stream = self.process.stdin
         if stream is None:
             raise _Ended

@@ -159,6 +159,12 @@ def test_a_chat_template_takes_neither_memory_nor_time_nor_secrets(source: str) 
     assert time.monotonic() - began < 30.0
 
 
+def test_text_that_is_no_unicode_is_refused() -> None:
+    source = {"source": "\ud800 {{ bos_token }}", "names": {}}
+    with pytest.raises(ModelUnavailable, match="not valid Unicode"):
+        Sandbox("template", source, what="The template", remedy="Use a raw prompt.").open()
+
+
 def test_a_chat_renders_as_in_this_process() -> None:
     tokenizer = tiny.make_tokenizer()
     spec = json.loads(tokenizer.backend_tokenizer.to_str())

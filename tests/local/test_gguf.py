@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
@@ -19,8 +18,8 @@ from lib.local.engine import LocalEngine
 from lib.local.loading import load
 from lib.request import Request
 from tests.browser import ROOT
+from tests.local import tiny
 
-_VOCABULARY = 256
 Write = Callable[..., Path]
 
 
@@ -32,50 +31,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Writes a small llama as a GGUF file: write(pre="smollm", name="tiny.gguf")."""
-    from gguf import GGUFWriter
-
-    from lib.vocabulary import byte_alphabet
-
-    def tensors(rng: np.random.Generator) -> dict[str, tuple[int, ...]]:
-        names = {"token_embd": (_VOCABULARY, 32), "output_norm": (32,), "output": (_VOCABULARY, 32)}
-        for layer in range(2):
-            shapes = {"attn_norm": (32,), "attn_q": (32, 32), "attn_k": (16, 32), "attn_v": (16, 32)}
-            shapes |= {"attn_output": (32, 32), "ffn_norm": (32,), "ffn_gate": (48, 32), "ffn_up": (48, 32)}
-            shapes |= {"ffn_down": (32, 48)}
-            names |= {f"blk.{layer}.{name}": shape for name, shape in shapes.items()}
-        return names
 
     def make(pre: str | None = "smollm", name: str = "tiny.gguf") -> Path:
-        path = tmp_path / name
-        writer = GGUFWriter(path, "llama")
-        writer.add_context_length(512)
-        writer.add_embedding_length(32)
-        writer.add_block_count(2)
-        writer.add_feed_forward_length(48)
-        writer.add_head_count(4)
-        writer.add_head_count_kv(2)
-        writer.add_rope_dimension_count(8)
-        writer.add_layer_norm_rms_eps(1e-5)
-        writer.add_vocab_size(_VOCABULARY)
-        letters = sorted(byte_alphabet(), key=lambda letter: byte_alphabet()[letter])
-        double = letters[ord(" ")] * 2
-        letters[0xC0], letters[0xC1] = "12", double  # merges in place of two bytes that no text has
-        writer.add_tokenizer_model("gpt2")
-        if pre is not None:
-            writer.add_tokenizer_pre(pre)
-        writer.add_token_list(letters)
-        writer.add_token_types([1] * _VOCABULARY)
-        writer.add_token_merges(["1 2", f"{double[0]} {double[0]}"])
-        writer.add_eos_token_id(0)
-        rng = np.random.default_rng(0)
-        for tensor, shape in tensors(rng).items():
-            values = np.ones(shape) if len(shape) == 1 else rng.normal(size=shape)
-            writer.add_tensor(f"{tensor}.weight", values.astype(np.float32))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        return path
+        return tiny.make_gguf(tmp_path / name, pre)
 
     return make
 

@@ -179,6 +179,56 @@ def chain(*texts: str, odds: float = 20.0, follow: Mapping[int, int] | None = No
     return logits
 
 
+def make_gguf(path: Path, pre: str | None = "smollm") -> Path:
+    """A small llama as a GGUF file. pre: the name of its pre-tokenizer."""
+    from gguf import GGUFWriter
+
+    from lib.vocabulary import byte_alphabet
+
+    letters = sorted(byte_alphabet(), key=lambda letter: byte_alphabet()[letter])
+    double = letters[ord(" ")] * 2
+    letters[0xC0], letters[0xC1] = "12", double  # merges in place of two bytes that no text has
+    writer = GGUFWriter(path, "llama")
+    writer.add_context_length(512)
+    writer.add_embedding_length(32)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(48)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_rope_dimension_count(8)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(letters))
+    writer.add_tokenizer_model("gpt2")
+    if pre is not None:
+        writer.add_tokenizer_pre(pre)
+    writer.add_token_list(letters)
+    writer.add_token_types([1] * len(letters))
+    writer.add_token_merges(["1 2", f"{double[0]} {double[0]}"])
+    writer.add_eos_token_id(0)
+    rng = np.random.default_rng(0)
+    for tensor, shape in _gguf_tensors(len(letters)).items():
+        values = np.ones(shape) if len(shape) == 1 else rng.normal(size=shape)
+        writer.add_tensor(f"{tensor}.weight", values.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _gguf_tensors(vocabulary: int) -> dict[str, tuple[int, ...]]:
+    names: dict[str, tuple[int, ...]] = {
+        "token_embd": (vocabulary, 32), "output_norm": (32,), "output": (vocabulary, 32)
+    }  # fmt: skip
+    for layer in range(2):
+        shapes: dict[str, tuple[int, ...]] = {
+            "attn_norm": (32,), "attn_q": (32, 32), "attn_k": (16, 32), "attn_v": (16, 32), "attn_output": (32, 32),
+            "ffn_norm": (32,), "ffn_gate": (48, 32), "ffn_up": (48, 32), "ffn_down": (32, 48),
+        }  # fmt: skip
+        names |= {f"blk.{layer}.{name}": shape for name, shape in shapes.items()}
+    return names
+
+
 def _save(directory: Path, model: Any, tokenizer: Any) -> Path:
     model.generation_config.eos_token_id = model.config.eos_token_id
     model.save_pretrained(directory)

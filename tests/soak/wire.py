@@ -62,8 +62,13 @@ def mutated(dice: random.Random) -> bytes:
     if dice.random() < 0.7:
         document = json.loads(data)
         for _ in range(dice.randint(1, 3)):
-            document = _changed(document, dice)
+            document = changed(document, dice)
         return json.dumps(document, sort_keys=dice.random() < 0.1).encode("utf-8", "surrogatepass")
+    return spoilt(data, dice)
+
+
+def spoilt(data: bytes, dice: random.Random) -> bytes:
+    """The bytes with some of them cut off, put in or left out."""
     for _ in range(dice.randint(1, 4)):
         place = dice.randrange(len(data) + 1)
         change = dice.random()
@@ -76,7 +81,7 @@ def mutated(dice: random.Random) -> bytes:
     return data
 
 
-def _changed(value: Any, dice: random.Random) -> Any:
+def changed(value: Any, dice: random.Random) -> Any:
     """The value with one thing changed somewhere in it."""
     if isinstance(value, dict) and value and dice.random() < 0.9:
         key = dice.choice(list(value))
@@ -85,7 +90,7 @@ def _changed(value: Any, dice: random.Random) -> Any:
             return {name: each for name, each in value.items() if name != key}
         if change < 0.15:
             return {str(dice.choice([*_ODD, 927, 35308])): each for each in value.values()}
-        return {name: _changed(each, dice) if name == key else each for name, each in value.items()}
+        return {name: changed(each, dice) if name == key else each for name, each in value.items()}
     if isinstance(value, list) and value and dice.random() < 0.9:
         place = dice.randrange(len(value))
         change = dice.random()
@@ -93,7 +98,7 @@ def _changed(value: Any, dice: random.Random) -> Any:
             return value[:place] + value[place + 1 :]
         if change < 0.2:
             return [*value[:place], value[place], *value[place:]]
-        return [_changed(each, dice) if number == place else each for number, each in enumerate(value)]
+        return [changed(each, dice) if number == place else each for number, each in enumerate(value)]
     return dice.choice(_ODD)
 
 
