@@ -161,8 +161,10 @@ def test_a_chat_template_takes_neither_memory_nor_time_nor_secrets(source: str) 
 
 def test_text_that_is_no_unicode_is_refused() -> None:
     source = {"source": "\ud800 {{ bos_token }}", "names": {}}
+    sandbox = Sandbox("template", source, what="The template", remedy="Use a raw prompt.")
     with pytest.raises(ModelUnavailable, match="not valid Unicode"):
-        Sandbox("template", source, what="The template", remedy="Use a raw prompt.").open()
+        sandbox.open()
+    sandbox.close()
 
 
 def test_a_chat_renders_as_in_this_process() -> None:
