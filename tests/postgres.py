@@ -60,7 +60,7 @@ def postgres() -> Iterator[URL | None]:
 def schema(server: URL) -> Iterator[str]:
     """The URL of a schema of its own in that server's database, dropped at the end of the block."""
     name = f"candor_{secrets.token_hex(6)}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE SCHEMA {name}")
     try:
@@ -69,6 +69,22 @@ def schema(server: URL) -> Iterator[str]:
         with engine.connect() as connection:
             connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
         engine.dispose()
+
+
+def restart(server: URL) -> None:
+    """Restart the throw-away cluster; of another server, only end all other connections."""
+    binaries, socket = _binaries(), server.query.get("host")
+    if binaries is not None and isinstance(socket, str) and Path(socket).parent.name.startswith("candor-pg-"):
+        home = Path(socket).parent
+        options = f"-c listen_addresses='' -c unix_socket_directories='{socket}' -c fsync=off"
+        _run(binaries / "pg_ctl", "-D", home / "data", "-w", "-m", "fast", "-o", options, "-l", home / "log", "restart")
+        return
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = user"
+        )
+    engine.dispose()
 
 
 def _binaries() -> Path | None:

@@ -48,6 +48,10 @@ def test_a_link_opens_for_its_owner_and_for_others_once_it_is_shared(visitor: Ca
     open_reply(ann, "/")
     expect(ann.get_by_text("Kept in the history.")).to_be_visible()
     link = ann.url[ann.url.index("/?") :]
+    cookies = {each["name"]: each for each in ann.context.cookies()}
+    signed = [each for name, each in cookies.items() if name.startswith("_streamlit_user")]
+    assert signed
+    assert all(each["httpOnly"] and each["sameSite"] in ("Lax", "Strict") for each in signed), "kept from scripts"
 
     bob = visitor("bob")
     for gone in (link, "/history" + link[1:]):

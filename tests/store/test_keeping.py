@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import URL
 
 from lib.access import ALONE, Visitor
 from lib.completion import Completion
@@ -18,9 +20,11 @@ from lib.errors import CandorError
 from lib.jobs import Job
 from lib.many import Many, Outcome, State
 from lib.store.database import StoreRefused, StoreUnavailable, open_database
+from lib.store.history import Filter, listed
 from lib.store.keeping import Keeper
 from lib.store.runs import CANCELLED, FAILED, FINISHED, INCOMPLETE, Run, Runs
 from tests.benchmarks.completions import long_completion
+from tests.postgres import MISSING, restart, schema
 
 DONE = replace(long_completion(200), text="w" * 200)
 
@@ -150,6 +154,71 @@ def test_a_store_that_cannot_be_written_for_a_while(runs: Runs) -> None:
     assert keeper.problem is None
     assert runs.open(job.id)[1][0].completion == DONE  # type: ignore[index]
     assert keeper.close(5)
+
+
+def _kept_while(runs: Runs, disturb: Callable[[int], None], *, times: int) -> None:
+    """A run that grows while the database is disturbed is there as a whole, and so is one from before."""
+    keeper = Keeper(lambda: runs, every=0.01, pause=0.05)
+    before = started(lambda _: DONE)
+    keeper.follow(before, run_of(before))
+    assert keeper.flush(10)
+    go_on = threading.Semaphore(0)
+
+    def work(job: Job[Completion]) -> Completion:
+        for step in range(times):
+            job.publish(so_far(40 * (step + 1)))
+            go_on.acquire()
+        return DONE
+
+    job = started(work)
+    keeper.follow(job, run_of(job))
+    for step in range(times):
+        disturb(step)
+        go_on.release()
+    assert job.wait(10)
+    assert keeper.flush(60), keeper.problem
+    assert keeper.given_up(ALONE) == {}
+    assert keeper.problem is None
+    for each in (before, job):
+        run, answers = runs.open(each.id)  # type: ignore[misc]
+        assert run.state == FINISHED
+        assert [answer.completion for answer in answers] == [DONE]
+    assert keeper.close(10)
+
+
+def test_a_restart_of_postgresql_in_the_midst_of_a_run_loses_nothing(server: URL | None) -> None:
+    if server is None:
+        pytest.skip(MISSING)
+    with schema(server) as url:
+        database = open_database(url)
+        _kept_while(Runs(database), lambda _: restart(server), times=3)
+        restart(server)
+        for _ in range(2):  # a page says it once at most, and the next one works
+            with contextlib.suppress(StoreUnavailable), database.reading():
+                break
+        assert len(listed(database, Filter()).runs) == 2
+        database.close()
+
+
+def _locked(path: Path, seconds: float) -> None:
+    """Another program has the database to itself."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    time.sleep(seconds)
+    connection.execute("COMMIT")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "patience"), [(2.0, 0.5), (2.0, 30.0), pytest.param(60.0, 30.0, marks=pytest.mark.soak)]
+)
+def test_a_database_that_is_locked_for_a_while_loses_nothing(
+    tmp_path: Path, seconds: float, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.store.database._PATIENCE", patience)
+    database = open_database(f"sqlite:///{tmp_path}/runs.sqlite")
+    _kept_while(Runs(database), lambda _: _locked(tmp_path / "runs.sqlite", seconds), times=1)
+    database.close()
 
 
 def test_a_run_that_shall_not_be_kept(keeper: Keeper, runs: Runs) -> None:
