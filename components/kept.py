@@ -43,7 +43,7 @@ def find(run_id: str | None) -> Job[Any] | None:
 
 
 def stop(job: Job[Any]) -> None:
-    """Stop a job of the visitor; another's goes on."""
+    """Stop a job of the visitor; another's continues."""
     if is_mine(job):
         job.cancel()
 

@@ -16,7 +16,7 @@ def as_shown(text: str) -> str:
 
 
 def in_markdown(error: CandorError) -> str:
-    """An error's words; its internals too, where nobody but the server's own user reads them."""
+    """An error's words; its internals too, where only the server's own user reads them."""
     parts = [bold(as_shown(error.cause)), as_text(as_shown(error.remedy))]
     if error.detail and policy().open:
         parts.append(as_lines(error.detail))

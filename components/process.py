@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components.sign_in import identity, is_set_up
-from lib.access import ALONE, MOST_UPLOADED, NOBODY, Visitor
+from lib.access import ALONE, MOST_UPLOADED, SIGNED_OUT, Visitor
 from lib.bedrock.account import Account
 from lib.engine import Engine
 from lib.engines import Engines, open_source
@@ -107,7 +107,7 @@ def visitor() -> Visitor:
     if who := identity():
         return Visitor(f"user:{who}", alone=False, signed_in=True)
     if is_set_up():
-        return NOBODY
+        return SIGNED_OUT
     return ALONE if policy().open else Visitor(f"visit:{owner()}", alone=False)
 
 

@@ -17,7 +17,7 @@ MOST_STORED = 200_000_000  # bytes of the answers that are saved for one visitor
 class Visitor:
     """One who asks the server for something.
 
-    owner: what their jobs and runs are filed under. alone: whether nobody else can reach the server; then everything
+    owner: what their jobs and runs are filed under. alone: whether no one else can reach the server; then everything
     is theirs, and they have no shares. signed_in: whether `owner` is an account; else it is one visit, and knowing the
     id of a run is the right to look at it.
     """
@@ -32,7 +32,7 @@ class Visitor:
 
     def lists(self, owner: str, *, shared: bool) -> bool:
         """Whether it is in their lists and exports."""
-        return self.owns(owner) or (self.signed_in and shared and self != NOBODY)
+        return self.owns(owner) or (self.signed_in and shared and self != SIGNED_OUT)
 
     def opens(self, owner: str, *, shared: bool) -> bool:
         """Whether they may look at it, given its id."""
@@ -63,4 +63,4 @@ class Visitor:
 
 
 ALONE = Visitor()
-NOBODY = Visitor("", alone=False, signed_in=True)  # where people sign in, one who has not
+SIGNED_OUT = Visitor("", alone=False, signed_in=True)  # where people sign in, one who has not

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from lib.access import ALONE, MOST_JOBS, NOBODY, Visitor
+from lib.access import ALONE, MOST_JOBS, SIGNED_OUT, Visitor
 from lib.errors import Busy, Cancelled, CandorError, InvalidRequest, as_error
 
 T = TypeVar("T")
@@ -228,7 +228,7 @@ class Jobs:
             return latest
 
     def _begin(self, job: Job[T], by: Visitor) -> Job[T]:
-        if by == NOBODY:
+        if by == SIGNED_OUT:
             raise InvalidRequest("You are not signed in.", "Sign in, then ask again.")
         with self._lock:
             running = [each for each in self._jobs.values() if not each.over]

@@ -94,7 +94,7 @@ def policy_for(
 class Places:
     """Where this process may connect, and as whom. Asked by the object that would connect, so that no page forgets it.
 
-    An endpoint, a profile and a tokenizer's path are used where a visitor chose them in this process, and nobody else
+    An endpoint, a profile and a tokenizer's path are used where a visitor chose them in this process, and no one else
     can reach it. What a file or another visitor's run says of them is not a choice. Safe to share.
     """
 

@@ -74,7 +74,7 @@ def _take_limits(memory: int, files: int) -> None:
 
 
 def _allow_seconds(seconds: float) -> None:
-    """From now on, at most so many seconds of processor time."""
+    """Allow this many more seconds of processor time."""
     try:
         import resource
     except ImportError:

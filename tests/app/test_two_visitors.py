@@ -14,7 +14,7 @@ import pytest
 import streamlit as st
 
 from components import answer_tree, kept, process, session
-from lib.access import ALONE, MOST_JOBS, MOST_TOKENS, MOST_UPLOADED, NOBODY, Visitor
+from lib.access import ALONE, MOST_JOBS, MOST_TOKENS, MOST_UPLOADED, SIGNED_OUT, Visitor
 from lib.asking import Question
 from lib.branching import Fork
 from lib.errors import Busy, CandorError, InvalidRequest
@@ -289,20 +289,20 @@ def test_a_visitor_has_a_share_of_what_is_uploaded() -> None:
 
 
 def test_one_who_has_not_signed_in_sees_and_starts_nothing(world: Any) -> None:
-    here: World = world(ACCOUNTS[0], NOBODY)
+    here: World = world(ACCOUNTS[0], SIGNED_OUT)
     assert [run_id for run_id in IDS if here.opens(run_id) is not None] == []
-    assert here.jobs.find(here.running.id, NOBODY) is None
-    assert "Title of" not in "".join(files.export_runs(here.runs, IDS, by=NOBODY))
+    assert here.jobs.find(here.running.id, SIGNED_OUT) is None
+    assert "Title of" not in "".join(files.export_runs(here.runs, IDS, by=SIGNED_OUT))
     before = _state(here)
     for run_id, change in itertools.product(IDS, CHANGES.values()):
         change(here, run_id)
     assert _state(here) == before
     with pytest.raises(InvalidRequest, match="not signed in"):
-        here.jobs.start(lambda _: True, by=NOBODY)
+        here.jobs.start(lambda _: True, by=SIGNED_OUT)
 
 
 @pytest.mark.parametrize(
-    ("signs_in", "who", "expected"), [(True, "", NOBODY), (True, "me", "user:me"), (False, "", "")]
+    ("signs_in", "who", "expected"), [(True, "", SIGNED_OUT), (True, "me", "user:me"), (False, "", "")]
 )
 def test_who_asks(monkeypatch: pytest.MonkeyPatch, signs_in: bool, who: str, expected: object) -> None:
     monkeypatch.setattr(process, "is_set_up", lambda: signs_in)
