@@ -12,13 +12,21 @@ from lib.paths import without_directories
 
 def as_shown(text: str) -> str:
     """A message as the visitor may read it: where others reach the server, without the directories in it."""
-    return text if policy().open else without_directories(text)
+    return text if _alone() else without_directories(text)
+
+
+def _alone() -> bool:
+    """Whether only the server's own user reads this."""
+    try:
+        return policy().open
+    except CandorError:  # a setting that cannot be read, which is what will be said
+        return False
 
 
 def in_markdown(error: CandorError) -> str:
     """An error's words; its internals too, where only the server's own user reads them."""
     parts = [bold(as_shown(error.cause)), as_text(as_shown(error.remedy))]
-    if error.detail and policy().open:
+    if error.detail and _alone():
         parts.append(as_lines(error.detail))
     return "  \n".join(filter(None, parts))
 
@@ -46,4 +54,4 @@ def stop_if_misconfigured() -> None:
 def show_warnings(warnings: tuple[str, ...]) -> None:
     """Things to know about the numbers on the page."""
     for warning in warnings:
-        st.warning(as_text(as_shown(warning)), icon=":material/info:")
+        st.warning(as_text(warning), icon=":material/info:")

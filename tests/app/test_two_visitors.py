@@ -105,7 +105,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     yield make
     stop.set()
     for each in made:
-        each.keeper.close(5.0)
+        each.keeper.close(0.5)
         each.runs.database.close()
 
 
