@@ -18,6 +18,7 @@ from lib.local.memory import available_memory, gigabytes
 from lib.paths import cache_directory, writing_cache
 
 _NOTES = "candor.json"
+_READING = 20.0  # seconds of processor time for what a file says of itself; a large vocabulary takes some three
 _FORMAT = 2  # raise it when the conversion changes, so that older ones are made again
 _GPT2_LIKE = {"default", "gpt-2", "gpt2"}  # what transformers builds when it is told nothing
 
@@ -187,7 +188,7 @@ def _checked(path: Path, *, trusted: bool) -> Any:
     memory = 2 * MEMORY + path.stat().st_size
     sandbox = Sandbox("gguf", str(path.resolve()), what=what, remedy=remedy, memory=memory)
     try:
-        return sandbox.open(seconds=60.0)
+        return sandbox.open(seconds=_READING)
     finally:
         sandbox.close()
 
