@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo /usr/bin/chromium)
 export CHROMIUM
 
-.PHONY: setup run test lint format bench soak screenshots clean
+.PHONY: setup run test test-in-browser test-elsewhere check lint format bench soak screenshots clean
 
 setup: .venv/.ready
 	@$(BIN)/python -m lib fetch
@@ -50,8 +50,19 @@ chromium:
 	@test -x "$(CHROMIUM)" || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends chromium; } \
 		|| { echo "Install Chromium, or set CHROMIUM to its path."; exit 1; }
 
+# Two halves side by side, as the browser's tests mostly wait.
 test: setup .venv/.ready-for-tests chromium lint
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory -j2 test-in-browser test-elsewhere
+
+test-in-browser:
+	$(BIN)/python -m pytest -m "browser and not soak"
+
+test-elsewhere:
+	$(BIN)/python -m pytest -m "not browser and not soak"
+
+# Within a minute: lint, and the tests that need no model, no server and no browser.
+check: lint
+	$(BIN)/python -m pytest -m "not browser and not model and not soak" tests/lib tests/wire
 
 lint: .venv/.ready-for-tests
 	$(BIN)/ruff check .
