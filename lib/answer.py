@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from lib.tokens import Kind
 
 OPEN, CLOSE = b"<think>", b"</think>"
+_MOST_HELD = 100  # tokens without a letter after which no reasoning opens any more
 _OPENED = re.compile(r"<think>\s*\Z")
 
 
@@ -87,7 +88,7 @@ class AnswerReader:
             self._tail = seen[len(OPEN) :]
             self._close_if_over()
             return False
-        if OPEN.startswith(seen):
+        if OPEN.startswith(seen) and len(self._held) < _MOST_HELD:
             return True
         self._thinking = "over"
         return False

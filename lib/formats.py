@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from lib.unicode import plain
+
 MISSING = "–"
 
 
@@ -62,7 +64,7 @@ def number(value: float, decimals: int) -> str:
 
 def visible(text: str) -> str:
     """Text with its white space made visible: · for a space, → for a tab, ↵ for a line break."""
-    return text.replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
+    return plain(text).replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
 
 
 def sentence(text: str) -> str:

@@ -26,7 +26,7 @@ from lib.completion import Completion, Timing
 from lib.errors import BadFile, InvalidRequest
 from lib.pieces import Pieces
 from lib.request import Message, Request
-from lib.tokens import Tokens
+from lib.tokens import Tokens, within_bounds
 
 VERSION = 1
 _MAGIC = b"CANDOR"
@@ -144,11 +144,14 @@ def _parts(columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         _column_of(columns, "pieces.data", "u1"),
         _column_of(columns, "pieces.special", "u1") != 0,
     )
-    return {part: _unpack_tokens(part, columns, pieces) for part in ("prompt", "generated")}
+    found = {part: _unpack_tokens(part, columns, pieces) for part in ("prompt", "generated")}
+    if not within_bounds(list(found.values())):
+        raise ValueError("more positions and alternatives than any answer has")
+    return found
 
 
 def _unpack_tokens(part: str, columns: Mapping[str, NDArray[Any]], pieces: Pieces) -> Tokens:
-    tokens = Tokens(
+    return Tokens(
         widen(_column_of(columns, f"{part}.refs", "u1", "u2", "u4")),
         _column_of(columns, f"{part}.logprobs", "f4"),
         _column_of(columns, f"{part}.ranks", "i4"),
@@ -157,9 +160,6 @@ def _unpack_tokens(part: str, columns: Mapping[str, NDArray[Any]], pieces: Piece
         _column_of(columns, f"{part}.kinds", "u1"),
         pieces,
     )
-    if not len(tokens) and tokens.k > _MOST_LISTED:  # lists are padded to the longest, this one has no bytes to show
-        raise ValueError(f"{part} claims {tokens.k} alternatives of no token")
-    return tokens
 
 
 def _column_of(columns: Mapping[str, NDArray[Any]], name: str, *codes: str) -> NDArray[Any]:
@@ -184,7 +184,6 @@ def _typed(value: Any, kind: Any) -> Any:
     return value
 
 
-_MOST_LISTED = 1000  # alternatives of a position
 _PLAIN: dict[str, Any] = {
     "model": str,
     "text": str,

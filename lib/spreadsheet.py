@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from typing import Any
 
 import pandas as pd
+import regex
 
-_MARKS = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"  # without width
+_BLANK = r"[\s;\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800]"  # all that shows nothing, and the end of a cell
 # What stands before a sign that begins a formula, or one of its forms of other widths.
-_BEFORE = re.compile(rf"(?<![\s;{_MARKS}])[\s;{_MARKS}]*+(?=[=+\-@＝＋－＠﹦﹢﹣﹫])")
+_BEFORE = regex.compile(rf"(?<!{_BLANK}){_BLANK}*+(?=[=+\-@＝＋－＠﹦﹢﹣﹫])")
 _ENDS = ";\t\r\n"  # of a cell or a row, as a spreadsheet of another country reads it
 _FIRST = ("\t", "\r", "\n")
 
@@ -36,7 +36,7 @@ def _cell(value: Any) -> Any:
     return f"'{text}" if text.startswith(_FIRST) else text
 
 
-def _guarded(found: re.Match[str]) -> str:
+def _guarded(found: regex.Match[str]) -> str:
     run = found[0]
     at = 1 + max(run.rfind(each) for each in _ENDS)
     return f"{run[:at]}'{run[at:]}" if at or not found.start() else run

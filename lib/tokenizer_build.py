@@ -33,6 +33,7 @@ FILES = {
 ANY_OF = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 _MOST_IDS = 1 << 21  # the largest vocabularies have about a million
+_MOST_GROWTH = 64  # times that a tokenizer may make a text longer before it cuts it; one letter of Arabic becomes 18
 _SPARE_IDS = 1 << 16  # ids without an entry, as where a vocabulary is padded
 _MODELS = ("BPE", "WordPiece", "WordLevel", "Unigram")
 _TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
@@ -149,6 +150,42 @@ def check_spec(spec: Any) -> None:
     if not all(isinstance(each, dict) and isinstance(each.get("content"), str) for each in added):
         raise _unreadable("tokenizer.json")
     check_ids([*ids, *(each.get("id") for each in added)], len(vocab) + len(added), "tokenizer.json")
+    for place, parts in (("normalizer", "normalizers"), ("decoder", "decoders")):
+        _check_growth(spec.get(place), parts)
+
+
+def _check_growth(step: Any, parts: str) -> None:
+    """Raise ModelUnavailable where a chain of replacements would make a text far longer. parts: of a sequence."""
+    steps, growth = [step], 1.0
+    while steps:
+        each = steps.pop()
+        if not isinstance(each, dict):
+            continue
+        if isinstance(each.get(parts), list):
+            steps += each[parts]
+        content, pattern = each.get("content", each.get("prepend")), each.get("pattern")
+        if isinstance(content, str):
+            replaced = pattern.get("String") if isinstance(pattern, dict) else None
+            growth *= max(1.0, len(content) / max(1, len(replaced) if isinstance(replaced, str) else 1))
+        if (charsmap := each.get("precompiled_charsmap")) is not None:
+            try:
+                growth *= _growth_of(base64.b64decode(charsmap))
+            except (TypeError, ValueError) as error:
+                raise _unreadable("tokenizer.json") from error
+        if growth > _MOST_GROWTH:
+            raise ModelUnavailable(
+                "This tokenizer replaces single characters by long texts, which no model's does.",
+                "Give the model's own tokenizer.json or tokenizer.model.",
+            )
+
+
+def _growth_of(charsmap: bytes) -> float:
+    """How many times longer a compiled map of SentencePiece makes a text at most: its longest replacement, in letters.
+
+    The map is the length of a trie in four bytes, the trie, and the replacements with a zero byte after each.
+    """
+    replacements = charsmap[4 + int.from_bytes(charsmap[:4], "little") :].split(b"\0")
+    return max(1.0, *(len(each.decode("utf-8", "replace")) for each in replacements))
 
 
 def check_ids(ids: list[Any], entries: int, name: str) -> None:
@@ -233,8 +270,16 @@ def _special_ids(config: Mapping[str, Any], base: int) -> dict[str, int]:
 
 
 def _from_sentencepiece(data: bytes, files: Mapping[str, bytes], template: Template | None) -> Built:
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from sentencepiece import SentencePieceProcessor
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
+    try:
+        normalizer = ModelProto.FromString(data).normalizer_spec
+    except DecodeError as error:
+        raise _unreadable("tokenizer.model") from error
+    charsmap = base64.b64encode(normalizer.precompiled_charsmap)
+    _check_growth({"precompiled_charsmap": charsmap}, "")
     try:
         model = SentencePieceProcessor(model_proto=data)
         size = model.get_piece_size()

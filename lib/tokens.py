@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 
 _ROUNDING = 0.01  # nats; half-precision logits may lift a logprob this far above 0
 
+MOST_LISTED = 100  # alternatives of a position that came from elsewhere; no service lists more than 20
+MOST_CELLS = 32_000_000  # positions times alternatives of a foreign completion
+
 
 class Kind(IntEnum):
     """What a token is for. Scores of an answer count `TEXT` and `TOOL` unless told otherwise."""
@@ -185,6 +188,12 @@ def _valid(pieces: Pieces, columns: dict[str, NDArray[Any]]) -> Tokens:
         column.flags.writeable = False
         object.__setattr__(made, name, column)
     return made
+
+
+def within_bounds(parts: Sequence[Tokens]) -> bool:
+    """Whether foreign tokens can be put end to end: lists are padded to the longest, which a file may abuse."""
+    k = max((part.k for part in parts), default=0)
+    return k <= MOST_LISTED and sum(map(len, parts)) * max(k, 1) <= MOST_CELLS
 
 
 def concatenate(parts: Sequence[Tokens]) -> Tokens:

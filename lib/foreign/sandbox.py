@@ -25,7 +25,7 @@ from lib.errors import ModelUnavailable
 _CHILD = Path(__file__).with_name("child.py")
 # One thread a library, as threads take address space.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-_MOST_REPLY = 400_000_000  # bytes; the largest vocabulary has some 10 MB
+_MOST_REPLY = 100_000_000  # bytes; the largest vocabulary has some 10 MB
 _MOST_ALIVE = 4  # children that wait for further work
 _START_SECONDS = 60.0  # a cold disk reads the libraries slowly
 MEMORY: Final = 2_000_000_000  # bytes of address space
@@ -176,7 +176,7 @@ class _Child:
                     stream.close()
         self.process.wait()
 
-    def _bytes(self, count: int, end: float) -> bytes:
+    def _bytes(self, count: int, end: float) -> bytearray:
         found = bytearray()
         if (stream := self.process.stdout) is None:
             raise _Ended
@@ -189,7 +189,7 @@ class _Child:
                 if not part:
                     raise _Ended
                 found += part
-        return bytes(found)
+        return found
 
 
 def _note_alive(sandbox: Sandbox) -> None:

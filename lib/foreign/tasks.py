@@ -8,7 +8,8 @@ from typing import Any
 from lib.errors import ModelUnavailable
 from lib.unicode import encodable
 
-_MOST_TEXT = 50_000_000  # characters that a template may write
+_MOST_TEXT = 5_000_000  # characters that a template may write
+_MOST_SPELLED = 60_000_000  # bytes of a vocabulary
 
 
 class TokenizerTask:
@@ -17,7 +18,8 @@ class TokenizerTask:
     files = 0
 
     def __init__(self) -> None:
-        import sentencepiece  # noqa: F401
+        import google.protobuf.message  # type: ignore[import-untyped]  # noqa: F401
+        import sentencepiece.sentencepiece_model_pb2  # noqa: F401
         import tiktoken  # noqa: F401
         import tokenizers  # noqa: F401
 
@@ -30,6 +32,10 @@ class TokenizerTask:
         self._built = built = self._build(given["files"])
         built.encode("The quick brown fox, 1234.\n\tcafé 世界 😀")  # panics, where it would at every text
         pieces = built.vocabulary.pieces
+        if len(pieces.data) > _MOST_SPELLED:
+            raise ModelUnavailable(
+                "The vocabulary is far larger than any model's.", "Give the model's own tokenizer.json."
+            )
         return {
             "offsets": pieces.offsets.astype("<i4").tobytes(),
             "data": pieces.data.tobytes(),

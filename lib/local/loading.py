@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from lib.sought import from_hub, is_hub_id, on_disk
 from lib.sources import EMBEDDED
 from lib.vocabulary import Vocabulary
 
+log = logging.getLogger(__name__)
+
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _HUB_DUPLICATES = ("consolidated*", "original/*", "onnx/*")  # the same weights in a form for other programs
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -26,6 +29,8 @@ _HEADROOM = 300_000_000  # bytes left for everything but the weights
 _WIDTHS = ("hidden_size", "n_embd", "d_model")
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 _WORDS = ("vocab_size",)
+_ELSEWHERE = ("kernel_config", "transformers_weights")  # what names code or files that are not beside it
+_MOST_OTHERS = 100_000_000  # numbers that a model computes when it is built, such as masks
 _COUNTS = ("intermediate_size", "n_inner", "num_experts", "num_local_experts", "n_routed_experts")
 _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
@@ -86,8 +91,10 @@ def _loaded(
     name: str, directory: Path, extra: Sequence[str], kind: Any, dtype: str, place: str, *, foreign: bool
 ) -> LoadedModel:
     _check_weights(directory)
-    elements = sum(_elements(path) for path in directory.glob("*.safetensors"))
+    elements = sum(_elements(path) for path in _weight_files(directory))
     _check_sizes(directory, elements)
+    if foreign:
+        _check_shell(directory, elements)
     if place == "cpu":
         _check_memory(name, elements, kind.itemsize)
     tokenizer = open_tokenizer(directory, foreign=foreign)
@@ -175,7 +182,7 @@ def _check_weights(directory: Path) -> None:
             "Choose the directory that holds config.json, the tokenizer and *.safetensors.",
         )
     _check_code(directory)
-    if any(directory.glob("*.safetensors")):
+    if _weight_files(directory):
         return
     if any(any(directory.glob(pattern)) for pattern in _PICKLES):
         raise ModelUnavailable(
@@ -183,6 +190,26 @@ def _check_weights(directory: Path) -> None:
             "Convert them to safetensors first (transformers' save_pretrained does).",
         )
     raise ModelUnavailable(f"{directory} holds no weights.", "Add the model's *.safetensors files.")
+
+
+def _weight_files(directory: Path) -> list[Path]:
+    """The files that transformers will read: one, or those that the index names. Raises ModelUnavailable."""
+    single, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
+    if single.is_file() or not index.is_file():
+        return [single] if single.is_file() else sorted(directory.glob("*.safetensors"))
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelUnavailable(f"{index.name} cannot be read.", "Fetch the file again.") from error
+    for name in names:
+        # Anything else would be a path, or be opened as a pickle.
+        if not isinstance(name, str) or Path(name).name != name or "\\" in name or not name.endswith(".safetensors"):
+            raise ModelUnavailable(
+                f"{index.name} names {str(name)[:80]!r}, which is no safetensors file beside it.", "Fetch it again."
+            )
+        if not (directory / name).is_file():
+            raise ModelUnavailable(f"{name}, which {index.name} names, is missing.", "Fetch the file.")
+    return [directory / name for name in names]
 
 
 def _check_code(directory: Path) -> None:
@@ -193,8 +220,15 @@ def _check_code(directory: Path) -> None:
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         kind, own_code = config.get("model_type"), "auto_map" in config
+        elsewhere = any(
+            key in _ELSEWHERE or ("implementation" in key and "/" in str(value)) for key, value in _settings(config)
+        )
     except (OSError, ValueError, AttributeError) as error:
         raise ModelUnavailable(f"The config.json in {directory} cannot be read.", "Fetch the file again.") from error
+    if elsewhere:
+        raise ModelUnavailable(
+            f"The config.json in {directory} names code or weights elsewhere, which are never used here.", _OTHER_MODEL
+        )
     if kind not in CONFIG_MAPPING and own_code:
         raise ModelUnavailable(
             f"{directory} holds a model that needs program code of its own, which is never run here.", _OTHER_MODEL
@@ -203,6 +237,32 @@ def _check_code(directory: Path) -> None:
         raise ModelUnavailable(
             f"transformers knows no model of the type {kind!r} that {directory} holds.", _OTHER_MODEL
         )
+
+
+def _settings(config: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of a configuration with its value, those of configurations within it included."""
+    for key, value in config.items():
+        yield str(key), value
+        if isinstance(value, dict):
+            yield from _settings(value)
+
+
+def _check_shell(directory: Path, elements: int) -> None:
+    """Refuse a configuration that builds far more than there are weights, by building it without memory."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        with torch.device("meta"):
+            shell = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except Exception:  # loading it says what is wrong, in words
+        log.debug("the shell of a model cannot be built", exc_info=True)
+        return
+    weights = sum(each.numel() for each in shell.parameters())
+    others = sum(each.numel() for each in shell.buffers())
+    if max(weights, others - _MOST_OTHERS) > 16 * elements:
+        raise _too_large(directory)
 
 
 def _check_sizes(directory: Path, elements: int) -> None:
@@ -216,9 +276,13 @@ def _check_sizes(directory: Path, elements: int) -> None:
     most = max((value for key, value in sizes.items() if key in _COUNTS and type(value) is int), default=0)
     # Packed weights hold several numbers in one element.
     if max(width * vocabulary, width * layers, most) > 16 * elements:
-        raise ModelUnavailable(
-            f"The config.json in {directory} describes a model far larger than its weights.", "Fetch the files again."
-        )
+        raise _too_large(directory)
+
+
+def _too_large(directory: Path) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"The config.json in {directory} describes a model far larger than its weights.", "Fetch the files again."
+    )
 
 
 def _check_memory(name: str, elements: int, itemsize: int) -> None:
@@ -312,7 +376,7 @@ def _fingerprint(directory: Path) -> str:
     import hashlib
 
     digest = hashlib.sha256((directory / "config.json").read_bytes())
-    for path in sorted(directory.glob("*.safetensors")):
+    for path in _weight_files(directory):
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             digest.update(file.read(min(length, 10_000_000)))

@@ -39,7 +39,7 @@ from lib.store.runs import (
     write,
 )
 from lib.store.tables import RUNS
-from lib.unicode import plain
+from lib.unicode import encodable, plain
 
 FORMAT, VERSION = "candor-runs", 1
 MOST_BYTES = 200_000_000  # of a file; what it holds takes less than its base64
@@ -72,12 +72,14 @@ def export_runs(runs: Runs, run_ids: Iterable[str], *, by: Visitor) -> Iterator[
     for run_id in run_ids:
         try:
             opened = runs.open(run_id)
-        except BadFile:
+            if opened is None or not by.lists(opened[0].owner, shared=opened[0].shared):
+                continue
+            described = json.dumps(_described(*opened), allow_nan=False)
+        except (BadFile, ValueError):  # of numbers that JSON has not
             unreadable.append(run_id)
             continue
-        if opened is not None and by.lists(opened[0].owner, shared=opened[0].shared):
-            yield between + json.dumps(_described(*opened), allow_nan=False)
-            between = ",\n"
+        yield between + described
+        between = ",\n"
     yield f'\n], "unreadable": {json.dumps(unreadable)}}}\n'
 
 
@@ -134,7 +136,7 @@ def read_runs(data: bytes, limit: int = MOST_BYTES) -> Iterator[tuple[Run, tuple
     if len(data) - sum(each.end() - each.start() - _OF_A_TEXT for each in _TEXT.finditer(data)) > limit // 4:
         raise BadFile("The file has far more lists and objects than runs have.", _DAMAGED)
     try:
-        document = json.loads(data)
+        document = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise BadFile("The file is not JSON, or it is cut off.", _DAMAGED) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -208,7 +210,20 @@ def _answer(described: Any) -> Answer:
     if completion is None:
         return Answer(None, error)
     columns = {name: _column(column) for name, column in _of(completion, "columns", dict).items()}
-    return Answer(unpack_completion(pack("completion", _of(completion, "meta", dict), columns)), error)
+    return Answer(unpack_completion(pack("completion", _encodable(_of(completion, "meta", dict)), columns)), error)
+
+
+def _encodable(value: Any) -> Any:
+    """JSON whose texts everything takes."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {encodable(key): _encodable(each) for key, each in value.items()}
+    return [_encodable(each) for each in value] if isinstance(value, list) else value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _column(described: Mapping[str, Any]) -> Any:

@@ -27,6 +27,7 @@ from lib.store.database import Database
 from lib.store.search import cut, folded, grams_of
 from lib.store.tables import ANSWERS, PIECES, RUNS, TAGS, TEXTS
 from lib.tokens import NO_TOKENS, Tokens, concatenate
+from lib.unicode import plain
 
 INCOMPLETE, FINISHED, CANCELLED, FAILED = "incomplete", "finished", "cancelled", "failed"
 STATES = (INCOMPLETE, FINISHED, CANCELLED, FAILED)
@@ -381,7 +382,7 @@ def digest_of(answers: Sequence[Answer]) -> str:
 
 def beginning(text: str, characters: int) -> str:
     """How a text begins, on one line."""
-    line = " ".join(text[: 4 * characters].split())
+    line = " ".join(plain(text[: 4 * characters]).split())
     return line if len(line) <= characters else line[: characters - 1] + "…"
 
 

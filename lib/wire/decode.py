@@ -12,7 +12,7 @@ from lib.errors import BadReply
 from lib.pieces import Ints, make_pieces
 from lib.request import MAX_K, Request
 from lib.tokenizer import Tokenizer
-from lib.tokens import NO_TOKENS, Kind, Tokens, make_tokens
+from lib.tokens import NO_TOKENS, Kind, Tokens, make_tokens, within_bounds
 from lib.vocabulary import Vocabulary
 from lib.wire import chosen as ways
 from lib.wire.formats import Format, carried_k
@@ -80,6 +80,8 @@ def _completion(
     if not generated.checked and prompt.wrong:
         raise WrongTokenizer
     tokens = generated.tokens if tokenizer is not None else named_alike(prompt.tokens, generated.tokens)
+    if not within_bounds((prompt.tokens, tokens)):
+        raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
     warnings = [*prompt.warnings, *generated.warnings]
     if answer.generated is None and answer.prompt is None:
         warnings.append(NO_LOGPROBS)

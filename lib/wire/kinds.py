@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from lib.pieces import Ints, Pieces
 from lib.tokens import Kind
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+_STRETCH = 512  # bytes
 _IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|video_pad|>"})
 
 
@@ -87,14 +89,14 @@ def _starts(shown: Sequence[bytes]) -> tuple[NDArray[np.int64], str]:
 def _broken(data: bytes) -> Iterator[tuple[int, int]]:
     """The stretches of bytes that decode to U+FFFD, one each."""
     place = 0
-    while True:
+    while place < len(data):
+        # In short stretches, as an error copies what it is found in.
+        end = place + _STRETCH
         try:
-            data[place:].decode("utf-8")
+            place += codecs.utf_8_decode(data[place:end], "strict", end >= len(data))[1]
         except UnicodeDecodeError as error:
             yield place + error.start, place + error.end
             place += error.end
-        else:
-            return
 
 
 def _followed(shown: Sequence[bytes], lossy: Sequence[bool], text: str) -> NDArray[np.int64]:

@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.errors import BadReply
 from lib.pieces import Ints, Pieces, make_pieces, offsets_of, positions
-from lib.tokens import Floats, Tokens, make_tokens
+from lib.tokens import MOST_CELLS, MOST_LISTED, Floats, Tokens, make_tokens
 from lib.vocabulary import Vocabulary
 
 UNDECIDED = -1
@@ -197,8 +198,10 @@ def _listed(found: Positions, refs: Ints, k: int) -> tuple[Ints, Floats]:
     usable = ~np.isnan(found.logprobs[ranked]) & (refs[ranked] >= 0) & ~beyond & ~twin
     before = np.append(0, np.cumsum(usable))
     column = (before[:-1] - before[found.offsets[:-1]][rows]).astype(np.int64)
-    kept = usable & ((column < k) | undecided)
+    kept = usable & ((column < k) | (undecided & (column < MOST_LISTED)))
     width = max(k, int(column[kept].max(initial=-1)) + 1)
+    if len(found) * width > MOST_CELLS:
+        raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
     top_refs = np.full((len(found), width), -1, np.int32)
     top_logprobs = np.full((len(found), width), np.nan, np.float32)
     top_refs[rows[kept], column[kept]] = refs[ranked][kept]

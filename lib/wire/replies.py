@@ -24,6 +24,9 @@ from lib.wire.positions import ABSENT, UNDECIDED, Positions
 MAX_BYTES = 100_000_000  # four times what InvokeModel may return
 _ROUNDING = 0.01  # nats above 0 that half precision may explain
 _MOST_ID = 2**31 - 1
+_MOST_ENTRIES = 1_000  # of a position
+_MOST_POSITIONS = 1_000_000  # a reply of 25 MB has room for half of that
+_MOST_ANSWERS = 10_000
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError)  # what reading bytes that are no JSON raises
@@ -243,6 +246,8 @@ def _openai_fields(data: bytes) -> tuple[Fields, list[dict[str, msgspec.Raw]]] |
 
 
 def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) -> Reply:
+    if len(choices) > _MOST_ANSWERS:
+        raise BadReply(f"The reply has {len(choices):,} answers; at most {_MOST_ANSWERS:,} are opened.", "Cut it up.")
     usage = _read(fields, "usage", dict[str, Any] | None, None) or {}
     kind = _read(fields, "object", str | None, None) or ""
     chat = kind.startswith("chat") or any("message" in choice or "delta" in choice for choice in choices)
@@ -272,7 +277,7 @@ def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) 
 
 def _index(choice: Fields) -> int:
     number = _read(choice, "index", int | None, 0) or 0
-    if not 0 <= number < 10_000:
+    if not 0 <= number < _MOST_ANSWERS:
         raise BadReply(f"The reply numbers an answer {number}.", "Save the reply again.")
     return number
 
@@ -372,6 +377,16 @@ def _columns(
         wide = np.array([_MOST_ID + 1])
     if len(wide) and wide.max() > _MOST_ID:
         raise BadReply("The reply holds a token id that no vocabulary has.", "Save the reply again.")
+    if len(counts) > _MOST_POSITIONS:
+        raise BadReply(
+            f"The reply has {len(counts):,} positions; at most {_MOST_POSITIONS:,} are read.",
+            "Open the reply itself, as Bedrock sent it.",
+        )
+    if max(counts, default=0) > _MOST_ENTRIES:
+        raise BadReply(
+            f"The reply lists {max(counts):,} tokens at one position; no service lists more than 20.",
+            "Open the reply itself, as Bedrock sent it.",
+        )
     numbers = wide.astype(np.int32)
     if len(wide) and chosen is None and wide.min() < 0:
         raise BadReply("The reply holds a negative token id.", "Save the reply again.")

@@ -13,6 +13,7 @@ import numpy as np
 from lib.tokenizer import Tokenizer
 from lib.wire.positions import Positions
 
+_LONGEST = 64  # bytes of a part of a character, with what a vocabulary has joined to it
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -60,7 +61,11 @@ def _spelled(names: list[str], known: list[int], text: str, tokenizer: Tokenizer
             last = position + 1
             while last < len(names) and _REPLACEMENT in names[last]:
                 last += 1
-            end = len(data) if last == len(names) else data.find(names[last].encode("utf-8", "surrogatepass"), place)
+            if last == len(names):
+                end = len(data)
+            else:
+                following = names[last].encode("utf-8", "surrogatepass")
+                end = data.find(following, place, place + _LONGEST * (last - position) + len(following))
             segment = data[place : end if end >= 0 else place]
             found = _parts(names[position:last], segment, tokenizer)
             if all(known in (-1, own) for known, own in zip(ids[position:last], found, strict=True)):

@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from lib.errors import CandorError, MissingDependency, ModelUnavailable, OutOfMemory
@@ -109,6 +111,51 @@ def test_pickled_weights_are_never_opened(model: Path, name: str) -> None:
     error = _refused(model)
     assert "pickle" in error.cause
     assert "safetensors" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "target", ["weights.dat", "../elsewhere.safetensors", "weights.bin", "/etc/passwd", "a\\\\b", 7]
+)
+def test_an_index_names_safetensors_files_beside_it_and_nothing_else(
+    model: Path, target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was opened"))
+    (model / "model.safetensors").rename(model / "other.safetensors")
+    torch.save({}, model / "weights.dat")
+    torch.save({}, model.parent / "elsewhere.safetensors")
+    index = {"metadata": {}, "weight_map": {"lm_head.weight": target}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    error = _refused(model)
+    assert "model.safetensors.index.json names" in error.cause
+
+
+@pytest.mark.parametrize("index", ["{", "[]", '{"weight_map": []}', '{"weight_map": {"a": ["b"]}}'])
+def test_an_index_that_cannot_be_read(model: Path, index: str) -> None:
+    (model / "model.safetensors").rename(model / "other.safetensors")
+    (model / "model.safetensors.index.json").write_text(index)
+    assert "index.json" in _refused(model).cause
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "experts_implementation"])
+def test_a_configuration_names_no_code_of_the_hub(model: Path, key: str) -> None:
+    path = model / "config.json"
+    config = json.loads(path.read_text())
+    for changed in (config | {key: "owner/kernel"}, config | {"text_config": {key: "owner/kernel:name"}}):
+        path.write_text(json.dumps(changed))
+        assert "code or weights elsewhere" in _refused(model).cause
+
+
+def test_a_configuration_that_builds_far_more_than_its_weights(tmp_path: Path) -> None:
+    directory = tiny.make_random(tmp_path / "gpt2", "gpt2")
+    tiny.make_tokenizer().save_pretrained(directory)
+    path = directory / "config.json"
+    config = json.loads(path.read_text())
+    before = psutil.Process().memory_info().rss
+    path.write_text(json.dumps(config | {"n_positions": 10**9}))
+    assert "far larger than its weights" in _refused(directory).cause
+    assert psutil.Process().memory_info().rss - before < 500_000_000
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 300, 0.5, -1])

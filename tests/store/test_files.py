@@ -18,12 +18,14 @@ from lib.access import ALONE, MOST_IMPORTED, Visitor
 from lib.completion import Completion
 from lib.errors import BadFile
 from lib.jobs import Job
+from lib.packed import pack, pack_completion, unpack, unpack_completion
 from lib.store import files
 from lib.store import runs as store_runs
 from lib.store.files import export_runs, import_runs, read_runs
 from lib.store.history import Filter, listed
 from lib.store.keeping import Keeper
 from lib.store.runs import FAILED, FINISHED, Answer, Run, Runs, StoreFull
+from lib.unicode import encodable
 from tests.benchmarks.completions import long_completion
 from tests.strategies import completions
 
@@ -65,7 +67,11 @@ def test_any_completion_goes_through_a_file(runs: Runs, done: Completion) -> Non
     run = saved(runs, done)
     ((_, (answer,)),) = read_runs(file_of(runs, run.id))
     assert answer.completion is not None
-    assert answer.completion.identical(done)
+    meta, columns = unpack(pack_completion(done), "completion")
+    as_read = unpack_completion(pack("completion", files._encodable(meta), columns))
+    assert answer.completion.identical(as_read)
+    if encodable(repr(done)) == repr(done):
+        assert as_read.identical(done)
 
 
 def test_the_same_file_twice_adds_nothing(runs: Runs) -> None:
