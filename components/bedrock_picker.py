@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import streamlit as st
 
 from components.notices import as_shown
@@ -14,11 +12,10 @@ from lib.bedrock.abilities import Abilities, by_hand, in_sentence
 from lib.bedrock.catalogue import Imported
 from lib.bedrock.clients import REGIONS, profiles, usual_region
 from lib.errors import ServiceError
-from lib.policy import Bedrock, Policy
+from lib.policy import IMPORTED_MODEL, Bedrock, Policy
 from lib.sources import BedrockModel, Place
 from lib.wire.formats import Format
 
-_ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:imported-model/[a-z0-9]{12}")
 _BY_ARN = "by-arn"
 
 
@@ -108,7 +105,7 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
         "ARN of the imported model", key="model.arn", persist_state="session",
         placeholder="arn:aws:bedrock:us-east-1:123456789012:imported-model/…",
     ).strip()  # fmt: skip
-    if typed and not _ARN.fullmatch(typed):
+    if typed and not IMPORTED_MODEL.fullmatch(typed):
         st.caption("That is not the ARN of an imported model: it ends in imported-model/ and twelve letters or digits.")
         return "", None
     return typed, models.get(typed)

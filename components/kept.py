@@ -23,6 +23,7 @@ from lib.tree import Node
 _TOLD = "kept.told"
 
 log = logging.getLogger(__name__)
+_MOST_OTHERS = 50  # runs of other people in a tree, beside one's own
 
 
 def keep(page: str, job: Job[Any], parent: str = "") -> None:
@@ -65,13 +66,13 @@ def reopen(run_id: str) -> Job[Any] | None:
     if store is None:
         return None
     try:
-        family = {run.id: run for run in store.family(run_id)}
+        family = {run.id: run for run in store.family(run_id, by=who)}
         line = _line(run_id, family)
-        here = {
-            run.id: store.open(run.id)
-            for run in family.values()
-            if who.lists(run.owner, shared=run.shared) or (run.id in line and who.opens(run.owner, shared=run.shared))
-        }
+        own = {run.id for run in family.values() if who.owns(run.owner)}
+        own |= {run.id for run in family.values() if run.id in line and who.opens(run.owner, shared=run.shared)}
+        others = [each for each, run in family.items() if each not in own and who.lists(run.owner, shared=run.shared)]
+        shown = own | set(others[:_MOST_OTHERS])
+        here = {each: store.open(each) for each in family if each in shown}
     except CandorError as error:
         log.warning("run %s cannot be opened: %s", run_id[:6], error.cause)
         return None

@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from components.sign_in import identity, is_set_up
 from lib.access import ALONE, MOST_UPLOADED, SIGNED_OUT, Visitor
 from lib.bedrock.account import Account
+from lib.bedrock.clients import REGIONS, usual_region
 from lib.engine import Engine
 from lib.engines import Engines, open_source
 from lib.errors import CandorError, InvalidRequest
@@ -61,7 +62,13 @@ def trees() -> Trees:
 @st.cache_resource(show_spinner=False)
 def account() -> Account:
     """What is known of Bedrock's imported models."""
-    return Account(places=Places(policy), ledger=ledger())
+    return Account(places=Places(policy, _regions), ledger=ledger())
+
+
+def _regions() -> set[str]:
+    """Where visitors may have Bedrock called: the regions of the picker, and those of models that are listed."""
+    named = {arn.split(":")[3] for arn in policy().allowed if arn.startswith("arn:") and arn.count(":") > 3}
+    return {usual_region(), *REGIONS, *named}
 
 
 @st.cache_resource(show_spinner=False)
@@ -134,8 +141,9 @@ def check_allowed(source: Source) -> None:
     listed: tuple[str, ...] = ()
     if isinstance(source, BedrockModel):
         account().check(source)
-        found = account().peek_models(source.place)
-        listed = tuple(each.arn for each in (found.value if found is not None else None) or ())
+        if policy().needs_list(source):
+            found = account().peek_models(source.place)
+            listed = tuple(each.arn for each in (found.value if found is not None else None) or ())
     policy().check(source, listed)
 
 

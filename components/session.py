@@ -207,6 +207,7 @@ def _check(*questions: Question) -> None:
     for each in questions:
         check_allowed(each.source)
     visitor().check_tokens(sum(each.most_written for each in questions))
+    visitor().check_characters(sum(each.most_read for each in questions))
 
 
 def _remember(page: str, job: Job[Answers] | Job[Completion] | Job[object]) -> None:

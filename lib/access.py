@@ -8,6 +8,7 @@ from lib.errors import InvalidRequest
 
 MOST_JOBS = 4  # that one visitor has running at a time
 MOST_TOKENS = 20_000  # new tokens that one job of a visitor may ask for
+MOST_CHARACTERS = 2_000_000  # that one job of a visitor has a model read, each sample counted
 MOST_IMPORTED = 20_000_000  # bytes of a file of runs
 MOST_UPLOADED = 20  # MB of a response or tokenizer file
 MOST_STORED = 200_000_000  # bytes of the answers that are saved for one visitor
@@ -42,6 +43,15 @@ class Visitor:
     def whose(self) -> str | None:
         """The owner that changes and lists are limited to; None for no limit."""
         return None if self.alone else self.owner
+
+    def check_characters(self, characters: int) -> None:
+        """Raise InvalidRequest where one job has more text to be read than a visitor's share."""
+        if not self.alone and characters > MOST_CHARACTERS:
+            raise InvalidRequest(
+                f"This has {characters:,} characters to be read; a visitor of this server may ask for "
+                f"{MOST_CHARACTERS:,} at a time.",
+                "Shorten the prompt, or lower the number of samples.",
+            )
 
     def check_size(self, size: int) -> None:
         """Raise InvalidRequest where uploaded files are larger, in bytes, than a visitor's share."""

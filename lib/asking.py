@@ -45,6 +45,13 @@ class Question:
         return 0 if self.given else self.request.max_tokens * self.request.n
 
     @property
+    def most_read(self) -> int:
+        """Characters that it has a model read at most, its own answers aside."""
+        request = self.request
+        prompt = len(request.prompt or "") + sum(len(each.content) for each in request.messages)
+        return prompt * max(request.n, len(self.given)) + sum(map(len, self.given))
+
+    @property
     def typed(self) -> Request:
         """The request that somebody typed, which a branch goes back to."""
         return self.request if self.fork is None else self.fork.asked
@@ -117,6 +124,8 @@ class Publisher(Protocol):
 
 def stream_of(engines: Engines, question: Question, owner: str, heard: Heard, *, live: bool) -> Stream:
     """The engine's stream of deltas. Raises CandorError."""
+    if question.given:  # which is free of the share of new tokens
+        raise InvalidRequest("Given texts are scored, not written.", "Open the run on the page that asked for it.")
 
     def open_stream(engine: Engine) -> Stream:
         if question.request.begun and (reason := engine.cannot_go_on(question.request)):

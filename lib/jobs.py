@@ -221,8 +221,11 @@ class Jobs:
         """
         with self._lock:
             there: Any = self._jobs.get(job_id)
-            if there is None:
-                there = self._jobs[job_id] = Job[Any].over_already(job_id, subject, result, error, seconds, owner)
+            if there is None or there.owner != owner:
+                made = Job[Any].over_already(job_id, subject, result, error, seconds, owner)
+                if there is not None:  # another's, of a run that the store no longer has
+                    return made
+                there = self._jobs[job_id] = made
                 self._forget_old()
             latest: Job[T] = there.latest
             return latest

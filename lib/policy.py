@@ -19,6 +19,7 @@ _OF_PROXIES = frozenset(
     {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip"}
 )
 _MOST_CHOICES = 1_000
+IMPORTED_MODEL = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:imported-model/[a-z0-9]{12}")
 
 
 class Bedrock(StrEnum):
@@ -50,12 +51,17 @@ class Policy:
                 f"Choose one from the list, or ask the operator to add it to {_VARIABLE}.",
             )
 
+    def needs_list(self, model: BedrockModel) -> bool:
+        """Whether the account's list decides on this model; else nothing need be asked of AWS to decide."""
+        return not self.open and self.bedrock is Bedrock.LISTED and model.arn not in self.allowed
+
     def _check_imported(self, model: BedrockModel, listed: Container[str]) -> None:
         # Profiles, endpoints and tokenizers on disk are the operator's.
         bare = not (model.profile or model.endpoint or model.tokenizer)
         named = model.arn in self.allowed
         by_word = self.bedrock is Bedrock.ANY or (self.bedrock is Bedrock.LISTED and model.arn in listed)
-        if not (self.open or bare) or not (named or by_word):
+        imported = self.open or named or IMPORTED_MODEL.fullmatch(model.arn) is not None
+        if not (self.open or bare) or not (named or by_word) or not imported:
             raise InvalidRequest(
                 "This server does not call that model of Bedrock.",
                 "Choose one from the list, or ask the operator to allow it: "
@@ -98,9 +104,9 @@ class Places:
     can reach it. What a file or another visitor's run says of them is not a choice. Safe to share.
     """
 
-    def __init__(self, policy: Callable[[], Policy]) -> None:
-        """policy: what holds now."""
-        self._policy = policy
+    def __init__(self, policy: Callable[[], Policy], regions: Callable[[], Container[str]] | None = None) -> None:
+        """policy: what holds now. regions: those that visitors may name where others reach the server; None for all."""
+        self._policy, self._regions = policy, regions
         self._chosen: set[tuple[str, str]] = {("endpoint", ""), ("profile", ""), ("tokenizer", "")}
 
     def choose(self, place: Place, tokenizer: str = "") -> None:
@@ -115,6 +121,10 @@ class Places:
             raise InvalidRequest(f"{place.region!r} is not the name of an AWS region.", "Choose a region.")
         check_endpoint(place.endpoint)
         is_open = self._policy().open
+        if not is_open and place.region and self._regions is not None and place.region not in self._regions():
+            raise InvalidRequest(
+                f"This server does not call Bedrock in the region {place.region}.", "Choose a model from the list."
+            )
         for kind, value in _choices(place, tokenizer):
             if value and not is_open:
                 raise InvalidRequest(

@@ -13,6 +13,7 @@ from lib.sources import Place
 
 # Where Custom Model Import is, as the AWS documentation lists it.
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-central-1")
+_MOST = 24  # clients that are kept, each of which takes some 10 MB
 _CONNECTIONS = 64  # kept open at once: as many calls as may run
 
 
@@ -27,12 +28,19 @@ class Clients:
     def get(self, service: str, place: Place) -> Any:
         """The client of "bedrock-runtime", "bedrock" or "s3". Raises ServiceError."""
         with self._lock:
-            if (service, place) not in self._clients:
+            client = self._clients.pop((service, place), None)
+            if client is None:
                 try:
-                    self._clients[service, place] = self._made(service, place)
+                    client = self._made(service, place)
                 except Exception as error:
                     raise in_words(error) from error
-            return self._clients[service, place]
+            self._clients[service, place] = client
+            while len(self._clients) > _MOST:  # the one that was not used for the longest goes first
+                _, old = next(iter(self._clients))
+                del self._clients[next(iter(self._clients))]
+                if all(at != old for _, at in self._clients):
+                    self._sessions.pop(old, None)
+            return client
 
     def forget(self, place: Place) -> None:
         """Look the credentials up again the next time: somebody may have logged in."""

@@ -39,13 +39,23 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
     return Rendered(ids, text, templated)
 
 
+_MOST_CHARACTERS = 4_000_000  # a context of a million tokens holds about as many
+
+
 def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
     """Ids of a text. A template writes its own special tokens; a raw prompt gets the model's, but never BOS twice.
 
     An end-of-sequence token that the tokenizer adds is left out, as the text goes on. Raises InvalidRequest for a token
-    that the model does not have.
+    that the model does not have, TooLong.
     """
     tokenizer = loaded.tokenizer
+    if len(text) > _MOST_CHARACTERS:  # it would take memory and time before it turns out to be too long
+        raise TooLong(
+            f"The text has {len(text):,} characters; at most {_MOST_CHARACTERS:,} are read.",
+            "Shorten it.",
+            len(text),
+            loaded.context or _MOST_CHARACTERS,
+        )
     ids = tokenizer.ids(text, special=not templated)
     bos, eos = tokenizer.bos, tokenizer.eos
     if not templated and ids and ids[-1] == eos != bos and not text.endswith(tokenizer.name_of(eos)):

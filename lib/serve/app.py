@@ -11,7 +11,7 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ from lib.serve.switches import Switches
 from lib.serve.waiting import results, submit
 
 MAX_BODY = 25_000_000  # bytes; Bedrock's own limit
+_LARGE = 1_000_000  # bytes of a body from which on one is read at a time, as that takes memory and a thread
 _IDENTIFIER = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:imported-model/[a-z0-9]{12}")
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/")
 
@@ -63,6 +64,7 @@ class Service:
     concurrency: int = 64
     limits: Limits = field(default_factory=Limits)
     under_way: int = 0
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def app(self) -> ASGIApp:
         """The service as an ASGI application."""
@@ -123,7 +125,8 @@ class Service:
             if refusal != "ModelNotReadyException" or not probing:
                 raise Refusal(refusal)
         engine, switches = self.engines[model.source], self.switches
-        ask = await asyncio.to_thread(understand, body, model, engine, switches, streamed=streamed)
+        async with self.large if len(body) > _LARGE else nullcontext():
+            ask = await asyncio.to_thread(understand, body, model, engine, switches, streamed=streamed)
         facts = CallFacts(model.name, ask.form, "stream" if streamed else "invoke")
         setting = Setting(ask, model, switches, self.faults.meets(facts))
         if (fault := setting.faults.get("error")) is not None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,10 +22,15 @@ from lib.access import MOST_IMPORTED, Visitor
 from lib.completion import Completion
 from lib.errors import BadFile
 from lib.packed import pack, pack_completion, unpack, unpack_completion
+from lib.paths import without_directories
 from lib.store.questions import without_places
 from lib.store.runs import (
     EARLIEST,
     LATEST,
+    MOST_NOTE,
+    MOST_TAG,
+    MOST_TAGS,
+    MOST_TITLE,
     STATES,
     Answer,
     Run,
@@ -43,8 +49,16 @@ from lib.unicode import encodable, plain
 
 FORMAT, VERSION = "candor-runs", 1
 MOST_BYTES = 200_000_000  # of a file; what it holds takes less than its base64
-_LONGEST = {"title": 1_000, "note": 100_000, "model": 4_000, "source": 10_000, "page": 40, "version": 40, "parent": 64}
-_MOST_TAGS, _LONGEST_TAG = 100, 200
+_LONGEST = {
+    "title": MOST_TITLE,
+    "note": MOST_NOTE,
+    "model": 4_000,
+    "source": 10_000,
+    "page": 40,
+    "version": 40,
+    "parent": 64,
+}
+_MOST_DETAILS = 4_000_000  # characters of JSON, which has the prompts
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 # Everything between quotes. A text that does not end reaches to the end of the file: this takes one pass over any file.
 _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -74,7 +88,7 @@ def export_runs(runs: Runs, run_ids: Iterable[str], *, by: Visitor) -> Iterator[
             opened = runs.open(run_id)
             if opened is None or not by.lists(opened[0].owner, shared=opened[0].shared):
                 continue
-            described = json.dumps(_described(*opened), allow_nan=False)
+            described = json.dumps(_described(*opened, by=by), allow_nan=False)
         except (BadFile, ValueError):  # of numbers that JSON has not
             unreadable.append(run_id)
             continue
@@ -91,8 +105,8 @@ def exported_size(run: Run) -> int:
 def import_runs(runs: Runs, data: bytes, *, by: Visitor) -> Imported:
     """Save the runs of a file as the visitor's. Those that are there already, as they are in the file, stay as one.
 
-    A run whose id is taken by another gets an id of its own, the same one every time. One that was removed and not yet
-    erased is brought back.
+    Where others reach the server, each run gets an id of the visitor's own, the same one every time; elsewhere only
+    one whose id is taken by another run. One that was removed and not yet erased is brought back.
 
     Raises BadFile when it holds no runs, a part of them is damaged, or it is too large, StoreFull where there is no
     room for all, StoreUnavailable; then none is added.
@@ -103,10 +117,12 @@ def import_runs(runs: Runs, data: bytes, *, by: Visitor) -> Imported:
     there: list[str] = []
     with runs.database.writing() as connection:
         check_room(connection, by.owner, sum(each.bytes for each in wholes))
+        ids = {} if by.alone else {each.run.id: _own_id(connection, each.run) for each in wholes}
         for whole in wholes:
-            state, run = _there(connection, whole.run)
+            state, run = _there(connection, _as_own(whole.run, ids))
             if state == "removed":
-                connection.execute(update(RUNS).where(RUNS.c.id == run.id).values(removed=None))
+                own = RUNS.c.id == run.id, RUNS.c.owner == by.owner
+                connection.execute(update(RUNS).where(*own).values(removed=None))
             elif state == "":
                 write(connection, replace(whole, run=run))
                 set_tags(connection, number_of(connection, run.id), run.tags)
@@ -114,13 +130,34 @@ def import_runs(runs: Runs, data: bytes, *, by: Visitor) -> Imported:
     return Imported(tuple(added), tuple(there))
 
 
+def _as_own(run: Run, ids: Mapping[str, str]) -> Run:
+    """The run under its id here. ids: of the file's runs, none where the visitor is alone and they stay.
+
+    So a visitor's file names no run of another, neither by its id nor by its parent's.
+    """
+    return replace(run, id=ids[run.id], parent=ids.get(run.parent, "")) if ids else run
+
+
+def _own_id(connection: Connection, run: Run) -> str:
+    """The run's own id where that is the visitor's already, else one made of it."""
+    found = known(connection, run.id)
+    if found is not None and found.owner == run.owner and found.digest in ("", run.digest):
+        return run.id
+    return _derived(run)
+
+
+def _derived(run: Run) -> str:
+    return hashlib.sha256(f"{run.id} {run.digest} {run.owner}".encode()).hexdigest()[:32]
+
+
 def _there(connection: Connection, run: Run) -> tuple[str, Run]:
     """Whether a run is "kept", "removed" or "" (neither), under its own id or, where that is another's, a new one."""
     found = known(connection, run.id)
     if found is not None and (found.owner != run.owner or found.digest not in ("", run.digest)):  # "": not over yet
-        own = hashlib.sha256(f"{run.id} {run.digest} {run.owner}".encode()).hexdigest()[:32]
-        run = replace(run, id=own)
-        found = known(connection, own)
+        run = replace(run, id=_derived(run))
+        found = known(connection, run.id)
+        if found is not None and found.owner != run.owner:
+            return "", replace(run, id=secrets.token_urlsafe(16))
     if found is None:
         return "", run
     return "removed" if found.removed else "kept", run
@@ -155,13 +192,18 @@ def read_runs(data: bytes, limit: int = MOST_BYTES) -> Iterator[tuple[Run, tuple
             raise BadFile(f"Run {number} of the file cannot be read: {why}", _DAMAGED) from error
 
 
-def _described(run: Run, answers: Iterable[Answer]) -> dict[str, Any]:
+def _described(run: Run, answers: Iterable[Answer], *, by: Visitor) -> dict[str, Any]:
+    def said(error: tuple[str, str] | None) -> list[str] | None:
+        # What an error says of the server's directories is not for those who only visit it.
+        return None if error is None else [part if by.alone else without_directories(part) for part in error]
+
     names = ("id", "page", "model", "source", "title", "note", "tags", "parent", "details", "state", "error", "version")
     plain = {name: getattr(run, name) for name in (*names, "seconds")}
     return plain | {
+        "error": said(run.error),
         "created_microseconds": run.created,
         "answers": [
-            {"error": each.error, "completion": None if each.completion is None else _columns(each.completion)}
+            {"error": said(each.error), "completion": None if each.completion is None else _columns(each.completion)}
             for each in answers
         ],
     }
@@ -194,14 +236,21 @@ def _run(described: Any) -> tuple[Run, tuple[Answer, ...]]:
     run = Run(
         id=run_id,
         **texts,
-        tags=tuple(_short(tag, _LONGEST_TAG) for tag in _of(described, "tags", list)[:_MOST_TAGS]),
-        details=without_places(_of(described, "details", dict)),
+        tags=tuple(_short(tag, MOST_TAG) for tag in _of(described, "tags", list)[:MOST_TAGS]),
+        details=_details(described),
         state=state,
         error=_error(described["error"]),
         created=_time(_of(described, "created_microseconds", int)),
         seconds=None if seconds is None else _seconds(seconds),
     )
     return replace(completed(run, answers), digest=digest_of(answers)), answers
+
+
+def _details(described: Any) -> dict[str, Any]:
+    found = _of(described, "details", dict)
+    if len(json.dumps(found)) > _MOST_DETAILS:
+        raise ValueError("the details are too long")
+    return without_places(found)
 
 
 def _answer(described: Any) -> Answer:
@@ -219,7 +268,7 @@ def _encodable(value: Any) -> Any:
         return encodable(value)
     if isinstance(value, dict):
         return {encodable(key): _encodable(each) for key, each in value.items()}
-    return [_encodable(each) for each in value] if isinstance(value, list) else value
+    return [_encodable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _no_number(name: str) -> None:

@@ -28,6 +28,7 @@ CUT_OFF = CandorError(
 _PLACES = ("endpoint", "profile", "tokenizer")  # of a source: where to connect, as whom, and what to read
 _FROM_FILE = "from_file"
 _LONGEST_PLACE = 300
+_MOST_QUESTIONS = 1_000
 
 
 def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str = "") -> Run:
@@ -114,6 +115,8 @@ def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = 
             marks = run.details.get("marks", [])
             if not isinstance(marks, list) or not all(type(each) is int for each in marks):
                 raise BadFile("What this run was asked cannot be read.", "Its answers can be; ask anew.")
+            if len(several) > _MOST_QUESTIONS:
+                raise BadFile("This run has more questions than any page asks.", "Its answers can be read.")
             question = Several(run.page, tuple(question_of(each) for each in several), tuple(marks))
     except BadFile:
         question = None
@@ -174,8 +177,9 @@ def _result(
     answers: tuple[Answer, ...], question: Question | Several | None
 ) -> Completion | Many[Completion] | tuple[Completion, ...] | None:
     if isinstance(question, Several):
-        missing = [Answer()] * max(len(question.places) - len(answers), 0)
-        return Many(tuple(_outcome(each) for each in (*answers, *missing)[: len(question.places)]))
+        places = len(question.places)
+        missing = [Answer()] * max(places - len(answers), 0)
+        return Many(tuple(_outcome(each) for each in (*answers, *missing)[:places]))
     if question is not None and question.request.n > 1:
         return Many(tuple(_outcome(each) for each in answers))
     done = tuple(each.completion for each in answers if each.completion is not None)

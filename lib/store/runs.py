@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 
 from lib.access import MOST_STORED, Visitor
 from lib.completion import Completion
-from lib.errors import BadFile, CandorError
+from lib.errors import BadFile, CandorError, InvalidRequest
 from lib.packed import pack_completion
 from lib.pieces import Pieces
 from lib.store.compact import compact, restore
@@ -94,6 +94,10 @@ class Known:
     shared: bool
     digest: str
     removed: bool
+
+
+MOST_TITLE, MOST_NOTE = 1_000, 100_000  # characters
+MOST_TAGS, MOST_TAG = 100, 200  # tags of a run, and characters of one
 
 
 class StoreFull(CandorError):
@@ -183,22 +187,24 @@ class Runs:
         except Exception as error:  # whatever damaged bytes make a parser raise
             raise BadFile("The answers of this run are damaged.", "Delete it, or import it again.") from error
 
-    def family(self, run_id: str) -> tuple[Run, ...]:
-        """A run, what it branches from and what branches from that, in the order in which they were begun."""
+    def family(self, run_id: str, *, by: Visitor) -> tuple[Run, ...]:
+        """A run, what it branches from and what branches from that, in the order in which they were begun.
+
+        There is a limit to what branches; the run, its line of parents and the visitor's own runs come first.
+        """
         with self.database.reading() as connection:
             root = _row(connection, run_id)
-            seen: set[str] = set()
-            while root is not None and root.parent and root.id not in seen:
-                seen.add(root.id)
-                root = _row(connection, root.parent) or root
-                if root.id in seen:
-                    break
-            if root is None:
+            rows: dict[int, Any] = {}
+            while root is not None and root.number not in rows and len(rows) < _MOST_RELATED:
+                rows[root.number] = root
+                root = _row(connection, root.parent) if root.parent else None
+            if not rows:
                 return ()
-            rows, grown = {root.number: root}, [root.id]
-            while grown and len(rows) < _MOST_RELATED:
-                query = select(RUNS).where(RUNS.c.parent.in_(grown), RUNS.c.removed.is_(None)).limit(_MOST_RELATED)
-                found = [row for row in connection.execute(query) if row.number not in rows]
+            grown = [row.id for row in rows.values()]
+            own_first = (RUNS.c.owner == by.owner).desc(), RUNS.c.number
+            while grown and len(rows) < 2 * _MOST_RELATED:
+                query = select(RUNS).where(RUNS.c.parent.in_(grown), RUNS.c.removed.is_(None)).order_by(*own_first)
+                found = [row for row in connection.execute(query.limit(_MOST_RELATED)) if row.number not in rows]
                 rows |= {row.number: row for row in found}
                 grown = [row.id for row in found]
             return tuple(runs_of(connection, [rows[number] for number in sorted(rows)]))
@@ -207,6 +213,9 @@ class Runs:
         """Give runs of the visitor another `title`, `note` or `shared`. Those of others stay as they are."""
         if unknown := set(values) - {"title", "note", "shared"}:
             raise ValueError(f"{unknown} cannot be changed")
+        for name, most in (("title", MOST_TITLE), ("note", MOST_NOTE)):
+            if len(values.get(name, "")) > most:
+                raise InvalidRequest(f"The {name} is longer than {most:,} characters.", "Shorten it.")
         if "shared" in values:
             values["shared"] = int(values["shared"])
         with self.database.writing() as connection:
@@ -219,6 +228,10 @@ class Runs:
     def tag(self, run_id: str, tags: Iterable[str], *, by: Visitor) -> None:
         """The tags of a run of the visitor, in the place of those it had. A run of another's stays as it is."""
         wanted = {each.strip() for each in tags} - {""}
+        if len(wanted) > MOST_TAGS or any(len(each) > MOST_TAG for each in wanted):
+            raise InvalidRequest(
+                f"A run has at most {MOST_TAGS} tags of {MOST_TAG} characters.", "Put a longer text into the note."
+            )
         with self.database.writing() as connection:
             number = connection.execute(select(RUNS.c.number).where(RUNS.c.id == run_id, *_of(by))).scalar()
             if number is not None:
@@ -289,8 +302,13 @@ class Packed:
 
     @property
     def bytes(self) -> int:
-        """Of its answers."""
-        return sum(len(data) for _, data in self.answers if data is not None)
+        """Of its answers, and of what describes it."""
+        return sum(len(data) for _, data in self.answers if data is not None) + _described(self.run)
+
+
+def _described(run: Run) -> int:
+    texts = (run.title, run.note, run.model, run.source, *run.tags, *(run.error or ()))
+    return len(json.dumps(run.details)) + sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
 def packed(run: Run, answers: Sequence[Answer]) -> Packed:

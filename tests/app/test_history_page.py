@@ -116,7 +116,7 @@ def test_one_bad_row_breaks_nothing_and_can_be_deleted(store: Runs, choose: Call
 
 
 def test_a_bad_tag_breaks_nothing(store: Runs, choose: Callable[..., None]) -> None:
-    store.tag("run-two", [ODD, "x" * 10_000], by=ALONE)
+    store.tag("run-two", [ODD, "x" * 200], by=ALONE)
     with store.database.writing() as connection:
         connection.execute(text("UPDATE tags SET tag = CAST(x'ff' AS TEXT) WHERE tag = 'tag'"))
     rows = rows_of(opened())

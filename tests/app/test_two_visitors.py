@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,18 +15,19 @@ import pytest
 import streamlit as st
 
 from components import answer_tree, kept, process, session
-from lib.access import ALONE, MOST_JOBS, MOST_TOKENS, MOST_UPLOADED, SIGNED_OUT, Visitor
-from lib.asking import Question
+from lib.access import ALONE, MOST_CHARACTERS, MOST_JOBS, MOST_TOKENS, MOST_UPLOADED, SIGNED_OUT, Visitor
+from lib.asking import Question, ask
 from lib.branching import Fork
-from lib.errors import Busy, CandorError, InvalidRequest
+from lib.engines import Engines
+from lib.errors import BadFile, Busy, CandorError, InvalidRequest
 from lib.jobs import Job, Jobs
 from lib.request import Request
 from lib.store import files, history
 from lib.store.database import open_database
 from lib.store.history import Filter, listed
 from lib.store.keeping import Keeper
-from lib.store.questions import run_about
-from lib.store.runs import FINISHED, Answer, Run, Runs
+from lib.store.questions import described, run_about
+from lib.store.runs import FAILED, FINISHED, Answer, Run, Runs
 from lib.tree import Node, Trees
 from tests.benchmarks.completions import long_completion
 
@@ -312,6 +314,135 @@ def test_who_asks(monkeypatch: pytest.MonkeyPatch, signs_in: bool, who: str, exp
     assert found.alone is not signs_in
 
 
+def test_a_visitor_has_a_share_of_what_is_read() -> None:
+    VISITS[0].check_characters(MOST_CHARACTERS)
+    ALONE.check_characters(10**12)
+    with pytest.raises(InvalidRequest, match="characters to be read"):
+        VISITS[0].check_characters(MOST_CHARACTERS + 1)
+    asked = Question("embedded", Request("x" * 1_000, n=8))
+    assert asked.most_read == 8_000
+    assert replace(asked, given=("ab", "cd")).most_read == 8_004
+
+
+def test_a_question_with_given_texts_never_writes(world: Any) -> None:
+    """Its share of new tokens is none, so that no page may have it write."""
+    given = Question("embedded", Request("x", max_tokens=1_000_000, n=64), given=("y",))
+    assert given.most_written == 0
+    engines = Engines(lambda _: pytest.fail("an engine was asked"))
+    with pytest.raises(InvalidRequest, match="scored, not written"):
+        ask(engines, given)(Job(lambda _: None))
+
+
+def _file(*ids: str, **values: Any) -> bytes:
+    """A file of runs with these ids."""
+    plain = {"page": "explore", "model": "m", "source": "m", "title": "Theirs", "note": "", "tags": [], "parent": ""}
+    plain |= {"details": {}, "state": "finished", "error": None, "version": "1", "seconds": 1.0, "answers": []}
+    runs = [{**plain, "id": each, "created_microseconds": 10**15, **values} for each in ids]
+    return json.dumps({"format": "candor-runs", "version": 1, "runs": runs}).encode()
+
+
+@pytest.mark.parametrize("pair", [ACCOUNTS, VISITS], ids=["accounts", "visits"])
+def test_an_import_takes_no_id_and_names_no_run_of_another(world: Any, pair: Any) -> None:
+    here: World = world(*pair)
+    before = _state(here)
+    # Of a run that is there, of a job that only memory has, and of neither: the same to the one who imports.
+    gone = here.jobs.start(lambda _: DONE, by=pair[0])
+    assert gone.wait(10)
+    ids = (PRIVATE, gone.id, "an-id-of-none")
+    added = files.import_runs(here.runs, _file(*ids, parent=SHARED), by=here.who).added
+    assert len(added) == 3
+    assert not set(added) & {*ids, *IDS}
+    assert _state(here) == before
+    for run_id in added:
+        run, _ = here.runs.open(run_id)  # type: ignore[misc]
+        assert (run.owner, run.parent) == (here.who.owner, "")
+    assert files.import_runs(here.runs, _file(*ids, parent=SHARED), by=here.who).known == added, "the same every time"
+    found = here.jobs.find(gone.id, here.who)
+    assert (found is None) is (pair is ACCOUNTS)
+
+
+def test_branches_in_a_file_stay_branches_of_each_other(world: Any) -> None:
+    here: World = world(*ACCOUNTS)
+    document = json.loads(_file("the-parent-run", "the-branch-run"))
+    document["runs"][1]["parent"] = "the-parent-run"
+    parent, branch = files.import_runs(here.runs, json.dumps(document).encode(), by=here.who).added
+    run, _ = here.runs.open(branch)  # type: ignore[misc]
+    assert run.parent == parent
+
+
+def test_a_job_of_another_is_not_restored(world: Any) -> None:
+    """Even if a run of that id is one's own, as it might be in a store that others write to."""
+    here: World = world(*ACCOUNTS)
+    secret = here.jobs.start(lambda _: "secret", by=ACCOUNTS[0])
+    assert secret.wait(10)
+    mine = here.jobs.restore(secret.id, None, result="mine", error=None, seconds=1.0, owner=ACCOUNTS[1].owner)
+    assert mine.result == "mine"
+    assert here.jobs.find(secret.id, ACCOUNTS[1]) is None
+    found = here.jobs.find(secret.id, ACCOUNTS[0])
+    assert found is not None
+    assert found.result == "secret"
+
+
+def test_branches_of_others_crowd_out_no_run_of_ones_own(world: Any) -> None:
+    a, b = ACCOUNTS
+    here: World = world(a, a)
+    for number in range(250):
+        run = Run(id=f"crowd-{number:04}", page="explore", model="m", owner=b.owner, shared=True, parent=SHARED)
+        here.runs.finish(replace(run, state=FINISHED), [])
+    branch = Run(id="the-newest-of-a", page="explore", model="m", owner=a.owner, parent=SHARED)
+    here.runs.finish(replace(branch, state=FINISHED), [Answer(DONE)])
+    assert here.opens(branch.id) is not None
+    assert {*IDS, branch.id} <= here.tree(SHARED)
+
+
+@pytest.mark.parametrize("pair", [ACCOUNTS, VISITS], ids=["accounts", "visits"])
+def test_an_export_names_no_directory_of_the_server(world: Any, pair: Any) -> None:
+    here: World = world(*pair)
+    error = ("There is no model at /opt/operator/secret.", "Look there.")
+    run = Run(id="failed-run-1", page="explore", model="m", owner=here.who.owner, error=error, state=FAILED)
+    here.runs.finish(run, [Answer(None, error)])
+    assert "operator" not in "".join(files.export_runs(here.runs, [run.id], by=here.who))
+    assert "operator" in "".join(files.export_runs(here.runs, [run.id], by=ALONE))
+
+
+def test_all_that_is_stored_of_a_run_counts(world: Any) -> None:
+    here: World = world(*ACCOUNTS)
+    data = _file("a-run-of-mine", details={"padding": "x" * 1_000_000}, note="y" * 50_000)
+    (added,) = files.import_runs(here.runs, data, by=here.who).added
+    run, _ = here.runs.open(added)  # type: ignore[misc]
+    assert run.bytes > 1_050_000
+    with pytest.raises(BadFile):
+        files.import_runs(here.runs, _file("another-run", details={"padding": "x" * 5_000_000}), by=here.who)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda here: here.runs.change([PRIVATE], title="x" * 2_000, by=ACCOUNTS[0]),
+        lambda here: here.runs.change([PRIVATE], note="x" * 200_000, by=ACCOUNTS[0]),
+        lambda here: here.runs.tag(PRIVATE, ["x" * 3_000], by=ACCOUNTS[0]),
+        lambda here: here.runs.tag(PRIVATE, map(str, range(1_000)), by=ACCOUNTS[0]),
+    ],
+)
+def test_texts_of_a_run_are_bounded_on_the_server(world: Any, change: Any) -> None:
+    here: World = world(ACCOUNTS[0], ACCOUNTS[0])
+    before = _state(here)
+    with pytest.raises(InvalidRequest):
+        change(here)
+    assert _state(here) == before
+
+
+def test_a_run_of_very_many_questions_opens_without_them(world: Any) -> None:
+    here: World = world(*ACCOUNTS)
+    about = described(Question("embedded", Request("a", n=64)))
+    (added,) = files.import_runs(
+        here.runs, _file("many-questions", details={"questions": [about] * 1_001}), by=here.who
+    ).added
+    opened = here.opens(added)
+    assert opened is not None
+    assert opened.subject is None
+
+
 # What takes an id without a visitor, and why that is right.
 INTERNAL = {
     "Jobs.restore": "called with runs that were looked up with the visitor",
@@ -321,7 +452,6 @@ INTERNAL = {
     "Runs.get": "tells whose it is, so that it can be decided",
     "Runs.known": "tells whose it is, so that it can be decided",
     "Runs.open": "tells whose it is, so that it can be decided",
-    "Runs.family": "tells whose they are, so that it can be decided",
     "Keeper.waiting": "tells nothing of the run",
 }
 
