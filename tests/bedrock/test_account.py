@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lib.bedrock.account import Account
+from lib.bedrock.clients import Clients
 from lib.errors import CandorError
 from lib.ledger import Caps, Ledger
 from lib.policy import Places, Policy
@@ -69,3 +70,16 @@ def test_the_probe_counts_among_the_calls(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(CandorError):
             account._probed(None, ARN)
     assert probed == [ARN, ARN]
+
+
+def test_few_clients_are_kept(nobody: None) -> None:
+    clients = Clients()
+    try:
+        first = clients.get("bedrock", Place("us-east-1"))
+        for number in range(40):
+            assert clients.get("bedrock", Place("us-east-1")) is first, "what is used stays"
+            clients.get("bedrock", Place(f"region-{number}"))
+        assert len(clients._clients) <= 24
+        assert len(clients._sessions) <= 24
+    finally:
+        clients.close()

@@ -188,3 +188,33 @@ def test_private_addresses_are_for_one_who_is_alone() -> None:
         alone.check(Place(endpoint=endpoint))
         with pytest.raises(InvalidRequest):
             public.check(Place(endpoint=endpoint))
+
+
+ELSEWHERE = ["anthropic.claude-opus", "arn:aws:bedrock:us-east-1:123456789012:inference-profile/x", "", "x" * 3_000]
+
+
+@pytest.mark.parametrize("arn", ELSEWHERE)
+def test_any_is_any_imported_model_and_nothing_else(arn: str) -> None:
+    """Other models cost otherwise than the caps assume."""
+    public = policy_for("0.0.0.0", {"CANDOR_BEDROCK": "any"})
+    public.check(BedrockModel(ARN))
+    with pytest.raises(InvalidRequest, match="does not call that model"):
+        public.check(BedrockModel(arn))
+    policy_for("0.0.0.0", {"CANDOR_MODELS": arn or "x"}).check(BedrockModel(arn or "x"))
+
+
+def test_aws_is_asked_only_where_its_list_decides() -> None:
+    model = BedrockModel(ARN)
+    for word, expected in (("off", False), ("listed", True), ("any", False)):
+        assert policy_for("0.0.0.0", {"CANDOR_BEDROCK": word}).needs_list(model) is expected
+    assert not policy_for("0.0.0.0", {"CANDOR_MODELS": ARN}).needs_list(model)
+    assert not policy_for("127.0.0.1", {}).needs_list(model)
+
+
+def test_visitors_name_no_region_of_their_own() -> None:
+    public = Places(lambda: Policy(open=False), lambda: {"us-east-1"})
+    public.check(Place("us-east-1"))
+    public.check(Place())
+    with pytest.raises(InvalidRequest, match="region attacker-chosen-0"):
+        public.check(Place("attacker-chosen-0"))
+    Places(lambda: Policy(open=True), lambda: {"us-east-1"}).check(Place("eu-west-3"))

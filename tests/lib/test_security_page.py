@@ -21,6 +21,7 @@ def test_the_shares_are_those_in_force() -> None:
     assert list(shares.values()) == [
         str(access.MOST_JOBS),
         f"{access.MOST_TOKENS:,}",
+        f"{access.MOST_CHARACTERS:,}",
         f"{access.MOST_UPLOADED} MB",
         f"{access.MOST_IMPORTED // 1_000_000} MB",
         f"{access.MOST_STORED // 1_000_000} MB",

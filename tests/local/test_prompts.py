@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lib.errors import InvalidRequest
+from lib.errors import InvalidRequest, TooLong
 from lib.local.engine import LocalEngine
 from lib.local.loading import load
 from lib.local.prompts import render
@@ -133,3 +134,11 @@ def test_one_tokenizer_serves_many_threads(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_a_text_of_many_megabytes_is_refused_before_it_is_tokenised(markov: Markov) -> None:
+    engine = markov(_NONE)
+    began = time.monotonic()
+    with pytest.raises(TooLong, match="20,000,000 characters"):
+        render(engine.loaded, Request(prompt="ab " * 6_666_666 + "ab"))
+    assert time.monotonic() - began < 1

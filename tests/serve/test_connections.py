@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import socket
 import sys
 import time
@@ -289,6 +290,18 @@ def test_a_body_that_waits_to_be_asked_for_is_never_mixed_up_with_the_next_reque
     served = start()
     with pytest.raises(ClientError, match="larger than"):
         served.runtime.invoke_model(modelId=served.arn(), body=io.BytesIO(b" " * (MAX_BODY + 1)))
+    began = time.monotonic()
+    assert served.invoke(TEXT)["generation_token_count"] == 4
+    assert time.monotonic() - began < 10
+
+
+def test_very_large_prompts_of_clients_that_leave_keep_nobody_waiting(start: Start, line: Any) -> None:
+    served = start()
+    body = json.dumps({"prompt": "ab " * 6_000_000, "max_gen_len": 1}).encode()
+    for _ in range((os.cpu_count() or 1) + 4):
+        large = line(served)
+        large.sendall(posted(served, f"Content-Length: {len(body)}") + body)
+        large.close()
     began = time.monotonic()
     assert served.invoke(TEXT)["generation_token_count"] == 4
     assert time.monotonic() - began < 10
