@@ -26,6 +26,7 @@ from lib.store.questions import run_about
 from lib.store.runs import FINISHED, Runs
 from tests.benchmarks.completions import long_completion
 from tests.browser import choose, serving, upload, wait_for_app
+from tests.e2e.test_history import choose_rows
 
 pytestmark = pytest.mark.browser
 
@@ -96,7 +97,8 @@ def test_a_run_file_decides_neither_where_the_server_connects_nor_as_whom(
         upload(page, page.locator("input[type=file]").first, file)
         page.get_by_role("button", name="Import", exact=True).click()
         wait_for_app(page)
-        page.goto(f"{url}/compare?run=attackers-run")
+        choose_rows(page, 0)
+        page.get_by_test_id("stBaseButton-primary").click()
         wait_for_app(page)
         expect(page.get_by_text("What helped?")).to_be_visible()
         expect(page.get_by_text(f"names the endpoint '{endpoint}'").first).to_be_visible()
