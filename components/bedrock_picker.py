@@ -100,7 +100,8 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
             format_func=lambda arn: _named(models[arn]) if arn in models else "Another, by its ARN",
         )  # fmt: skip
     if chosen != _BY_ARN:
-        return chosen or "", models.get(chosen or "")
+        # A browser may send what is not in the list.
+        return (chosen, models[chosen]) if chosen in models else ("", None)
     typed = st.text_input(
         "ARN of the imported model", key="model.arn", persist_state="session",
         placeholder="arn:aws:bedrock:us-east-1:123456789012:imported-model/…",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -18,7 +17,7 @@ from lib.many import Many, run_many
 from lib.request import Request
 from lib.several import Several, ask_several
 from lib.tree import Node, Tree
-from lib.wire.saved import read_saved
+from lib.wire.saved import completions_of, read_saved
 
 _PARAMETER = "run"
 PAGES = {page: f"pages/{page}.py" for page in ("explore", "compare", "models", "rank")}
@@ -187,11 +186,7 @@ def _opened(saved: SavedText) -> tuple[Completion, ...]:
     """All completions in what was pasted or uploaded."""
     replies = read_saved(saved.data)
     tokenizer = saved.tokenizer.load()
-    return tuple(
-        replace(done, warnings=(*reply.warnings, *done.warnings))
-        for reply in replies
-        for done in reply.completions(tokenizer)
-    )
+    return completions_of(replies, tokenizer)
 
 
 def gone() -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import pairwise
 
 import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from lib.matching import matcher_of
 from lib.tokens import Tokens
 
 _WORDS = regex.compile(rb"[A-Za-z0-9_]+|[\x80-\xff]+|\s+|.", regex.DOTALL)
@@ -151,7 +151,7 @@ def _common(first: bytes, second: bytes) -> list[tuple[int, int, int]]:
     words, others = _WORDS.findall(first), _WORDS.findall(second)
     mine = np.concatenate([[0], np.cumsum([len(word) for word in words])])
     theirs = np.concatenate([[0], np.cumsum([len(word) for word in others])])
-    matcher = SequenceMatcher(None, words, others, autojunk=False)
+    matcher = matcher_of(words, others)
     return [
         (int(mine[block.a]), int(theirs[block.b]), int(mine[block.a + block.size] - mine[block.a]))
         for block in matcher.get_matching_blocks()

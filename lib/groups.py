@@ -176,5 +176,7 @@ _RETURN = 1  # the first of them
 # A sentence ends after ! ? 。 and their like, or after a full stop that white space follows and no small letter, and
 # with its line. What closes quotes and brackets, and white space, still belongs to it.
 _SENTENCE = regex.compile(
-    r"(?:\p{SB=STerm}+\p{SB=Close}*[^\S\n]*|\p{SB=ATerm}+\p{SB=Close}*[^\S\n]+(?!\p{Ll}))\n*|[\n\u2028\u2029]\s*"
+    # A run of full stops is tried from its first one only, or each would be followed to the end of the run.
+    r"(?:\p{SB=STerm}++\p{SB=Close}*+[^\S\n]*+|(?<!\p{SB=ATerm})\p{SB=ATerm}++\p{SB=Close}*+[^\S\n]+(?!\p{Ll}))\n*+"
+    r"|[\n\u2028\u2029]\s*+"
 )

@@ -115,6 +115,12 @@ class Places:
             if len(self._chosen) < _MOST_CHOICES:
                 self._chosen.add(choice)
 
+    def check_model(self, arn: str) -> None:
+        """Raise InvalidRequest where others reach the server and this is no imported model, nor one that is listed."""
+        rules = self._policy()
+        if not rules.open and arn not in rules.allowed and not IMPORTED_MODEL.fullmatch(arn):
+            raise InvalidRequest("This server calls imported models only.", "Choose a model from the list.")
+
     def check(self, place: Place, tokenizer: str = "") -> None:
         """Raise InvalidRequest where this place may not be connected to, or this tokenizer may not be read."""
         if not _REGION.fullmatch(place.region):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from enum import StrEnum
 
 import regex
+
+from lib.matching import matcher_of
 
 _WORDS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|\w+|\s+|.", regex.DOTALL)
 
@@ -34,7 +35,7 @@ def changes(before: str, after: str) -> tuple[Piece, ...]:
     """
     words, others = _WORDS.findall(before), _WORDS.findall(after)
     found: list[Piece] = []
-    for kind, start, end, begin, stop in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
+    for kind, start, end, begin, stop in matcher_of(words, others).get_opcodes():
         if kind == "equal":
             found.append(Piece(Change.SAME, "".join(words[start:end])))
             continue

@@ -52,6 +52,16 @@ class Tokenizer:
                     found[text[1:]].append(number)
         return {name: tuple(ids) for name, ids in found.items()}
 
+    @cached_property
+    def ids_of_bytes(self) -> dict[bytes, tuple[int, ...]]:
+        """The ids of each spelling in bytes."""
+        found: dict[bytes, list[int]] = defaultdict(list)
+        pieces = self.vocabulary.pieces
+        data, offsets = pieces.data.tobytes(), pieces.offsets.tolist()
+        for number in range(len(pieces)):
+            found[data[offsets[number] : offsets[number + 1]]].append(number)
+        return {blob: tuple(ids) for blob, ids in found.items() if blob}
+
     def knows(self, ids: np.ndarray) -> bool:
         """Whether every id has a piece here."""
         if len(ids) == 0:

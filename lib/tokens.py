@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 _ROUNDING = 0.01  # nats; half-precision logits may lift a logprob this far above 0
 
 MOST_LISTED = 100  # alternatives of a position that came from elsewhere; no service lists more than 20
+MOST_SPELLED = 32_000_000  # bytes that its tokens spell
 MOST_CELLS = 32_000_000  # positions times alternatives of a foreign completion
 
 
@@ -190,10 +191,25 @@ def _valid(pieces: Pieces, columns: dict[str, NDArray[Any]]) -> Tokens:
     return made
 
 
+def cells_of(parts: Sequence[Tokens]) -> int:
+    """Positions times alternatives of these parts end to end."""
+    return sum(map(len, parts)) * max((part.k for part in parts), default=0) or sum(map(len, parts))
+
+
 def within_bounds(parts: Sequence[Tokens]) -> bool:
     """Whether foreign tokens can be put end to end: lists are padded to the longest, which a file may abuse."""
-    k = max((part.k for part in parts), default=0)
-    return k <= MOST_LISTED and sum(map(len, parts)) * max(k, 1) <= MOST_CELLS
+    if any(part.k > MOST_LISTED for part in parts) or cells_of(parts) > MOST_CELLS:
+        return False
+    return sum(_spelled(part, part.refs) for part in parts) <= MOST_SPELLED and all(
+        _spelled(part, part.top_refs) <= 8 * MOST_SPELLED for part in parts
+    )
+
+
+def _spelled(part: Tokens, refs: Ints) -> int:
+    """Bytes of all the pieces that these refer to; one long piece may be referred to very often."""
+    lengths = np.diff(part.pieces.offsets).astype(np.int64)
+    most = int(lengths.max(initial=0)) * refs.size
+    return most if most <= MOST_SPELLED else int(lengths[refs[refs >= 0]].sum())
 
 
 def concatenate(parts: Sequence[Tokens]) -> Tokens:

@@ -56,6 +56,7 @@ class Account:
         """Raise InvalidRequest where this model's place or tokenizer may not be used."""
         if self.places is not None:
             self.places.check(model.place, model.tokenizer)
+            self.places.check_model(model.arn)
 
     def is_aws(self, place: Place) -> bool:
         """Whether calls go to AWS itself, and are billed."""
@@ -145,6 +146,7 @@ class Account:
         if imported is not None and imported < THREE_FORMATS:
             return abilities(imported, None)  # the date says it all
         try:
+            self.check(model)
             found = self._asked(model.place, lambda client: self._probed(client, model.arn), "bedrock-runtime")
         except ServiceError as error:
             return abilities(imported, None, asleep=error.code == "ModelNotReadyException")

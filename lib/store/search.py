@@ -11,9 +11,13 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+
+import regex
 
 from lib.errors import InvalidRequest
 
+_MANY_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")  # as in the Stream-Safe Text Format of UAX #15
 _GRAM = 3
 LONGEST = 200  # characters of a sought text
 _PIECE = 20_000  # characters; PostgreSQL takes no more than 1 MB of trigrams for one piece
@@ -23,8 +27,14 @@ _SHIFT = 0x80  # trigrams are kept shifted by so much: no character then means a
 
 def folded(text: str) -> str:
     """The text as it is searched: compatibility forms and cases made one; what a database refuses made U+FFFD."""
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    plain = _normal(_normal(text).casefold())
     return "".join("\ufffd" if char == "\0" or "\ud800" <= char <= "\udfff" else char for char in plain)
+
+
+def _normal(text: str) -> str:
+    """NFKC, of longer runs of combining marks than any script has in pieces: it takes the square of their length."""
+    ends = [0, *(found.end() for found in _MANY_MARKS.finditer(text)), len(text)]
+    return "".join(unicodedata.normalize("NFKC", text[start:end]) for start, end in pairwise(ends))
 
 
 def cut(text: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from lib.tokenizer import Tokenizer
 from lib.wire.positions import UNDECIDED, Positions
 
 _MOST_PATHS = 4096  # ways through a text that are followed at once
+_MOST_WORK = 1_000_000  # tries for a whole answer; one of ordinary text takes two or three for each token
 
 
 def by_ids(found: Positions, ids: Sequence[int]) -> Ints | None:
@@ -87,7 +88,11 @@ def by_text(found: Positions, text: str, tokenizer: Tokenizer, *, stopped: bool)
     data = text.encode("utf-8", "surrogatepass")
     steps = [_steps(found, position, tokenizer) for position in range(len(found))]
     reached: list[set[int]] = [{0}]
+    work = 0
     for step in steps:
+        work += len(reached[-1]) * len(step)
+        if work > _MOST_WORK:
+            return chosen
         places = {
             after
             for place in reached[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from lib.errors import BadReply
 from lib.pieces import Ints, make_pieces
 from lib.request import MAX_K, Request
 from lib.tokenizer import Tokenizer
-from lib.tokens import NO_TOKENS, Kind, Tokens, make_tokens, within_bounds
+from lib.tokens import MOST_CELLS, NO_TOKENS, Kind, Tokens, cells_of, make_tokens
 from lib.vocabulary import Vocabulary
 from lib.wire import chosen as ways
 from lib.wire.formats import Format, carried_k
@@ -57,10 +57,10 @@ def decode(
     if not reply.answers:
         raise BadReply("The reply holds no answer.", "Open the whole reply.")
     try:
-        return tuple(_completion(reply, each, request, tokenizer, model) for each in reply.answers)
+        return _completions(reply, request, tokenizer, model)
     except WrongTokenizer:
         reply = parse(data)
-        found = tuple(_completion(reply, each, request, None, model) for each in reply.answers)
+        found = _completions(reply, request, None, model)
         return tuple(replace(each, warnings=(WRONG_TOKENIZER, *each.warnings)) for each in found)
 
 
@@ -68,11 +68,39 @@ class WrongTokenizer(Exception):
     """The tokenizer does not reproduce what the model wrote."""
 
 
+def _completions(
+    reply: Reply, request: Request | None, tokenizer: Tokenizer | None, model: str
+) -> tuple[Completion, ...]:
+    """The completions of a reply. The prompt that its answers share is read once."""
+    prompts: dict[object, Read] = {}
+
+    def prompt_of(answer: Answer) -> Read:
+        key = id(answer.prompt), answer.prompt_ids
+        if key not in prompts:
+            prompts[key] = read_prompt(reply, answer, request, tokenizer)
+        return prompts[key]
+
+    found: list[Completion] = []
+    cells = 0
+    for answer in reply.answers:
+        done = _completion(reply, answer, request, tokenizer, model, prompt_of)
+        found.append(done)
+        cells += cells_of((done.prompt, done.generated))
+        if cells > MOST_CELLS:
+            raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
+    return tuple(found)
+
+
 def _completion(
-    reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None, model: str
+    reply: Reply,
+    answer: Answer,
+    request: Request | None,
+    tokenizer: Tokenizer | None,
+    model: str,
+    prompt_of: Callable[[Answer], Read],
 ) -> Completion:
     answer, prompt_text = _without_echo(reply, answer, request, tokenizer)
-    prompt = read_prompt(reply, answer, request, tokenizer)
+    prompt = prompt_of(answer)
     generated = read_answer(reply.form, answer, request, tokenizer, prompt_text)
     if request is not None and request.max_tokens == 0:
         generated = replace(generated, tokens=generated.tokens[:0])
@@ -80,8 +108,6 @@ def _completion(
     if not generated.checked and prompt.wrong:
         raise WrongTokenizer
     tokens = generated.tokens if tokenizer is not None else named_alike(prompt.tokens, generated.tokens)
-    if not within_bounds((prompt.tokens, tokens)):
-        raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
     warnings = [*prompt.warnings, *generated.warnings]
     if answer.generated is None and answer.prompt is None:
         warnings.append(NO_LOGPROBS)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lib.errors import BadReply
 from lib.pieces import Ints, Pieces, make_pieces, offsets_of, positions
-from lib.tokens import MOST_CELLS, MOST_LISTED, Floats, Tokens, make_tokens
+from lib.tokens import MOST_CELLS, MOST_LISTED, Floats, Tokens, make_tokens, within_bounds
 from lib.vocabulary import Vocabulary
 
 UNDECIDED = -1
@@ -157,9 +157,12 @@ def to_tokens(
     logprobs[decided] = found.logprobs[place]
     ranks[decided] = found.ranks[place]
     top_refs, top_logprobs = _listed(found, entry_refs, k)
-    return make_tokens(
+    tokens = make_tokens(
         pieces, result_refs, logprobs=logprobs, ranks=ranks, top_refs=top_refs, top_logprobs=top_logprobs, kinds=kinds
     )
+    if not within_bounds((tokens,)):  # before anything spells them out
+        raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
+    return tokens
 
 
 def order(found: Positions) -> NDArray[np.intp]:

@@ -26,7 +26,7 @@ _ROUNDING = 0.01  # nats above 0 that half precision may explain
 _MOST_ID = 2**31 - 1
 _MOST_ENTRIES = 1_000  # of a position
 _MOST_POSITIONS = 1_000_000  # a reply of 25 MB has room for half of that
-_MOST_ANSWERS = 10_000
+_MOST_ANSWERS = 1_000
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError)  # what reading bytes that are no JSON raises

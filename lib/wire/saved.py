@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -14,13 +14,14 @@ from lib.completion import Completion
 from lib.errors import BadReply, InvalidRequest
 from lib.request import Request
 from lib.tokenizer import Tokenizer
-from lib.tokens import Tokens
+from lib.tokens import MOST_CELLS, Tokens, cells_of
 from lib.wire.decode import decode
 from lib.wire.formats import Format
 from lib.wire.replies import BROKEN, check_size
 from lib.wire.requests import decode_request, route
 
 MAX_REPLIES = 1000
+MAX_ANSWERS = 10_000  # in all replies of a file
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RESPONSES = ("response", "reply", "output", "modelOutput")
 _REQUESTS = ("request", "input", "modelInput")
@@ -41,6 +42,21 @@ class Saved:
             return decode(self.reply, self.request, tokenizer)
         except BadReply as error:
             raise _at(self.line, error) from error
+
+
+def completions_of(replies: Iterable[Saved], tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
+    """What is in all of the replies, with their warnings. Raises BadReply, also for more answers than are opened."""
+    found: list[Completion] = []
+    cells = 0
+    for reply in replies:
+        own = reply.completions(tokenizer)
+        found += (replace(done, warnings=(*reply.warnings, *done.warnings)) for done in own)
+        cells += sum(cells_of((done.prompt, done.generated)) for done in own)
+        if len(found) > MAX_ANSWERS:
+            raise BadReply(f"The file holds more than {MAX_ANSWERS:,} answers.", "Cut it into several files.")
+        if cells > 2 * MOST_CELLS:
+            raise BadReply("The file holds more positions and alternatives than are opened at once.", "Cut it up.")
+    return tuple(found)
 
 
 def read_saved(data: bytes) -> list[Saved]:

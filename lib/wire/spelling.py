@@ -13,6 +13,7 @@ import numpy as np
 from lib.tokenizer import Tokenizer
 from lib.wire.positions import Positions
 
+_MOST_ALIKE = 64  # ids of one name that are looked at; more cannot be told apart
 _LONGEST = 64  # bytes of a part of a character, with what a vocabulary has joined to it
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -31,9 +32,7 @@ def with_ids(found: Positions, text: str, tokenizer: Tokenizer, ids: tuple[int, 
         candidates = names.get(texts[entry], ())
         # A literal that holds real bytes of a part of a character can be told from the others.
         if len(candidates) > 1 and _REPLACEMENT in texts[entry]:
-            candidates = tuple(
-                number for number in candidates if tokenizer.vocabulary.pieces.bytes_of(number) == found.literals[entry]
-            )
+            candidates = tokenizer.ids_of_bytes.get(found.literals[entry], ())
         if len(candidates) == 1:
             numbers[entry] = candidates[0]
     chosen = found.chosen.tolist()
@@ -73,7 +72,7 @@ def _spelled(names: list[str], known: list[int], text: str, tokenizer: Tokenizer
             place += len(segment)
             position = last
             continue
-        candidates = [ids[position]] if ids[position] >= 0 else list(tokenizer.names.get(name, ()))
+        candidates = [ids[position]] if ids[position] >= 0 else list(tokenizer.names.get(name, ()))[:_MOST_ALIKE]
         candidates = [number for number in candidates if number < len(pieces)]
         fitting = sum(_fits(data, place, pieces.bytes_of(number)) for number in candidates)
         for number in candidates:
@@ -104,7 +103,10 @@ def _parts(names: list[str], segment: bytes, tokenizer: Tokenizer) -> list[int]:
     ids = tokenizer.encode(text)
     if len(ids) != len(names):
         return unknown
-    fits = all(number in tokenizer.names.get(name, ()) for number, name in zip(ids, names, strict=True))
+    pieces = tokenizer.vocabulary.pieces
+    fits = all(
+        pieces.bytes_of(number).decode("utf-8", "replace") == name for number, name in zip(ids, names, strict=True)
+    )
     return ids if fits else unknown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import closing
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from lib.bedrock.account import Account
 from lib.bedrock.clients import Clients
 from lib.errors import CandorError
 from lib.ledger import Caps, Ledger
-from lib.policy import Places, Policy
+from lib.policy import Bedrock, Places, Policy
 from lib.sources import BedrockModel, Place
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl"
@@ -83,3 +84,12 @@ def test_few_clients_are_kept(nobody: None) -> None:
         assert len(clients._sessions) <= 24
     finally:
         clients.close()
+
+
+@pytest.mark.parametrize("arn", ["anthropic.claude-opus", "us.anthropic.claude", ARN + "/x"])
+def test_only_imported_models_are_probed_where_others_reach_the_server(arn: str) -> None:
+    clients = NoClients()
+    places = Places(lambda: Policy(open=False, bedrock=Bedrock.ANY))
+    with closing(Account(clients, places=places)) as account:  # type: ignore[arg-type]
+        account.abilities(BedrockModel(arn, imported=date(2026, 1, 1)))
+    assert clients.asked == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,18 @@ import pytest
 from lib.completion import Completion, Timing
 from lib.errors import BadFile, BadReply, CandorError, ModelUnavailable
 from lib.foreign.sandbox import Sandbox
+from lib.groups import _SENTENCE
+from lib.pieces import make_pieces
 from lib.store.files import read_runs
+from lib.store.search import folded
+from lib.text_difference import Change, changes
+from lib.tokenizer import Tokenizer
 from lib.tokenizer_build import build, check_spec
 from lib.tokens import MOST_LISTED
 from lib.view import View
+from lib.vocabulary import Vocabulary
 from lib.wire.kinds import _broken
-from lib.wire.saved import read_saved
+from lib.wire.saved import completions_of, read_saved
 
 _SECONDS = 6.0
 
@@ -69,9 +75,9 @@ def test_a_reply_of_empty_tokens_is_read_in_time(reply: bytes) -> None:
     assert len(done.generated) > 50_000
 
 
-@pytest.mark.parametrize("count", [10_001, 1_000_000])
+@pytest.mark.parametrize("count", [1_001, 1_000_000])
 def test_a_reply_of_many_answers_is_refused(count: int) -> None:
-    with pytest.raises(BadReply, match="answers; at most 10,000"):
+    with pytest.raises(BadReply, match="answers; at most 1,000"):
         _read(b'{"choices": [' + b"{}," * (count - 1) + b"{}]}")
 
 
@@ -148,6 +154,91 @@ def test_texts_of_a_run_that_nothing_can_show_are_replaced() -> None:
     assert done is not None
     assert (done.model, done.text, done.warnings) == ("m \ufffd", "\ufffd", ("\ufffd",))
     assert View(done).packed()
+
+
+def test_a_run_whose_tokens_spell_far_more_than_its_file_is_refused() -> None:
+    document = json.loads(_file({"prompt": (0, 0), "generated": (20_000, 1)}))
+    columns = document["runs"][0]["answers"][0]["completion"]["columns"]
+    columns["pieces.data"] = _column(np.full(20_000, ord("a"), "u1"))
+    columns["pieces.lengths"] = _column(np.array([20_000], "u4"))
+    with pytest.raises(BadFile, match="do not fit together"):
+        list(read_runs(json.dumps(document).encode()))
+
+
+def _tokenizer(*pieces: bytes) -> Tokenizer:
+    made = make_pieces([(number, blob, blob == b"<s>") for number, blob in enumerate(pieces)])
+    return Tokenizer("made up", Vocabulary(made), lambda text: [0] * len(text))
+
+
+def _read_with(tokenizer: Tokenizer, reply: Any) -> tuple[Completion, ...]:
+    began = time.monotonic()
+    try:
+        return completions_of(read_saved(json.dumps(reply).encode()), tokenizer)
+    finally:
+        assert time.monotonic() - began < _SECONDS
+
+
+def test_a_long_token_is_not_spelled_out_very_often() -> None:
+    reply = {"generation": "", "logprobs": [{"0": -1}] * 2_000}
+    with pytest.raises(BadReply, match="more positions"):
+        _read_with(_tokenizer(b"x" * 1_000_000), reply)
+
+
+def test_very_many_ways_to_spell_a_text_are_given_up() -> None:
+    reply = {"generation": "a" * 4_000, "logprobs": [{"0": -1, "1": -1}] * 8_000}
+    _read_with(_tokenizer(b"a", b"<s>"), reply)
+
+
+def test_very_many_ids_of_one_name_are_not_tried_one_by_one() -> None:
+    tokenizer = _tokenizer(*(b"\xff\xfe" for _ in range(40_000)))
+    entry = {"token": "\ufffd\ufffd", "logprob": -1}
+    reply = {"choices": [{"message": {"content": "\ufffd\ufffd"}, "logprobs": {"content": [entry] * 2_000}}]}
+    _read_with(tokenizer, reply)
+
+
+def test_a_prompt_that_many_answers_share_is_read_once_and_bounded() -> None:
+    with pytest.raises(BadReply, match="more positions"):
+        _read({"choices": [{"text": ""}] * 1_000, "prompt_logprobs": [{"1": 0}] * 50_000})
+    calls: list[str] = []
+    tokenizer = replace(_tokenizer(b"a"), encode=lambda text: calls.append(text) or [0] * len(text))  # type: ignore[func-returns-value]
+    reply = {"request": {"prompt": "a" * 100, "max_tokens": 1}, "response": {"choices": [{"text": ""}] * 200}}
+    assert len(_read_with(tokenizer, reply)) == 200
+    assert len(calls) < 5
+
+
+def test_answers_are_counted_over_all_lines() -> None:
+    data = b"\n".join([b'{"choices": [' + b"{}," * 900 + b"{}]}"] * 20)
+    with pytest.raises(BadReply, match="more than 10,000 answers"):
+        completions_of(read_saved(data), None)
+
+
+@pytest.mark.parametrize("text", ["." * 80_000, "..)))" * 20_000, "!" * 80_000, "\n" * 80_000, ". " * 40_000])
+def test_sentences_are_found_in_time(text: str) -> None:
+    began = time.monotonic()
+    assert sum(1 for _ in _SENTENCE.finditer(text)) >= 0
+    assert time.monotonic() - began < 2
+
+
+def test_marks_without_end_are_folded_in_time() -> None:
+    began = time.monotonic()
+    assert len(folded("a" + "\u0300\u0316" * 200_000)) > 100_000
+    assert time.monotonic() - began < 2
+    assert folded("Cafe\u0301 ﬁ") == "café fi"
+
+
+def test_texts_of_the_same_few_words_are_compared_in_time() -> None:
+    began = time.monotonic()
+    found = changes("a b " * 50_000, "b a " * 50_000 + "c")
+    assert time.monotonic() - began < _SECONDS
+    assert "".join(each.text for each in found if each.change is not Change.ADDED) == "a b " * 50_000
+
+
+def test_long_texts_with_common_words_are_still_aligned() -> None:
+    words = [f"word{number}" if number % 3 else "the" for number in range(12_000)]
+    before = " ".join(words)
+    after = " ".join([*words[:6_000], "new", *words[6_000:]])
+    added = [each.text.strip() for each in changes(before, after) if each.change is Change.ADDED]
+    assert added == ["new"]
 
 
 WORDS = {"[UNK]": 0, "a": 1}
