@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, generate, wait_for_app, wait_for_map
+from tests.browser import PATIENCE, choose, generate, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -31,7 +32,15 @@ def finished(page: Page) -> None:
 
 
 def text(page: Page, number: int = 0) -> str:
-    return "".join(page.locator(".candor").nth(number).locator(".text i").all_text_contents())
+    """What a map shows, once that stays the same: a busy machine draws it in several steps."""
+    before, deadline = "", time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        shown = "".join(page.locator(".candor").nth(number).locator(".text i").all_text_contents())
+        if shown and shown == before:
+            return shown
+        before = shown
+        page.wait_for_timeout(100)
+    return before
 
 
 def open_branch(page: Page, token: int) -> None:
