@@ -20,7 +20,7 @@ from lib.errors import CandorError, InvalidRequest
 from lib.jobs import Jobs
 from lib.ledger import Ledger, ledger_for
 from lib.policy import Places, Policy, is_forwarded, policy_for
-from lib.sources import EMBEDDED, BedrockModel, Source
+from lib.sources import EMBEDDED, BedrockModel, Source, region_of
 from lib.store.database import open_database
 from lib.store.keeping import Keeper
 from lib.store.runs import Runs
@@ -62,13 +62,13 @@ def trees() -> Trees:
 @st.cache_resource(show_spinner=False)
 def account() -> Account:
     """What is known of Bedrock's imported models."""
-    return Account(places=Places(policy, _regions), ledger=ledger())
+    return Account(places=Places(policy, _is_region_of_visitors), ledger=ledger())
 
 
-def _regions() -> set[str]:
-    """Where visitors may have Bedrock called: the regions of the picker, and those of models that are listed."""
-    named = {arn.split(":")[3] for arn in policy().allowed if arn.startswith("arn:") and arn.count(":") > 3}
-    return {usual_region(), *REGIONS, *named}
+def _is_region_of_visitors(region: str) -> bool:
+    """Whether visitors may have Bedrock called there: in the picker's regions, and in those of listed models."""
+    named = map(region_of, policy().allowed)
+    return region in REGIONS or region in named or region == usual_region()  # the last reads AWS's settings
 
 
 @st.cache_resource(show_spinner=False)

@@ -104,9 +104,9 @@ class Places:
     can reach it. What a file or another visitor's run says of them is not a choice. Safe to share.
     """
 
-    def __init__(self, policy: Callable[[], Policy], regions: Callable[[], Container[str]] | None = None) -> None:
-        """policy: what holds now. regions: those that visitors may name where others reach the server; None for all."""
-        self._policy, self._regions = policy, regions
+    def __init__(self, policy: Callable[[], Policy], is_region: Callable[[str], bool] | None = None) -> None:
+        """policy: what holds now. is_region: whether visitors may name a region where others reach it; None for all."""
+        self._policy, self._is_region = policy, is_region
         self._chosen: set[tuple[str, str]] = {("endpoint", ""), ("profile", ""), ("tokenizer", "")}
 
     def choose(self, place: Place, tokenizer: str = "") -> None:
@@ -127,7 +127,7 @@ class Places:
             raise InvalidRequest(f"{place.region!r} is not the name of an AWS region.", "Choose a region.")
         check_endpoint(place.endpoint)
         is_open = self._policy().open
-        if not is_open and place.region and self._regions is not None and place.region not in self._regions():
+        if not is_open and place.region and self._is_region is not None and not self._is_region(place.region):
             raise InvalidRequest(
                 f"This server does not call Bedrock in the region {place.region}.", "Choose a model from the list."
             )

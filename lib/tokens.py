@@ -193,7 +193,7 @@ def _valid(pieces: Pieces, columns: dict[str, NDArray[Any]]) -> Tokens:
 
 def cells_of(parts: Sequence[Tokens]) -> int:
     """Positions times alternatives of these parts end to end."""
-    return sum(map(len, parts)) * max((part.k for part in parts), default=0) or sum(map(len, parts))
+    return sum(map(len, parts)) * max(1, max((part.k for part in parts), default=0))
 
 
 def within_bounds(parts: Sequence[Tokens]) -> bool:

@@ -36,8 +36,9 @@ class Clients:
                     raise in_words(error) from error
             self._clients[service, place] = client
             while len(self._clients) > _MOST:  # the one that was not used for the longest goes first
-                _, old = next(iter(self._clients))
-                del self._clients[next(iter(self._clients))]
+                oldest = next(iter(self._clients))
+                del self._clients[oldest]
+                _, old = oldest
                 if all(at != old for _, at in self._clients):
                     self._sessions.pop(old, None)
             return client

@@ -33,6 +33,7 @@ from lib.store.runs import (
     MOST_TITLE,
     STATES,
     Answer,
+    Known,
     Run,
     Runs,
     check_room,
@@ -141,9 +142,12 @@ def _as_own(run: Run, ids: Mapping[str, str]) -> Run:
 def _own_id(connection: Connection, run: Run) -> str:
     """The run's own id where that is the visitor's already, else one made of it."""
     found = known(connection, run.id)
-    if found is not None and found.owner == run.owner and found.digest in ("", run.digest):
-        return run.id
-    return _derived(run)
+    return run.id if found is not None and _is_of(found, run) else _derived(run)
+
+
+def _is_of(found: Known, run: Run) -> bool:
+    """Whether what is saved is this very run of the same owner."""
+    return found.owner == run.owner and found.digest in ("", run.digest)  # "": not over yet
 
 
 def _derived(run: Run) -> str:
@@ -153,7 +157,7 @@ def _derived(run: Run) -> str:
 def _there(connection: Connection, run: Run) -> tuple[str, Run]:
     """Whether a run is "kept", "removed" or "" (neither), under its own id or, where that is another's, a new one."""
     found = known(connection, run.id)
-    if found is not None and (found.owner != run.owner or found.digest not in ("", run.digest)):  # "": not over yet
+    if found is not None and not _is_of(found, run):
         run = replace(run, id=_derived(run))
         found = known(connection, run.id)
         if found is not None and found.owner != run.owner:

@@ -16,6 +16,7 @@ from itertools import pairwise
 import regex
 
 from lib.errors import InvalidRequest
+from lib.unicode import plain
 
 _MANY_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")  # as in the Stream-Safe Text Format of UAX #15
 _GRAM = 3
@@ -27,8 +28,7 @@ _SHIFT = 0x80  # trigrams are kept shifted by so much: no character then means a
 
 def folded(text: str) -> str:
     """The text as it is searched: compatibility forms and cases made one; what a database refuses made U+FFFD."""
-    plain = _normal(_normal(text).casefold())
-    return "".join("\ufffd" if char == "\0" or "\ud800" <= char <= "\udfff" else char for char in plain)
+    return plain(_normal(_normal(text).casefold()))
 
 
 def _normal(text: str) -> str:

@@ -17,7 +17,7 @@ from lib.vocabulary import Vocabulary
 from lib.wire import chosen as ways
 from lib.wire.formats import Format, carried_k
 from lib.wire.kinds import answer_kinds, prompt_kinds
-from lib.wire.positions import Positions, inferred_k, table_for, to_tokens
+from lib.wire.positions import Positions, inferred_k, table_for, to_tokens, too_many
 from lib.wire.replies import Answer, Reply, parse
 from lib.wire.spelling import ranks_of, with_ids
 
@@ -87,7 +87,7 @@ def _completions(
         found.append(done)
         cells += cells_of((done.prompt, done.generated))
         if cells > MOST_CELLS:
-            raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
+            raise too_many()
     return tuple(found)
 
 

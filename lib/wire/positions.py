@@ -132,6 +132,11 @@ def _end_to_end(tables: list[Pieces]) -> Pieces:
     )
 
 
+def too_many() -> BadReply:
+    """The error of a reply whose columns would take far more memory than any answer's."""
+    return BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
+
+
 def to_tokens(
     found: Positions, chosen_ids: Ints, k: int, vocabulary: Vocabulary | None, kinds: NDArray[np.uint8] | None = None
 ) -> Tokens:
@@ -161,7 +166,7 @@ def to_tokens(
         pieces, result_refs, logprobs=logprobs, ranks=ranks, top_refs=top_refs, top_logprobs=top_logprobs, kinds=kinds
     )
     if not within_bounds((tokens,)):  # before anything spells them out
-        raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
+        raise too_many()
     return tokens
 
 
@@ -204,7 +209,7 @@ def _listed(found: Positions, refs: Ints, k: int) -> tuple[Ints, Floats]:
     kept = usable & ((column < k) | (undecided & (column < MOST_LISTED)))
     width = max(k, int(column[kept].max(initial=-1)) + 1)
     if len(found) * width > MOST_CELLS:
-        raise BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
+        raise too_many()
     top_refs = np.full((len(found), width), -1, np.int32)
     top_logprobs = np.full((len(found), width), np.nan, np.float32)
     top_refs[rows[kept], column[kept]] = refs[ranked][kept]

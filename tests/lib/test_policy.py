@@ -212,9 +212,9 @@ def test_aws_is_asked_only_where_its_list_decides() -> None:
 
 
 def test_visitors_name_no_region_of_their_own() -> None:
-    public = Places(lambda: Policy(open=False), lambda: {"us-east-1"})
+    public = Places(lambda: Policy(open=False), "us-east-1".__eq__)
     public.check(Place("us-east-1"))
     public.check(Place())
     with pytest.raises(InvalidRequest, match="region attacker-chosen-0"):
         public.check(Place("attacker-chosen-0"))
-    Places(lambda: Policy(open=True), lambda: {"us-east-1"}).check(Place("eu-west-3"))
+    Places(lambda: Policy(open=True), "us-east-1".__eq__).check(Place("eu-west-3"))
