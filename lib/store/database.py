@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-import time
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from psycopg.pq import Conninfo
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -24,12 +26,23 @@ from sqlalchemy.exc import (
 
 from lib.errors import CandorError, InvalidRequest
 from lib.paths import data_directory
+from lib.store.journal import file_system, is_unfit, mounted, settle_journal
 from lib.store.migrations import migrate
 
 _CONNECTING = 5  # seconds
 _PATIENCE = 30  # seconds to wait for another process that writes
 _WRITES = "candor_writes"
 _OWN_FAULT = (DataError, IntegrityError, ProgrammingError, NotSupportedError, UnicodeError)
+_TOO_MUCH = "54"  # the class of PostgreSQL's errors for what exceeds one of its limits
+_POSTGRESQL = re.compile(
+    r"\A(?:psql\s+|\w+=)?[\"']?(?:jdbc:)?(?:postgres|postgresql|pgsql)(?:\+\w+)?:(?=//)", re.IGNORECASE
+)
+_SQLITE = re.compile(r"\A(?:\w+=)?[\"']?sqlite3?(?:\+(?:pysqlite|aiosqlite))?:(?=//)", re.IGNORECASE)
+# Options that other clients read from an address and that ask for what holds here anyway.
+_OF_OTHERS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "prepare_threshold", "preparethreshold"})
+_ADDRESS = "Write it as postgresql://user@host/database or sqlite:///path, with four slashes before an absolute path."
+_ELSEWHERE = "Set CANDOR_DATA to a directory on a local disk, or CANDOR_STORE to a PostgreSQL database."
+_making = threading.Lock()
 
 
 class StoreUnavailable(CandorError):
@@ -49,6 +62,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.kind = engine.dialect.name  # "sqlite" or "postgresql"
+        self._file = Path(str(engine.url.database)) if self.kind == "sqlite" else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -56,14 +70,14 @@ class Database:
         engine = self._engine
         if self.kind == "postgresql":
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
-        with _explained(), engine.connect() as connection, connection.begin():
+        with _explained(self._file), engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is written as a whole or not at all. Raises StoreUnavailable."""
         with (
-            _explained(),
+            _explained(self._file),
             self._engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
         ):
@@ -72,7 +86,10 @@ class Database:
     @contextmanager
     def outside(self) -> Iterator[Connection]:
         """A connection without a transaction, for what databases do to themselves. Raises StoreUnavailable."""
-        with _explained(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with (
+            _explained(self._file),
+            self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
             yield connection
 
     def close(self) -> None:
@@ -86,9 +103,12 @@ def open_database(url: str = "") -> Database:
     Raises StoreUnavailable when it cannot be opened or is of a newer Candor, InvalidRequest for a URL that is none.
     """
     parsed = _parsed(url)
-    with _explained():
-        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
-        database = Database(engine)
+    if parsed.get_backend_name() == "sqlite":
+        with _explained(Path(str(parsed.database))):
+            database = Database(_sqlite(parsed))
+    else:
+        with _explained():
+            database = Database(_postgresql(parsed))
     try:
         with database.writing() as connection:
             migrate(connection)
@@ -99,32 +119,56 @@ def open_database(url: str = "") -> Database:
 
 
 def _parsed(url: str) -> URL:
+    """A URL as hosting services, other clients and settings files spell it. It may hold a password: no error has it."""
+    url = url.strip().strip("\"'`").strip()
     if not url:
         return URL.create("sqlite", database=str(data_directory() / "runs.sqlite"))
+    spelled = _SQLITE.sub("sqlite:", _POSTGRESQL.sub("postgresql+psycopg:", url, count=1), count=1)
     try:
-        parsed = make_url(url)
-    except ArgumentError as error:
+        parsed = make_url(spelled)
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
+        raise InvalidRequest("CANDOR_STORE is not the address of a database.", _ADDRESS) from error
+    kind = parsed.get_backend_name()
+    if parsed.drivername == "postgresql+psycopg":
+        return _with_known_options(parsed)
+    if parsed.drivername != "sqlite":
         raise InvalidRequest(
-            "The address of the database is none.", "Write it as postgresql://user@host/database or sqlite:///path."
-        ) from error
-    if parsed.get_backend_name() == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        return parsed
-    raise InvalidRequest(
-        f"Runs cannot be kept in {parsed.get_backend_name()}.", "Name a PostgreSQL database or a SQLite file."
-    )
+            f"Candor cannot save runs in {parsed.drivername if kind == 'sqlite' else kind}.",
+            "Name a PostgreSQL database or a SQLite file.",
+        )
+    if parsed.host or parsed.database in (None, "", ":memory:") or str(parsed.database).startswith("file:"):
+        raise InvalidRequest("CANDOR_STORE does not name a file for SQLite.", _ADDRESS)
+    return parsed.set(database=str(Path(str(parsed.database)).expanduser()))
+
+
+def _with_known_options(url: URL) -> URL:
+    """Without the options for other clients. Raises InvalidRequest for one that PostgreSQL does not have."""
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    others = [name for name in url.query if name not in known]
+    if unknown := [name for name in others if name.lower() not in _OF_OTHERS]:
+        raise InvalidRequest(
+            f"PostgreSQL has no connection option “{unknown[0]}”, which CANDOR_STORE sets.",
+            "Remove it from the address. A schema is chosen with options=-csearch_path%3DNAME.",
+        )
+    return url.difference_update_query(others)
 
 
 def _postgresql(url: URL) -> Engine:
-    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECTING})
+    # Behind a pooler such as PgBouncer the next transaction may be on another connection, without the statements that
+    # were prepared on this one.
+    return create_engine(
+        url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECTING, "prepare_threshold": None}
+    )
 
 
 def _sqlite(url: URL) -> Engine:
     path = Path(str(url.database))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Made by hand, as SQLite would let others read it; the log beside it takes its rights from it.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Made by hand, as SQLite would let others read it; the log beside it takes its rights from it. Closing a file ends
+    # all locks that this process has on it, so this is done to no file that may be in use.
+    with _making, suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    settle_journal(path, file_system(path, mounted()), _PATIENCE)
     engine = create_engine(url, connect_args={"timeout": _PATIENCE})
     event.listen(engine, "connect", _prepared)
     event.listen(engine, "begin", _begun)
@@ -135,12 +179,10 @@ def _prepared(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # Python's module would begin transactions of its own
     connection.text_factory = _as_text
     cursor = connection.cursor()
-    _log_ahead(cursor)
-    for setting in (
-        "synchronous = NORMAL",  # what was written outlives this process; a power cut may cost the last moment
-        "foreign_keys = ON",
-        "secure_delete = ON",
-    ):
+    (journal,) = cursor.execute("PRAGMA journal_mode").fetchone()
+    # With the log, a power cut may cost the last moment; with a rollback journal it might cost the file.
+    synchronous = "NORMAL" if journal == "wal" else "FULL"
+    for setting in (f"synchronous = {synchronous}", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {setting}")
     cursor.close()
 
@@ -150,19 +192,6 @@ def _as_text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _log_ahead(cursor: Any) -> None:
-    """Switch a new file to the write-ahead log. Of several that do so at once, SQLite has all but one fail at once."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-        time.sleep(0.02)
-
-
 def _begun(connection: Connection) -> None:
     # One that is going to write says so at once: two that read first and write then would have to give up.
     writes = connection.get_execution_options().get(_WRITES)
@@ -170,14 +199,22 @@ def _begun(connection: Connection) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Errors of the database as StoreUnavailable."""
+def _explained(file: Path | None = None) -> Iterator[None]:
+    """Errors of the database as StoreUnavailable. file: that of SQLite."""
     try:
         yield
-    except (SQLAlchemyError, OSError, UnicodeError) as error:
-        lines = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
-        kind = StoreRefused if isinstance(error, _OWN_FAULT) else StoreUnavailable
-        raise kind(
+    except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:
+        orig = error.orig if isinstance(error, DBAPIError) else error
+        lines = str(orig).strip().splitlines()
+        detail = lines[0] if lines else type(error).__name__
+        if file is not None and is_unfit(orig):
+            kind = file_system(file, mounted())
+            raise StoreUnavailable(
+                f"Runs cannot be saved: the file system{f' ({kind})' if kind else ''} fails to lock or write the file.",
+                _ELSEWHERE,
+            ).with_detail(detail) from error
+        own = isinstance(error, _OWN_FAULT) or str(getattr(orig, "sqlstate", None)).startswith(_TOO_MUCH)
+        raise (StoreRefused if own else StoreUnavailable)(
             "Runs cannot be saved or read at the moment.",
             "Results stay on the page and can be downloaded. Check the disk or the database; Candor tries again.",
-        ).with_detail(lines[0] if lines else type(error).__name__) from error
+        ).with_detail(detail) from error

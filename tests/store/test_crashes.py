@@ -7,8 +7,10 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
@@ -17,7 +19,14 @@ import pytest
 from lib.store.database import open_database
 from lib.store.history import sizes
 from lib.store.runs import Runs
-from tests.store.writers import check, write_and_read, write_until_killed
+from tests.store.faulty_files import failing
+from tests.store.writers import (
+    check,
+    write_and_read,
+    write_and_read_on,
+    write_until_killed,
+    write_until_killed_on,
+)
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.store.writers"])
@@ -31,12 +40,12 @@ def started(work: Callable[..., None], *arguments: object) -> BaseProcess:
     return process
 
 
-def kill(url: str, times: int) -> None:
+def kill(url: str, times: int, writes: Callable[..., None] = write_until_killed) -> None:
     """Kill so many writers, each at a random moment, and look at what they leave."""
     runs, chance, finished = Runs(open_database(url)), random.Random(8), set[int]()
     for number in range(times):
         heard, said = _FORKS.Pipe(duplex=False)
-        writer = started(write_until_killed, url, number * 1000, said)
+        writer = started(writes, url, number * 1000, said)
         said.close()
         for _ in range(chance.randrange(4)):  # the first says that it has begun
             assert heard.poll(30)
@@ -56,14 +65,14 @@ def kill(url: str, times: int) -> None:
     runs.database.close()
 
 
-def share(*urls: str, seconds: float, workers: int = 8) -> None:
+def share(*urls: str, seconds: float, workers: int = 8, works: Callable[..., None] = write_and_read) -> None:
     """So many processes write and read at once, in each database; none sees an error, and no run is lost."""
     pipes: dict[str, list[Connection]] = {url: [] for url in urls}
     for url in urls:
         open_database(url).close()
         for worker in range(workers):
             heard, said = _FORKS.Pipe(duplex=False)
-            started(write_and_read, url, worker, seconds, said)
+            started(works, url, worker, seconds, said)
             pipes[url].append(heard)
     for url in urls:
         _heard(url, pipes[url], seconds)
@@ -90,6 +99,19 @@ def test_twenty_kills_lose_nothing(url: str) -> None:
 
 def test_eight_processes_at_once(urls: list[str]) -> None:
     share(*urls, seconds=10)
+
+
+NO_LOG = "no shared memory"
+
+
+def test_kills_lose_nothing_where_there_can_be_no_log(tmp_path: Path) -> None:
+    with failing(NO_LOG):
+        kill(f"sqlite:///{tmp_path}/runs.sqlite", 8, partial(write_until_killed_on, NO_LOG))
+
+
+def test_processes_share_a_file_where_there_can_be_no_log(tmp_path: Path) -> None:
+    with failing(NO_LOG):
+        share(f"sqlite:///{tmp_path}/runs.sqlite", seconds=3, workers=4, works=partial(write_and_read_on, NO_LOG))
 
 
 @pytest.mark.soak

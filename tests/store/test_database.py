@@ -7,20 +7,24 @@ import re
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import exc, inspect, text
+from sqlalchemy import event, exc, inspect, text
+from sqlalchemy.engine import URL
 
 from lib.access import ALONE
 from lib.errors import BadFile, InvalidRequest
 from lib.store.database import Database, StoreRefused, StoreUnavailable, open_database
+from lib.store.history import Filter, counted, listed
 from lib.store.migrations import NEWEST
 from lib.store.runs import FINISHED, Answer, Run, Runs, microseconds
 from lib.store.search import cut, folded, grams_of, sought
 from lib.store.tables import METADATA
 from tests.benchmarks.completions import long_completion
+from tests.postgres import MISSING, schema
 from tests.strategies import completion_of, completions, tokens_of
 
 
@@ -138,10 +142,103 @@ def test_a_full_disk_and_a_file_without_rights(tmp_path: Path, setting: str, why
     database.close()
 
 
-@pytest.mark.parametrize("url", ["mysql://host/x", "sqlite://", "no url", "sqlite:///:memory:"])
-def test_addresses_that_are_none(url: str) -> None:
-    with pytest.raises(InvalidRequest):
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mysql://host/x", "mysql"),
+        ("mongodb+srv://host/x", "mongodb"),
+        ("sqlite+pysqlcipher:///x", "pysqlcipher"),
+        ("sqlite://", "file"),
+        ("sqlite:///:memory:", "file"),
+        ("sqlite://runs.sqlite", "file"),
+        ("sqlite:///file:/x?vfs=unix-none&uri=true", "file"),
+        ("no url", "address"),
+        ("/home/me/runs.sqlite", "address"),
+        ("postgresql://me:secret-word@host:port/x", "address"),
+        ("postgres://me:secret-word@host/x?schema=public", "schema"),
+    ],
+)
+def test_addresses_that_are_none(url: str, told: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
         open_database(url)
+    assert told in raised.value.cause
+    assert raised.value.remedy
+    assert "secret-word" not in str(raised.value)
+
+
+def as_service_hands_it_out(url: str) -> list[str]:
+    """The address of a PostgreSQL as services, other clients and settings files spell it."""
+    rest = url.removeprefix("postgresql+psycopg:")
+    schemes = ("postgres", "postgresql", "pgsql", "POSTGRES", "postgresql+psycopg2", "postgresql+asyncpg")
+    spelled = [*(f"{scheme}:{rest}" for scheme in schemes), f"jdbc:postgresql:{rest}"]
+    plain = f"postgres:{rest}"
+    return [
+        *spelled,
+        *(f" {plain} \n", f'"{plain}"', f"'{plain}'", f"psql '{plain}'", f"DATABASE_URL={plain}"),
+        *(f"{plain}&pgbouncer=true&connection_limit=1", f"{plain}&prepareThreshold=0"),
+    ]
+
+
+def test_every_spelling_of_a_postgresql_is_that_database(server: URL | None) -> None:
+    if server is None:
+        pytest.skip(MISSING)
+    with schema(server) as url:
+        runs = Runs(open_database(url))
+        runs.finish(Run(id="one", page="explore", model="m"), [])
+        runs.database.close()
+        for spelled in as_service_hands_it_out(url):
+            runs = Runs(open_database(spelled))
+            assert runs.get("one") is not None, spelled
+            runs.database.close()
+
+
+@pytest.mark.parametrize("spelled", ["sqlite:///{}", " 'sqlite:///{}' ", "sqlite3:///{}", "sqlite+aiosqlite:///{}"])
+def test_every_spelling_of_a_file_is_that_file(spelled: str, tmp_path: Path) -> None:
+    open_database(spelled.format(tmp_path / "runs.sqlite")).close()
+    assert (tmp_path / "runs.sqlite").exists()
+
+
+def test_a_file_below_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    open_database("sqlite:///~/runs.sqlite").close()
+    assert [each.name for each in tmp_path.iterdir()] == ["runs.sqlite"]
+
+
+def test_a_pooler_may_change_the_connection_after_every_transaction(server: URL | None) -> None:
+    """What PgBouncer does with pool_mode = transaction: nothing that a session has outlives a transaction."""
+    if server is None:
+        pytest.skip(MISSING)
+    others = ["DEALLOCATE ALL", "CLOSE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", "RESET ALL"]
+    forget = (
+        f"DO $$ BEGIN {' '.join(f'EXECUTE {each!r};' for each in (*others, 'SELECT pg_advisory_unlock_all()'))} END $$"
+    )
+    left: list[int] = []
+
+    def changed(connection: Any, _: object) -> None:
+        before, connection.autocommit = connection.autocommit, True
+        left.append(connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()[0])
+        connection.execute(forget)  # in a block of its own, so that the driver does not notice
+        connection.autocommit = before
+
+    with schema(server) as url:
+        database = open_database(url)
+        event.listen(database._engine, "checkin", changed)
+        runs = Runs(database)
+        for number in range(12):
+            run = Run(id=f"run-{number}", page="explore", model="m", title=f"question {number}", state=FINISHED)
+            runs.begin(run)
+            runs.append(run.id, 0, 0, long_completion(20))
+            runs.finish(run, [Answer(long_completion(20))])
+            runs.tag(run.id, ["kept"], by=ALONE)
+            assert runs.open(run.id) is not None
+            assert [each.id for each in listed(database, Filter(text=f"question {number}")).runs] == [run.id]
+        runs.remove([f"run-{number}" for number in range(6)], by=ALONE)
+        assert runs.erase(microseconds()) == 6
+        assert counted(database, Filter(tag="kept")) == 6
+        assert len(left) > 60
+        assert set(left) == {0}, "no statement stays prepared"
+        database.close()
 
 
 def test_what_is_erased_is_nowhere_in_the_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lib.store.database import open_database
 from lib.store.history import Filter, listed
 from lib.store.runs import FINISHED, INCOMPLETE, Answer, Run, Runs, slice_of
 from tests.benchmarks.completions import long_completion
+from tests.store.faulty_files import failing
 
 _TOKENS = 400
 
@@ -98,3 +99,15 @@ def write_and_read(url: str, worker: int, seconds: float, said: Connection) -> N
         said.send((number, read, None))
     except Exception as error:
         said.send((0, 0, repr(error)))
+
+
+def write_and_read_on(fault: str, url: str, worker: int, seconds: float, said: Connection) -> None:
+    """The same on a file system that fails in some way."""
+    with failing(fault):
+        write_and_read(url, worker, seconds, said)
+
+
+def write_until_killed_on(fault: str, url: str, first: int, said: Connection) -> None:
+    """The same on a file system that fails in some way."""
+    with failing(fault):
+        write_until_killed(url, first, said)
