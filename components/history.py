@@ -22,7 +22,7 @@ from lib.errors import CandorError
 from lib.store.files import MOST_BYTES, export_runs, exported_size, import_runs
 from lib.store.history import SORTS, Filter, Listed, counted, listed, names, put_back_all, remove_all, sizes
 from lib.store.runs import DAMAGED, INCOMPLETE, Run, Runs, microseconds
-from lib.unicode import plain
+from lib.unicode import marked, plain
 from lib.view import View
 
 _COUNT = 25
@@ -126,8 +126,8 @@ def _table(found: Listed, which: Filter) -> list[Run]:
 def _row(run: Run) -> dict[str, Any]:
     return {
         "When": datetime.fromtimestamp(run.created / 1e6, UTC),
-        "Asked": plain(run.title),
-        "Answer": plain(run.excerpt),
+        "Asked": marked(plain(run.title)),
+        "Answer": marked(plain(run.excerpt)),
         "Model": plain(run.model),
         "Tokens": run.tokens,
         "Ended": _state(run),

@@ -21,6 +21,7 @@ from lib.many import Many, State
 from lib.ranking import DEFAULT, ORDERS, Ranked, forced_tokens, lengths_differ, ranked
 from lib.spreadsheet import as_csv
 from lib.store.runs import beginning
+from lib.unicode import marked
 from lib.view import View
 
 _POLL = 0.2  # seconds between two looks at a job that is at work
@@ -115,7 +116,7 @@ def _table(came: list[Completion]) -> None:
     _notes(found)
     rows = [row for row in event.selection.rows if row < len(found)]
     chosen = found[rows[0] if rows else 0]
-    st.markdown(bold(beginning(chosen.completion.text, _SHOWN)) or "**An empty answer**")
+    st.markdown(bold(marked(beginning(chosen.completion.text, _SHOWN))) or "**An empty answer**")
     map_with_pin(View(chosen.completion), key="rank.map")
     show_warnings(chosen.completion.warnings)
 
@@ -157,7 +158,7 @@ def _row(place: int, each: Ranked) -> dict[str, Any]:
     came = [f"{each.sampled} drawn"] * bool(each.sampled) + ["given" if given == 1 else f"{given} given"] * bool(given)
     return {
         "": place,
-        "Answer": beginning(each.completion.text, _LISTED),
+        "Answer": marked(beginning(each.completion.text, _LISTED)),
         "From": ", ".join(came),
         "Balanced": scores.balanced,
         "Mean": scores.mean,

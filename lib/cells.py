@@ -1,7 +1,8 @@
 """From tokens to cells: what a reader sees as one unit.
 
 A token may hold a fragment of a character, and a character a reader sees (a grapheme cluster: e and its accent, a
-family emoji) may take several tokens. A cell is the smallest run of whole tokens that ends where a grapheme ends.
+family emoji) may take several tokens. A cell is the smallest run of whole tokens that ends where a grapheme ends, or
+before a character that shows nothing and does nothing to the grapheme it is part of: nobody would look for it there.
 Special tokens are always cells of their own. No byte is lost: `text` encoded with "surrogateescape" is exactly the
 bytes of the tokens, bytes that are no character included.
 """
@@ -16,7 +17,7 @@ import regex
 from numpy.typing import NDArray
 
 from lib.pieces import Ints, Pieces, gather, offsets_of
-from lib.unicode import Classes, points_of
+from lib.unicode import BLANK, HIDDEN, Classes, points_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,16 +88,20 @@ def _broken(points: NDArray[Any], starts: Ints) -> NDArray[np.bool_]:
 
 
 def _inside_grapheme(text: str, points: NDArray[Any]) -> NDArray[np.bool_]:
-    """bool[len(text) + 1]: True where a position lies inside a grapheme cluster (UAX #29).
+    """bool[len(text) + 1]: True where a position is inside a grapheme cluster (UAX #29), and not before a hidden part.
 
     Only the neighbourhoods of characters that can join a cluster are segmented; in most text there are none.
     """
     inside = np.zeros(len(points) + 1, bool)
-    joining = np.zeros(len(points), bool) if points.dtype == np.uint8 else _JOINERS.of(points) == 1
+    kinds = np.zeros(len(points), np.uint8) if points.dtype == np.uint8 else _JOINERS.of(points)
+    joining = kinds > 0
     joining[1:] |= (points[1:] == 0x0A) & (points[:-1] == 0x0D)
     for start, end in _neighbourhoods(joining):
         for match in _GRAPHEME.finditer(text, start, end):
             inside[match.start() + 1 : match.end()] = True
+    for start, end in _neighbourhoods(kinds == _SHOWS_NOTHING):
+        for match in HIDDEN.finditer(text, start, end):
+            inside[match.start()] = False
     return inside
 
 
@@ -113,5 +118,9 @@ def _neighbourhoods(joining: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 _GRAPHEME = regex.compile(r"\X")
 
-# Characters that can follow another inside one cluster, and the few that bind what comes next.
-_JOINERS = Classes(r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}]")
+# Characters that can follow another inside one cluster, and the few that bind what comes next; first those of no shape.
+_SHOWS_NOTHING = 1
+_JOINERS = Classes(
+    rf"(?=[{BLANK}])[\p{{GCB=Extend}}\p{{GCB=ZWJ}}\p{{GCB=L}}\p{{GCB=V}}]",
+    r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}\p{GCB=Prepend}\p{GCB=L}\p{GCB=V}\p{GCB=T}\p{RI}]",
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lib.unicode import plain
+from lib.unicode import encodable, marked
 
 MISSING = "–"
 
@@ -63,8 +63,8 @@ def number(value: float, decimals: int) -> str:
 
 
 def visible(text: str) -> str:
-    """Text with its white space made visible: · for a space, → for a tab, ↵ for a line break."""
-    return plain(text).replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
+    """Text with what shows nothing made visible: · for a space, → a tab, ↵ a line break, ‹U+200B› any other."""
+    return encodable(marked(text)).replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
 
 
 def sentence(text: str) -> str:

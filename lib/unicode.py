@@ -25,7 +25,7 @@ class Classes:
     """
 
     def __init__(self, *sets: str) -> None:
-        self._pattern = regex.compile("|".join(f"({each})+" for each in sets))
+        self._pattern = regex.compile("|".join(f"({each})" for each in sets))
         self._pages: dict[int, NDArray[np.uint8]] = {}
 
     def of(self, points: Points) -> NDArray[np.uint8]:
@@ -47,12 +47,38 @@ class Classes:
             page = np.zeros(_PAGE, np.uint8)
             letters = "".join(map(chr, range(number * _PAGE, (number + 1) * _PAGE)))
             for match in self._pattern.finditer(letters):
-                page[match.start() : match.end()] = match.lastindex
+                page[match.start()] = match.lastindex
             self._pages[number] = page
         return self._pages[number]
 
 
 _LONE = re.compile("[\ud800-\udfff]")
+
+# Characters that show nothing, and blanks that look like a space or a line break. Format characters that are not
+# ignorable have a shape, except those of annotations; two blanks count as symbols. words.js has the same rules.
+BLANK = r"\p{Default_Ignorable_Code_Point}\p{Cc}\p{Zl}\p{Zp}\p{Zs}\uFFF9-\uFFFB\u2800\U0001D159"
+_JOINING = (
+    "Arabic Syriac Mandaic Nko Mongolian Phags_Pa Adlam Hanifi_Rohingya Devanagari Bengali Gurmukhi Gujarati Oriya "
+    "Tamil Telugu Kannada Malayalam Sinhala Khmer Myanmar Tibetan Balinese Javanese Tai_Tham Meetei_Mayek Grantha Newa"
+)
+_LETTER = r"(?=[\p{L}\p{M}])[" + "".join(rf"\p{{Script_Extensions={name}}}" for name in _JOINING.split()) + "]"
+_TAGS = "(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)"
+# What belongs to the letter or emoji before it: each with that letter or emoji.
+_AT_WORK = (
+    r"\p{Extended_Pictographic}[\uFE0E\uFE0F]",
+    r"[0-9#*]\uFE0F(?=\u20E3)",
+    r"\p{Extended_Pictographic}[\uFE0E\uFE0F\p{Emoji_Modifier}]?\u200D(?=\p{Extended_Pictographic})",
+    rf"{_LETTER}[\u200C\u200D]",
+    r"\p{Script=Mongolian}[\u180B-\u180D\u180F]",
+    f"\U0001f3f4(?=\U000e0067\U000e0062{_TAGS}\U000e007f)[\U000e0020-\U000e007f]{{1,6}}",
+)
+HIDDEN = regex.compile(f"(?![ \\t\\n\\r])[{BLANK}]" + "".join(f"(?<!{each})" for each in _AT_WORK))
+
+
+def marked(text: str) -> str:
+    """The text with each hidden character as its number, ‹U+200B›. Spaces, tabs and line breaks stay as they are."""
+    shown: str = HIDDEN.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)
+    return shown
 
 
 def encodable(text: str) -> str:

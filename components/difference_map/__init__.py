@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.assets import component
 from lib import formats
 from lib.diverging import STEPS, legend, steps
+from lib.unicode import marked
 
 _mount = component(
     "difference_map", Path(__file__).parent / "browser", js="difference_map.js", css="difference_map.css"
@@ -35,8 +36,8 @@ def difference_map(
     _mount(
         key=key,
         data={
-            "texts": list(texts),
-            "around": list(around),
+            "texts": list(map(marked, texts)),
+            "around": list(map(marked, around)),
             "steps": steps(differences).tolist(),
             "tips": [f"{formats.signed(float(each), 3)} nats" for each in differences],
             "legend": list(legend()),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lib.cells import Cells, split
 from lib.pieces import EMPTY, make_pieces
+from lib.unicode import HIDDEN
 from tests.strategies import HARD_BYTES, cut, table_of
 
 CUTS = cut(HARD_BYTES)
@@ -26,11 +27,13 @@ def sizes(cells: Cells) -> list[int]:
 
 
 def expected_first(pieces: list[bytes]) -> list[int]:
-    """Where cells begin, by segmenting the whole text: token boundaries that are grapheme boundaries."""
+    """Where cells begin, by segmenting the whole text: token boundaries where a grapheme or something hidden begins."""
     text = b"".join(pieces).decode("utf-8", "surrogateescape")
     ends = {0}
     for match in regex.finditer(r"\X", text):
         ends.add(len(text[: match.end()].encode("utf-8", "surrogateescape")))
+    for match in HIDDEN.finditer(text):
+        ends.add(len(text[: match.start()].encode("utf-8", "surrogateescape")))
     edges = np.cumsum([0, *map(len, pieces)]).tolist()
     inner = [token for token in range(1, len(pieces)) if edges[token] in ends]
     return [0, *inner, len(pieces)] if pieces else [0]
@@ -42,6 +45,7 @@ def expected_first(pieces: list[bytes]) -> list[int]:
 @example(["🇩🇪".encode()[:6], "🇩🇪".encode()[6:], "🇫".encode(), "🇷".encode()])
 @example([b"a", b"", "\u0301".encode()])
 @example(["क".encode(), "\u094d".encode(), "\u200d".encode(), "ष".encode()])
+@example([b"a", "\u200d".encode(), "\u200c".encode(), "\u0301".encode(), "\U000e0073".encode()])
 def test_cells_end_exactly_where_tokens_and_graphemes_both_end(pieces: list[bytes]) -> None:
     assert cells_of(*pieces).first.tolist() == expected_first(pieces)
 
@@ -111,6 +115,26 @@ def test_a_grapheme_in_several_tokens_is_one_cell(cluster: str) -> None:
     cells = cells_of("a", *cluster, "b")
     assert shown(cells) == ["a", cluster, "b"]
     assert sizes(cells) == [1, len(cluster), 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("K\U000e0073\U000e0061y", ["K", "\U000e0073", "\U000e0061", "y"]),
+        ("😀\U000e0101\U000e0102", ["😀", "\U000e0101", "\U000e0102"]),
+        ("a\u200db\u200c\u200d", ["a", "\u200d", "b", "\u200c", "\u200d"]),
+        ("e\u034f\u0301", ["e", "\u034f\u0301"]),
+        ("\u1112\u1160\u11ab", ["\u1112", "\u1160\u11ab"]),
+        ("x\ufe0f1\ufe0f\u20e3", ["x", "\ufe0f", "1\ufe0f\u20e3"]),
+        ("🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", None),
+        ("🏳\ufe0f\u200d🌈", None),
+        ("ی\u200c", None),
+        ("ක\u0dca\u200d", None),
+        ("\u1820\u180b", None),
+    ],
+)
+def test_what_is_hidden_is_a_cell_of_its_own_but_not_what_shapes_a_sign(text: str, cells: list[str] | None) -> None:
+    assert shown(cells_of(*text)) == (cells or [text])
 
 
 def test_flags_pair_up_from_their_first() -> None:

@@ -112,6 +112,21 @@ def test_white_space_is_made_visible() -> None:
     assert formats.visible(" a\tb\r\n") == "·a→b␍↵"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("K\U000e0073\U000e0061", "K‹U+E0073›‹U+E0061›"),
+        ("\0\x85\u200b\ufeff", "‹U+0000›‹U+0085›‹U+200B›‹U+FEFF›"),
+        ("a\u00a0b \u3164", "a‹U+00A0›b·‹U+3164›"),
+        ("😀\ufe0f\U000e0101", "😀\ufe0f‹U+E0101›"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\ud800", "\ufffd"),
+    ],
+)
+def test_what_shows_nothing_is_named(text: str, shown: str) -> None:
+    assert formats.visible(text) == shown
+
+
 def test_durations() -> None:
     assert [formats.seconds(value) for value in (0.9, 3, 59.9, 60, 125)] == [
         "0 s",

@@ -2,10 +2,10 @@
 
 import { shared } from "./shared.js";
 import { Kind } from "./view.js";
-import { DIRECTION, INVISIBLE, JOINERS_ONLY, codePoints, element } from "./words.js";
+import { BLANK, DIRECTION, HIDDEN, codePoint, element } from "./words.js";
 
-const ORDINARY = /^ ?[^\s\p{Cc}\p{Cf}]+$/u;
-const PARTS = new RegExp(`(?<n>\\r\\n|\\n|\\r)|(?<t>\\t)|(?<p> +)|(?<c>${INVISIBLE.source})`, "gu");
+const ORDINARY = new RegExp(`^ ?[^\\s${BLANK}]+$`, "u");
+const PARTS = new RegExp(`(?<n>\\r\\n|\\n|\\r)|(?<t>\\t)|(?<p> +)|(?<c>${HIDDEN.source})`, "gu");
 const STEP_NAMES = Array.from({ length: 256 }, (_, colour) => `s${colour}`);
 
 /** The class for a colour. */
@@ -36,14 +36,10 @@ export function fill(cell, text) {
     cell.textContent = text;
     return;
   }
-  if (JOINERS_ONLY.test(text)) {
-    cell.append(element("u", { class: "c", "data-mark": codePoints(text) }, text));
-    return;
-  }
   let done = 0;
   for (const match of text.matchAll(PARTS)) {
     const name = Object.keys(match.groups).find((each) => match.groups[each] !== undefined);
-    const mark = name === "c" ? { "data-mark": codePoints(match[0]) } : {};
+    const mark = name === "c" ? { "data-mark": codePoint(match[0]) } : {};
     cell.append(text.slice(done, match.index), element("u", { class: name, ...mark }, match[0]));
     done = match.index + match[0].length;
   }

@@ -3,7 +3,7 @@
 import { shared } from "./shared.js";
 import { fineInWords } from "./scales.js";
 import { Kind } from "./view.js";
-import { bracket, count, element, nats, percent, rankInWords, rest, visible } from "./words.js";
+import { bracket, count, element, marked, nats, percent, rankInWords, rest, visible } from "./words.js";
 
 const PASSAGE_NAMES = { word: "Word", sentence: "Sentence", line: "Line", pattern: "Match" };
 
@@ -84,7 +84,7 @@ function row(className, label, share, words) {
 /** What a screen reader says of a cell, and of the group it begins. */
 export function spoken(view, cell, grouping, scale, colour) {
   const token = leastSure(view.tokensOf(cell));
-  const text = view.texts[cell].trim() || visible(view.texts[cell]);
+  const text = marked(view.texts[cell].trim()) || visible(view.texts[cell]);
   const forced = view.kind(cell) === Kind.FORCED ? ", put there" : "";
   const doubt = colour < shared.colours && colour >= shared.unsure ? ", unsure" : "";
   const own = token.logprob === null ? "not scored" : `${percent(token.logprob)}, ${rankInWords(token.rank)}`;

@@ -41,20 +41,37 @@ export function count(number, noun, nouns = `${noun}s`) {
 
 const NUMBERS = new Intl.NumberFormat("en"); // toLocaleString makes one every time
 
-export const INVISIBLE = /[\0-\x08\v\f\x0e-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/u;
+// Characters that show nothing; lib/unicode.py has the same rules, and says why.
+export const BLANK = String.raw`\p{Default_Ignorable_Code_Point}\p{Cc}\p{Zl}\p{Zp}\p{Zs}\ufff9-\ufffb\u2800\u{1d159}`;
+const JOINING = "Arabic Syriac Mandaic Nko Mongolian Phags_Pa Adlam Hanifi_Rohingya Devanagari Bengali Gurmukhi Gujarati Oriya Tamil "
+  + "Telugu Kannada Malayalam Sinhala Khmer Myanmar Tibetan Balinese Javanese Tai_Tham Meetei_Mayek Grantha Newa";
+const LETTER = String.raw`(?=[\p{L}\p{M}])[${JOINING.replace(/\S+ ?/g, (name) => `\\p{Script_Extensions=${name.trim()}}`)}]`;
+const TAGS = String.raw`(?:\u{e0065}\u{e006e}\u{e0067}|\u{e0073}\u{e0063}\u{e0074}|\u{e0077}\u{e006c}\u{e0073})`;
+const AT_WORK = [
+  String.raw`\p{Extended_Pictographic}[\ufe0e\ufe0f]`,
+  String.raw`[0-9#*]\ufe0f(?=\u20e3)`,
+  String.raw`\p{Extended_Pictographic}[\ufe0e\ufe0f\p{Emoji_Modifier}]?\u200d(?=\p{Extended_Pictographic})`,
+  String.raw`${LETTER}[\u200c\u200d]`,
+  String.raw`\p{Script=Mongolian}[\u180b-\u180d\u180f]`,
+  String.raw`\u{1f3f4}(?=\u{e0067}\u{e0062}${TAGS}\u{e007f})[\u{e0020}-\u{e007f}]{1,6}`,
+];
+export const HIDDEN = new RegExp(`(?![ \\t\\n\\r])[${BLANK}]${AT_WORK.map((each) => `(?<!${each})`).join("")}`, "gu");
 export const DIRECTION = /[\u202a-\u202e\u2066-\u2069]/;
-export const JOINERS_ONLY = /^[\u200c\u200d\ufe00-\ufe0f]+$/;
 
-export function codePoints(text) {
-  return Array.from(text, (each) => `U+${each.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`).join(" ");
+export function codePoint(letter) {
+  return `U+${letter.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
-/** Text with its white space and its invisible characters to be seen. */
+/** Text with each hidden character as its number. Spaces, tabs and line breaks stay as they are. */
+export function marked(text) {
+  return text.replace(HIDDEN, (each) => `‹${codePoint(each)}›`);
+}
+
+/** Text with its white space and its hidden characters made visible. */
 export function visible(text) {
   if (text === "") return "no text";
-  if (JOINERS_ONLY.test(text)) return codePoints(text);
-  return text.replace(/\r\n|\n/g, "↵").replaceAll("\t", "→").replaceAll(" ", "·").replaceAll("\r", "␍")
-    .replace(new RegExp(INVISIBLE, "gu"), (each) => `‹${codePoints(each)}›`);
+  return marked(text)
+    .replace(/\r\n|\n/g, "↵").replaceAll("\t", "→").replaceAll(" ", "·").replaceAll("\r", "␍");
 }
 
 /** An element with a class, attributes and children; strings become text nodes. */
