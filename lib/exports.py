@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lib.completion import Completion
+from lib.formats import visible
 from lib.scores import chosen_listed, entropy_bounds, margin, others_mass, probability
 from lib.spreadsheet import as_csv
 from lib.tokens import Kind, Tokens
@@ -100,8 +101,10 @@ def _frame(part: str, tokens: Tokens, vocabulary_size: int | None) -> pd.DataFra
 
 
 def to_csv(completion: Completion) -> str:
-    """The table as CSV."""
-    return as_csv(table(completion))
+    """The table as CSV, with each text once more as `shown`: spaces, line breaks and hidden characters to be seen."""
+    frame = table(completion)
+    frame.insert(frame.columns.get_loc("text") + 1, "shown", frame["text"].map(visible))
+    return as_csv(frame)
 
 
 def alternatives(tokens: Tokens, row: int) -> pd.DataFrame:

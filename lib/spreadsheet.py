@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet opens as data: a text is never a formula."""
+"""Tables as CSV that a spreadsheet opens as data: in Unicode, and a text is never a formula."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ _BLANK = r"[\s;\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800]"  # all that sh
 _BEFORE = regex.compile(rf"(?<!{_BLANK}){_BLANK}*+(?=[=+\-@＝＋－＠﹦﹢﹣﹫])")
 _ENDS = ";\t\r\n"  # of a cell or a row, as a spreadsheet of another country reads it
 _FIRST = ("\t", "\r", "\n")
+_MARK = "\ufeff"  # without this byte order mark Excel reads the file in the code page of the machine
 
 
 def as_csv(frame: pd.DataFrame) -> str:
-    """The table with its header, lines ending in CR LF; missing values are empty.
+    """The table with its header, to be written as UTF-8, lines ending in CR LF; missing values are empty.
 
     A text that a spreadsheet would run as a formula gets a ' in front, within it too where a cell might begin there.
     """
     out = io.StringIO()
+    out.write(_MARK)
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([_cell(name) for name in frame.columns])
     for row in frame.itertuples(index=False):

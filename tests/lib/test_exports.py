@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from lib.pieces import make_pieces
 from lib.request import Message, Request
 from lib.spreadsheet import as_csv
 from lib.tokens import NO_TOKENS, Kind
+from lib.wire.saved import completions_of, read_saved
 from tests.strategies import INF, NAN, completion_of, completions, distribution, table_of, tokens_of, tokens_on
 
 
@@ -30,9 +32,10 @@ def strictly(document: str) -> dict:
 
 
 def lines_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text, newline="")))
+    return list(csv.DictReader(io.StringIO(text.encode().decode("utf-8-sig"), newline="")))
 
 
+CASE = Path(__file__).parents[1] / "data" / "cases" / "09-non-ascii-reply.json"
 FORMULA = re.compile(r"(?:\A|[;\t\r\n])[\s\ufeff]*[=+\-@＝]")
 SAMPLE = completion_of(
     tokens_on(
@@ -193,6 +196,23 @@ def test_texts_survive_the_csv(texts: list[str]) -> None:
     for line, text in zip(lines_of(to_csv(done)), texts, strict=True):
         assert line["text"].replace("'", "") == text.replace("'", "")
         assert not FORMULA.search(line["text"])
+
+
+def test_a_csv_says_that_it_is_unicode_and_reads_back() -> None:
+    (done,) = completions_of(read_saved(CASE.read_bytes()), None)
+    file = to_csv(done).encode()
+    assert file.startswith(b"\xef\xbb\xbfpart,")
+    assert file.count(b"\xef\xbb\xbf") == 1
+    texts = ["café", " –", " 你好", " I", "’m", " naïve", " €5"]
+    for encoding in ("utf-8-sig", "utf-8"):  # pandas skips the mark either way
+        frame = pd.read_csv(io.BytesIO(file), encoding=encoding)
+        assert (frame.columns[0], frame["text"].tolist()) == ("part", texts)
+    assert as_csv(pd.DataFrame({"é": ["ü"]})) == "\ufeffé\r\nü\r\n"
+
+
+def test_a_csv_shows_what_is_hidden_beside_the_text_as_it_is() -> None:
+    (line,) = lines_of(to_csv(completion_of(tokens_of(" a\U000e0073\u3164\n"), NO_TOKENS)))
+    assert (line["text"], line["shown"]) == (" a\U000e0073\u3164\n", "·a‹U+E0073›‹U+3164›↵")
 
 
 @given(completions())
