@@ -325,7 +325,8 @@ def _from_sentencepiece(data: bytes, files: Mapping[str, bytes], template: Templ
         return [(first, end) for _, first, end in found(text)]
 
     pieces = make_pieces([(number, *entries.get(number, (b"", False))) for number in range(max(entries) + 1)])
-    prefix = () if bos is None else (bos,)
+    adds_bos = _object(files.get("tokenizer_config.json")).get("add_bos_token") is not False
+    prefix = (bos,) if bos is not None and adds_bos else ()
     return Built(Vocabulary(pieces, drops_space=True), encode, prefix, bos, eos, template, spans=spans)
 
 

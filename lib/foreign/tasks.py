@@ -99,6 +99,7 @@ class GgufTask:
 
     def __init__(self) -> None:
         import gguf  # noqa: F401
+        import sentencepiece.sentencepiece_model_pb2  # noqa: F401
 
         from lib.foreign.gguf import check
 

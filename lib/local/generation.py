@@ -276,4 +276,5 @@ def answer_limit(loaded: LoadedModel, request: Request, read: int) -> tuple[int,
     room = request.max_tokens if loaded.context is None else loaded.context - read
     if room >= request.max_tokens:
         return request.max_tokens, []
-    return room, [f"The context of {loaded.name} leaves room for {room:,} tokens of answer after this prompt."]
+    left = f"The context of {loaded.name} leaves room for {room:,} tokens of answer after this prompt."
+    return room, [f"{left} {loaded.limited}".strip()]

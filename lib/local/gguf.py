@@ -14,13 +14,19 @@ from filelock import FileLock
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.foreign.sandbox import MEMORY, Sandbox
 from lib.imports import IMPORTING
+from lib.local.gguf_config import settle, unplaced
 from lib.local.memory import available_memory, gigabytes
+from lib.local.reports import first_of, gaps_in
+from lib.local.tokenizer import open_tokenizer
 from lib.paths import cache_directory, writing_cache
 
 _NOTES = "candor.json"
 _READING = 20.0  # seconds of processor time for what a file says of itself; a large vocabulary takes some three
-_FORMAT = 2  # raise it when the conversion changes, so that older ones are made again
-_GPT2_LIKE = {"default", "gpt-2", "gpt2"}  # what transformers builds when it is told nothing
+_FORMAT = 3  # raise it when the conversion changes, so that older ones are made again
+_ORIGINAL = "Use the model's original directory with safetensors weights."
+
+
+LFS_POINTER = b"version https://git-lfs.github.com"
 
 
 class DamagedFile(ModelUnavailable):
@@ -37,8 +43,7 @@ def converted(path: Path, sha256: str | None = None) -> Path:
     """
     try:
         with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise ModelUnavailable(f"{path.name} is not a GGUF file.", "Choose a GGUF file or a model directory.")
+            _check_magic(path, file.read(40))
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -55,6 +60,26 @@ def converted(path: Path, sha256: str | None = None) -> Path:
             _remove(target)
             _convert(path, target, trusted=sha256 is not None)
     return target
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a file begins as GGUF files do, whatever its name. Raises ModelUnavailable where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"GGUF"
+    except OSError as error:
+        raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}.", "Check its permissions.") from error
+
+
+def _check_magic(path: Path, head: bytes) -> None:
+    if head.startswith(LFS_POINTER):
+        raise ModelUnavailable(f"{path.name} is a Git LFS pointer, not the file itself.", "Run `git lfs pull` there.")
+    if head[:4] in (b"lmgg", b"tjgg", b"fmgg", b"algg"):
+        raise ModelUnavailable(
+            f"{path.name} is a GGML file of before 2023, which nothing reads any more.", "Fetch the model as GGUF."
+        )
+    if head[:4] != b"GGUF":
+        raise ModelUnavailable(f"{path.name} is not a GGUF file.", "Choose a GGUF file or a model directory.")
 
 
 def forget_conversion(directory: Path) -> bool:
@@ -101,63 +126,61 @@ def _remove(directory: Path) -> None:
 def _convert(path: Path, target: Path, *, trusted: bool) -> None:
     with IMPORTING:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+        from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
 
     _check_library()
     told = _checked(path, trusted=trusted)
-    weights, pre, kind = int(told["elements"]) * 4, told["pre"], told["kind"]
-    _check_room(path, target, weights)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            path.parent,
-            gguf_file=path.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-            trust_remote_code=False,
-        )
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except BaseException as error:  # of any kind, and the tokenizers library panics with what is no Exception
-        raise ModelUnavailable(
-            f"transformers cannot convert {path.name}: {first_line(error)}",
-            "Use the model's original directory with safetensors weights.",
-        ) from error
-    warnings = set_pre_tokenizer(tokenizer, kind, pre)
-    model.hf_quantizer = None  # the weights are plain numbers now; saving refuses while this says otherwise
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
+    _check_room(path, target, int(told["elements"]) * 4)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         partial = Path(scratch) / "model"
+        partial.mkdir()
+        for name, data in told["files"].items():
+            (partial / name).write_bytes(data)
+        open_tokenizer(partial, foreign=not trusted)
+        # Under a name of the usual ending and alone: transformers goes by the first, and reads what lies beside a file.
+        alone = Path(scratch) / "file"
+        alone.mkdir()
+        (alone / "model.gguf").symlink_to(path.resolve())
+        try:
+            config = AutoConfig.from_pretrained(alone, gguf_file="model.gguf", trust_remote_code=False)
+            warnings = [*told["warnings"], *settle(config, told)]
+            model, report = AutoModelForCausalLM.from_pretrained(
+                alone,
+                config=config,
+                gguf_file="model.gguf",
+                dtype=torch.float32,
+                quantization_config=GgufConfig(dequantize=True),
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are in the report
+            )
+            left = unplaced(model, told["architecture"], told["tensors"], report)
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except ModelUnavailable as error:
+            raise ModelUnavailable(f"{path.name} cannot be converted. {error.cause}", error.remedy) from error
+        except BaseException as error:  # of any kind, and the tokenizers library panics with what is no Exception
+            raise ModelUnavailable(
+                f"transformers cannot convert {path.name}: {first_line(error)}", _ORIGINAL
+            ) from error
+        if gaps := gaps_in(report):
+            raise ModelUnavailable(
+                f"{path.name} is no whole model: it lacks {first_of(gaps)}, or has it in another size.",
+                _ORIGINAL,
+            )
+        if left:
+            raise ModelUnavailable(
+                f"{path.name} holds weights that are not read from GGUF files: {first_of(left)}.", _ORIGINAL
+            )
+        model.hf_quantizer = None  # the weights are plain numbers now; saving refuses while this says otherwise
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        if told["ends"]:
+            model.generation_config.eos_token_id = list(told["ends"])
         model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
         notes = {"source": path.name, "warnings": warnings, "sizes": _sizes(partial)}
         (partial / _NOTES).write_text(json.dumps(notes), encoding="utf-8")
         partial.replace(target)
-
-
-def set_pre_tokenizer(tokenizer: Any, kind: str | None, pre: str | None) -> list[str]:
-    """Give a byte-level tokenizer the splitting its file names, where transformers does not; returns warnings.
-
-    A wrong split changes token boundaries and with them every score, silently.
-    """
-    from tokenizers import pre_tokenizers
-
-    with IMPORTING:
-        from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
-
-    if kind != "gpt2" or pre in GGUF_PRE_TOKENIZER_SPLITS or pre in _GPT2_LIKE:
-        return []
-    if pre == "smollm":
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-            ]
-        )
-        return []
-    named = f"The file's pre-tokenizer {pre!r} is not known here" if pre else "The file does not name its pre-tokenizer"
-    return [f"{named}; text may be split wrongly and scores be off."]
 
 
 def first_line(error: BaseException) -> str:
@@ -186,7 +209,7 @@ def _checked(path: Path, *, trusted: bool) -> Any:
     what, remedy = f"The GGUF file {path.name}", "Fetch the file again."
     # The reader maps the file, which counts as memory too.
     memory = 2 * MEMORY + path.stat().st_size
-    sandbox = Sandbox("gguf", str(path.resolve()), what=what, remedy=remedy, memory=memory)
+    sandbox = Sandbox("gguf", str(path.absolute()), what=what, remedy=remedy, memory=memory)
     try:
         return sandbox.open(seconds=_READING)
     finally:

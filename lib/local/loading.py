@@ -12,8 +12,10 @@ from typing import Any
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.imports import IMPORTING
 from lib.local import embedded
-from lib.local.gguf import conversion_warnings, converted, first_line, forget_conversion
+from lib.local.gguf import LFS_POINTER, conversion_warnings, converted, first_line, forget_conversion, is_gguf
 from lib.local.memory import available_memory, gigabytes, lacks_memory
+from lib.local.positions import steady_context
+from lib.local.reports import first_of, gaps_in, unplaced_in
 from lib.local.tokenizer import LocalTokenizer, open_tokenizer
 from lib.sought import from_hub, is_hub_id, on_disk
 from lib.sources import EMBEDDED
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 _HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _HUB_DUPLICATES = ("consolidated*", "original/*", "onnx/*")  # the same weights in a form for other programs
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 _HEADROOM = 300_000_000  # bytes left for everything but the weights
 # What config.json calls the sizes that decide how much is built.
 _WIDTHS = ("hidden_size", "n_embd", "d_model")
@@ -39,7 +42,8 @@ _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2,
 class LoadedModel:
     """A model ready to run, with its tokenizer.
 
-    context: tokens it can hold, None where it sets no limit. eos_ids: tokens that end an answer.
+    context: tokens it can hold, None where it sets no limit. eos_ids: tokens that end an answer. limited: why it is not
+    read up to its whole context, "" where it is.
     """
 
     name: str
@@ -50,6 +54,7 @@ class LoadedModel:
     eos_ids: frozenset[int]
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    limited: str = ""
 
     @property
     def device(self) -> Any:
@@ -84,7 +89,11 @@ def load(source: str, *, dtype: str = "float32", device: str = "auto") -> Loaded
         if not forget_conversion(directory):
             raise
     name, directory, extra = _directory(source)  # a damaged conversion is made again, once
-    return _loaded(name, directory, extra, kind, dtype, place, foreign=source != EMBEDDED)
+    try:
+        return _loaded(name, directory, extra, kind, dtype, place, foreign=source != EMBEDDED)
+    except ModelUnavailable:
+        forget_conversion(directory)
+        raise
 
 
 def _loaded(
@@ -100,6 +109,7 @@ def _loaded(
     tokenizer = open_tokenizer(directory, foreign=foreign)
     model = _model(name, directory, kind, place)
     vocabulary = tokenizer.built.vocabulary.padded(model.config.get_text_config().vocab_size)
+    context, limited = steady_context(model.config.get_text_config())
     warnings = list(extra)
     if not vocabulary.exact:
         warnings.append("This tokenizer's decoder is of an unknown kind; the text of single tokens may be inexact.")
@@ -108,10 +118,11 @@ def _loaded(
         model=model,
         tokenizer=tokenizer,
         vocabulary=vocabulary,
-        context=_context(model.config),
+        context=context,
         eos_ids=_eos_ids(model, tokenizer),
         warnings=tuple(warnings),
         provenance=_provenance(directory, vocabulary, dtype, place),
+        limited=limited,
     )
 
 
@@ -155,13 +166,14 @@ def _directory(source: str) -> tuple[str, Path, Sequence[str]]:
         raise _nowhere(source)
     path, is_file, is_directory = on_disk(source)
     if is_file:
-        if path.suffix.lower() != ".gguf":
+        named = path.suffix.lower() == ".gguf"
+        if not named and not is_gguf(path):
             raise ModelUnavailable(
                 f"{path.name} is neither a GGUF file nor a directory.",
                 "Give the directory that holds config.json and the safetensors files.",
             )
         directory = converted(path)
-        return path.stem, directory, conversion_warnings(directory)
+        return path.stem if named else path.name, directory, conversion_warnings(directory)
     if is_directory:
         return path.resolve().name, path, ()
     if not is_hub_id(source):
@@ -176,7 +188,21 @@ def _nowhere(source: str) -> ModelUnavailable:
 
 
 def _check_weights(directory: Path) -> None:
-    if not (directory / "config.json").exists():
+    whole = (directory / "config.json").exists()
+    if any((directory / name).is_file() for name in _ADAPTER):
+        merge = "Merge it into the weights with peft's `merge_and_unload`, as Custom Model Import needs it, too."
+        if whole:
+            raise ModelUnavailable(
+                f"A LoRA adapter lies beside the weights in {directory} and is not applied.",
+                f"{merge} To score the base model, move the adapter elsewhere.",
+            )
+        raise ModelUnavailable(f"{directory} holds a LoRA adapter without the model that it belongs to.", merge)
+    if not whole and (files := sorted(directory.glob("*.gguf"))):
+        raise ModelUnavailable(
+            f"{directory} holds no config.json, but GGUF files.",
+            f"Give the path of the file itself, such as {files[0].name}.",
+        )
+    if not whole:
         raise ModelUnavailable(
             f"{directory} holds no model: there is no config.json in it.",
             "Choose the directory that holds config.json, the tokenizer and *.safetensors.",
@@ -184,6 +210,11 @@ def _check_weights(directory: Path) -> None:
     _check_code(directory)
     if _weight_files(directory):
         return
+    if others := sorted(directory.glob("*.safetensors")):
+        raise ModelUnavailable(
+            f"{directory} holds {others[0].name}, which is not the name that weights are looked for under.",
+            "Name it model.safetensors; weights in several files need their model.safetensors.index.json.",
+        )
     if any(any(directory.glob(pattern)) for pattern in _PICKLES):
         raise ModelUnavailable(
             f"{directory} holds its weights as pickle files, which can run code when they are opened.",
@@ -196,7 +227,7 @@ def _weight_files(directory: Path) -> list[Path]:
     """The files that transformers will read: one, or those that the index names. Raises ModelUnavailable."""
     single, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
     if single.is_file() or not index.is_file():
-        return [single] if single.is_file() else sorted(directory.glob("*.safetensors"))
+        return [single] if single.is_file() else []
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -299,7 +330,13 @@ def _elements(path: Path) -> int:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
+            start = file.read(len(LFS_POINTER))
+            if start == LFS_POINTER:
+                raise ModelUnavailable(
+                    f"{path.name} is a Git LFS pointer, not the file itself.", "Run `git lfs pull` in its directory."
+                )
+            length = int.from_bytes(start[:8], "little")
+            file.seek(8)
             header = json.loads(file.read(min(length, size)))
         spans = [(entry["data_offsets"], entry["dtype"]) for key, entry in header.items() if key != "__metadata__"]
         if 8 + length + max((end for (_, end), _ in spans), default=0) > size:
@@ -330,12 +367,16 @@ def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
         if lacks_memory(error):
             raise OutOfMemory(f"There is not enough memory to load {name}.", "Choose a smaller model.") from error
         raise ModelUnavailable(f"{name} cannot be loaded: {first_line(error)}", _OTHER_MODEL) from error
-    # transformers fills the gaps with random numbers and says so only in its log.
-    if gaps := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
+    if gaps := gaps_in(report):
         raise ModelUnavailable(
             f"The weights of {name} do not fit its configuration: {gaps[0]} is missing or of another size"
             + (f", and {len(gaps) - 1} more." if len(gaps) > 1 else "."),
             "Fetch the directory again, and check that it holds a causal language model.",
+        )
+    if unplaced := unplaced_in(report):
+        raise ModelUnavailable(
+            f"The files of {name} hold weights that its configuration has no place for: {first_of(unplaced)}.",
+            "Check that config.json belongs to these weights, and that no adapter is left unmerged in them.",
         )
     use_skinny_products(model)
     use_fast_attention(model)
@@ -343,11 +384,6 @@ def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
 
 
 _OTHER_MODEL = "Choose a causal language model that transformers knows, such as Llama, Mistral or Qwen."
-
-
-def _context(config: Any) -> int | None:
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(limit) if limit else None
 
 
 def _eos_ids(model: Any, tokenizer: LocalTokenizer) -> frozenset[int]:

@@ -79,8 +79,9 @@ def _readable(loaded: LoadedModel) -> int:
 def check_context(loaded: LoadedModel, tokens: int) -> None:
     """Raise TooLong when that many tokens do not fit into the model's context."""
     if loaded.context is not None and tokens > loaded.context:
+        most = f"{loaded.name} reads at most {loaded.context:,}."
         raise TooLong(
-            f"The prompt has {tokens:,} tokens; {loaded.name} reads at most {loaded.context:,}.",
+            f"The prompt has {tokens:,} tokens; {most} {loaded.limited}".strip(),
             f"Shorten it by at least {tokens - loaded.context:,} tokens, or choose a model with a longer context.",
             tokens,
             loaded.context,

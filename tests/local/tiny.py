@@ -179,41 +179,61 @@ def chain(*texts: str, odds: float = 20.0, follow: Mapping[int, int] | None = No
     return logits
 
 
-def make_gguf(path: Path, pre: str | None = "smollm") -> Path:
-    """A small llama as a GGUF file. pre: the name of its pre-tokenizer."""
+def make_gguf(
+    path: Path,
+    pre: str | None = "smollm",
+    *,
+    fields: Mapping[str, Any] | None = None,
+    tensors: Mapping[str, np.ndarray | None] | None = None,
+    tokenizer: Mapping[str, Any] | None = None,
+) -> Path:
+    """A small llama as a GGUF file. pre: the name of its pre-tokenizer.
+
+    fields: more of its metadata. tensors: more of them by name, None to leave one out. tokenizer: all fields of its
+    tokenizer, by what follows "tokenizer.".
+    """
     from gguf import GGUFWriter
 
-    from lib.vocabulary import byte_alphabet
-
-    letters = sorted(byte_alphabet(), key=lambda letter: byte_alphabet()[letter])
-    double = letters[ord(" ")] * 2
-    letters[0xC0], letters[0xC1] = "12", double  # merges in place of two bytes that no text has
-    writer = GGUFWriter(path, "llama")
-    writer.add_context_length(512)
-    writer.add_embedding_length(32)
-    writer.add_block_count(2)
-    writer.add_feed_forward_length(48)
-    writer.add_head_count(4)
-    writer.add_head_count_kv(2)
-    writer.add_rope_dimension_count(8)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(len(letters))
-    writer.add_tokenizer_model("gpt2")
-    if pre is not None:
-        writer.add_tokenizer_pre(pre)
-    writer.add_token_list(letters)
-    writer.add_token_types([1] * len(letters))
-    writer.add_token_merges(["1 2", f"{double[0]} {double[0]}"])
-    writer.add_eos_token_id(0)
+    told = gguf_bytes(pre) if tokenizer is None else dict(tokenizer)
+    size = len(told["ggml.tokens"])
     rng = np.random.default_rng(0)
-    for tensor, shape in _gguf_tensors(len(letters)).items():
-        values = np.ones(shape) if len(shape) == 1 else rng.normal(size=shape)
-        writer.add_tensor(f"{tensor}.weight", values.astype(np.float32))
+    weights: dict[str, np.ndarray | None] = {
+        f"{name}.weight": (np.ones(shape) if len(shape) == 1 else rng.normal(size=shape)).astype(np.float32)
+        for name, shape in _gguf_tensors(size).items()
+    } | dict(tensors or {})
+    writer = GGUFWriter(path, "llama")
+    writer.add_layer_norm_rms_eps(1e-5)
+    sizes = {"context_length": 512, "embedding_length": 32, "block_count": 2, "feed_forward_length": 48,
+             "attention.head_count": 4, "attention.head_count_kv": 2, "rope.dimension_count": 8}  # fmt: skip
+    everything = {f"llama.{name}": value for name, value in sizes.items()}
+    everything |= {"llama.vocab_size": size, **{f"tokenizer.{name}": value for name, value in told.items()}}
+    for name, value in (everything | dict(fields or {})).items():
+        _add_field(writer, name, value)
+    for name, values in weights.items():
+        if values is not None:
+            writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def gguf_bytes(pre: str | None) -> dict[str, Any]:
+    """The fields of a byte-level tokenizer with two merges."""
+    from lib.vocabulary import byte_alphabet
+
+    letters = sorted(byte_alphabet(), key=lambda letter: byte_alphabet()[letter])
+    double = letters[ord(" ")] * 2
+    letters[0xC0], letters[0xC1] = "12", double  # merges in place of two bytes that no text has
+    told = {"ggml.model": "gpt2", "ggml.tokens": letters, "ggml.token_type": [1] * len(letters),
+            "ggml.merges": ["1 2", f"{double[0]} {double[0]}"], "ggml.eos_token_id": 0}  # fmt: skip
+    return told if pre is None else told | {"ggml.pre": pre}
+
+
+def _add_field(writer: Any, name: str, value: Any) -> None:
+    kinds = {bool: "bool", int: "uint32", float: "float32", str: "string", list: "array"}
+    getattr(writer, f"add_{kinds[type(value)]}")(name, value)
 
 
 def _gguf_tensors(vocabulary: int) -> dict[str, tuple[int, ...]]:
