@@ -4,24 +4,60 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from lib.imports import IMPORTING
 
 if TYPE_CHECKING:
     from lib.tokenizer_build import Template
 
+_PROBE = "candorreadsthis"  # a word that no template writes of its own accord
+
 
 def render(template: Template, turns: Sequence[Mapping[str, str]]) -> str:
-    """The prompt that the model reads for a chat; turns: of "role" and "content".
+    """The prompt that the model reads for a chat.
+
+    turns: of "role" and "content". Contents reach the template in the form that it reads: as a text, or as a list of
+    parts with one text, which templates of models for pictures may want.
 
     Raises whatever the template raises. Foreign templates are rendered in the child process only.
     """
+    names = tuple(sorted(template.names.items()))
+    in_parts = {role: _takes_parts(template.source, names, role) for role in {turn["role"] for turn in turns}}
+    return _rendered(
+        template.source, names, [_turn(turn["role"], turn["content"], in_parts[turn["role"]]) for turn in turns]
+    )
+
+
+@lru_cache(maxsize=256)
+def _takes_parts(source: str, names: tuple[tuple[str, str], ...], role: str) -> bool:
+    """Whether a template shows the text of a role only if it comes in a list of parts."""
+    before = {"system": (), "user": (), "assistant": ("user",)}
+    if role not in before:
+        return _takes_parts(source, names, "user")
+    beside = {"user": _takes_parts(source, names, "user")} if role != "user" else {}
+
+    def shows(in_parts: bool) -> bool:
+        told = [_turn(each, "a", beside[each]) for each in before[role]]
+        told += [_turn(role, _PROBE, in_parts), *(_turn("user", "a", each) for each in beside.values())]
+        with contextlib.suppress(Exception):  # it is a program, and may refuse what it is given
+            return _PROBE in _rendered(source, names, told)
+        return False
+
+    return not shows(False) and shows(True)
+
+
+def _turn(role: str, content: str, in_parts: bool) -> dict[str, Any]:
+    return {"role": role, "content": [{"type": "text", "text": content}] if in_parts else content}
+
+
+def _rendered(source: str, names: tuple[tuple[str, str], ...], turns: Sequence[Mapping[str, Any]]) -> str:
     with IMPORTING:
         from transformers.utils.chat_template_utils import render_jinja_template
 
     texts, _ = render_jinja_template(
-        conversations=[list(turns)], chat_template=template.source, add_generation_prompt=True, **template.names
+        conversations=[list(turns)], chat_template=source, add_generation_prompt=True, **dict(names)
     )
     return str(texts[0])
 

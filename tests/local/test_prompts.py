@@ -29,6 +29,15 @@ def test_messages_go_through_the_template(markov: Markov) -> None:
     assert rendered.ids == [tiny.USER, *b"system:be kind\n", tiny.USER, *b"user:hi\n>"]
 
 
+def test_a_template_that_takes_parts_gets_them(markov: Markov) -> None:
+    template = (
+        "{% for m in messages %}{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}"
+    )
+    engine = markov(_NONE, tokenizer=tiny.make_tokenizer(chat=template + "{% endfor %}{% endfor %}"))
+    (completion,) = engine.complete(Request(messages=(Message("user", "hi"),), max_tokens=0))
+    assert [completion.pieces.text_of(ref) for ref in completion.prompt.refs] == ["h", "i"]
+
+
 def test_messages_without_a_template_are_refused(markov: Markov) -> None:
     engine = markov(_NONE)
     assert not engine.capabilities.chat
