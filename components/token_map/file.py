@@ -2,7 +2,8 @@
 
 The scripts and the style sheet are those of the app, bundled and deflated; so are the columns. A loader of a few lines
 inflates and starts them. The content security policy of the file lets that loader run, and what it made, and nothing
-else: no request can leave the page.
+else: no request can leave the page. A host may add a policy that blocks the loader or the styles. So the page holds the
+prompt and the answer as plain text, which the loader removes once the map is drawn.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from pathlib import Path
 
 from components.token_map.frames import SHARED, framed
 from lib import formats
+from lib.cells import split
 from lib.completion import Completion
 from lib.request import Request
 from lib.scores import Summary, summarise_answer, summarise_prompt
+from lib.tokens import Tokens
+from lib.unicode import marked
 from lib.view import View
 
 _BROWSER = Path(__file__).parent / "browser"
@@ -28,6 +32,7 @@ _BROWSER = Path(__file__).parent / "browser"
 _MODULES = ("shared", "words", "view", "scales", "cells", "tooltip", "controls", "picture", "beside", "token_map")
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+_BLANKS = re.compile("^ |(?<= ) | (?= )")  # those that HTML drops
 _COMMENT = re.compile(r"^\s*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 
 _LOADER = """
@@ -42,9 +47,16 @@ const root = document.getElementById("map").attachShadow({ mode: "open" });
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(style);
 root.adoptedStyleSheets = [sheet];
+new MutationObserver((_, drawn) => {
+  if (!root.querySelector(".text i")) return;
+  drawn.disconnect();
+  document.getElementById("plain")?.remove();
+}).observe(root, { childList: true });
 const show = () => draw({ data: new Uint8Array(data), parentElement: root, setStateValue: () => {} });
 const dark = matchMedia("(prefers-color-scheme: dark)");
-document.getElementById("theme").onclick = () => {
+const theme = document.getElementById("theme");
+theme.hidden = false;
+theme.onclick = () => {
   const is = page.dataset.theme ?? (dark.matches ? "dark" : "light");
   page.dataset.theme = is === "dark" ? "light" : "dark";
   show();
@@ -67,8 +79,11 @@ dl { display: flex; flex-wrap: wrap; gap: .25rem 2rem; margin: 1rem 0 1.25rem; }
 dt { font-size: .8125rem; opacity: .75; } dd { font-size: 1.25rem; font-variant-numeric: tabular-nums; margin: 0; }
 button { background: none; border: 1px solid currentColor; border-radius: .375rem; color: inherit; cursor: pointer;
   float: right; font: inherit; font-size: .8125rem; opacity: .75; padding: .125rem .625rem; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-@media print { :root, :root[data-theme] { LIGHT } body { max-width: none; padding: 0 } button { display: none } }
+#plain { animation: wait .5s; } /* the script is nearly always sooner */
+@keyframes wait { from, to { visibility: hidden } }
+#text { border: 1px solid; border-radius: .375rem; padding: .75rem 1rem; }
+@media print { :root, :root[data-theme] { LIGHT } body { max-width: none; padding: 0 } button { display: none }
+  #plain { animation: none } }
 """.replace(
     "DARK",
     "--st-background-color: #0e1117; --st-text-color: #fafafa; --st-primary-color: #5b76f7; color-scheme: dark;",
@@ -88,7 +103,7 @@ def to_html(done: Completion, made: datetime | None = None) -> bytes:
         asked=html.escape(" · ".join([*_asked(done.request), f"saved {day}"])),
         numbers=_numbers(summarise_answer(done), summarise_prompt(done), done),
         warnings="".join(f'<p class="quiet">{html.escape(warning)}</p>' for warning in done.warnings),
-        text=html.escape(_plain(done)),
+        plain=_plain(done),
         sheet=_packed((_BROWSER / "token_map.css").read_bytes()),
         code=_bundle(),
         data=_base64(zlib.compress(framed(options, view.packed()), 9)),
@@ -100,9 +115,9 @@ def to_html(done: Completion, made: datetime | None = None) -> bytes:
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><style>{style}</style></head>
-<body><button id="theme" type="button">Light or dark</button><h1>How sure was the model of every token?</h1>
+<body><button id="theme" type="button" hidden>Light or dark</button><h1>How sure was the model of every token?</h1>
 <p><strong>{model}</strong></p><p class="quiet">{asked}</p>{warnings}<dl>{numbers}</dl><div id="map"></div>
-<noscript><pre>{text}</pre></noscript>
+{plain}
 <p class="quiet">A probability is how sure the model was of its words. It is not the chance that the answer is true.</p>
 <script type="text/plain" id="style">{sheet}</script><script type="text/plain" id="code">{code}</script>
 <script type="text/plain" id="data">{data}</script><script type="module">{loader}</script></body></html>
@@ -141,8 +156,25 @@ def _numbers(answer: Summary, prompt: Summary, done: Completion) -> str:
 
 
 def _plain(done: Completion) -> str:
-    """Prompt and answer as text, for a reader without scripts."""
-    return "".join(done.pieces.text_of(int(ref)) for part in (done.prompt, done.generated) for ref in part.refs)
+    """Prompt and answer as text, for a page whose script may not run; "" where there is none.
+
+    Without style sheets, too, its lines are as they were, and long ones wrap.
+    """
+    prompt, answer = map(_lines, (done.prompt, done.generated))
+    if not prompt and not answer:
+        return ""
+    return (
+        '<div id="plain"><p class="quiet">This is the text, the answer in bold. The map needs the script of this page, '
+        "which did not run here. Save the file and open it from your disk to see the map.</p>"
+        f'<p id="text" dir="auto">{prompt}<b>{answer}</b></p></div>'
+    )
+
+
+def _lines(tokens: Tokens) -> str:
+    text = split(tokens.pieces, tokens.refs).text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    lines = html.escape(marked(text).expandtabs(4)).splitlines(keepends=True)
+    kept = (_BLANKS.sub(lambda found: "\u00a0" * len(found[0]), line.rstrip("\r\n")) for line in lines)
+    return "".join(each + "<br>" * line.endswith(("\r", "\n")) for each, line in zip(kept, lines, strict=True))
 
 
 @cache
