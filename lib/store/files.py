@@ -27,6 +27,7 @@ from lib.store.questions import without_places
 from lib.store.runs import (
     EARLIEST,
     LATEST,
+    MOST_MODEL,
     MOST_NOTE,
     MOST_TAG,
     MOST_TAGS,
@@ -53,7 +54,7 @@ MOST_BYTES = 200_000_000  # of a file; what it holds takes less than its base64
 _LONGEST = {
     "title": MOST_TITLE,
     "note": MOST_NOTE,
-    "model": 4_000,
+    "model": MOST_MODEL,
     "source": 10_000,
     "page": 40,
     "version": 40,

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     BigInteger,
-    Column,
     ColumnElement,
     Connection,
     column,
@@ -27,13 +26,13 @@ from lib.errors import InvalidRequest
 from lib.store.database import Database
 from lib.store.runs import Run, microseconds, runs_of
 from lib.store.search import Sought, sought
-from lib.store.tables import PIECES, RUNS, TAGS, TEXTS
+from lib.store.tables import INDEXED, PIECES, RUNS, TAGS, TEXTS, indexed_part, is_indexed
 
 SORTS = {
-    "newest": RUNS.c.number.desc(),
-    "oldest": RUNS.c.number.asc(),
-    "longest": RUNS.c.tokens.desc(),
-    "title": func.lower(RUNS.c.title).asc(),
+    "newest": (RUNS.c.number.desc(),),
+    "oldest": (RUNS.c.number.asc(),),
+    "longest": (RUNS.c.tokens.desc(),),
+    "title": (func.lower(indexed_part(RUNS.c.title)).asc(), func.lower(RUNS.c.title).asc()),
 }
 MOST_FOUND = 2_000  # runs that are found by text and sorted otherwise than by age
 _NEARBY = 400  # pieces of text that are read before the index is asked: of what is common, a page is among them
@@ -95,7 +94,7 @@ def listed(database: Database, which: Filter, *, sort: str = "newest", start: in
             query = select(RUNS).where(*_conditions(which))
             if by_text:
                 query = query.where(RUNS.c.number.in_(_found(connection, which, wanted, 0, MOST_FOUND)))
-            ordered = query.order_by(SORTS[sort], RUNS.c.number.desc()).offset(start).limit(count + 1)
+            ordered = query.order_by(*SORTS[sort], RUNS.c.number.desc()).offset(start).limit(count + 1)
             rows = connection.execute(ordered).all()
             following = start + count if len(rows) > count else None
         return Listed(tuple(runs_of(connection, rows[:count])), following)
@@ -105,20 +104,37 @@ def names(database: Database, owner: str | None = None) -> dict[str, list[str]]:
     """The pages, models and tags that there are; those of removed runs, too, until these are erased."""
     mine = [] if owner is None else [RUNS.c.owner == owner]
     with database.reading() as connection:
-        found = {name: _distinct(connection, RUNS.c[name], *mine) for name in ("page", "model")}
+        found = {"page": _distinct(connection, RUNS.c.page, *mine), "model": _models(connection, *mine)}
         if owner is None:
             return found | {"tag": _distinct(connection, TAGS.c.tag)}
         tags = select(TAGS.c.tag).join(RUNS, RUNS.c.number == TAGS.c.run).where(*mine).distinct().order_by(TAGS.c.tag)
         return found | {"tag": list(connection.execute(tags).scalars())}
 
 
-def _distinct(connection: Connection, of: Column[str], *conditions: ColumnElement[bool]) -> list[str]:
-    """The values of a column, by as many steps through its index as there are values."""
+def _distinct(connection: Connection, of: ColumnElement[str], *conditions: ColumnElement[bool]) -> list[str]:
+    """The values of a column that is in an index."""
+    steps = _steps(of, *conditions)
+    return list(connection.execute(select(steps.c.value).where(steps.c.value.is_not(None))).scalars())
+
+
+def _models(connection: Connection, *conditions: ColumnElement[bool]) -> list[str]:
+    """The names of the models, of which the index has the beginnings."""
+    part = indexed_part(RUNS.c.model)
+    steps = _steps(part, *conditions)
+    length = func.length(steps.c.value)
+    found = connection.execute(select(steps.c.value, length.label("length")).where(steps.c.value.is_not(None))).all()
+    short = [each.value for each in found if each.length < INDEXED]
+    if len(short) == len(found):
+        return short
+    long = select(RUNS.c.model).where(func.length(part) >= INDEXED, *conditions).distinct()
+    return sorted([*short, *connection.execute(long).scalars()])
+
+
+def _steps(of: ColumnElement[str], *conditions: ColumnElement[bool]) -> CTE:
+    """The values of what an index has, by as many steps through it as there are values; NULL after the last."""
     steps = select(func.min(of).label("value")).where(*conditions).cte("steps", recursive=True)
     after = select(func.min(of)).where(of > steps.c.value, *conditions).scalar_subquery()
-    steps = steps.union_all(select(after).where(steps.c.value.is_not(None)))
-    found = connection.execute(select(steps.c.value).where(steps.c.value.is_not(None)))
-    return list(found.scalars())
+    return steps.union_all(select(after).where(steps.c.value.is_not(None)))
 
 
 def sizes(database: Database, owner: str | None = None) -> Sizes:
@@ -174,7 +190,7 @@ def _conditions(which: Filter) -> list[ColumnElement[bool]]:
     if which.page:
         conditions.append(RUNS.c.page == which.page)
     if which.model:
-        conditions.append(RUNS.c.model == which.model)
+        conditions.append(is_indexed(RUNS.c.model, which.model))
     if which.tag:
         conditions.append(RUNS.c.number.in_(select(TAGS.c.run).where(TAGS.c.tag == which.tag)))
     if which.since is not None:

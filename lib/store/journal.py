@@ -50,9 +50,10 @@ def settle_journal(path: Path, kind: str, patience: float) -> None:
 def mounted() -> Sequence[Any]:
     """What is mounted on this machine, as psutil lists it; nothing where that cannot be read."""
     try:
-        return psutil.disk_partitions(all=True)
+        found: Sequence[Any] = psutil.disk_partitions(all=True)
     except (OSError, RuntimeError):
         return ()
+    return found
 
 
 def file_system(path: Path, among: Sequence[Any]) -> str:

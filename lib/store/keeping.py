@@ -147,27 +147,36 @@ class Keeper:
         with self._writing:
             with self._lock:
                 followed = list(self._followed.values())
-            waiting = None
+            waiting, taken = None, False
             for each in followed:
                 if time.monotonic() >= each.not_before:
                     try:
-                        self._write(each)
+                        taken = self._write(each) or taken
                         each.failures = 0
                     except StoreFull as error:
                         self._give_up(each, error)
                     except StoreRefused as error:
                         self._failed(each, error)
                     except CandorError as error:
-                        if self.problem is None:
-                            log.warning("runs cannot be saved: %s", error.detail or error.cause)
-                        self.problem, self._runs = error, None
-                        return False
+                        if not taken:
+                            self._unavailable(each, error)
+                            return False
+                        self._failed(each, error)  # the store has just taken another run
                     except Exception as error:  # whatever it was, the others are written
                         self._failed(each, error)
                 if each.failures and each.run.id in self._followed:
                     waiting = CandorError("A run cannot be saved at the moment.", "Candor tries again.")
             self.problem = waiting
             return True
+
+    def _unavailable(self, followed: _Followed, error: CandorError) -> None:
+        """The store takes nothing now, or not this run: the next time, the others come first."""
+        if self.problem is None:
+            log.warning("runs cannot be saved: %s", error.detail or error.cause)
+        self.problem, self._runs = error, None
+        with self._lock:
+            if (same := self._followed.pop(followed.run.id, None)) is not None:
+                self._followed[followed.run.id] = same
 
     def _failed(self, followed: _Followed, error: Exception) -> None:
         """Try it again later; after a few times, say that it is given up."""
@@ -200,8 +209,10 @@ class Keeper:
             self._runs = self._open()
         return self._runs
 
-    def _write(self, followed: _Followed) -> None:
+    def _write(self, followed: _Followed) -> bool:
+        """Write what is new of a job; returns whether there was something."""
         runs, job = self._store(), followed.job
+        wrote = not followed.begun
         if not followed.begun:
             runs.begin(followed.run)
             followed.begun = True
@@ -211,21 +222,24 @@ class Keeper:
             with self._lock:
                 if self._followed.get(followed.run.id) is followed:
                     del self._followed[followed.run.id]
-        elif version != followed.version and job.partial is not None:
+            return True
+        if version != followed.version and job.partial is not None:
             for place, answer in enumerate(answers_of(job.partial)):
                 if answer.completion is not None:
-                    self._write_part(runs, followed, place, answer.completion)
+                    wrote = self._write_part(runs, followed, place, answer.completion) or wrote
             followed.version = version
+        return wrote
 
-    def _write_part(self, runs: Runs, followed: _Followed, place: int, done: Completion) -> None:
+    def _write_part(self, runs: Runs, followed: _Followed, place: int, done: Completion) -> bool:
         parts, before = followed.written.get(place, (0, done))
         if parts and before is done:
-            return
+            return False
         if not continues(done, before):
             parts = 0
         piece = slice_of(done, len(before.generated), len(before.text)) if parts else done
         runs.append(followed.run.id, place, parts, piece)
         followed.written[place] = (parts + 1, done)
+        return True
 
 
 def answers_of(value: Completion | Many[Completion] | tuple[Completion, ...] | None) -> tuple[Answer, ...]:

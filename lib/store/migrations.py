@@ -85,6 +85,14 @@ _STEPS: list[list[str | dict[str, str]]] = [
         "CREATE INDEX runs_title ON runs (lower(title), number)",
         "CREATE INDEX runs_tokens ON runs (tokens, number)",
     ],
+    [  # PostgreSQL has no room for more than 2,704 bytes in a row of an index
+        "DROP INDEX runs_model",
+        "DROP INDEX runs_owner_model",
+        "DROP INDEX runs_title",
+        "CREATE INDEX runs_model ON runs (substr(model, 1, 200), number)",
+        "CREATE INDEX runs_owner_model ON runs (owner, substr(model, 1, 200), number)",
+        "CREATE INDEX runs_title ON runs (lower(substr(title, 1, 200)), number)",
+    ],
 ]
 
 NEWEST = len(_STEPS)

@@ -96,7 +96,7 @@ class Known:
     removed: bool
 
 
-MOST_TITLE, MOST_NOTE = 1_000, 100_000  # characters
+MOST_TITLE, MOST_NOTE, MOST_MODEL = 1_000, 100_000, 4_000  # characters
 MOST_TAGS, MOST_TAG = 100, 200  # tags of a run, and characters of one
 
 
@@ -468,6 +468,7 @@ def _changing(run: Run) -> dict[str, Any]:
         *("model_fingerprint", "tokenizer_fingerprint"),
     )
     return {name: getattr(run, name) for name in names} | {
+        "model": run.model[:MOST_MODEL],
         "error": _json(run.error),
         "details": json.dumps(run.details, separators=(",", ":")),
     }

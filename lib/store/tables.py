@@ -5,11 +5,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    func,
+    literal,
+    literal_column,
+)
 from sqlalchemy.types import TypeDecorator
 
 _REFUSED = re.compile("[\\\\\0\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
+
+
+def _stored(text: str) -> str:
+    return _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class AnyText(TypeDecorator[str]):
@@ -20,7 +38,7 @@ class AnyText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, _dialect: Any) -> str | None:
         """As it is stored."""
-        return None if value is None else _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+        return None if value is None else _stored(value)
 
     def process_result_value(self, value: Any, _dialect: Any) -> str | None:
         """As it was given."""
@@ -31,6 +49,7 @@ class AnyText(TypeDecorator[str]):
 
 
 METADATA = MetaData()
+INDEXED = 200  # characters of a long text that are in an index, as the third migration has it
 
 RUNS = Table(
     "runs",
@@ -83,3 +102,16 @@ TEXTS = Table(
 )
 
 PIECES = 4096  # of a run's text at most; the last is its title, which may change
+
+
+def indexed_part(of: ColumnElement[str]) -> ColumnElement[str]:
+    """The beginning of a stored text, spelled as the indexes of models and titles have it."""
+    return func.substr(of, literal_column("1"), literal_column(str(INDEXED)), type_=AnyText())
+
+
+def is_indexed(of: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Whether a column, of which an index has the beginning, is this text."""
+    stored = _stored(text)
+    part = indexed_part(of) == literal(stored[:INDEXED], Text())
+    # Of a short text the part is all; were the column compared besides, SQLite would not use the index.
+    return part if len(stored) < INDEXED else and_(part, of == text)

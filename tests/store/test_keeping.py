@@ -279,6 +279,41 @@ def test_a_run_is_given_up_with_a_message_that_names_it(runs: Runs, monkeypatch:
     assert keeper.close(5)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_that_the_store_is_never_available_for_is_given_up(runs: Runs, first: bool) -> None:
+    """Whatever a database calls it: while it takes other runs, it is that run that it refuses."""
+    bad, others = started(lambda _: DONE), [started(lambda _: DONE)]
+    refuse = {
+        "sqlite": ["CREATE TRIGGER refuse BEFORE INSERT ON runs WHEN new.id = '{}' BEGIN SELECT json('{{'); END"],
+        "postgresql": [
+            """
+            CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END $$
+            """,
+            "CREATE TRIGGER no BEFORE INSERT ON runs FOR EACH ROW WHEN (new.id = '{}') EXECUTE PROCEDURE no_room()",
+        ],
+    }
+    with runs.database.writing() as connection:
+        for statement in refuse[runs.database.kind]:
+            connection.exec_driver_sql(statement.format(bad.id))
+    with pytest.raises(StoreUnavailable) as raised:
+        runs.begin(run_of(bad))
+    assert type(raised.value) is StoreUnavailable, "not one that the database refuses for good"
+    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    for job in [bad, others[0]] if first else [others[0], bad]:
+        keeper.follow(job, run_of(job))
+    until = time.monotonic() + 10
+    while not keeper.given_up(ALONE) and time.monotonic() < until:
+        others.append(started(lambda _: DONE))
+        keeper.follow(others[-1], run_of(others[-1]))
+        time.sleep(0.02)
+    assert keeper.flush(10)
+    assert set(keeper.given_up(ALONE)) == {bad.id}
+    assert keeper.problem is None
+    assert all(runs.get(job.id) is not None for job in others)
+    assert keeper.close(5)
+
+
 def test_an_exhausted_pool_loses_nothing(tmp_path: Path) -> None:
     """Fifteen pages that wait for a locked file take all connections."""
     url = f"sqlite:///{tmp_path}/runs.sqlite"
