@@ -12,7 +12,7 @@ import streamlit as st
 
 from components.map_with_pin import map_with_pin
 from components.notices import show_error
-from components.process import runs, visitor
+from components.process import runs, visitor, why_no_runs
 from components.session import PAGES
 from components.sign_in import identity
 from components.text import as_text, bold
@@ -35,7 +35,10 @@ def history() -> None:
     """The whole page."""
     store = runs()
     if store is None:
-        st.info("No runs are kept here, or their database cannot be reached.", icon=":material/database_off:")
+        if (why := why_no_runs()) is not None:
+            show_error(why)
+        else:
+            st.info("Runs are not saved here: CANDOR_STORE is off.", icon=":material/database_off:")
         return
     try:
         with st.container():  # so that what follows keeps its place, and stays open, when something is said

@@ -6,6 +6,7 @@ import atexit
 import os
 import threading
 import time
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -29,7 +30,7 @@ from lib.tree import Trees
 _STORE, _UNDO = "CANDOR_STORE", "CANDOR_UNDO_MINUTES"
 _LAST = 5.0  # seconds to write what is left when the program ends
 _COOLING = 5.0  # seconds after which a store that could not be opened is tried again
-_failed = {"until": 0.0}
+_failed: dict[str, Any] = {"until": 0.0, "why": None}  # the store, when it was opened last
 _forwarded = {"seen": False}  # whether a proxy has passed on a request; then others can reach this server
 _PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is drawn first
 
@@ -89,10 +90,19 @@ def runs() -> Runs | None:
     if time.monotonic() < _failed["until"]:
         return None
     try:
-        return _open_runs()
-    except CandorError:
-        _failed["until"] = time.monotonic() + _COOLING  # pages need not wait for it every time
+        opened = _open_runs()
+    except CandorError as error:
+        # Pages need not wait for it every time.
+        _failed.update(until=time.monotonic() + _COOLING, why=error)
         return None
+    _failed["why"] = None
+    return opened
+
+
+def why_no_runs() -> CandorError | None:
+    """Why the store could not be opened; None where it was, or nothing is to be saved."""
+    why: CandorError | None = _failed["why"]
+    return why
 
 
 @st.cache_resource(show_spinner=False)

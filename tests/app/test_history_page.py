@@ -18,6 +18,7 @@ from lib.store.database import open_database
 from lib.store.history import Filter, listed
 from lib.store.runs import FINISHED, Answer, Run, Runs
 from tests.benchmarks.completions import long_completion
+from tests.store.faulty_files import failing
 
 DONE = long_completion(20)
 ODD = "\ud800 \0 \udfff \x1b"
@@ -145,3 +146,22 @@ def test_an_error_of_the_store_is_said_in_words(store: Runs, monkeypatch: pytest
     (said,) = opened().error
     assert "tags" not in said.value or process.policy().open
     assert not sign_in.is_set_up()
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("off", "CANDOR_STORE is off"),
+        ("mysql://host/runs", "cannot save runs in mysql"),
+        ("sqlite:///{}/runs.sqlite", "fails to lock or write the file"),
+    ],
+)
+def test_why_there_is_no_history(named: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_STORE", named.format(tmp_path))
+    monkeypatch.setattr(process, "_failed", {"until": 0.0, "why": None})
+    st.cache_resource.clear()
+    with failing("no locks"):
+        shown = AppTest.from_function(page, default_timeout=20).run()
+    assert not shown.exception
+    assert any(told in each.value.replace("\\", "") for each in [*shown.error, *shown.info])
+    st.cache_resource.clear()
