@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ModelUnavailable
-from lib.foreign.gguf_tokenizer import tokenizer_files
+from lib.foreign.gguf_tokenizer import markers, tokenizer_files
 
 _FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 _NO_MODELS = ("clip", "controlvector", "imatrix")  # architectures
@@ -54,6 +54,7 @@ def check(path: str) -> dict[str, Any]:
     "elements": weights in all.
     "factors": lists of numbers that scale positions, by the name of their tensor.
     "files": bytes of the tokenizer's files, by name.
+    "markers": ids of the tokens that are read whole wherever they are in a text, by name.
     "ends": ids that end an answer.
     "warnings": texts on the tokenizer.
 
@@ -76,7 +77,8 @@ def check(path: str) -> dict[str, Any]:
             raise ValueError("general.architecture is missing")
         _check_kind(name, architecture, fields, len(tensors))
         try:
-            files, warnings = tokenizer_files(_tokenizer(fields))
+            tokenizer = _tokenizer(fields)
+            files, warnings = tokenizer_files(tokenizer)
         except ModelUnavailable as error:
             raise ModelUnavailable(f"{name}: {error.cause}", error.remedy) from error
         return {
@@ -86,6 +88,7 @@ def check(path: str) -> dict[str, Any]:
             "elements": sum(int(tensor.n_elements) for tensor in tensors),
             "factors": {str(each.name): _factors(each) for each in tensors if each.name in _FACTORS},
             "files": files,
+            "markers": markers(tokenizer),
             "ends": _ends(fields),
             "warnings": warnings,
         }

@@ -92,9 +92,19 @@ def tokenizer_files(told: Mapping[str, Any]) -> tuple[dict[str, bytes], list[str
     return {"tokenizer.json": json.dumps(spec).encode(), "tokenizer_config.json": config}, warnings
 
 
+def markers(told: Mapping[str, Any]) -> dict[str, int]:
+    """Ids of the tokens that are read whole wherever they are in a text, by name."""
+    types = told.get("token_type") or ()
+    return {
+        token: number
+        for number, (token, kind) in enumerate(zip(told["tokens"], types, strict=False))
+        if token and kind in (_CONTROL, _USER)
+    }
+
+
 def _config(tokens: Sequence[str], ends: Mapping[str, int], told: Mapping[str, Any]) -> bytes:
     config: dict[str, Any] = {f"{key[:3]}_token": tokens[ends[key]] for key in _ENDS[:2] if key in ends}
-    config["add_bos_token"] = bool(told.get("add_bos_token", True))
+    config["add_bos_token"] = "bos_token_id" in ends and bool(told.get("add_bos_token", True))
     if isinstance(template := told.get("chat_template"), str):
         config["chat_template"] = template
     return json.dumps(config).encode()

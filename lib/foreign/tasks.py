@@ -24,13 +24,14 @@ class TokenizerTask:
         import tokenizers  # noqa: F401
 
         from lib.tokenizer_build import build
+        from lib.tokenizer_check import check
 
-        self._build = build
+        self._build, self._check = build, check
 
     def open(self, given: Any) -> Any:
         """given: {"files": bytes by name}. Returns the vocabulary's arrays and the ids with a meaning."""
         self._built = built = self._build(given["files"])
-        built.encode("The quick brown fox, 1234.\n\tcafé 世界 😀")  # panics, where it would at every text
+        self._check(built, given["files"])  # panics, where it would at every text
         pieces = built.vocabulary.pieces
         if len(pieces.data) > _MOST_SPELLED:
             raise ModelUnavailable(
