@@ -19,6 +19,7 @@ from lib.local.memory import available_memory, gigabytes
 from lib.local.reports import first_of, gaps_in
 from lib.local.tokenizer import open_tokenizer
 from lib.paths import cache_directory, writing_cache
+from lib.tokenizer_check import check as check_tokenizer
 from lib.tokenizer_check import check_markers
 
 _NOTES = "candor.json"
@@ -137,7 +138,9 @@ def _convert(path: Path, target: Path, *, trusted: bool) -> None:
         partial.mkdir()
         for name, data in told["files"].items():
             (partial / name).write_bytes(data)
-        check_markers(open_tokenizer(partial, foreign=not trusted).built.encode, told["markers"])
+        built = open_tokenizer(partial, foreign=not trusted).built
+        check_tokenizer(built, told["files"])
+        check_markers(built.encode, told["markers"])
         # Under a name of the usual ending and alone: transformers goes by the first, and reads what lies beside a file.
         alone = Path(scratch) / "file"
         alone.mkdir()
@@ -204,9 +207,9 @@ def _check_library() -> None:
 def _checked(path: Path, *, trusted: bool) -> Any:
     """What the file says of itself, see `lib.foreign.gguf.check`. A foreign file is read in a child process first."""
     if trusted:
-        from lib.foreign.gguf import check
+        from lib.foreign.gguf import check as told_by
 
-        return check(str(path))
+        return told_by(str(path))
     what, remedy = f"The GGUF file {path.name}", "Fetch the file again."
     # The reader maps the file, which counts as memory too.
     memory = 2 * MEMORY + path.stat().st_size

@@ -39,6 +39,8 @@ def settle(config: Any, told: Mapping[str, Any]) -> list[str]:
     told: see `lib.foreign.gguf.check`. Raises ModelUnavailable for what the configuration cannot express.
     """
     fields = dict(told["fields"])
+    if (getattr(config, "pad_token_id", None) or 0) >= config.vocab_size:
+        config.pad_token_id = None  # the default of another model
     if config.model_type in _READ_IN_FULL:
         if _scaling(fields) or any(name in _POSITIONS for name in told["tensors"]):
             raise _inexpressible("scales positions")

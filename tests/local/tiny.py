@@ -208,7 +208,7 @@ def make_gguf(
     everything = {f"llama.{name}": value for name, value in sizes.items()}
     everything |= {"llama.vocab_size": size, **{f"tokenizer.{name}": value for name, value in told.items()}}
     for name, value in (everything | dict(fields or {})).items():
-        _add_field(writer, name, value)
+        add_field(writer, name, value)
     for name, values in weights.items():
         if values is not None:
             writer.add_tensor(name, values)
@@ -231,7 +231,7 @@ def gguf_bytes(pre: str | None) -> dict[str, Any]:
     return told if pre is None else told | {"ggml.pre": pre}
 
 
-def _add_field(writer: Any, name: str, value: Any) -> None:
+def add_field(writer: Any, name: str, value: Any) -> None:
     kinds = {bool: "bool", int: "uint32", float: "float32", str: "string", list: "array"}
     getattr(writer, f"add_{kinds[type(value)]}")(name, value)
 
