@@ -1,7 +1,9 @@
 """Reading an answer as it grows: which tokens are reasoning, where a stop string ends it, and what its text is.
 
 Tokens are held back while they might still turn out to be the beginning of a stop string or of a `<think>` marker, so
-that nothing released ever has to be taken back.
+that nothing released ever has to be taken back. Reasoning takes one of three forms: between `<think>` and `</think>`
+(or `[THINK]` and `[/THINK]`), in a channel of GPT-OSS's Harmony format, or before a `</think>` that a chat template
+opened; the last is known only once the answer is over (`without_opening`).
 """
 
 from __future__ import annotations
@@ -11,11 +13,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib.tokens import Kind
+import numpy as np
 
-OPEN, CLOSE = b"<think>", b"</think>"
+from lib.tokens import Kind, Tokens
+
+MARKERS = {b"<think>": b"</think>", b"[THINK]": b"[/THINK]"}
+_CLOSING = tuple(MARKERS.values())
+_LONGEST = max(map(len, _CLOSING))
 _MOST_HELD = 100  # tokens without a letter after which no reasoning opens any more
-_OPENED = re.compile(r"<think>\s*\Z")
+_OPENED = re.compile(r"(?:<think>|\[THINK\])\s*\Z")
+# Harmony: <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…<|return|>
+_CHANNEL, _MESSAGE, _START = b"<|channel|>", b"<|message|>", b"<|start|>"
+_ENDS = (b"<|end|>", b"<|return|>", b"<|call|>")
+_IN_CHANNEL = re.compile(r"<\|channel\|>(\w*)[^<>]*<\|message\|>[^<>]*\Z")
+_ANSWER_CHANNEL = "final"
+_LONGEST_HEADER = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -41,19 +53,23 @@ class AnswerReader:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held: list[tuple[int, bytes, Kind]] = []
         self._count = 0
-        self._thinking = thinking or ("open" if _OPENED.search(prompt) else "start")
+        self._thinking = thinking or _begins(prompt)
         self._tail = b""  # the last bytes read while thinking, in search of the closing marker
 
     @property
     def thinking(self) -> str:
-        """Where it is: "start" while reasoning may still open, "open" in the midst of it, "over" after it."""
+        """Where it is: "start" while reasoning may still open, "open" in the midst of it, "over" after it.
+
+        In the Harmony format "header:" with what has been read of a header, "open:" or "over:" in a message.
+        """
         return self._thinking
 
     def push(self, piece: bytes, special: bool = False) -> Released:
         """Take the next token's bytes and release what is settled."""
         self._held.append((self._count, piece, Kind.SPECIAL if special else Kind.TEXT))
         self._count += 1
-        self._follow_reasoning(piece)
+        if not self._follow_harmony(piece):
+            self._follow_reasoning(piece)
         undecided = self._thinking == "start" and self._may_open()
         pending = b"".join(_visible(blob, kind) for _, blob, kind in self._held)
         complete = [(place + len(stop), place) for stop in self._stops if (place := pending.find(stop)) >= 0]
@@ -82,13 +98,13 @@ class AnswerReader:
     def _may_open(self) -> bool:
         """Whether what is held could still become the opening marker; once it cannot, the answer has begun."""
         seen = b"".join(blob for _, blob, _ in self._held).lstrip()
-        if seen.startswith(OPEN):
+        if opening := next((each for each in MARKERS if seen.startswith(each)), None):
             self._held = [(number, blob, _while_thinking(blob, kind)) for number, blob, kind in self._held]
             self._thinking = "open"
-            self._tail = seen[len(OPEN) :]
+            self._tail = seen[len(opening) :]
             self._close_if_over()
             return False
-        if OPEN.startswith(seen) and len(self._held) < _MOST_HELD:
+        if any(each.startswith(seen) for each in MARKERS) and len(self._held) < _MOST_HELD:
             return True
         self._thinking = "over"
         return False
@@ -101,9 +117,31 @@ class AnswerReader:
             self._close_if_over()
 
     def _close_if_over(self) -> None:
-        if CLOSE in self._tail:
+        if any(each in self._tail for each in _CLOSING):
             self._thinking = "over"
-        self._tail = self._tail[-len(CLOSE) :]
+        self._tail = self._tail[-_LONGEST:]
+
+    def _follow_harmony(self, piece: bytes) -> bool:
+        """Give the newest token its kind where the answer is in the Harmony format; False where it is not."""
+        number, blob, kind = self._held[-1]
+        state, _, header = self._thinking.partition(":")
+        if piece in (_CHANNEL, _START) and (":" in self._thinking or self._thinking == "start"):
+            self._thinking = "header:" + (piece.decode() if piece == _CHANNEL else "")
+        elif ":" not in self._thinking:
+            return False
+        elif state == "header" and piece == _MESSAGE:
+            channel = header.removeprefix(_CHANNEL.decode()).split()
+            self._thinking = "over:" if channel[:1] in ([], [_ANSWER_CHANNEL]) else "open:"
+        elif state == "header":
+            self._thinking = (self._thinking + piece.decode("utf-8", "replace"))[:_LONGEST_HEADER]
+        elif piece in _ENDS:
+            self._thinking = "header:"
+        else:
+            self._held[-1] = (number, blob, Kind.REASONING if state == "open" and kind is Kind.TEXT else kind)
+            return True
+        # Markers, and the words between them that name a role or a channel, belong to no answer.
+        self._held[-1] = (number, blob, Kind.SPECIAL)
+        return True
 
     def _release(self, settled: int | None) -> Released:
         """Release the leading held tokens that lie within the first `settled` visible bytes; None for all."""
@@ -134,7 +172,43 @@ class AnswerReader:
 
 def _while_thinking(blob: bytes, kind: Kind) -> Kind:
     """The kind of a token read inside a `<think>` block. In some vocabularies the markers are special tokens."""
-    return kind if kind is Kind.SPECIAL and blob.strip() not in (OPEN, CLOSE) else Kind.REASONING
+    return kind if kind is Kind.SPECIAL and blob.strip() not in (*MARKERS, *_CLOSING) else Kind.REASONING
+
+
+def _begins(prompt: str) -> str:
+    """Where an answer to this prompt begins."""
+    if _OPENED.search(prompt):
+        return "open"
+    if inside := _IN_CHANNEL.search(prompt):
+        return "over:" if inside[1] in ("", _ANSWER_CHANNEL) else "open:"
+    return "start"
+
+
+def has_reasoning(text: str) -> bool:
+    """Whether a text contains a marker of reasoning, of any of its forms."""
+    return _CHANNEL.decode() in text or any(each.decode() in text for each in (*MARKERS, *_CLOSING))
+
+
+def without_opening(tokens: Tokens) -> Tokens:
+    """The tokens of a whole answer, those up to a closing marker that nothing opened told apart as reasoning.
+
+    A chat template may open the block, and then only the prompt shows that.
+    """
+    if not len(tokens) or (tokens.kinds == Kind.REASONING).any():
+        return tokens
+    shown = [
+        tokens.pieces.bytes_of(ref) if kind != Kind.STOP and ref >= 0 else b""
+        for ref, kind in zip(tokens.refs.tolist(), tokens.kinds.tolist(), strict=True)
+    ]
+    data = b"".join(shown)
+    ends = [place + len(each) for each in _CLOSING if (place := data.find(each)) >= 0]
+    if not ends:
+        return tokens
+    kinds = tokens.kinds.copy()
+    inside = np.cumsum([0, *map(len, shown)])[:-1] < min(ends)
+    marks = np.array([blob.strip() in _CLOSING for blob in shown])
+    kinds[inside & ((kinds == Kind.TEXT) | marks)] = Kind.REASONING
+    return tokens.with_kinds(kinds)
 
 
 def _visible(blob: bytes, kind: Kind) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 
+from lib.answer import without_opening
 from lib.pieces import Pieces
 from lib.request import Request
 from lib.tokens import NO_TOKENS, Tokens, concatenate, on_one_table
@@ -154,9 +155,10 @@ class Fold:
             parts[:] = [concatenate(parts)]
         texts[:] = ["".join(texts)]
         end, start = self._ends.get(sample, End("incomplete")), self._starts[sample]
+        generated = parts[0] if parts else NO_TOKENS
         return replace(
             start,
-            generated=parts[0] if parts else NO_TOKENS,
+            generated=without_opening(generated) if sample in self._ends else generated,
             text=texts[0],
             stop_reason=end.stop_reason,
             timing=end.timing,

@@ -85,9 +85,9 @@ def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
         elif entry is not None and (entry["special"] or style != "sentencepiece"):
             blob = entry["content"].encode("utf-8", "surrogatepass")
         elif style == "bytes":
-            blob = _from_byte_alphabet(name)
+            blob = from_byte_alphabet(name)
         elif style == "sentencepiece":  # tokens added for runs of spaces included: Gemma spells them ▁▁
-            blob = _from_sentencepiece(name)
+            blob = from_sentencepiece(name)
         else:
             blob = backend.decode([number], skip_special_tokens=False).encode("utf-8", "surrogatepass")
         entries.append((number, blob, bool(entry and entry["special"])))
@@ -105,13 +105,13 @@ def _style(decoder: dict[str, Any] | None) -> str:
     return "sentencepiece" if spaces or kinds & {"ByteFallback", "Metaspace"} else "unknown"
 
 
-def _from_sentencepiece(name: str) -> bytes:
+def from_sentencepiece(name: str) -> bytes:
     if match := _BYTE.fullmatch(name):
         return bytes([int(match[1], 16)])
     return name.replace("▁", " ").encode("utf-8", "surrogatepass")
 
 
-def _from_byte_alphabet(name: str) -> bytes:
+def from_byte_alphabet(name: str) -> bytes:
     alphabet = byte_alphabet()
     if all(letter in alphabet for letter in name):
         return bytes(alphabet[letter] for letter in name)

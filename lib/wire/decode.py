@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lib.answer import has_reasoning, without_opening
 from lib.completion import Completion
 from lib.errors import BadReply
 from lib.pieces import Ints, make_pieces
@@ -20,6 +21,7 @@ from lib.wire.kinds import answer_kinds, prompt_kinds
 from lib.wire.positions import Positions, inferred_k, table_for, to_tokens, too_many
 from lib.wire.replies import Answer, Reply, parse
 from lib.wire.spelling import ranks_of, with_ids
+from lib.wire.strings import Told, hold, in_plain_spelling, spelled_length
 
 STOPS = {"stop": "stop", "length": "length", "eos_token": "stop", "tool_calls": "stop", "function_call": "stop"}
 NO_LOGPROBS = (
@@ -31,10 +33,28 @@ _NO_ANSWER_LOGPROBS = (
     "OpenAI's formats."
 )
 _NO_PROMPT_LOGPROBS = "Scores of the prompt were asked for, and the reply holds none."
+_OTHER_READING = "The tokenizer does not read the prompt the way the model did."
+_DATED = " Its chat template writes the date; the day the response was created and today were tried."
 _UNDECIDED = (
     "At {places} of the {part} the reply lists several tokens and nothing tells which one stands there; the order of "
     "its keys may have been changed. They are left unscored. With the request and the model's tokenizer they can "
     "usually be told."
+)
+GUARDED = "A guardrail changed the text. The tokens and their logprobs are the model's own, from before the guardrail."
+NOT_SPELLED = (
+    "The tokens in the response don't spell its text. They are shown as the service listed them, so a score may belong "
+    "to another token. Read the text itself below the map."
+)
+_TOO_FEW = "The response lists {listed:,} of the answer's {count:,} tokens. The rest of its text has no logprobs."
+_GAPS = "The response lists only some of the answer's tokens. The rest of its text has no logprobs."
+_NO_STRINGS = (
+    "The response lists {count:,} tokens without their text, which are parts of characters. The answer's text shows "
+    "what they spell together."
+)
+_NO_NAMES = "The response lists alternatives but not the answer's own tokens, so the answer has no scores."
+_UNTOLD = (
+    "The answer contains reasoning, which can't be told apart without the model's tokenizer: every score counts it. "
+    "Choose the tokenizer that was imported with the model."
 )
 WRONG_TOKENIZER = (
     "This is not the model's tokenizer: the tokens do not spell the text that came with them. They are shown as the "
@@ -59,6 +79,8 @@ def decode(
     try:
         return _completions(reply, request, tokenizer, model)
     except WrongTokenizer:
+        if reply.guarded:
+            return _completions(reply, request, tokenizer, model, strict=False)
         reply = parse(data)
         found = _completions(reply, request, None, model)
         return tuple(replace(each, warnings=(WRONG_TOKENIZER, *each.warnings)) for each in found)
@@ -69,7 +91,7 @@ class WrongTokenizer(Exception):
 
 
 def _completions(
-    reply: Reply, request: Request | None, tokenizer: Tokenizer | None, model: str
+    reply: Reply, request: Request | None, tokenizer: Tokenizer | None, model: str, *, strict: bool = True
 ) -> tuple[Completion, ...]:
     """The completions of a reply. The prompt that its answers share is read once."""
     prompts: dict[object, Read] = {}
@@ -83,7 +105,7 @@ def _completions(
     found: list[Completion] = []
     cells = 0
     for answer in reply.answers:
-        done = _completion(reply, answer, request, tokenizer, model, prompt_of)
+        done = _completion(reply, answer, request, tokenizer, model, prompt_of, strict)
         found.append(done)
         cells += cells_of((done.prompt, done.generated))
         if cells > MOST_CELLS:
@@ -98,17 +120,24 @@ def _completion(
     tokenizer: Tokenizer | None,
     model: str,
     prompt_of: Callable[[Answer], Read],
+    strict: bool,
 ) -> Completion:
     answer, prompt_text = _without_echo(reply, answer, request, tokenizer)
+    if answer.generated is not None and not len(answer.generated) and (answer.text or answer.reasoning):
+        answer = replace(answer, generated=None)  # an empty list, which some servers send instead of none
     prompt = prompt_of(answer)
-    generated = read_answer(reply.form, answer, request, tokenizer, prompt_text)
+    generated = read_answer(
+        reply.form, answer, request, tokenizer, prompt_text, strict=strict, counted=reply.generated_tokens
+    )
     if request is not None and request.max_tokens == 0:
         generated = replace(generated, tokens=generated.tokens[:0])
         answer = replace(answer, text="", stop_reason="length")
-    if not generated.checked and prompt.wrong:
+    if strict and not generated.checked and prompt.wrong:
         raise WrongTokenizer
-    tokens = generated.tokens if tokenizer is not None else named_alike(prompt.tokens, generated.tokens)
-    warnings = [*prompt.warnings, *generated.warnings]
+    tokens = without_opening(generated.tokens)
+    tokens = tokens if tokenizer is not None else named_alike(prompt.tokens, tokens)
+    warnings = [GUARDED] if reply.guarded else []
+    warnings += [each for each in (*prompt.warnings, *generated.warnings) if not reply.guarded or each != NOT_SPELLED]
     if answer.generated is None and answer.prompt is None:
         warnings.append(NO_LOGPROBS)
     elif answer.generated is None and answer.text:
@@ -151,7 +180,8 @@ def provenance(form: Format, tokenizer: Tokenizer | None) -> tuple[tuple[str, st
 class Read:
     """Some tokens of a reply, how the chosen ones were found, and what is to be said of them.
 
-    checked: whether they were held against the text that came with them. wrong: whether the prompt's failed that.
+    checked: whether they were held against the text that came with them. wrong: whether that failed for want of the
+    right tokenizer. spells: whether the answer's tokens spell its text.
     """
 
     tokens: Tokens
@@ -159,11 +189,12 @@ class Read:
     warnings: tuple[str, ...] = ()
     checked: bool = False
     wrong: bool = False
+    spells: bool = True
 
 
 def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None) -> Read:
     """The tokens of the prompt; unscored where the reply has no scores of it, none where not even the ids are known."""
-    readings = [] if tokenizer is None or request is None else tokenizer.readings(request)
+    readings = [] if tokenizer is None or request is None else tokenizer.readings(request, reply.created)
     vocabulary = None if tokenizer is None else tokenizer.vocabulary
     warnings = []
     if readings and reply.prompt_tokens is not None and reply.prompt_tokens not in map(len, readings):
@@ -180,6 +211,8 @@ def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer
     k, inferred = _k_of(reply.form, request, found)
     if inferred and k:
         warnings.append(f"How many alternatives were asked for in the prompt is not known; {k} are inferred.")
+    if tokenizer is None and found.literals is not None and (respell := in_plain_spelling(found.literals)):
+        found = replace(found, literals=tuple(map(respell, found.literals)))
     own = np.full(len(found), -1, np.int32)
     for ids in _sent_ids(answer, readings):
         if (matched := ways.by_ids(found, ids)) is not None:
@@ -192,11 +225,12 @@ def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer
         known, _ = ways.decided(found, sure)
         decided, used = ways.decided(found, [*sure, ("order", ways.by_order(found, known.chosen))])
         if readings:
-            warnings.append("The tokenizer does not read the prompt the way the model did.")
+            warnings.append(_OTHER_READING + (_DATED if tokenizer is not None and tokenizer.render_on else ""))
         warnings += _undecided(decided, "prompt")
     tokens = to_tokens(decided, own, k, vocabulary)
-    tokens = tokens.with_kinds(prompt_kinds(tokens.pieces, tokens.refs))
-    _check_ids(tokens, tokenizer)
+    tokens = tokens.with_kinds(prompt_kinds(tokens.pieces, tokens.refs, by_looks=tokenizer is None))
+    if tokenizer is not None and not _knows(tokenizer, tokens):
+        raise WrongTokenizer
     wrong = bool(readings) and used != ("tokens",) and request is not None and request.prompt is not None
     return Read(tokens, used, tuple(warnings), wrong=wrong and not _spells(tokens, request))
 
@@ -238,25 +272,64 @@ def read_answer(
     prompt_text: str = "",
     *,
     strict: bool = True,
+    held: bool = True,
     thinking: str | None = None,
+    counted: int | None = None,
 ) -> Read:
     """The tokens of the answer, or of the rest of one (`thinking` as in `AnswerReader`).
 
-    Raises WrongTokenizer where, if `strict`, they do not spell its text.
+    held: whether strings that do not spell the text are held against it, as they are once all of it is there.
+    counted: the answer's tokens, as the service counts them. Raises WrongTokenizer where, if `strict`, the vocabulary
+    does not spell the text although the strings of the reply do, or it sent none.
     """
     found = answer.generated
     if found is None:
         return Read(_as_one(answer.text))
+
+    def attempt(found: Positions) -> tuple[Read, Positions]:
+        return _attempt(form, found, answer, request, tokenizer, prompt_text, thinking)
+
+    read, decided = attempt(found)
+    told: Told | None = None
+    if held and not form.is_bedrock and not read.spells:
+        told = hold(found, answer, counted=counted)
+        if told.found is not found:
+            read, decided = attempt(told.found)
+    named = told is None or told.spells
+    misspelled = named and not read.spells and bool((read.tokens.refs >= 0).all())
+    wrong = tokenizer is not None and (misspelled or not _knows(tokenizer, read.tokens))
+    if strict and wrong:
+        raise WrongTokenizer
+    warnings = [] if told is None else _said(told, len(found), counted)
     k, inferred = _k_of(form, request, found)
+    if inferred and k:
+        warnings.append(f"How many alternatives were asked for in the answer is not known; {k} are inferred.")
+    if form.is_bedrock and tokenizer is None and has_reasoning(answer.text):
+        warnings.append(_UNTOLD)
+    if told is None or not told.nameless:
+        warnings += _undecided(decided, "answer")
+    return replace(read, warnings=tuple(warnings), wrong=wrong)
+
+
+def _attempt(
+    form: Format,
+    found: Positions,
+    answer: Answer,
+    request: Request | None,
+    tokenizer: Tokenizer | None,
+    prompt_text: str,
+    thinking: str | None,
+) -> tuple[Read, Positions]:
+    """The tokens of the answer, read from these positions, and the positions with what was chosen."""
     stopped = answer.stop_reason != "length"
+    k, _ = _k_of(form, request, found)
+    used: tuple[str, ...] = ("name",)
     if form.is_bedrock:
         decided, used = _chosen_of_bedrock(found, answer, tokenizer, stopped)
     else:
-        decided, used = _spelled(form, found, answer, request, tokenizer), ("name",)
+        decided = _spelled(form, found, answer, request, tokenizer)
     vocabulary = None if tokenizer is None else tokenizer.vocabulary
     tokens = to_tokens(decided, np.full(len(found), -1, np.int32), k, vocabulary)
-    if strict:
-        _check_ids(tokens, tokenizer)
     kinds, spells = answer_kinds(
         [
             (tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref])) if ref >= 0 else (b"", False)
@@ -269,21 +342,38 @@ def read_answer(
         prompt=prompt_text,
         thinking=thinking,
     )
-    known = tokenizer is not None or not form.is_bedrock
-    if strict and not spells and tokenizer is not None and (tokens.refs >= 0).all():
-        raise WrongTokenizer
-    warnings = []
-    if inferred and k:
-        warnings.append(f"How many alternatives were asked for in the answer is not known; {k} are inferred.")
-    if not known:
+    if tokenizer is None and form.is_bedrock:
         kinds[:] = Kind.TEXT
-    warnings += _undecided(decided, "answer")
-    return Read(
-        tokens.with_kinds(kinds),
-        used if len(found) else (),
-        tuple(warnings),
-        checked=bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None,
-    )
+    checked = bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None
+    tokens = _without_unknown(tokens.with_kinds(kinds))
+    return Read(tokens, used if len(found) else (), checked=checked, spells=spells), decided
+
+
+def _said(told: Told, count: int, counted: int | None) -> list[str]:
+    """What is to be said of strings that were held against the text."""
+    warnings = []
+    if told.nameless:
+        warnings.append(_NO_NAMES)
+    elif not told.spells:
+        warnings.append(NOT_SPELLED)
+    if told.unnamed:
+        warnings.append(_NO_STRINGS.format(count=told.unnamed))
+    if told.gaps:
+        warnings.append(_GAPS if counted is None else _TOO_FEW.format(listed=count, count=counted))
+    return warnings
+
+
+def _without_unknown(tokens: Tokens) -> Tokens:
+    """With no score for a stop token that was listed without text: the p of 0 sent for it stands for "not known"."""
+    last = len(tokens) - 1
+    if last < 0 or tokens.kinds[last] != Kind.STOP or tokens.logprobs[last] != -np.inf:
+        return tokens
+    ref = int(tokens.refs[last])
+    if ref >= 0 and tokens.pieces.bytes_of(ref):
+        return tokens
+    logprobs = tokens.logprobs.copy()
+    logprobs[last] = np.nan
+    return replace(tokens, logprobs=logprobs)
 
 
 def _chosen_of_bedrock(
@@ -327,11 +417,10 @@ def _undecided(found: Positions, part: str) -> list[str]:
     return [_UNDECIDED.format(places=places, part=part)]
 
 
-def _check_ids(tokens: Tokens, tokenizer: Tokenizer | None) -> None:
-    """Raise WrongTokenizer for a token that its vocabulary does not have."""
+def _knows(tokenizer: Tokenizer, tokens: Tokens) -> bool:
+    """Whether the tokenizer's vocabulary has every token."""
     ids = tokens.ids
-    if tokenizer is not None and not tokenizer.knows(ids[ids >= 0]):
-        raise WrongTokenizer
+    return tokenizer.knows(ids[ids >= 0])
 
 
 def _as_one(text: str) -> Tokens:
@@ -362,8 +451,7 @@ def _without_echo(
         return answer, text
     own = found.between(0, count)
     rest = found.between(count, len(found))
-    spelled = "".join(blob.decode("utf-8", "replace") for blob in _chosen_literals(own))
-    length = len(text) if text and answer.text.startswith(text) else len(spelled)
+    length = len(text) if text and answer.text.startswith(text) else spelled_length(_chosen_literals(own), answer.text)
     prompt = own if tokenizer is None else with_ids(own, answer.text[:length], tokenizer)
     return replace(answer, prompt=prompt, generated=rest, text=answer.text[length:]), text
 

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.answer import AnswerReader
+from lib.answer import MARKERS, AnswerReader
 from lib.pieces import Ints, Pieces
 from lib.tokens import Kind
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 _STRETCH = 512  # bytes
+# How vocabularies write the markers that no text holds: <|eot_id|>, <｜User｜>, <s>, [INST], <start_of_turn>.
+_MARKER = re.compile(
+    rb"<\|[^<>|\s]{1,64}\|>|<\xef\xbd\x9c[^<>\s]{1,64}\xef\xbd\x9c>|</?s>|\[/?[A-Z_]{3,32}\]"
+    rb"|<(?:bos|eos|pad|unk|mask|(?:start|end)_of_\w{1,32})>"
+)
+_REASONING = frozenset({*MARKERS, *MARKERS.values()})
 _IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|video_pad|>"})
 
 
-def prompt_kinds(pieces: Pieces, refs: Ints) -> NDArray[np.uint8]:
-    """uint8[n] of `Kind`: special tokens, placeholders of images, and text."""
+def prompt_kinds(pieces: Pieces, refs: Ints, *, by_looks: bool = False) -> NDArray[np.uint8]:
+    """uint8[n] of `Kind`: special tokens, placeholders of images, and text.
+
+    by_looks: whether what looks like a marker is taken for special, as where no vocabulary says so.
+    """
     by_row = np.append(np.where(pieces.special, Kind.SPECIAL, Kind.TEXT), Kind.TEXT).astype(np.uint8)
     for row in np.flatnonzero(pieces.special).tolist():
         if pieces.bytes_of(row) in _IMAGES:
             by_row[row] = Kind.IMAGE
+    if by_looks:
+        marked = [row for row in range(len(pieces)) if looks_like_marker(pieces.bytes_of(row))]
+        by_row[marked] = [Kind.IMAGE if pieces.bytes_of(row) in _IMAGES else Kind.SPECIAL for row in marked]
     return by_row[refs]
+
+
+def looks_like_marker(blob: bytes) -> bool:
+    """Whether a token of this spelling is a special one, as far as its looks tell. Reasoning's own markers are text."""
+    return _MARKER.fullmatch(blob) is not None and blob not in _REASONING
 
 
 def answer_kinds(
@@ -38,15 +56,48 @@ def answer_kinds(
 ) -> tuple[NDArray[np.uint8], bool]:
     """uint8[n] of `Kind`, and whether the tokens reproduce the text.
 
+    Whether the service leaves special tokens out of its text is its own choice, so either is tried; so is taking for
+    special what looks like a marker, for a reply that is read without a tokenizer.
+
     pieces: the bytes of every token and whether it is special. text: the answer as returned. stopped: whether it ended
     by itself, so that a stop token or stop string may follow the text. reasoning, tools: as in `Answer`. prompt: the
     text the model read, which may have opened a `<think>` block. thinking: as in `AnswerReader`.
     """
-    reader = AnswerReader((), prompt, thinking=thinking)
+    tried: list[tuple[NDArray[np.uint8], bool]] = []
+    for special, hidden in _ways([blob for blob, _ in pieces], [special for _, special in pieces]):
+        marked = [(blob, flag) for (blob, _), flag in zip(pieces, special, strict=True)]
+        found = _kinds(marked, hidden, text, stopped, reasoning, tools, AnswerReader((), prompt, thinking=thinking))
+        if found[1]:
+            return found
+        tried.append(found)
+    return tried[0]
+
+
+def _ways(blobs: Sequence[bytes], special: list[bool]) -> Iterator[tuple[list[bool], bool]]:
+    """Which tokens may be special, and whether those are left out of the text, the likeliest way first."""
+    yield special, True
+    if any(special):
+        yield special, False
+    elif any(looks := [looks_like_marker(blob) for blob in blobs]):
+        yield looks, True
+
+
+def _kinds(
+    pieces: Sequence[tuple[bytes, bool]],
+    hidden: bool,
+    text: str,
+    stopped: bool,
+    reasoning: str,
+    tools: bool,
+    reader: AnswerReader,
+) -> tuple[NDArray[np.uint8], bool]:
     settled = [each for blob, special in pieces for each in reader.push(blob, special).tokens]
     settled += reader.end().tokens
     kinds = np.array([kind for _, kind in settled], np.uint8)
-    shown = [b"" if kind == Kind.SPECIAL else blob for kind, (blob, _) in zip(kinds, pieces, strict=True)]
+    shown = [
+        b"" if hidden and special and kind == Kind.SPECIAL else blob
+        for kind, (blob, special) in zip(kinds, pieces, strict=True)
+    ]
     lossy = [_REPLACEMENT in blob for blob in shown]
     starts, spelled = _starts(shown)
     place = _find(spelled, text, suffix=bool(reasoning or tools))
@@ -69,7 +120,8 @@ def answer_kinds(
         kinds[int(np.flatnonzero(beyond & visible)[0]) :] = Kind.STOP
     elif (beyond & visible).any() and spelled[end:].strip():
         return kinds, False
-    if stopped and len(kinds) and kinds[-1] == Kind.SPECIAL:
+    # Some servers list the end of an answer as a token without text.
+    if stopped and len(kinds) and (kinds[-1] == Kind.SPECIAL or (not pieces[-1][0] and len(kinds) > 1)):
         kinds[-1] = Kind.STOP
     return kinds, True
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.answer import without_opening
 from lib.completion import Completion
 from lib.request import Request
 from lib.tokenizer import Tokenizer
@@ -49,7 +50,7 @@ def project(done: Completion, form: Format, request: Request, tokenizer: Tokeniz
     # What was not known before is not known afterwards.
     generated = replace(generated, ranks=np.where(done.generated.ranks > 0, generated.ranks, np.int32(-1)))
     if any(ref >= 0 and is_lossy(generated, ref) for ref in generated.refs.tolist()):
-        generated = replace(generated, kinds=_told_kinds(generated, done, request, tokenizer))
+        generated = without_opening(replace(generated, kinds=_told_kinds(generated, done, request, tokenizer)))
     written = len(generated) > 0
     how = ["prompt: tokens"] * bool(len(prompt))
     how += [f"answer: {'single entry' if form.is_bedrock else 'name'}"] * written

@@ -18,6 +18,7 @@ import numpy as np
 
 from lib.errors import BadReply
 from lib.pieces import Ints, offsets_of
+from lib.unicode import encodable
 from lib.wire.formats import Format
 from lib.wire.positions import ABSENT, UNDECIDED, Positions
 
@@ -29,6 +30,8 @@ _MOST_POSITIONS = 1_000_000  # a reply of 25 MB has room for half of that
 _MOST_ANSWERS = 1_000
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
+# A token's string or bytes, its logprob, and its id or -1.
+_Entry = tuple[str | bytes | None, float | None, int]
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError)  # what reading bytes that are no JSON raises
 Fields = Mapping[str, msgspec.Raw]
 
@@ -49,32 +52,42 @@ class _Named(msgspec.Struct, gc=False):
 
 
 class _Spelled(msgspec.Struct, gc=False):
-    """An entry of a chat reply."""
+    """An entry of a chat reply. id: where the server sends it, as llama.cpp does."""
 
+    id: int | str | None = None
     token: str | None = None
     logprob: float | None = None
     bytes: list[int] | None = None
     top_logprobs: list[_Spelled] | None = None
 
 
-class _Top(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics"}):
+class _Top(
+    msgspec.Struct,
+    rename={"metrics": "amazon-bedrock-invocationMetrics", "guardrail": "amazon-bedrock-guardrailAction"},
+):
     """The top of a reply in one of OpenAI's formats."""
 
     choices: list[dict[str, msgspec.Raw]] | None = None
     object: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    created: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     model: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     usage: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     prompt_logprobs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     prompt_token_ids: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     metrics: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    guardrail: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Spelling(msgspec.Struct, gc=False):
-    """The logprobs of an OpenAICompletion, whole or a chunk of it."""
+    """The logprobs of an answer, whole or a chunk of it: the lists of OpenAICompletion, or a chat's `content`.
+
+    Some servers send the one form where the other belongs.
+    """
 
     tokens: list[str | None] | None = None
     token_logprobs: list[float | None] | None = None
     top_logprobs: list[dict[str, float | None] | None] | None = None
+    content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _TOP = msgspec.json.Decoder(_Top)
@@ -87,7 +100,7 @@ _ALL_SCORES = msgspec.json.Decoder(list[dict[int, _Score | float | None] | None]
 _ALL_NAMED_SCORES = msgspec.json.Decoder(list[dict[int, _Named | float | None] | None])
 _AT_ONCE = 4_000_000  # bytes of JSON
 _LOGPROB, _RANK = attrgetter("logprob"), attrgetter("rank")
-_SPELLING = msgspec.json.Decoder(_Spelling | None)
+_SPELLING = msgspec.json.Decoder(_Spelling)
 _CHAT = msgspec.json.Decoder(list[_Spelled] | None)
 
 
@@ -113,14 +126,20 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """A reply, or a chunk of a streamed one. prompt_tokens, generated_tokens: as the service counts them."""
+    """A reply, or a chunk of a streamed one.
+
+    prompt_tokens, generated_tokens: as the service counts them. created: seconds since 1970, None where not sent.
+    final: whether it says that the stream is over. guarded: whether a guardrail changed the text.
+    """
 
     form: Format
     answers: tuple[Answer, ...]
     model: str = ""
     prompt_tokens: int | None = None
     generated_tokens: int | None = None
-    final: bool = False  # it says that the stream is over
+    created: int | None = None
+    final: bool = False
+    guarded: bool = False
 
 
 def parse(data: bytes, *, names: bool = True) -> Reply:
@@ -132,9 +151,8 @@ def parse(data: bytes, *, names: bool = True) -> Reply:
     try:
         return _parse(data, names)
     except BROKEN as error:
-        data = _standard(data, error)
         try:
-            return _parse(data, names)
+            return _parse(standard(data), names)
         except (*BROKEN, RecursionError) as again:
             raise _unlike(again) from error
     except RecursionError as error:
@@ -150,27 +168,28 @@ def check_size(size: int) -> None:
         )
 
 
-def _standard(data: bytes, error: Exception) -> bytes:
-    """The same JSON without Python's constants. Raises BadReply when it is no JSON, or holds none of them."""
-    found: list[str] = []
+def standard(data: bytes) -> bytes:
+    """The same JSON without Python's constants and lone surrogates. Raises BadReply when it is no JSON."""
 
     def constant(name: str) -> float | None:
-        found.append(name)
         if name == "Infinity":
             raise BadReply("The reply holds Infinity where a logprob should be.", "Save the reply again.")
         return ABSENT if name == "-Infinity" else None
 
     try:
-        document = json.loads(data, parse_constant=constant)
+        text = data.decode("utf-8", "surrogatepass")
+        return encodable(json.dumps(json.loads(text, parse_constant=constant), ensure_ascii=False)).encode()
     except RecursionError as deep:
         raise _too_deep() from deep
+    except UnicodeDecodeError as error:
+        raise BadReply(f"The text is not UTF-8 (byte {error.start + 1:,}).", "Save it again as UTF-8.") from error
     except ValueError as broken:
+        ends = isinstance(broken, json.JSONDecodeError) and broken.pos >= len(text.rstrip())
+        cut = ends or str(broken).startswith("Unterminated string")
         raise BadReply(
-            "This is not JSON.", "Paste the whole reply, from its first { to its last }, as Bedrock sent it."
+            "This JSON ends too early." if cut and text.lstrip().startswith(("{", "[")) else "This is not JSON.",
+            "Paste the whole response, from its first { to its last }, as Bedrock sent it.",
         ) from broken
-    if not found:
-        raise _unlike(error) from error
-    return json.dumps(document).encode()
 
 
 def _too_deep() -> BadReply:
@@ -192,7 +211,7 @@ def _parse(data: bytes, names: bool) -> Reply:
     if "amazon-bedrock-invocationMetrics" in fields:
         return Reply(Format.BEDROCK, (), final=True)
     if "message" in fields or "error" in fields:
-        raise BadReply(f"This is an error, not a reply: {_error_text(fields)}", "Open a reply that has an answer.")
+        raise BadReply(f"This is an error, not a reply: {error_text(fields)}", "Open a reply that has an answer.")
     raise BadReply(
         "This is JSON, but no reply of Custom Model Import.",
         'A reply has "generation" or "choices" at its top. Paste it as Bedrock sent it, or with its request as '
@@ -207,10 +226,24 @@ def _object(data: bytes | msgspec.Raw) -> Fields:
         raise BadReply("This is JSON, but not an object: a reply begins with {.", "Open a single reply.") from error
 
 
-def _error_text(fields: Fields) -> str:
-    value = _read(fields, "message" if "message" in fields else "error", str | dict[str, Any], "")
-    text = value.get("message", "") if isinstance(value, dict) else value
-    return str(text)[:300]
+def error_text(fields: Fields) -> str:
+    """What an error says, in any of the spellings that services and SDKs use; its code where it says nothing else."""
+    for name in ("message", "errorMessage", "error", "Error", "Message", "errorCode"):
+        value = _any(fields, name)
+        if isinstance(value, dict):
+            names = ("message", "errorMessage", "Message", "errorCode", "Code", "code", "type")
+            value = next((value[key] for key in names if value.get(key)), None)
+        if value:
+            return str(value)[:300]
+    return "it does not say which."
+
+
+def _any(fields: Fields, name: str) -> Any:
+    """The value of a field, whatever it is; None where it is absent or cannot be read."""
+    try:
+        return msgspec.json.decode(fields[name]) if name in fields else None
+    except BROKEN:
+        return None
 
 
 def _bedrock(fields: Fields, names: bool) -> Reply:
@@ -228,7 +261,12 @@ def _bedrock(fields: Fields, names: bool) -> Reply:
         prompt_tokens=_read(fields, "prompt_token_count", int | None, None),
         generated_tokens=_read(fields, "generation_token_count", int | None, None),
         final=stop is not None or "amazon-bedrock-invocationMetrics" in fields,
+        guarded=_intervened(fields, "amazon-bedrock-guardrailAction"),
     )
+
+
+def _intervened(fields: Fields, name: str) -> bool:
+    return str(_any(fields, name) or "").upper() not in ("", "NONE")
 
 
 def _openai_fields(data: bytes) -> tuple[Fields, list[dict[str, msgspec.Raw]]] | None:
@@ -271,7 +309,9 @@ def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) 
         model=_read(fields, "model", str | None, None) or "",
         prompt_tokens=_count(usage.get("prompt_tokens")),
         generated_tokens=_count(usage.get("completion_tokens")),
+        created=_count(_any(fields, "created")),
         final=any(answer.stop_reason is not None for answer in answers) or "metrics" in fields,
+        guarded=_intervened(fields, "guardrail"),
     )
 
 
@@ -285,11 +325,10 @@ def _index(choice: Fields) -> int:
 def _completion_answer(
     choice: Fields, *, number: int, prompt: Positions | None, prompt_ids: tuple[int, ...] | None
 ) -> Answer:
-    spelling = _SPELLING.decode(choice["logprobs"]) if "logprobs" in choice else None
     return Answer(
         number,
         _read(choice, "text", str | None, None) or "",
-        None if spelling is None else _spelled_out(spelling),
+        _listed(choice.get("logprobs")),
         _read(choice, "finish_reason", str | None, None),
         ids=_ids(choice, "token_ids"),
         prompt=prompt,
@@ -303,15 +342,13 @@ def _chat_answer(
     message: Mapping[str, Any] = (
         _read(choice, "message" if "message" in choice else "delta", dict[str, Any] | None, None) or {}
     )
-    logprobs = _read(choice, "logprobs", dict[str, msgspec.Raw] | None, None) or {}
-    listed = _CHAT.decode(logprobs["content"]) if "content" in logprobs else None
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     return Answer(
         number,
         _text_or_none(content) or "",
-        None if listed is None else _spelled_chat(listed),
+        _listed(choice.get("logprobs")),
         _read(choice, "finish_reason", str | None, None),
         reasoning=_text_or_none(message.get("reasoning_content")) or _text_or_none(message.get("reasoning")) or "",
         tools=bool(message.get("tool_calls") or message.get("function_call")),
@@ -321,10 +358,28 @@ def _chat_answer(
     )
 
 
+def _listed(logprobs: msgspec.Raw | None) -> Positions | None:
+    """The logprobs of an answer in either of OpenAI's forms, None where there are none. A bare list is a chat's."""
+    if logprobs is None or _is_null(logprobs):
+        return None
+    if bytes(memoryview(logprobs)[:1]) == b"[":
+        return _spelled_chat(_CHAT.decode(logprobs) or [])
+    spelling = _SPELLING.decode(logprobs)
+    if spelling.content is not msgspec.UNSET and not _is_null(spelling.content):
+        return _spelled_chat(_CHAT.decode(spelling.content) or [])
+    if spelling.tokens is None and spelling.token_logprobs is None and spelling.top_logprobs is None:
+        return None
+    return _spelled_out(spelling)
+
+
+def _is_null(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:4]) == b"null"
+
+
 def _scored(fields: Fields, name: str, names: bool) -> Positions | None:
     """A list of positions keyed by id, its entries objects or bare numbers. None where it is absent or null."""
     raw = fields.get(name)
-    if raw is None or bytes(raw) == b"null":
+    if raw is None or _is_null(raw):
         return None
     counts: list[int] = []
     ids: list[int] = []
@@ -417,20 +472,28 @@ def _columns(
 
 
 def _spelled_out(spelling: _Spelling) -> Positions:
-    """The lists of an OpenAICompletion: the token of each place first, then the alternatives as sent."""
-    names, scores = spelling.tokens or [], spelling.token_logprobs or []
-    lists = spelling.top_logprobs if spelling.top_logprobs is not None else [None] * len(names)
+    """The lists of an OpenAICompletion: the token of each place first, then the alternatives as sent.
+
+    A list that is empty where another is not was not sent. Without tokens only the alternatives are known.
+    """
+    length = max(len(each or ()) for each in (spelling.tokens, spelling.token_logprobs, spelling.top_logprobs))
+    names: list[str | None] = spelling.tokens or [None] * length
+    scores: list[float | None] = list((spelling.tokens and spelling.token_logprobs) or [None] * length)
+    lists: list[dict[str, float | None] | None] = spelling.top_logprobs or [None] * length
     if not len(names) == len(scores) == len(lists):
         raise BadReply(
             f"The reply's lists differ in length: {len(names):,} tokens, {len(scores):,} logprobs and {len(lists):,} "
             "lists of alternatives.",
             "It is cut off or was edited: save it again.",
         )
-    rows = []
+    rows: list[list[_Entry]] = []
     for name, score, listed in zip(names, scores, lists, strict=True):
         # An entry of the token's own string but another logprob is another token of the same looks.
-        others = [(text, p) for text, p in (listed or {}).items() if text != name or not _same(p, score)]
-        rows.append(([(name, score), *others]) if name is not None or score is not None else [])
+        others = [(text, p, -1) for text, p in (listed or {}).items() if text != name or not _same(p, score)]
+        known = name is not None or score is not None or not spelling.tokens
+        rows.append([(name, score, -1), *others] if known else [])
+    if not spelling.tokens:
+        return _strings([row[1:] for row in rows], chosen=False)
     return _strings(rows)
 
 
@@ -439,15 +502,19 @@ def _same(one: float | None, other: float | None) -> bool:
 
 
 def _spelled_chat(listed: Iterable[_Spelled]) -> Positions:
-    rows: list[list[tuple[str | bytes | None, float | None]]] = []
+    rows: list[list[_Entry]] = []
     for entry in listed:
-        own = (_spelled_name(entry), entry.logprob)
-        others = [(_spelled_name(other), other.logprob) for other in entry.top_logprobs or ()]
+        own = _entry(entry)
+        others = [_entry(other) for other in entry.top_logprobs or ()]
         repeated = next((i for i, other in enumerate(others) if other[0] == own[0] and _same(other[1], own[1])), None)
         if repeated is not None:
             del others[repeated]
         rows.append([own, *others])
     return _strings(rows)
+
+
+def _entry(entry: _Spelled) -> _Entry:
+    return _spelled_name(entry), entry.logprob, entry.id if isinstance(entry.id, int) else -1
 
 
 def _spelled_name(entry: _Spelled) -> str | bytes | None:
@@ -459,26 +526,26 @@ def _spelled_name(entry: _Spelled) -> str | bytes | None:
     return entry.token
 
 
-def _strings(rows: Sequence[Sequence[tuple[str | bytes | None, float | None]]]) -> Positions:
-    """Positions keyed by string; the first entry of each is the chosen one. "token_id:123" is an id."""
+def _strings(rows: Sequence[Sequence[_Entry]], *, chosen: bool = True) -> Positions:
+    """Positions keyed by string; the first entry of each is the chosen one, if any is. "token_id:123" is an id."""
     counts = [len(row) for row in rows]
     ids: list[int] = []
     literals: list[bytes] = []
     for row in rows:
-        for name, _ in row:
+        for name, _, own in row:
             blob = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name or b""
             number = blob.removeprefix(b"token_id:")
             is_id = blob.startswith(b"token_id:") and number.isdigit() and len(number) < 10
-            ids.append(int(number) if is_id else -1)
+            ids.append(int(number) if is_id else own if 0 <= own <= _MOST_ID else -1)
             literals.append(b"" if is_id else blob)
     offsets = offsets_of(np.array(counts, np.int32))
     return _columns(
         counts,
         ids,
-        [math.nan if p is None else p for row in rows for _, p in row],
+        [math.nan if p is None else p for row in rows for _, p, _ in row],
         [-1] * len(ids),
         literals,
-        np.where(np.array(counts, np.int32) > 0, offsets[:-1], UNDECIDED),
+        np.where((np.array(counts, np.int32) > 0) & chosen, offsets[:-1], UNDECIDED),
     )
 
 

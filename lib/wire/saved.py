@@ -1,14 +1,12 @@
-"""Saved replies: a bare one, one with its request, or many of either, one to a line."""
+"""Saved replies: what a file of them holds, each with its request where that was kept."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import msgspec
 
 from lib.completion import Completion
 from lib.errors import BadReply, InvalidRequest
@@ -16,32 +14,36 @@ from lib.request import Request
 from lib.tokenizer import Tokenizer
 from lib.tokens import MOST_CELLS, Tokens, cells_of
 from lib.wire.decode import decode
+from lib.wire.envelopes import NoResponse, Part, contents, placed
 from lib.wire.formats import Format
-from lib.wire.replies import BROKEN, check_size
 from lib.wire.requests import decode_request, route
+from lib.wire.streams import CUT_OFF
 
 MAX_REPLIES = 1000
 MAX_ANSWERS = 10_000  # in all replies of a file
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_RESPONSES = ("response", "reply", "output", "modelOutput")
-_REQUESTS = ("request", "input", "modelInput")
+_MOST_NAMED = 5  # records without a response
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved reply. request: what was asked, None where that is not kept. line: its line in a file of many."""
+    """A saved reply.
+
+    reply: its JSON. request: what was asked, None where that was not kept. place: where it is in a file of many, such
+    as "Line 3". model: the model that was called, "" where only the reply can say.
+    """
 
     reply: bytes
     request: Request | None = None
-    line: int | None = None
+    place: str = ""
     warnings: tuple[str, ...] = ()
+    model: str = ""
 
     def completions(self, tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
         """What is in the reply. Raises BadReply."""
         try:
-            return decode(self.reply, self.request, tokenizer)
+            return decode(self.reply, self.request, tokenizer, model=self.model)
         except BadReply as error:
-            raise _at(self.line, error) from error
+            raise placed(self.place, error) from error
 
 
 def completions_of(replies: Iterable[Saved], tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
@@ -60,96 +62,56 @@ def completions_of(replies: Iterable[Saved], tokenizer: Tokenizer | None) -> tup
 
 
 def read_saved(data: bytes) -> list[Saved]:
-    """The replies in a file or in pasted text. Raises BadReply, naming the line where there are several."""
-    check_size(len(data))
-    data = data.removeprefix(b"\xef\xbb\xbf").strip()
-    if not data:
-        raise BadReply("There is nothing in it.", "Paste the whole reply, from its first { to its last }.")
-    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
-    # Several lines that are objects by themselves are a list of replies; else the whole is one.
-    if len(lines) > 1 and all(line.strip().startswith(b"{") and line.strip().endswith(b"}") for _, line in lines):
-        if len(lines) > MAX_REPLIES:
-            raise BadReply(
-                f"The file holds {len(lines):,} replies; at most {MAX_REPLIES:,} are opened at once.",
-                "Cut it into several files.",
-            )
-        return [_one(line.strip(), number) for number, line in lines]
-    return [_one(data, None)]
+    """The replies in a file or in pasted text, however they were saved. Raises BadReply, naming the place.
 
-
-def _one(data: bytes, line: int | None) -> Saved:
-    try:
-        return _saved(data, line)
-    except BadReply as error:
-        raise _at(line, error) from error
-
-
-def _at(line: int | None, error: BadReply) -> BadReply:
-    return error if line is None else BadReply(f"Line {line}: {error.cause}", error.remedy)
-
-
-def _saved(data: bytes, line: int | None) -> Saved:
-    try:
-        fields = _FIELDS.decode(data)
-    except msgspec.ValidationError as error:
+    Records without a response, such as those of failed calls, are left out and named in the warnings of the first
+    reply, unless no other is left.
+    """
+    found = contents(data)
+    if len(found.parts) > MAX_REPLIES:
         raise BadReply(
-            "This is JSON, but a list or a single value, not a reply.",
-            "A reply begins with {. Of many, put each on a line of its own.",
-        ) from error
-    except (*BROKEN, RecursionError):
-        fields = {}  # perhaps JSON as only Python writes it; the reply's own reader says what is wrong
-    if any(name in fields for name in ("generation", "choices", "outputs")):
-        return Saved(data, None, line)
-    reply = next((bytes(fields[name]) for name in _RESPONSES if name in fields), None)
-    if reply is None:
-        unusual = _with_constants(data) if not fields else None
-        return unusual or Saved(data, None, line)
-    body = next((bytes(fields[name]) for name in _REQUESTS if name in fields), None)
-    return _paired(_unquoted(reply), None if body is None else _unquoted(body), line)
+            f"The file holds {len(found.parts):,} replies; at most {MAX_REPLIES:,} are opened at once.",
+            "Cut it into several files.",
+        )
+    saved = []
+    for number, part in enumerate(found.parts):
+        try:
+            own = _paired(part)
+        except BadReply as error:
+            raise placed(part.place, error) from error
+        notes: tuple[str, ...] = (CUT_OFF,) if part.cut else ()
+        notes += _left_out(found.left_out) if number == 0 else ()
+        saved.append(replace(own, warnings=(*own.warnings, *notes)))
+    return saved
 
 
-def _unquoted(data: bytes) -> bytes:
-    """Bodies are saved as objects, or as strings that hold them."""
-    if not data.startswith(b'"'):
-        return data
+def _left_out(errors: Sequence[NoResponse]) -> tuple[str, ...]:
+    if not errors:
+        return ()
+    listed = " ".join(error.cause for error in errors[:_MOST_NAMED])
+    more = f" And {len(errors) - _MOST_NAMED:,} more." if len(errors) > _MOST_NAMED else ""
+    count = "One record of the file holds" if len(errors) == 1 else f"{len(errors):,} records of the file hold"
+    return (f"{count} no response. {listed}{more}",)
+
+
+def _paired(part: Part) -> Saved:
+    if part.request is None:
+        return Saved(part.body, None, part.place, model=part.model)
     try:
-        return str(msgspec.json.decode(data, type=str)).encode("utf-8", "surrogatepass")
-    except BROKEN:
-        return data
-
-
-def _paired(reply: bytes, body: bytes | None, line: int | None) -> Saved:
-    if body is None:
-        return Saved(reply, None, line)
-    try:
-        asked: Any = json.loads(body)
+        asked: Any = json.loads(part.request)
         if not isinstance(asked, dict):
             raise InvalidRequest("It is not an object.")
-        return Saved(reply, decode_request(asked, _form(asked, reply)), line)
+        return Saved(part.body, decode_request(asked, _form(asked, part.body)), part.place, model=part.model)
     except (ValueError, RecursionError, InvalidRequest) as error:
         reason = error.cause if isinstance(error, InvalidRequest) else "It is not JSON."
-        return Saved(reply, None, line, (f"The request that was saved with the reply cannot be used: {reason}",))
+        note = f"The request that was saved with the reply cannot be used: {reason}"
+        return Saved(part.body, None, part.place, (note,), part.model)
 
 
 def _form(body: dict[str, Any], reply: bytes) -> Format:
     """The format of a request, its generation told from the reply: only early models answer with prompt scores."""
     form = route(body)
     return Format.EARLY if form is Format.BEDROCK and b'"prompt_logprobs"' in reply else form
-
-
-def _with_constants(data: bytes) -> Saved | None:
-    """A reply with its request in JSON that holds NaN or -Infinity."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
-        return None
-    reply = next((document[name] for name in _RESPONSES if name in document), None)
-    if reply is None:
-        return None
-    body = next((document[name] for name in _REQUESTS if name in document), None)
-    return _paired(json.dumps(reply).encode(), None if body is None else json.dumps(body).encode(), None)
 
 
 def decoded(done: Completion) -> dict[str, list[dict[str, list[Any]] | None]]:

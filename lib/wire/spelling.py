@@ -41,11 +41,31 @@ def with_ids(found: Positions, text: str, tokenizer: Tokenizer, ids: tuple[int, 
             if place >= 0:
                 numbers[place] = number
     elif all(place >= 0 for place in chosen):
+        for run, whole in _joint([texts[place] for place in chosen]):
+            own = tokenizer.encode(whole)
+            places = [chosen[position] for position in run]
+            if (numbers[places[:-1]] < 0).all():
+                numbers[places] = own if len(own) == len(run) else -1
         spelled = _spelled(
             [texts[place] for place in chosen], [int(numbers[place]) for place in chosen], text, tokenizer
         )
         numbers[chosen] = spelled
     return replace(found, ids=numbers)
+
+
+def _joint(names: list[str]) -> list[tuple[range, str]]:
+    """Runs of strings that are empty up to the last, which is a character that all of them are parts of.
+
+    Some servers send a character with the token that completes it; its string may also be another token's own.
+    """
+    found, start = [], 0
+    for position, name in enumerate(names):
+        if not name:
+            continue
+        if position > start and not name.isascii() and _REPLACEMENT not in name:
+            found.append((range(start, position + 1), name))
+        start = position + 1
+    return found
 
 
 def _spelled(names: list[str], known: list[int], text: str, tokenizer: Tokenizer) -> list[int]:

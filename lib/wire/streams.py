@@ -18,8 +18,11 @@ from lib.request import Request
 from lib.tokenizer import Tokenizer
 from lib.tokens import NO_TOKENS, Tokens, concatenate
 from lib.wire.decode import (
+    GUARDED,
     NO_LOGPROBS,
+    NOT_SPELLED,
     STOPS,
+    Read,
     WrongTokenizer,
     named_alike,
     provenance,
@@ -53,6 +56,9 @@ class StreamReader:
         self._text = ""
         self._found: Positions = NO_POSITIONS
         self._seen = False  # any logprobs at all
+        self._written = False  # any text at all
+        self._empty = False  # lists of logprobs that are empty
+        self._guarded = False
         self._late = False  # scores of the prompt after the first chunk
         self._thinking: str | None = None
         self._names = NO_TOKENS  # what has been passed on, where there is no tokenizer to name ids
@@ -67,29 +73,36 @@ class StreamReader:
         reply = parse(data, names=self._tokenizer is None)
         self._counted = reply.prompt_tokens if reply.prompt_tokens is not None else self._counted
         self.over = self.over or reply.final
+        self._guarded = self._guarded or reply.guarded
         for answer in reply.answers[:1]:
             if not self._started:
                 yield self._start(reply, answer)
             elif answer.prompt is not None:
                 self._late = True
             self._text += answer.text
+            self._written = self._written or bool(answer.text)
             self._reason = answer.stop_reason or self._reason
             if answer.generated is not None:
-                self._seen = True
+                self._seen = self._seen or len(answer.generated) > 0
+                self._empty = True
                 self._found = _joined(self._found, answer.generated)
-            yield from self._settled(answer.text, final=False)
+            yield from self._settled(answer.text)
 
     def close(self, timing: Timing | None = None) -> Iterator[Delta]:
         """The last deltas. A stream without a sign of its end is incomplete."""
         if not self._started:
             raise BadReply("The stream ended before anything had come.", "Ask again.")
-        yield from self._settled("", final=True)
+        read = self._read(final=True)
+        if len(read.tokens):
+            yield Delta(0, generated=self._named(read.tokens))
         warnings = [] if self.over else [CUT_OFF]
         warnings += [_LATE] if self._late else []
-        if not self._seen:
+        warnings += [GUARDED] if self._guarded else []
+        if not self._seen and (self._written or not self._empty):
             warnings.append(NO_LOGPROBS)
-        elif self._tokenizer is not None and not self._spells():
+        elif read.wrong and not self._guarded:
             warnings.append(_MISMATCH)
+        warnings += [each for each in read.warnings if not self._guarded or each != NOT_SPELLED]
         said = self._reason and STOPS.get(self._reason, self._reason)
         reason = said if self.over else "incomplete"
         yield Delta(0, end=End(reason, timing or Timing(), tuple(warnings)))
@@ -118,17 +131,17 @@ class StreamReader:
         )
         return Delta(0, start=start)
 
-    def _settled(self, text: str, *, final: bool) -> Iterator[Delta]:
+    def _settled(self, text: str) -> Iterator[Delta]:
         """New text, and the tokens that it settles. Only what is not settled yet is looked at again."""
-        tokens = self._read(final, strict=False)
-        count, place = (len(tokens), 0) if final else _reached(tokens, self._text)
+        tokens = self._read(final=False).tokens
+        count, place = _reached(tokens, self._text)
         reader = AnswerReader((), self._prompt_text, thinking=self._thinking)
         for ref in tokens.refs[:count].tolist():
             if ref >= 0:
                 reader.push(tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref]))
-        if not final and reader.thinking == "start":
+        if reader.thinking == "start":
             count = 0  # it may still turn out to be reasoning
-        if count and not final:
+        if count:
             self._thinking = reader.thinking
             self._found = self._found.between(count, len(self._found))
             self._text = self._text.encode("utf-8", "surrogatepass")[place:].decode("utf-8", "surrogatepass")
@@ -143,10 +156,10 @@ class StreamReader:
         self._names = concatenate([self._names, named])
         return named
 
-    def _read(self, final: bool, *, strict: bool) -> Tokens:
-        """The tokens that are not settled, with what is known of them by now."""
+    def _read(self, *, final: bool) -> Read:
+        """The tokens that are not settled, with what is known of them by now. final: no more will come."""
         if not len(self._found):
-            return NO_TOKENS
+            return Read(NO_TOKENS)
         answer = Answer(0, self._text, self._found, self._reason if final else "length")
         return read_answer(
             self._form,
@@ -154,16 +167,10 @@ class StreamReader:
             self._request,
             self._tokenizer,
             self._prompt_text,
-            strict=strict,
+            strict=False,
+            held=final,
             thinking=self._thinking,
-        ).tokens
-
-    def _spells(self) -> bool:
-        try:
-            self._read(True, strict=True)
-        except WrongTokenizer:
-            return False
-        return True
+        )
 
 
 def _joined(one: Positions, other: Positions) -> Positions:

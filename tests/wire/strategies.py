@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from lib.answer import AnswerReader
+from lib.answer import AnswerReader, without_opening
 from lib.completion import Completion
 from lib.request import MAX_K, Message, Request
 from lib.tokenizer import Tokenizer
@@ -68,7 +68,7 @@ def completions(draw: st.DrawFn, form: Format) -> Completion:
         request=request,
         model="m",
         prompt=Tokens(**{**_columns(prompt), "kinds": prompt_kinds(prompt.pieces, prompt.refs)}),
-        generated=Tokens(**{**_columns(generated), "kinds": kinds}),
+        generated=without_opening(Tokens(**{**_columns(generated), "kinds": kinds})),
         text=text,
         stop_reason=reason,
         vocabulary_size=size,

@@ -76,7 +76,7 @@ def test_every_shape_of_file() -> None:
     lines = "\n".join(json.dumps(each) for each in (bare, pair, {"request": 5, "response": bare}))
     found = read_saved(lines.encode())
     assert [each.request is None for each in found] == [True, False, True]
-    assert [each.line for each in found] == [1, 2, 3]
+    assert [each.place for each in found] == ["Line 1", "Line 2", "Line 3"]
     assert "cannot be used" in found[2].warnings[0]
     quoted = {"request": json.dumps(FOX["request"]), "response": json.dumps(bare)}
     assert read_saved(json.dumps(quoted, indent=2).encode())[0].request == found[1].request
@@ -106,12 +106,14 @@ def test_no_logprobs_says_why() -> None:
     [
         (b"", "nothing in it"),
         (b"not json", "not JSON"),
-        (b'{"generation": "cut o', "not JSON"),
+        (b'{"generation": "cut o', "ends too early"),
+        (b'{"generation": "cut o", "logprobs": [', "ends too early"),
+        (b'{"generation": "\xe9"}', "not UTF-8"),
         (b"[1, 2]", "a list"),
         (b'"text"', "a single value"),
         (b"{}", "no reply of Custom Model Import"),
         (b'{"name": "x"}', "no reply of Custom Model Import"),
-        (b'{"message": "Too many requests"}', "an error, not a reply: Too many requests"),
+        (b'{"message": "Too many requests"}', "an error, not a response: Too many requests"),
         (b'{"choices": []}', "no answer"),
         (b'{"choices": 5}', "not spelled"),
         (b'{"generation": 5}', "not spelled"),
@@ -121,10 +123,10 @@ def test_no_logprobs_says_why() -> None:
         (b'{"generation": "x", "logprobs": [{"99999999999": -0.5}]}', "no vocabulary has"),
         (b'{"generation": "x", "logprobs": [{"1": Infinity}]}', "Infinity"),
         (
-            b'{"choices": [{"text": "x", "logprobs": {"tokens": ["x"], "token_logprobs": [], "top_logprobs": []}}]}',
+            b'{"choices": [{"text": "x", "logprobs": {"tokens": ["x"], "token_logprobs": [-1, -2]}}]}',
             "differ in length",
         ),
-        (b"[" * 100_000, "a list"),
+        (b"[" * 100_000, "nested too deeply"),
         (b'{"generation":' + b'{"a":' * 100_000, "nested too deeply"),
         (b'{"generation": "x"}\n{"generation": 5}\n', "Line 2"),
     ],

@@ -1,0 +1,189 @@
+"""The strings of a reply held against its text: where they don't spell it, what is missing or in another spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lib.pieces import offsets_of
+from lib.vocabulary import byte_alphabet, from_byte_alphabet, from_sentencepiece
+from lib.wire.kinds import answer_kinds, looks_like_marker
+from lib.wire.positions import Positions
+from lib.wire.replies import Answer
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+_BYTES = re.compile(rb"bytes:\s*((?:\\x[0-9a-fA-F]{2}|[^\\])*)")
+_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """The positions of an answer, their strings put right as far as its text shows how.
+
+    spells: whether the chosen strings spell the text. nameless: whether no token is named at all.
+    unnamed: tokens listed without text, which now have it. gaps: stretches of text put in without a token of their own.
+    """
+
+    found: Positions
+    spells: bool = True
+    nameless: bool = False
+    unnamed: int = 0
+    gaps: int = 0
+
+
+def hold(found: Positions, answer: Answer, *, counted: int | None) -> Told:
+    """Hold the strings of an answer against its text; counted: as in `read_answer`."""
+    stopped = answer.stop_reason != "length"
+    if found.literals is None or not len(found):
+        return Told(found)
+    if (found.chosen < 0).all():
+        return Told(found, nameless=bool(found.counts.any()))
+    if (found.chosen < 0).any() or (found.ids[found.chosen] >= 0).any():
+        return Told(found)  # without strings for all there is nothing to hold against
+
+    def fits(names: Sequence[bytes]) -> bool:
+        pieces = [(name, False) for name in names]
+        return answer_kinds(pieces, answer.text, stopped=stopped, reasoning=answer.reasoning, tools=answer.tools)[1]
+
+    names = [found.literals[place] for place in found.chosen.tolist()]
+    if fits(names):
+        return Told(found)
+    for respell in (_unescaped, _from_bytes, _from_pieces):
+        other = [respell(name) for name in names]
+        if other != names and fits(other):
+            return Told(replace(found, literals=tuple(respell(name) for name in found.literals)))
+    if any(_REPLACEMENT in name for name in names) or answer.reasoning or answer.tools:
+        return Told(found, spells=False)
+    text = answer.text.encode("utf-8", "surrogatepass")
+    if (filled := _filled(names, text)) is not None and fits(filled):
+        literals = list(found.literals)
+        for place, name in zip(found.chosen.tolist(), filled, strict=True):
+            literals[place] = name
+        return Told(replace(found, literals=tuple(literals)), unnamed=sum(map(bool, filled)) - sum(map(bool, names)))
+    if (counted is None or counted > len(found)) and (parts := _with_gaps(names, text)) is not None:
+        whole = _inserted(found, parts)
+        return Told(whole, gaps=len(whole) - len(found))
+    return Told(found, spells=False)
+
+
+def in_plain_spelling(names: Sequence[bytes]) -> Callable[[bytes], bytes] | None:
+    """How to respell strings that are a byte-level vocabulary's own names; None where nothing shows that they are."""
+    marked = any(name.startswith("Ġ".encode()) for name in names)
+    plain = any(b" " in name or b"\n" in name for name in names)
+    letters = byte_alphabet()
+    spelled = all(letter in letters for name in names for letter in name.decode("utf-8", "replace"))
+    return _from_bytes if marked and not plain and spelled else None
+
+
+def spelled_length(names: Sequence[bytes], text: str) -> int:
+    """How many characters of a text these strings spell from its start; markers that the text lacks are passed over."""
+    data, place = text.encode("utf-8", "surrogatepass"), 0
+    for name in names:
+        if data.startswith(name, place):
+            place += len(name)
+        elif not looks_like_marker(name):
+            if place == 0 and name.startswith(b" ") and data.startswith(name[1:]):
+                place = len(name) - 1
+            elif _REPLACEMENT not in name:
+                place = min(place + len(name), len(data))
+    return len(data[:place].decode("utf-8", "ignore"))
+
+
+def _unescaped(name: bytes) -> bytes:
+    r"""A part of a character as older OpenAI models write it: bytes:\xe3\x81."""
+    match = _BYTES.fullmatch(name)
+    return name if match is None else _ESCAPE.sub(lambda each: bytes([int(each[1], 16)]), match[1])
+
+
+def _from_bytes(name: bytes) -> bytes:
+    return from_byte_alphabet(name.decode("utf-8", "surrogatepass"))
+
+
+def _from_pieces(name: bytes) -> bytes:
+    return from_sentencepiece(name.decode("utf-8", "surrogatepass"))
+
+
+def _filled(names: Sequence[bytes], text: bytes) -> list[bytes] | None:
+    """The strings, those that are empty with the text between their neighbours; None where others don't fit it.
+
+    As many bytes as tokens are one byte each; else the last token has them all, as the one that completes them.
+    """
+    if all(names):
+        return None
+    filled, place, start = list(names), 0, -1
+    for number, name in [*enumerate(names), (len(names), b"")]:
+        if name == b"" and number < len(names):
+            start = number if start < 0 else start
+            continue
+        end = text.find(name, place) if name else len(text)
+        if end < 0 or (start < 0 and end != place):
+            return None
+        if start >= 0:
+            missing, count = text[place:end], number - start
+            own = (
+                [missing[i : i + 1] for i in range(count)] if len(missing) == count else [b""] * (count - 1) + [missing]
+            )
+            filled[start:number], start = own, -1
+        place = end + len(name)
+    return filled
+
+
+def _with_gaps(names: Sequence[bytes], text: bytes) -> list[bytes | int] | None:
+    """The numbers of the strings in the order of the text, with what lies between them.
+
+    None where they do not occur in the text in this order, or can be found in it in more than one way.
+    """
+    kept = [number for number, name in enumerate(names) if name and not (looks_like_marker(name) and name not in text)]
+    first, place = [], 0
+    for number in kept:
+        if (at := text.find(names[number], place)) < 0:
+            return None
+        first.append(at)
+        place = at + len(names[number])
+    place = len(text)
+    for number, at in zip(reversed(kept), reversed(first), strict=True):
+        if text.rfind(names[number], 0, place) != at:
+            return None
+        place = at
+    parts: list[bytes | int] = []
+    place, starts = 0, dict(zip(kept, first, strict=True))
+    for number, name in enumerate(names):
+        if number in starts:
+            parts += [text[place : starts[number]]] if starts[number] > place else []
+            place = starts[number] + len(name)
+        parts.append(number)
+    parts += [text[place:]] if place < len(text) else []
+    return parts if kept else None
+
+
+def _inserted(found: Positions, parts: Sequence[bytes | int]) -> Positions:
+    """The positions with one more for each text among the parts, which is unscored."""
+    literals = found.literals or ()
+    counts, chosen, ids, logprobs, ranks, names = [], [], [], [], [], []  # type: ignore[var-annotated]
+    for part in parts:
+        if isinstance(part, bytes):
+            chosen.append(len(ids))
+            counts.append(1)
+            ids.append(-1)
+            logprobs.append(np.nan)
+            ranks.append(-1)
+            names.append(part)
+            continue
+        row = found.row(part)
+        chosen.append(len(ids) + int(found.chosen[part]) - row.start)
+        counts.append(len(row))
+        ids += found.ids[row.start : row.stop].tolist()
+        logprobs += found.logprobs[row.start : row.stop].tolist()
+        ranks += found.ranks[row.start : row.stop].tolist()
+        names += literals[row.start : row.stop]
+    return Positions(
+        offsets_of(np.array(counts, np.int32)),
+        np.array(ids, np.int32),
+        np.array(logprobs, np.float32),
+        np.array(ranks, np.int32),
+        tuple(names),
+        np.array(chosen, np.int32),
+    )
