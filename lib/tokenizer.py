@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +20,8 @@ class Tokenizer:
     """encode: ids of a text as it stands; names of special tokens in it are recognised, and none are added.
 
     prefix: ids that the model's own set-up puts before a raw prompt. bos: the beginning-of-sequence id, if there is
-    one. render: a chat as the prompt that the model reads; None where no chat template is known.
+    one. render: a chat as the prompt that the model reads; None where no chat template is known. render_on: the same as
+    on another day (ISO 8601, "" for a server without a clock); None where the template does not write the date.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Tokenizer:
     prefix: tuple[int, ...] = ()
     bos: int | None = None
     render: Callable[[Sequence[Message]], str] | None = None
+    render_on: Callable[[Sequence[Message], str], str] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -82,14 +86,35 @@ class Tokenizer:
         except Exception:  # a template is a program of the model's makers, and may raise what it likes
             return None
 
-    def readings(self, request: Request) -> list[list[int]]:
+    def readings(self, request: Request, created: int | None = None) -> list[list[int]]:
         """How the model may have tokenised the prompt, likeliest first: as set up, as it stands, with and without BOS.
 
-        Empty where the text of the prompt is not known.
+        created: when it did, in seconds since 1970, for a chat template that writes the date; None for now. Empty where
+        the text of the prompt is not known.
         """
         text = self.prompt_text(request)
         if text is None:
             return []
+        texts = list(dict.fromkeys([*self._texts_on(request, created), text]))
+        found = [reading for each in texts for reading in self._readings(request, each)]
+        return [reading for place, reading in enumerate(found) if reading not in found[:place]]
+
+    def _texts_on(self, request: Request, created: int | None) -> list[str]:
+        """The prompt as on the days that the server may have written, as its time zone is not known."""
+        if self.render_on is None or created is None or request.prompt is not None:
+            return []
+        try:
+            moment = datetime.fromtimestamp(created, UTC)
+            days = [(moment + timedelta(days=off)).date().isoformat() for off in (0, -1, 1)]
+        except (OverflowError, ValueError, OSError):
+            return []
+        texts = []
+        for day in (*days, ""):
+            with contextlib.suppress(Exception):  # as for `prompt_text`
+                texts.append(self.render_on(request.messages, day))
+        return texts
+
+    def _readings(self, request: Request, text: str) -> list[list[int]]:
         plain = self.encode(text)
         readings = [[*self.prefix, *plain], plain]
         if request.prompt is None:
@@ -98,4 +123,4 @@ class Tokenizer:
             readings.append([self.bos, *plain])
             if plain[:1] == [self.bos]:
                 readings.append(plain[1:])
-        return [reading for place, reading in enumerate(readings) if reading not in readings[:place]]
+        return readings

@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.errors import CandorError, ModelUnavailable
 from lib.foreign.sandbox import Sandbox
-from lib.foreign.templates import render
+from lib.foreign.templates import render, writes_date
 from lib.pieces import Pieces
 from lib.request import Message
 from lib.sought import from_hub, is_hub_id, on_disk
@@ -95,6 +95,9 @@ def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
     def rendered(messages: Sequence[Message]) -> str:
         return str(sandbox.call("render", turns_of(messages)))
 
+    def rendered_on(messages: Sequence[Message], day: str) -> str:
+        return str(sandbox.call("render_on", {"turns": turns_of(messages), "day": day}))
+
     return Tokenizer(
         name,
         _vocabulary(told, name),
@@ -102,18 +105,24 @@ def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
         tuple(map(int, told["prefix"])),
         None if told["bos"] is None else int(told["bos"]),
         rendered if chat and told["has_template"] else None,
+        rendered_on if chat and told["writes_date"] else None,
     )
 
 
 def from_built(built: Built, name: str) -> Tokenizer:
     """A tokenizer that is in this process already."""
-    rendered = None
+    rendered = rendered_on = None
     if (template := built.template) is not None:
 
         def rendered(messages: Sequence[Message]) -> str:
             return render(template, turns_of(messages))
 
-    return Tokenizer(name, built.vocabulary, built.encode, built.prefix, built.bos, rendered)
+        if writes_date(template):
+
+            def rendered_on(messages: Sequence[Message], day: str) -> str:
+                return render(template, turns_of(messages), day)
+
+    return Tokenizer(name, built.vocabulary, built.encode, built.prefix, built.bos, rendered, rendered_on)
 
 
 def turns_of(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -46,6 +46,7 @@ class TokenizerTask:
             "prefix": list(built.prefix),
             "bos": built.bos,
             "has_template": built.template is not None,
+            "writes_date": built.template is not None and "strftime_now" in built.template.source,
         }
 
     def encode(self, given: str) -> bytes:
@@ -70,6 +71,13 @@ class ChatTokenizerTask(TokenizerTask):
         if template is None:
             raise ModelUnavailable("This tokenizer has no chat template.", "Use a raw prompt instead.")
         return _rendered(template, given)
+
+    def render_on(self, given: Any) -> str:
+        """The prompt of a chat as on another day; given: {"turns", "day"}, see `lib.foreign.templates.render`."""
+        template = self._built.template
+        if template is None:
+            raise ModelUnavailable("This tokenizer has no chat template.", "Use a raw prompt instead.")
+        return _rendered(template, given["turns"], given["day"])
 
 
 class TemplateTask:
@@ -111,10 +119,10 @@ class GgufTask:
         return self._check(given)
 
 
-def _rendered(template: Any, turns: Any) -> str:
+def _rendered(template: Any, turns: Any, day: str | None = None) -> str:
     from lib.foreign.templates import render
 
-    text = render(template, turns)
+    text = render(template, turns, day)
     if len(text) > _MOST_TEXT:
         raise ModelUnavailable("The chat template writes too long a prompt.", "Use a raw prompt instead.")
     return encodable(text)
