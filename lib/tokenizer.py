@@ -54,6 +54,8 @@ class Tokenizer:
                 found[text].append(number)
                 if text.startswith(" ") and len(text) > 1 and self.vocabulary.drops_space:
                     found[text[1:]].append(number)
+        for number, written in self.vocabulary.garbled:
+            found[written.decode("utf-8", "replace")].append(number)
         return {name: tuple(ids) for name, ids in found.items()}
 
     @cached_property

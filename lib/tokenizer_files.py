@@ -158,7 +158,8 @@ def _vocabulary(told: Mapping[str, Any], name: str) -> Vocabulary:
         )
     except ValueError as error:
         raise _unreadable(name) from error
-    return Vocabulary(pieces, bool(told["exact"]), bool(told["drops_space"]))
+    garbled = tuple((int(number), bytes(written)) for number, written in told["garbled"])
+    return Vocabulary(pieces, bool(told["exact"]), bool(told["drops_space"]), garbled)
 
 
 def _unreadable(name: str) -> CandorError:

@@ -34,11 +34,14 @@ class Vocabulary:
 
     exact: False where the decoder is of an unknown kind and the pieces are only what single ids decode to.
     drops_space: whether a single id decodes without the space at its front.
+    garbled: ids of added tokens with what the model's own decoder writes for each, where that is another text: a
+    byte-level decoder takes the letters of such a token for bytes where it can.
     """
 
     pieces: Pieces
     exact: bool = True
     drops_space: bool = False
+    garbled: tuple[tuple[int, bytes], ...] = ()
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -62,7 +65,7 @@ class Vocabulary:
             pieces.data,
             np.concatenate([pieces.special, np.zeros(more, np.bool_)]),
         )
-        return Vocabulary(wider, self.exact, self.drops_space)
+        return Vocabulary(wider, self.exact, self.drops_space, self.garbled)
 
     def decode(self, ids: Ints) -> str:
         """Plain text of the ids, special tokens left out; bytes that are no character become U+FFFD."""
@@ -91,7 +94,12 @@ def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
         else:
             blob = backend.decode([number], skip_special_tokens=False).encode("utf-8", "surrogatepass")
         entries.append((number, blob, bool(entry and entry["special"])))
-    read = Vocabulary(make_pieces(entries), exact=style != "unknown", drops_space=style == "sentencepiece")
+    garbled = tuple(
+        (number, written)
+        for number, entry in sorted(added.items())
+        if style == "bytes" and (written := from_byte_alphabet(entry["content"])) != entry["content"].encode()
+    )
+    read = Vocabulary(make_pieces(entries), style != "unknown", style == "sentencepiece", garbled)
     return read.padded(size)
 
 
@@ -106,12 +114,14 @@ def _style(decoder: dict[str, Any] | None) -> str:
 
 
 def from_sentencepiece(name: str) -> bytes:
+    """The bytes that SentencePiece spells so: ▁ for a space, <0xNN> for a byte."""
     if match := _BYTE.fullmatch(name):
         return bytes([int(match[1], 16)])
     return name.replace("▁", " ").encode("utf-8", "surrogatepass")
 
 
 def from_byte_alphabet(name: str) -> bytes:
+    """The bytes that GPT-2's alphabet spells so; the text's own where it has other letters."""
     alphabet = byte_alphabet()
     if all(letter in alphabet for letter in name):
         return bytes(alphabet[letter] for letter in name)

@@ -43,6 +43,7 @@ class TokenizerTask:
             "special": pieces.special.tobytes(),
             "exact": built.vocabulary.exact,
             "drops_space": built.vocabulary.drops_space,
+            "garbled": list(built.vocabulary.garbled),
             "prefix": list(built.prefix),
             "bos": built.bos,
             "has_template": built.template is not None,

@@ -49,5 +49,4 @@ def call_of(request: Request, model: BedrockModel | None, form: Format | None = 
 
 
 def _region(model: BedrockModel) -> str:
-    parts = model.arn.split(":")
-    return model.region or (parts[3] if len(parts) > 5 else "") or "us-east-1"
+    return model.place.region or "us-east-1"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.answer import has_reasoning, without_opening
 from lib.completion import Completion
@@ -44,6 +45,10 @@ GUARDED = "A guardrail changed the text. The tokens and their logprobs are the m
 NOT_SPELLED = (
     "The tokens in the response don't spell its text. They are shown as the service listed them, so a score may belong "
     "to another token. Read the text itself below the map."
+)
+_GARBLED = (
+    "The service writes some of the vocabulary's added tokens in other letters, as its decoder takes theirs for bytes. "
+    "The map shows the vocabulary's own spelling."
 )
 _TOO_FEW = "The response lists {listed:,} of the answer's {count:,} tokens. The rest of its text has no logprobs."
 _GAPS = "The response lists only some of the answer's tokens. The rest of its text has no logprobs."
@@ -181,7 +186,8 @@ class Read:
     """Some tokens of a reply, how the chosen ones were found, and what is to be said of them.
 
     checked: whether they were held against the text that came with them. wrong: whether that failed for want of the
-    right tokenizer. spells: whether the answer's tokens spell its text.
+    right tokenizer. spells: whether the answer's tokens spell its text. garbled: whether only as the model's decoder
+    writes them (`Vocabulary.garbled`).
     """
 
     tokens: Tokens
@@ -190,6 +196,7 @@ class Read:
     checked: bool = False
     wrong: bool = False
     spells: bool = True
+    garbled: bool = False
 
 
 def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None) -> Read:
@@ -301,6 +308,7 @@ def read_answer(
     if strict and wrong:
         raise WrongTokenizer
     warnings = [] if told is None else _said(told, len(found), counted)
+    warnings += [_GARBLED] if read.garbled else []
     k, inferred = _k_of(form, request, found)
     if inferred and k:
         warnings.append(f"How many alternatives were asked for in the answer is not known; {k} are inferred.")
@@ -330,23 +338,38 @@ def _attempt(
         decided = _spelled(form, found, answer, request, tokenizer)
     vocabulary = None if tokenizer is None else tokenizer.vocabulary
     tokens = to_tokens(decided, np.full(len(found), -1, np.int32), k, vocabulary)
-    kinds, spells = answer_kinds(
-        [
-            (tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref])) if ref >= 0 else (b"", False)
-            for ref in tokens.refs.tolist()
-        ],
-        answer.text,
-        stopped=stopped,
-        reasoning=answer.reasoning,
-        tools=answer.tools,
-        prompt=prompt_text,
-        thinking=thinking,
-    )
+    refs = tokens.refs.tolist()
+    pieces = [
+        (tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref])) if ref >= 0 else (b"", False) for ref in refs
+    ]
+
+    def kinds_of(pieces: list[tuple[bytes, bool]]) -> tuple[NDArray[np.uint8], bool]:
+        return answer_kinds(
+            pieces,
+            answer.text,
+            stopped=stopped,
+            reasoning=answer.reasoning,
+            tools=answer.tools,
+            prompt=prompt_text,
+            thinking=thinking,
+        )
+
+    kinds, spells = kinds_of(pieces)
+    garbled = False
+    if not spells and vocabulary is not None and vocabulary.garbled:
+        written = dict(vocabulary.garbled)
+        as_written = [
+            (written.get(number, blob), special)
+            for number, (blob, special) in zip(tokens.ids.tolist(), pieces, strict=True)
+        ]
+        other, garbled = kinds_of(as_written)
+        kinds, spells = (other, True) if garbled else (kinds, False)
     if tokenizer is None and form.is_bedrock:
         kinds[:] = Kind.TEXT
     checked = bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None
     tokens = _without_unknown(tokens.with_kinds(kinds))
-    return Read(tokens, used if len(found) else (), checked=checked, spells=spells), decided
+    read = Read(tokens, used if len(found) else (), checked=checked, spells=spells, garbled=garbled)
+    return read, decided
 
 
 def _said(told: Told, count: int, counted: int | None) -> list[str]:

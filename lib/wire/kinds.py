@@ -176,6 +176,5 @@ def _find(spelled: str, text: str, *, suffix: bool) -> int | None:
     for lead in (0, 1):
         if spelled[:lead].strip() == "" and spelled.startswith(text, lead):
             return lead
-    trimmed = text.strip()
     lead = len(spelled) - len(spelled.lstrip())
-    return lead if spelled.startswith(trimmed, lead) else None
+    return lead if spelled.startswith(text, lead) else None

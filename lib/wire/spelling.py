@@ -14,6 +14,7 @@ from lib.tokenizer import Tokenizer
 from lib.wire.positions import Positions
 
 _MOST_ALIKE = 64  # ids of one name that are looked at; more cannot be told apart
+_UNTOLD = -2  # an id that its string must not be taken for
 _LONGEST = 64  # bytes of a part of a character, with what a vocabulary has joined to it
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -45,11 +46,12 @@ def with_ids(found: Positions, text: str, tokenizer: Tokenizer, ids: tuple[int, 
             own = tokenizer.encode(whole)
             places = [chosen[position] for position in run]
             if (numbers[places[:-1]] < 0).all():
-                numbers[places] = own if len(own) == len(run) else -1
+                numbers[places] = own if len(own) == len(run) else _UNTOLD
         spelled = _spelled(
             [texts[place] for place in chosen], [int(numbers[place]) for place in chosen], text, tokenizer
         )
         numbers[chosen] = spelled
+        numbers[numbers == _UNTOLD] = -1
     return replace(found, ids=numbers)
 
 
@@ -92,7 +94,8 @@ def _spelled(names: list[str], known: list[int], text: str, tokenizer: Tokenizer
             place += len(segment)
             position = last
             continue
-        candidates = [ids[position]] if ids[position] >= 0 else list(tokenizer.names.get(name, ()))[:_MOST_ALIKE]
+        alike = [] if ids[position] == _UNTOLD else tokenizer.names.get(name, ())[:_MOST_ALIKE]
+        candidates = [ids[position]] if ids[position] >= 0 else alike
         candidates = [number for number in candidates if number < len(pieces)]
         fitting = sum(_fits(data, place, pieces.bytes_of(number)) for number in candidates)
         for number in candidates:
