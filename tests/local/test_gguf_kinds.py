@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ def _interleaved(name: str, weight: np.ndarray) -> np.ndarray:
     if heads is None:
         return weight
     return weight.reshape(heads, 2, -1, weight.shape[-1]).swapaxes(1, 2).reshape(weight.shape)
+
+
+def _turned(name: str, weight: np.ndarray) -> np.ndarray:
+    """GPT-2's products are stored the other way round."""
+    return np.ascontiguousarray(weight.T) if name.endswith(("attn.weight", "proj.weight", "fc.weight")) else weight
+
+
+def _flat_gates(name: str, weight: np.ndarray) -> np.ndarray:
+    return weight[0] if "shared_expert_gate" in name else weight
 
 
 # Kind in transformers and in GGUF, its settings, the fields that stand for them, and how weights are stored.
@@ -86,6 +96,40 @@ _KINDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], Weight]] = {
         "stablelm", "stablelm",
         {"rope_parameters": {"rope_theta": 5e5, "rope_type": "default", "partial_rotary_factor": 0.5}},
         {"rope.freq_base": 5e5, "rope.dimension_count": 4, "use_parallel_residual": False},
+        _same,
+    ),
+    "nemotron": (
+        "nemotron", "nemotron",
+        {"rope_parameters": {"rope_theta": 5e5, "rope_type": "default", "partial_rotary_factor": 0.5}, "head_dim": 8},
+        {"rope.freq_base": 5e5, "rope.dimension_count": 4},
+        _norms_from_one,
+    ),
+    "gpt2": (
+        "gpt2", "gpt2",
+        {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "tie_word_embeddings": True},
+        {"feed_forward_length": 128, "attention.head_count_kv": 4},
+        _turned,
+    ),
+    "qwen2moe": (
+        "qwen2_moe", "qwen2moe",
+        {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16,
+         "shared_expert_intermediate_size": 24},
+        {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 16,
+         "expert_shared_feed_forward_length": 24},
+        _flat_gates,
+    ),
+    "qwen3moe": (
+        "qwen3_moe", "qwen3moe",
+        {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "norm_topk_prob": True,
+         "head_dim": 16},
+        {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 16, "attention.key_length": 16,
+         "attention.value_length": 16},
+        _same,
+    ),
+    "falcon": (
+        "falcon", "falcon",
+        {"multi_query": True, "parallel_attn": True, "bias": False, "num_kv_heads": 1, "ffn_hidden_size": 48},
+        {"attention.head_count_kv": 1},
         _same,
     ),
     "qwen2 with YaRN": (
@@ -134,16 +178,26 @@ def _converted(
     names = gguf.get_tensor_name_map(arch, layers)
     sizes = {"context_length": 256, "embedding_length": 32, "block_count": layers, "feed_forward_length": 48,
              "attention.head_count": 4, "attention.head_count_kv": 2, "vocab_size": 256}  # fmt: skip
-    eps = "layer_norm_epsilon" if kind in ("starcoder2", "stablelm") else "layer_norm_rms_epsilon"
+    eps = (
+        "layer_norm_epsilon"
+        if kind in ("starcoder2", "stablelm", "gpt2", "falcon", "nemotron")
+        else "layer_norm_rms_epsilon"
+    )
     config = json.loads((directory / "config.json").read_text())
-    named = ("rms_norm_eps", "layer_norm_eps", "norm_epsilon")
+    named = ("rms_norm_eps", "layer_norm_eps", "norm_epsilon", "norm_eps", "layer_norm_epsilon")
     sizes[f"attention.{eps}"] = next(float(config[name]) for name in named if name in config)
     writer = gguf.GGUFWriter(path, kind)
     for name, value in (sizes | fields).items():
         tiny.add_field(writer, f"{kind}.{name}", value)
     for name, value in told.items():
         tiny.add_field(writer, f"tokenizer.{name}", value)
-    for name, tensor in load_file(directory / "model.safetensors").items():
+    weights = load_file(directory / "model.safetensors")
+    experts = sorted({re.sub(r"\.experts\.\d+\.", ".experts.0.", name) for name in weights if ".experts." in name})
+    for first in experts:  # those of a layer are one tensor
+        each = [weights.pop(first.replace(".experts.0.", f".experts.{number}.")) for number in range(4)]
+        base = first.replace(".experts.0.", ".experts.").removesuffix(".weight")
+        writer.add_tensor(f"{names.get_name(base)}.weight", np.stack([tensor.numpy() for tensor in each]))
+    for name, tensor in weights.items():
         base, _, suffix = name.rpartition(".")
         writer.add_tensor(f"{names.get_name(base)}.{suffix}", stored(name, tensor.numpy()).astype(np.float32))
     if kind == "phi3":
