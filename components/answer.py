@@ -11,7 +11,7 @@ from components.downloads import downloads
 from components.kept import keeping
 from components.many import many_answers
 from components.map_with_pin import map_with_pin
-from components.notices import show_error, show_warnings
+from components.notices import show_error, show_text_itself, show_warnings
 from components.polling import repeated
 from components.progress import job_progress
 from components.session import Answers, in_tree, tree_of
@@ -67,6 +67,7 @@ def _show(job: Job[Answers], own: Node | None, beside: Node | None, *, live: boo
     if live:
         return
     show_warnings(done.warnings)
+    show_text_itself(done)
     summary(view)
     with st.expander("Logprob by position", icon=":material/show_chart:", expanded=True):
         logprob_by_position(done)

@@ -6,8 +6,12 @@ import streamlit as st
 
 from components.process import keeper, ledger, policy
 from components.text import as_lines, as_text, bold
+from lib.completion import Completion
 from lib.errors import BadReply, CandorError, ServiceError
 from lib.paths import without_directories
+from lib.wire.decode import text_differs
+
+_MOST_TEXT = 100_000  # characters of an answer shown by itself
 
 
 def as_shown(text: str) -> str:
@@ -49,6 +53,13 @@ def stop_if_misconfigured() -> None:
     except CandorError as error:
         show_error(error)
         st.stop()
+
+
+def show_text_itself(done: Completion) -> None:
+    """The answer's text as returned, where its tokens do not spell it."""
+    if text_differs(done):
+        st.caption("The answer's text as returned")
+        st.code(done.text[:_MOST_TEXT], language=None, wrap_lines=True)
 
 
 def show_warnings(warnings: tuple[str, ...]) -> None:

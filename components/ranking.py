@@ -10,7 +10,7 @@ import streamlit as st
 
 from components.kept import is_mine, stop
 from components.map_with_pin import map_with_pin
-from components.notices import show_error, show_warnings
+from components.notices import show_error, show_text_itself, show_warnings
 from components.polling import repeated
 from components.progress import where_it_stopped
 from components.text import as_text, bold
@@ -119,6 +119,7 @@ def _table(came: list[Completion]) -> None:
     st.markdown(bold(marked(beginning(chosen.completion.text, _SHOWN))) or "**An empty answer**")
     map_with_pin(View(chosen.completion), key="rank.map")
     show_warnings(chosen.completion.warnings)
+    show_text_itself(chosen.completion)
 
 
 def _notes(found: tuple[Ranked, ...]) -> None:

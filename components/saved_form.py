@@ -10,6 +10,9 @@ from components.process import most_uploaded
 from components.tokenizer_picker import TokenizerChoice, tokenizer_picker
 from lib.policy import Policy
 
+# Batch output ends in .jsonl.out, a log record in S3 in .json.gz.
+_ENDINGS = ["json", "jsonl", "ndjson", "txt", "log", "out", "gz", "sse", "bin"]
+
 
 @dataclass(frozen=True)
 class SavedText:
@@ -22,16 +25,17 @@ class SavedText:
 def saved_form(policy: Policy) -> SavedText | None:
     """The saved reply when Open was pressed. A file goes before pasted text."""
     pasted = st.text_area(
-        "A reply of Bedrock, as JSON",
+        "A response, as you saved it",
         key="saved.text",
         persist_state="session",
         height=120,
         placeholder='{"generation": " over the lazy dog", "logprobs": [{"927": -0.0409}], …}',
-        help='As it came, or with its request: {"request": …, "response": …}. One of either per line works, too.',
+        help=(
+            'The response alone or with its request, as {"request": …, "response": …}. JSON Lines, streams, '
+            "invocation log and batch records, and what the AWS CLI or Python print work too."
+        ),
     )
-    uploaded = st.file_uploader(
-        "or a file", type=["json", "jsonl", "txt"], key="saved.file", max_upload_size=most_uploaded()
-    )
+    uploaded = st.file_uploader("or a file", type=_ENDINGS, key="saved.file", max_upload_size=most_uploaded())
     tokenizer = tokenizer_picker(policy, key="saved")
     if st.button("Open", type="primary", icon=":material/folder_open:", key="saved.open"):
         data = uploaded.getvalue() if uploaded is not None else pasted.encode("utf-8", "surrogatepass")

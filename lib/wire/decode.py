@@ -66,6 +66,16 @@ WRONG_TOKENIZER = (
     "service names them. Choose the tokenizer that was imported with the model."
 )
 
+MISMATCH = (
+    "This is not the model's tokenizer: the tokens do not spell the text that came with them. Trust the scores, not "
+    "the texts of the tokens; choose the tokenizer that was imported with the model."
+)
+
+
+def text_differs(done: Completion) -> bool:
+    """Whether an answer's tokens do not spell its text, as its warnings say."""
+    return not {GUARDED, MISMATCH, NOT_SPELLED, WRONG_TOKENIZER}.isdisjoint(done.warnings)
+
 
 def decode(
     data: bytes, request: Request | None = None, tokenizer: Tokenizer | None = None, *, model: str = ""

@@ -19,6 +19,7 @@ from lib.tokenizer import Tokenizer
 from lib.tokens import NO_TOKENS, Tokens, concatenate
 from lib.wire.decode import (
     GUARDED,
+    MISMATCH,
     NO_LOGPROBS,
     NOT_SPELLED,
     STOPS,
@@ -34,11 +35,6 @@ from lib.wire.positions import NO_POSITIONS, Positions
 from lib.wire.replies import Answer, Reply, parse
 
 CUT_OFF = "The stream ended before its answer did. What had come is kept."
-_MISMATCH = (
-    "This is not the model's tokenizer: the tokens do not spell the text that came with them. Trust the scores, not "
-    "the texts of the tokens; choose the tokenizer that was imported with the model."
-)
-
 _LATE = (
     "The scores of the prompt came only after the answer had begun, and are not shown. "
     "Ask without streaming to see them."
@@ -101,7 +97,7 @@ class StreamReader:
         if not self._seen and (self._written or not self._empty):
             warnings.append(NO_LOGPROBS)
         elif read.wrong and not self._guarded:
-            warnings.append(_MISMATCH)
+            warnings.append(MISMATCH)
         warnings += [each for each in read.warnings if not self._guarded or each != NOT_SPELLED]
         said = self._reason and STOPS.get(self._reason, self._reason)
         reason = said if self.over else "incomplete"
@@ -114,7 +110,7 @@ class StreamReader:
         except WrongTokenizer:
             self._tokenizer = None
             prompt = read_prompt(reply, answer, self._request, None)
-            prompt = replace(prompt, warnings=(_MISMATCH, *prompt.warnings))
+            prompt = replace(prompt, warnings=(MISMATCH, *prompt.warnings))
         self._names = prompt.tokens
         written = "single entry" if reply.form.is_bedrock else "name"
         how = [f"prompt: {', '.join(prompt.ways)}"] * bool(prompt.ways) + [f"answer: {written}"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from lib.request import Request
 from lib.tokenizer_files import load_tokenizer
 from lib.wire.decode import decode
+from lib.wire.saved import completions_of, read_saved
 from tests.benchmarks.report import Figure, alternated
 
 _MEMORY = Path(__file__).with_name("wire_memory.py")
@@ -72,5 +73,11 @@ def figures() -> Iterator[Figure]:
     assert not done.warnings
     ours, theirs = alternated(lambda: decode(reply, request, tokenizer), lambda: json.loads(reply), 25)
     yield Figure("OpenAICompletion reply, 2,000 prompt tokens, top-5, to Completion ÷ json.loads", ours / theirs, 1.2)
+    (saved,) = read_saved(reply)
+    assert saved.completions(tokenizer)[0].generated == decode(reply, None, tokenizer)[0].generated
+    opened, read = alternated(
+        lambda: completions_of(read_saved(reply), tokenizer), lambda: decode(reply, None, tokenizer), 15
+    )
+    yield Figure("the same reply opened as a saved file ÷ decoded as it is", opened / read, 1.1)
     run = subprocess.run([sys.executable, str(_MEMORY)], capture_output=True, text=True, check=True, cwd=Path.cwd())
     yield Figure("peak memory of decoding a 20 MB reply, reply counted ÷ the reply", float(run.stdout), 4.0)

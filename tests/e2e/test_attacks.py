@@ -123,7 +123,7 @@ def test_an_uploaded_tokenizer_reads_no_file_of_the_server(page: Page, tmp_path:
             tokenizer.write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
             page.goto(url)
             page.get_by_text("Saved reply", exact=True).click()
-            page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(json.dumps(reply))
+            page.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(reply))
             choose(page, "The model's tokenizer", "Upload its files")
             page.locator("input[type=file]").last.set_input_files([tokenizer, tmp_path / "tokenizer_config.json"])
             wait_for_app(page)

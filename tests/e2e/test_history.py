@@ -62,7 +62,7 @@ def open_reply(page: Page, url: str) -> None:
     page.goto(url)
     page.get_by_text("Saved reply", exact=True).click()
     reply = json.dumps(json.loads(FOX.read_text())["response"])
-    page.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(reply)
+    page.get_by_role("textbox", name="A response, as you saved it").fill(reply)
     page.get_by_test_id("stBaseButton-primary").click()
     wait_for_map(page)
 

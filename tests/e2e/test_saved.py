@@ -11,10 +11,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import choose, upload, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
+from tests.frames import chunk_event, frame
 
 pytestmark = pytest.mark.browser
 
 FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
+CASES = FOX.with_name("cases")
 LLAMA3 = Path(llama_models.llama3.__file__).parent / "tokenizer.model"
 
 
@@ -53,14 +55,14 @@ def test_the_published_reply_with_an_uploaded_tokenizer(saved: Page) -> None:
 
 def test_pasted_without_a_tokenizer_it_shows_ids(saved: Page) -> None:
     reply = json.loads(FOX.read_text())["response"]
-    saved.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(json.dumps(reply))
+    saved.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(reply))
     opened(saved)
     assert saved.locator(".text i").all_text_contents()[-5:-1] == ["⟨927⟩", "⟨279⟩", "⟨16053⟩", "⟨5679⟩"]
 
 
 def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
     reply = json.loads(FOX.read_text())["response"]
-    saved.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill(json.dumps(reply, sort_keys=True))
+    saved.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(reply, sort_keys=True))
     opened(saved)
     expect(saved.get_by_role("alert")).to_contain_text("At 3 places of the prompt")
     unknown = saved.locator(".text i").nth(1)
@@ -73,15 +75,34 @@ def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
     ("text", "cause"), [("", "There is nothing in it"), ("no json", "not JSON"), ("[1]", "a list"), ("{}", "no reply")]
 )
 def test_what_is_no_reply(saved: Page, text: str, cause: str) -> None:
-    field = saved.get_by_role("textbox", name="A reply of Bedrock, as JSON")
+    field = saved.get_by_role("textbox", name="A response, as you saved it")
     field.fill(text)
     saved.get_by_test_id("stBaseButton-primary").click()
     expect(saved.get_by_role("alert")).to_contain_text(cause)
     expect(field).to_have_value(text)
 
 
+def test_a_text_that_the_tokens_do_not_spell_is_shown_beside_them(saved: Page) -> None:
+    case = CASES / "05a-greedy-token-listed-instead-of-the-sampled.json"
+    saved.get_by_role("textbox", name="A response, as you saved it").fill(case.read_text())
+    opened(saved)
+    expect(saved.get_by_role("alert").first).to_contain_text("don't spell its text")
+    expect(saved.locator(".text i").first).to_have_text("Hi")
+    expect(saved.get_by_test_id("stCode").first).to_have_text("Hello!")
+
+
+def test_a_stream_as_the_service_sent_it(saved: Page, tmp_path: Path) -> None:
+    stream = tmp_path / "stream.bin"
+    chunks = (CASES / "19a-bedrock-chunks.jsonl").read_bytes().splitlines()
+    stream.write_bytes(b"".join(frame(chunk_event(each)) for each in chunks))
+    upload(saved, saved.locator("input[type=file]").first, stream)
+    opened(saved)
+    expect(saved.locator(".text i")).to_have_count(4)
+    expect(saved.get_by_role("alert")).to_have_count(0)
+
+
 def test_many_replies_in_one_file(saved: Page) -> None:
     lines = [{"generation": f" number {i}", "stop_reason": "stop", "logprobs": [{"1": -0.5}]} for i in range(3)]
-    saved.get_by_role("textbox", name="A reply of Bedrock, as JSON").fill("\n".join(map(json.dumps, lines)))
+    saved.get_by_role("textbox", name="A response, as you saved it").fill("\n".join(map(json.dumps, lines)))
     opened(saved)
     expect(saved.get_by_text("3 answers in the file")).to_be_visible()

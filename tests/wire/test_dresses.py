@@ -7,8 +7,6 @@ import codecs
 import contextlib
 import gzip
 import json
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from lib.wire.encode import ChunkWriter, encode
 from lib.wire.formats import Format
 from lib.wire.saved import completions_of, read_saved
 from lib.wire.streams import CUT_OFF
+from tests.frames import chunk_event, frame
 from tests.wire.strategies import completions, differences
 
 CASES = Path(__file__).parent.parent / "data" / "cases"
@@ -77,20 +76,6 @@ def test_a_response_however_it_was_saved(name: str) -> None:
     assert done.warnings == ()
 
 
-def frame(payload: bytes, event: str = "chunk", kind: str = "event") -> bytes:
-    """A frame of an AWS event stream."""
-    headers = b""
-    for name, value in ((f":{kind}-type", event), (":content-type", "application/json"), (":message-type", kind)):
-        headers += bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
-    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
-    body = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
-    return body + struct.pack(">I", zlib.crc32(body))
-
-
-def _event(chunk: bytes) -> bytes:
-    return json.dumps({"bytes": base64.b64encode(chunk).decode(), "p": "abcd"}, separators=(",", ":")).encode()
-
-
 def _log(output: object, *, asked: bool = True) -> dict[str, Any]:
     body = json.loads((CASES / "02a-invocation-log.json").read_bytes())
     if not asked:
@@ -116,9 +101,9 @@ STREAMS: dict[str, Callable[[list[bytes]], bytes]] = {
     ).encode(),
     "what Python prints": lambda chunks: "\n".join(str({"chunk": {"bytes": each}}) for each in chunks).encode(),
     "a printed list": lambda chunks: str([json.loads(each) for each in chunks]).encode(),
-    "an event stream": lambda chunks: b"".join(frame(_event(each)) for each in chunks),
+    "an event stream": lambda chunks: b"".join(frame(chunk_event(each)) for each in chunks),
     "frames as text": lambda chunks: b"\x00garbage".join(
-        frame(_event(each)).decode("latin-1").encode() for each in [*chunks]
+        frame(chunk_event(each)).decode("latin-1").encode() for each in [*chunks]
     ),
     "a log record": lambda chunks: json.dumps(_log([json.loads(each) for each in chunks])).encode(),
     "a response with its request": lambda chunks: json.dumps(
@@ -341,7 +326,7 @@ def test_printed_errors_are_named() -> None:
 
 
 def test_a_stream_that_ends_in_an_error_keeps_what_came() -> None:
-    frames = [frame(_event(each)) for each in CHUNKS[:2]]
+    frames = [frame(chunk_event(each)) for each in CHUNKS[:2]]
     frames.append(frame(b'{"message": "Too many tokens"}', "throttlingException", "exception"))
     (done,) = opened(b"".join(frames))
     assert done.text == " over the"

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 
 from lib.errors import ModelUnavailable
+from lib.foreign.templates import render, writes_date
 from lib.request import Message, Request
+from lib.tokenizer_build import Template
 from lib.tokenizer_files import load_tokenizer, tokenizer_from_uploads
+from lib.tokens import Kind
+from lib.wire.saved import completions_of, read_saved
 from tests.local import tiny
 from tests.wire.test_saved import LLAMA3, llama3
 
+CASES = Path(__file__).parent.parent / "data" / "cases"
 TEXT = "  The café — 世界 😀\n\tx1234 <|eot_id|>"
 
 
@@ -101,6 +106,89 @@ def test_what_is_no_tokenizer(name: str, data: bytes, tmp_path: Path) -> None:
 def test_nothing_there(source: str) -> None:
     with pytest.raises(ModelUnavailable, match="no tokenizer at"):
         load_tokenizer(source)
+
+
+def test_what_tokenizer_json_says_holds() -> None:
+    """Whatever class its configuration names, whose own rules cut digits, blanks and line breaks another way."""
+    found = load_tokenizer(CASES / "01a-gpt2class-digits")
+    assert found.encode("x =  12") == [120, 32, 61, 257, 49, 50]
+    (done,) = completions_of(read_saved((CASES / "01a-reply.json").read_bytes()), found)
+    assert (done.prompt.ids.tolist(), done.warnings) == ([120, 32, 61, 257, 49, 50], ())
+
+
+def test_a_blank_in_front_as_tokenizer_json_says() -> None:
+    """Llama 2's make-up: "hello" and " hello" are different tokens."""
+    spec = json.loads((CASES / "01a-gpt2class-digits" / "tokenizer.json").read_bytes())
+    vocabulary = {"<unk>": 0, "<s>": 1, "▁": 2, "h": 3, "e": 4, "l": 5, "o": 6, "▁h": 7, "▁he": 8, "▁hel": 9}
+    vocabulary |= {"▁hell": 10, "▁hello": 11}
+    merges = [["▁", "h"], ["▁h", "e"], ["▁he", "l"], ["▁hel", "l"], ["▁hell", "o"]]
+    prepend = {"type": "Prepend", "prepend": "▁"}
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    spec |= {
+        "added_tokens": [],
+        "pre_tokenizer": None,
+        "normalizer": {"type": "Sequence", "normalizers": [prepend, replace]},
+        "decoder": {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": merges, "unk_token": "<unk>"},
+    }
+    files = {"tokenizer.json": json.dumps(spec).encode()}
+    config = {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False, "legacy": False}
+    for beside in ({}, {"tokenizer_config.json": json.dumps(config).encode()}):
+        found = tokenizer_from_uploads(files | beside)
+        assert found.encode("hello") == [11]
+        assert found.encode(" hello") == [2, 11]
+
+
+def test_a_sentencepiece_model_with_added_tokens() -> None:
+    found = load_tokenizer(CASES / "08-spm-with-added-tokens")
+    uploaded = {path.name: path.read_bytes() for path in (CASES / "08-spm-with-added-tokens").iterdir()}
+    for tokenizer in (found, tokenizer_from_uploads(uploaded)):
+        (done,) = completions_of(read_saved((CASES / "08-reply.json").read_bytes()), tokenizer)
+        assert (done.text, done.warnings) == ("hello hello", ())
+        assert done.generated.ids.tolist() == [358, 358, 359]
+        assert done.generated.kinds.tolist() == [Kind.TEXT, Kind.TEXT, Kind.STOP]
+        assert done.pieces.text_of(int(done.generated.refs[-1])) == "<|im_end|>"
+        assert done.pieces.text_of(int(done.prompt.refs[-1])) == " hello"
+        ids = tokenizer.encode("<|im_start|>user\nhello<|im_end|>")
+        assert ids[0] == 360
+        assert ids[-1] == 359
+
+
+def test_named_chat_templates() -> None:
+    found = load_tokenizer(CASES / "17-templates-as-list")
+    uploaded = {path.name: path.read_bytes() for path in (CASES / "17-templates-as-list").iterdir()}
+    for tokenizer in (found, tokenizer_from_uploads(uploaded)):
+        (done,) = completions_of(read_saved((CASES / "17-reply.json").read_bytes()), tokenizer)
+        assert done.chosen_by.startswith("prompt: tokens")
+        assert done.warnings == ()
+
+
+def test_a_template_that_writes_the_date_reads_as_on_the_day_of_the_response() -> None:
+    found = load_tokenizer(CASES / "22-dated-template")
+    (done,) = completions_of(read_saved((CASES / "22-reply-of-2025-01-01.json").read_bytes()), found)
+    assert len(done.prompt) == 56
+    assert done.chosen_by.startswith("prompt: tokens")
+    assert done.warnings == ()
+    assert found.render_on is not None
+    turns = [Message("user", "hi")]
+    assert "Today is 31 December 1999." in found.render_on(turns, "1999-12-31")
+    undated = json.loads((CASES / "22-reply-of-2025-01-01.json").read_bytes())
+    undated["response"]["created"] = 10**30
+    (done,) = completions_of(read_saved(json.dumps(undated).encode()), found)
+    assert any("writes the date" in each for each in done.warnings)
+
+
+def test_the_date_of_a_server_without_a_clock() -> None:
+    """Llama 3's template writes a fixed day where the server gives it no clock."""
+    source = (
+        "{% if strftime_now is defined %}{% set day = strftime_now('%d %b %Y') %}{% else %}"
+        "{% set day = '26 Jul 2024' %}{% endif %}{{ day }} {{ messages[0].content }}"
+    )
+    template = Template(source, {})
+    turns = [{"role": "user", "content": "a"}]
+    assert render(template, turns, "") == "26 Jul 2024 a"
+    assert render(template, turns, "2025-01-01") == "01 Jan 2025 a"
+    assert writes_date(template)
 
 
 def test_the_reading_that_a_model_has() -> None:
