@@ -11,8 +11,9 @@ from components.text import as_text
 from lib.bedrock.abilities import Abilities, by_hand, in_sentence
 from lib.bedrock.catalogue import Imported
 from lib.bedrock.clients import REGIONS, profiles, usual_region
-from lib.errors import ServiceError
-from lib.policy import IMPORTED_MODEL, Bedrock, Policy
+from lib.bedrock.names import as_arn, as_endpoint
+from lib.errors import InvalidRequest, ServiceError
+from lib.policy import Bedrock, Policy
 from lib.sources import BedrockModel, Place
 from lib.wire.formats import Format
 
@@ -62,10 +63,18 @@ def _place(policy: Policy) -> Place:
         "Region", regions, key="model.region", persist_state="session", accept_new_options=policy.open,
         help="Custom Model Import is in us-east-1, us-east-2, us-west-2 and eu-central-1.",
     )  # fmt: skip
-    endpoint = str(st.session_state.get("model.endpoint") or "").strip() if policy.open else ""
-    place = Place(region or "", profile or "", endpoint)
+    endpoint, _ = _endpoint(str(st.session_state.get("model.endpoint") or "")) if policy.open else ("", None)
+    place = Place((region or "").strip(), profile or "", endpoint)
     account().choose(place)
     return place
+
+
+def _endpoint(typed: str) -> tuple[str, InvalidRequest | None]:
+    """(endpoint, why it is none). One that cannot be read stays as it is, so that nothing is sent to AWS instead."""
+    try:
+        return as_endpoint(typed), None
+    except InvalidRequest as error:
+        return typed.strip(), error
 
 
 # Read anew every few seconds only: every run of the page asks.
@@ -105,11 +114,13 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
     typed = st.text_input(
         "ARN of the imported model", key="model.arn", persist_state="session",
         placeholder="arn:aws:bedrock:us-east-1:123456789012:imported-model/…",
-    ).strip()  # fmt: skip
-    if typed and not IMPORTED_MODEL.fullmatch(typed):
-        st.caption("That is not the ARN of an imported model: it ends in imported-model/ and twelve letters or digits.")
+    )  # fmt: skip
+    try:
+        arn = as_arn(typed)
+    except InvalidRequest as error:
+        st.caption(f"{as_text(error.cause)} {as_text(error.remedy)}")
         return "", None
-    return typed, models.get(typed)
+    return arn, models.get(arn)
 
 
 def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> BedrockModel | None:
@@ -141,10 +152,13 @@ def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> B
                 help="Branches of a chat are sent as raw text with the model's template. Where a model takes chats "
                 "only, continue_final_message may do instead; whether Bedrock passes it on is not known.",
             )  # fmt: skip
-            endpoint = st.text_input(
+            typed = st.text_input(
                 "Endpoint", key="model.endpoint", persist_state="session", placeholder="AWS",
                 help="Another address that speaks Bedrock's API, such as the local Bedrock's.",
-            ).strip()  # fmt: skip
+            )  # fmt: skip
+            endpoint, wrong = _endpoint(typed)
+            if wrong is not None:
+                st.caption(f"{as_text(wrong.cause)} {as_text(wrong.remedy)}")
     if not arn:
         return None
     model = BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint, continues)

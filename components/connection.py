@@ -12,6 +12,7 @@ from components.process import account
 from components.text import as_text, bold
 from lib.bedrock.abilities import abilities, in_sentence, in_words
 from lib.bedrock.catalogue import Imported
+from lib.bedrock.clients import partition_of_region
 from lib.bedrock.permissions import as_json, least_policy
 from lib.sources import BedrockModel, Place
 
@@ -85,8 +86,8 @@ def _returns(model: Imported) -> dict[str, str]:
     return {name.capitalize(): words.get(name, "no logprobs") for name in names}
 
 
-def permissions(model: BedrockModel | None) -> None:
-    """The least IAM policy, ready to copy."""
+def permissions(model: BedrockModel | None, place: Place) -> None:
+    """The least IAM policy, ready to copy. place: where AWS is asked, which decides where there is no model."""
     uri = ""
     if model is not None:
         found = account().peek_details(model.place, model.arn)
@@ -95,4 +96,5 @@ def permissions(model: BedrockModel | None) -> None:
         "The least that it needs, and nothing that changes anything. Add kms:Decrypt for the key where the bucket is "
         "encrypted with one of yours."
     )
-    st.code(as_json(least_policy("" if model is None else model.arn, uri)), language="json")
+    arn = "" if model is None else model.arn
+    st.code(as_json(least_policy(arn, uri, partition_of_region(place.region))), language="json")

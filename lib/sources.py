@@ -46,6 +46,12 @@ class BedrockModel:
         return Place(region_of(self.arn) or self.region, self.profile, self.endpoint)
 
 
+def partition_of(arn: str) -> str:
+    """The partition of AWS in an ARN, such as "aws" or "aws-us-gov"; "" if there is none."""
+    parts = arn.split(":")
+    return parts[1] if len(parts) > 5 and parts[0] == "arn" else ""
+
+
 def region_of(arn: str) -> str:
     """The region in an ARN, "" if there is none."""
     parts = arn.split(":")

@@ -28,4 +28,4 @@ session_cost()
 caps_form(policy())
 if place is not None:
     with st.expander("Permissions that Candor needs", icon=":material/key:"):
-        permissions(model if isinstance(model, BedrockModel) else None)
+        permissions(model if isinstance(model, BedrockModel) else None, place)

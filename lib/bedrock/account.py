@@ -14,6 +14,7 @@ from lib.bedrock.catalogue import Details, Imported, list_imported, look_up
 from lib.bedrock.clients import Clients
 from lib.bedrock.faults import STALE
 from lib.bedrock.files import fetch
+from lib.bedrock.names import OF_AWS
 from lib.bedrock.tokenizers import FoundTokenizer, find_tokenizer
 from lib.errors import CandorError, ModelUnavailable, ServiceError
 from lib.ledger import Ledger
@@ -64,7 +65,7 @@ class Account:
             host = urlsplit(self.client("bedrock-runtime", place).meta.endpoint_url).hostname or ""
         except CandorError:
             return True
-        return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+        return host.endswith(OF_AWS)
 
     def watch(self, error: ServiceError, place: Place) -> ServiceError:
         """Look the credentials up again the next time where they are why a call failed. Returns the error."""

@@ -6,9 +6,12 @@ Credentials are found by boto3 in its own chain; they are never read, kept or sh
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import Any
 
 from lib.bedrock.faults import in_words
+from lib.bedrock.names import as_endpoint
+from lib.errors import CandorError
 from lib.sources import Place
 
 # Where Custom Model Import is, as the AWS documentation lists it.
@@ -26,12 +29,14 @@ class Clients:
         self._lock = threading.Lock()
 
     def get(self, service: str, place: Place) -> Any:
-        """The client of "bedrock-runtime", "bedrock" or "s3". Raises ServiceError."""
+        """The client of "bedrock-runtime", "bedrock" or "s3". Raises ServiceError, InvalidRequest for the endpoint."""
         with self._lock:
             client = self._clients.pop((service, place), None)
             if client is None:
                 try:
                     client = self._made(service, place)
+                except CandorError:
+                    raise
                 except Exception as error:
                     raise in_words(error) from error
             self._clients[service, place] = client
@@ -75,7 +80,7 @@ class Clients:
             tcp_keepalive=True,
             max_pool_connections=_CONNECTIONS,
         )
-        endpoint = None if service == "s3" else place.endpoint or None
+        endpoint = None if service == "s3" else as_endpoint(place.endpoint) or None
         return self._sessions[place].client(service, endpoint_url=endpoint, config=config)
 
 
@@ -99,3 +104,15 @@ def usual_region(profile: str = "") -> str:
         return str(botocore.session.Session(profile=profile or None).get_config_variable("region") or "")
     except (BotoCoreError, OSError, UnicodeDecodeError):
         return ""
+
+
+@cache
+def partition_of_region(region: str) -> str:
+    """The partition that a region is in, such as "aws-us-gov"; "aws" for one that botocore does not know."""
+    import botocore.session
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return str(botocore.session.Session().get_partition_for_region(region))
+    except BotoCoreError:
+        return "aws"

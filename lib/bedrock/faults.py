@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from email.utils import parsedate_to_datetime
@@ -87,9 +88,8 @@ _LOCAL = {
     ),
     "ProfileNotFound": ("There is no such AWS profile.", "Choose one that `aws configure list-profiles` shows."),
     "ConfigParseError": ("The AWS configuration file cannot be read.", "Mend it; `aws configure list` says where."),
-    "InvalidConfigError": ("The AWS profile is not complete.", "Mend it with `aws configure` or `aws configure sso`."),
     "EndpointConnectionError": (
-        "Bedrock cannot be reached at this address.", "Check the network and the spelling of the region."
+        "Bedrock cannot be reached at this address.", "Check the network, the region and the endpoint."
     ),
     "ConnectTimeoutError": ("Bedrock does not answer.", "Check the network, a proxy or a firewall."),
     "ProxyConnectionError": ("The proxy does not answer.", "Check HTTPS_PROXY, or add Bedrock's host to NO_PROXY."),
@@ -108,11 +108,45 @@ _LOCAL = {
     "LoginRefreshTokenExpired": _EXPIRED,
     "SSOError": _EXPIRED,
     "InvalidRegionError": ("This is not the name of a region.", "A region looks like us-east-1."),
+    "FIPS": (
+        "FIPS endpoints are switched on, which does not go with an endpoint of your own or is not offered there.",
+        "Unset AWS_USE_FIPS_ENDPOINT and use_fips_endpoint in the AWS profile, or leave Endpoint empty.",
+    ),
+    "Dualstack": (
+        "Dual-stack endpoints are switched on, which does not go with an endpoint of your own or is not offered there.",
+        "Unset AWS_USE_DUALSTACK_ENDPOINT and use_dualstack_endpoint in the AWS profile, or leave Endpoint empty.",
+    ),
+    "Bearer": (
+        "AWS_BEARER_TOKEN_BEDROCK is set, and an API key is sent over https only. This endpoint is http.",
+        "Unset AWS_BEARER_TOKEN_BEDROCK, or give an endpoint that begins with https://.",
+    ),
+    "Header": (
+        "The AWS credentials have a line break or another character that cannot be sent.",
+        "Set the access key, the secret key and the session token again, without it.",
+    ),
+    "UnicodeDecodeError": (
+        "The AWS configuration file is not in UTF-8.", "Save it as UTF-8. In Windows PowerShell, `>` writes UTF-16."
+    ),
+    "HTTPClientError": (
+        "The connection failed on this machine before AWS answered.",
+        "Check the network, the endpoint, and the proxy in HTTPS_PROXY or HTTP_PROXY.",
+    ),
     "ParamValidationError": ("The model's ARN is not one that Bedrock takes.", "Copy it from the Bedrock console."),
 }  # fmt: skip
 # Their causes are clear only with the service's own words.
 _SPEAKS = ("ValidationException", "ModelErrorException", "ModelStreamErrorException", "ServiceQuotaExceededException")
 _REFUSED = re.compile(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource:? \"?([^\s\"]+))?")
+_NO_ADDRESS = re.compile(r"Invalid endpoint|IPv6 URL|Port ", re.IGNORECASE)
+_LONGEST = 300  # characters of what boto3 says
+_UNREACHED = ("EndpointConnectionError", "ConnectTimeoutError")
+# What an error is about, by a sign in its message, of kinds of errors that are about several things.
+_HAVE_SIGNS = ("EndpointProviderError", "EndpointVariantError", "InvalidEndpointConfigurationError", "HTTPClientError")
+_SIGNS = (
+    ("FIPS", re.compile("fips", re.IGNORECASE)),
+    ("Dualstack", re.compile("dual-?stack", re.IGNORECASE)),
+    ("Bearer", re.compile("bearer", re.IGNORECASE)),
+    ("Header", re.compile("invalid header|header value", re.IGNORECASE)),
+)
 _SKEW = 240.0  # seconds; AWS allows 300
 
 # After these the credentials have to be looked up again.
@@ -135,11 +169,45 @@ def in_words(error: Exception, resource: str = "") -> ServiceError:
 
 
 def _of_this_machine(error: Exception) -> ServiceError:
+    message = str(error).strip()
     for kind in type(error).__mro__:
-        if kind.__name__ in _LOCAL:
-            return ServiceError(*_LOCAL[kind.__name__], kind.__name__)
-    name = type(error).__name__
-    return ServiceError(f"The call failed on this machine: {name}.", "Check the AWS settings.", name)
+        name = kind.__name__
+        if sign := next((sign for sign, words in _SIGNS if words.search(message) and name in _HAVE_SIGNS), None):
+            return ServiceError(*_LOCAL[sign], name)
+        if name in _LOCAL:
+            cause, remedy = _LOCAL[name]
+            return ServiceError(cause, f"{remedy}{_also() if name in _UNREACHED else ''}", name)
+        if name == "BotoCoreError":  # of an AWS setting, as a rule; what may hold credentials is in _LOCAL
+            said = " ".join(message.split())[:_LONGEST].rstrip(".")
+            return ServiceError(
+                f"The AWS settings of this machine cannot be used: {said}.",
+                "Check the AWS profile and the variables that begin with AWS_.",
+                type(error).__name__,
+            )
+        if name == "ValueError" and _NO_ADDRESS.search(message):
+            named = " or ".join(_set("AWS_ENDPOINT_URL")) or "endpoint_url in the AWS profile"
+            return ServiceError(
+                "The endpoint is not a whole address.",
+                f"Begin it with http:// or https:// and check its port: in the field Endpoint, or in {named}.",
+                name,
+            )
+    why = error.strerror if isinstance(error, OSError) else ""
+    return ServiceError(
+        f"The call failed on this machine before AWS was asked{f': {why}' if why else ''}.",
+        "Check the AWS profile, the variables that begin with AWS_, and the files that they name.",
+        type(error).__name__,
+    ).with_detail(type(error).__name__)
+
+
+def _set(beginning: str) -> list[str]:
+    """The environment's variables with that beginning that are set."""
+    return sorted(name for name, value in os.environ.items() if name.startswith(beginning) and value.strip())
+
+
+def _also() -> str:
+    """Which variables send calls elsewhere than Bedrock's usual address."""
+    named = [name for beginning in ("AWS_ENDPOINT_URL", "AWS_USE_") for name in _set(beginning)]
+    return f" These variables change the address: {', '.join(named)}." if named else ""
 
 
 def _of_service(error: Exception, response: dict[str, Any], resource: str) -> ServiceError:

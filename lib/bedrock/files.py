@@ -34,6 +34,7 @@ def fetch(client: Any, uri: str) -> Path:
     if parts.scheme != "s3" or not parts.netloc:
         raise ModelUnavailable(f"{uri!r} is no S3 URI.", "Give the tokenizer as a path beside the model.")
     prefix = parts.path.strip("/")
+    wanted = objects_of(uri, client.meta.partition)
     place = cache_directory() / "s3" / hashlib.sha256(f"{parts.netloc}/{prefix}".encode()).hexdigest()[:24]
     with writing_cache(place):
         pass
@@ -44,12 +45,12 @@ def fetch(client: Any, uri: str) -> Path:
             tag = _fetch(client, parts.netloc, f"{prefix}/{name}".lstrip("/"), place / name, known.get(name), most)
         except client.exceptions.ClientError as error:
             if str(error.response["Error"].get("Code")) not in ("AccessDenied", "403"):
-                raise in_words(error, objects_of(uri)) from error
+                raise in_words(error, wanted) from error
             refused, tag = error, None  # without s3:ListBucket, S3 refuses what is not there
         except ModelUnavailable:
             raise
         except Exception as error:
-            raise in_words(error, objects_of(uri)) from error
+            raise in_words(error, wanted) from error
         if tag is None:
             (place / name).unlink(missing_ok=True)
         else:
@@ -57,7 +58,7 @@ def fetch(client: Any, uri: str) -> Path:
     _write(place / _TAGS, json.dumps(tags).encode())
     if not any(name in tags for name in ANY_OF):
         if refused is not None:
-            raise in_words(refused, objects_of(uri)) from refused
+            raise in_words(refused, wanted) from refused
         raise ModelUnavailable(f"There is no tokenizer under {uri}.", "Give it as a path or a hub id beside the model.")
     return place
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lib.sources import account_of, region_of
+from lib.sources import account_of, partition_of, region_of
 
 _INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 _LIST, _DESCRIBE, _READ = "bedrock:ListImportedModels", "bedrock:GetImportedModel", "s3:GetObject"
@@ -30,27 +30,29 @@ def statement(action: str, resource: str) -> dict[str, Any]:
     return {**named, "Effect": "Allow", "Action": actions, "Resource": resource or "*"}
 
 
-def least_policy(arn: str = "", s3_uri: str = "") -> dict[str, Any]:
+def least_policy(arn: str = "", s3_uri: str = "", partition: str = "aws") -> dict[str, Any]:
     """The policy with everything that Candor can use, and nothing else.
 
-    arn: of an imported model; its account and region are the ones allowed. s3_uri: where its files lie.
+    arn: of an imported model; its partition, account and region are the ones allowed. s3_uri: where its files lie.
+    partition: of AWS, where there is no ARN.
     """
+    partition = partition_of(arn) or partition
     region, account = region_of(arn) or "REGION", account_of(arn) or "ACCOUNT"
-    models = f"arn:aws:bedrock:{region}:{account}:imported-model/*"
+    models = f"arn:{partition}:bedrock:{region}:{account}:imported-model/*"
     return {
         "Version": "2012-10-17",
         "Statement": [
             statement(_INVOKE[0], models),
             statement(_DESCRIBE, models),
             statement(_LIST, "*"),
-            statement(_READ, objects_of(s3_uri) if s3_uri else "arn:aws:s3:::BUCKET/PREFIX/*"),
+            statement(_READ, objects_of(s3_uri or "s3://BUCKET/PREFIX", partition)),
         ],
     }
 
 
-def objects_of(s3_uri: str) -> str:
+def objects_of(s3_uri: str, partition: str) -> str:
     """The ARN of everything under an S3 URI."""
-    return f"arn:aws:s3:::{s3_uri.removeprefix('s3://').rstrip('/')}/*"
+    return f"arn:{partition}:s3:::{s3_uri.removeprefix('s3://').rstrip('/')}/*"
 
 
 def as_json(policy: dict[str, Any]) -> str:

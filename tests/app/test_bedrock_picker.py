@@ -11,13 +11,14 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from components import process
+from components.text import as_text
 from lib.bedrock.abilities import Abilities
 from lib.bedrock.catalogue import Details, Imported
 from lib.bedrock.tokenizers import NONE, FoundTokenizer
-from lib.errors import ServiceError
+from lib.errors import InvalidRequest, ServiceError
 from lib.ledger import Caps, Ledger
 from lib.lookups import Found
-from lib.policy import Bedrock, Policy
+from lib.policy import Bedrock, Policy, check_endpoint
 from lib.sources import BedrockModel, Place
 from lib.wire.formats import Format
 from tests.app.test_explore_page import _as_in_a_process_that_has_seen_app_py, opened
@@ -127,6 +128,55 @@ def test_an_account_that_cannot_be_listed_still_takes_an_arn(known: Known, monke
 
 
 @pytest.mark.parametrize(
+    ("pasted", "told"),
+    [
+        (f"bedrock/llama/{ARN}", ""),
+        (f" “{ARN}”, ", ""),
+        (ARN.replace(":", "%3A").replace("/", "%2F"), ""),
+        (ARN.replace("imported-model", "inference-profile"), "ARN of an inference profile"),
+        (ARN.replace("imported-model", "model-import-job"), "ARN of a model import job"),
+        ("s3://bucket/model/", "address in S3"),
+    ],
+)
+def test_an_arn_is_taken_out_of_what_is_pasted_or_named(
+    known: Known, monkeypatch: pytest.MonkeyPatch, pasted: str, told: str
+) -> None:
+    page = on_bedrock(monkeypatch, Policy(True))
+    page.selectbox(key="model.imported_model").set_value("by-arn").run()
+    page.text_input(key="model.arn").set_value(pasted).run()
+    assert not page.exception
+    if told:
+        assert any(as_text(told) in caption.value for caption in page.caption)
+        assert page.session_state["model"] == ""
+    else:
+        assert page.session_state["model"].arn == ARN
+
+
+@pytest.mark.parametrize(
+    ("typed", "endpoint", "told"),
+    [
+        ("127.0.0.1:9911", "http://127.0.0.1:9911", ""),
+        ("http:/localhost:9911/ ", "http://localhost:9911", ""),
+        ("gpu-box:9911", "gpu-box:9911", "Write http:// or https:// before it"),
+        ("us-east-1", "us-east-1", "Leave Endpoint empty"),
+    ],
+)
+def test_an_endpoint_is_read_however_it_is_typed(
+    known: Known, monkeypatch: pytest.MonkeyPatch, typed: str, endpoint: str, told: str
+) -> None:
+    """One that cannot be read is refused where it would be used: AWS is not asked in its place."""
+    page = on_bedrock(monkeypatch, Policy(True))
+    page.text_input(key="model.endpoint").set_value(typed).run()
+    assert not page.exception
+    assert page.session_state["model"].endpoint == endpoint
+    assert page.session_state["model.place"].endpoint == endpoint
+    if told:
+        assert any(as_text(told) in caption.value for caption in page.caption)
+        with pytest.raises(InvalidRequest):
+            check_endpoint(endpoint)
+
+
+@pytest.mark.parametrize(
     ("formats", "way", "k", "caption"),
     [
         ({Format.OPENAI, Format.CHAT}, True, True, "Bedrock sends scores of the prompt only with a whole answer"),
@@ -166,3 +216,22 @@ def test_what_is_said_of_one_model_is_not_said_of_another(known: Known, monkeypa
     assert page.session_state["model"] == BedrockModel(other.arn, imported=other.created.date(), region="us-east-1")  # type: ignore[union-attr]
     page.selectbox(key="model.imported_model").set_value(ARN).run()
     assert page.session_state["model"].tokenizer == "/tokenizers/mine"
+
+
+def connection_page() -> None:
+    from components.connection import permissions
+    from lib.sources import BedrockModel, Place
+
+    government = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:imported-model/abc123def456"
+    permissions(BedrockModel(government, region="us-east-1"), Place("us-east-1"))
+    permissions(None, Place("cn-north-1"))
+
+
+def test_the_policy_to_copy_is_of_the_partition_in_use(known: Known) -> None:
+    page = AppTest.from_function(connection_page, default_timeout=20).run()
+    assert not page.exception
+    by_arn, by_region = (code.value for code in page.code)
+    assert "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:imported-model/*" in by_arn
+    assert "arn:aws-us-gov:s3:::bucket/prefix/*" in by_arn
+    assert "arn:aws-cn:bedrock:REGION:ACCOUNT:imported-model/*" in by_region
+    assert "arn:aws:" not in by_arn + by_region

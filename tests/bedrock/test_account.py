@@ -73,6 +73,25 @@ def test_the_probe_counts_among_the_calls(monkeypatch: pytest.MonkeyPatch) -> No
     assert probed == [ARN, ARN]
 
 
+@pytest.mark.parametrize(
+    ("region", "endpoint", "billed"),
+    [
+        ("us-east-1", "", True),
+        ("us-gov-west-1", "", True),
+        ("cn-north-1", "", True),
+        ("us-iso-east-1", "", True),
+        ("us-isob-east-1", "", True),
+        ("eusc-de-east-1", "", True),
+        ("us-east-1", "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com", True),
+        ("us-east-1", "http://127.0.0.1:9911", False),
+        ("us-east-1", "https://amazonaws.com.example.com", False),
+    ],
+)
+def test_which_hosts_are_those_of_aws(region: str, endpoint: str, billed: bool, nobody: None) -> None:
+    with closing(Account()) as account:
+        assert account.is_aws(Place(region, endpoint=endpoint)) is billed
+
+
 def test_few_clients_are_kept(nobody: None) -> None:
     clients = Clients()
     try:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import botocore.exceptions
 import pytest
+from botocore.exceptions import BotoCoreError, EndpointProviderError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.bedrock.account import Account
+from lib.bedrock.clients import partition_of_region
 from lib.bedrock.engine import BedrockEngine
 from lib.bedrock.faults import in_words
 from lib.bedrock.patience import Patience
 from lib.bedrock.permissions import least_policy, statement
-from lib.errors import ServiceError
+from lib.errors import InvalidRequest, ServiceError
 from lib.request import Request
 from lib.sources import BedrockModel, Place
 from tests.bedrock.loopback import Canned
@@ -93,6 +97,93 @@ def test_an_address_that_nobody_answers() -> None:
     error = failure(endpoint=NOWHERE)
     assert error.code == "EndpointConnectionError"
     assert "network" in error.remedy
+
+
+# An environment that boto3 does not take, the endpoint that is asked, and words of the cause and of the remedy.
+SETTINGS = {
+    "an address without a scheme": ({"AWS_ENDPOINT_URL": "127.0.0.1:9911"}, "", "whole address", "AWS_ENDPOINT_URL"),
+    "one of the service": (
+        {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "127.0.0.1:9911"}, "", "address", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+    ),
+    "a port that is none": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, "", "whole address", "AWS_ENDPOINT_URL"),
+    "brackets left open": ({"AWS_ENDPOINT_URL": "http://[::1"}, "", "whole address", "AWS_ENDPOINT_URL"),
+    "nobody there": ({"AWS_ENDPOINT_URL": NOWHERE}, "", "cannot be reached", "AWS_ENDPOINT_URL"),
+    "defaults": ({"AWS_DEFAULTS_MODE": "odd"}, NOWHERE, "odd", "AWS_"),
+    "an account's endpoint": ({"AWS_ACCOUNT_ID_ENDPOINT_MODE": "odd"}, NOWHERE, "account_id_endpoint_mode", "AWS_"),
+    "a key with a line break": ({"AWS_SESSION_TOKEN": "secret-example\n"}, NOWHERE, "line break", "session token"),
+    "an API key over http": ({"AWS_BEARER_TOKEN_BEDROCK": "secret-example"}, NOWHERE, "https only", "Unset"),
+    "a proxy that is none": ({"HTTPS_PROXY": "foo bar"}, "https://127.0.0.1:1", "before AWS answered", "HTTPS_PROXY"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_settings_that_cannot_be_are_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables, endpoint, cause, remedy = SETTINGS[kind]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    error = failure(endpoint=endpoint)
+    assert cause in error.cause
+    assert remedy in error.remedy
+    assert not re.search(r"Error\b|Exception|ValueError", f"{error.cause} {error.remedy}"), "no names of Python classes"
+
+
+@pytest.mark.parametrize("variable", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_an_endpoint_of_ones_own_is_asked_or_what_is_against_it_named(
+    variable: str, canned: Canned, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some versions of botocore refuse both together, this one asks the endpoint."""
+    monkeypatch.setenv(variable, "true")
+    canned.control = {"/imported-models": {"modelSummaries": []}}
+    with closing(Account()) as account:
+        assert account.models(Place("us-east-1", "", url)) == ()
+    refused = {
+        "AWS_USE_FIPS_ENDPOINT": "Invalid Configuration: FIPS and custom endpoint are not supported",
+        "AWS_USE_DUALSTACK_ENDPOINT": "Invalid Configuration: Dualstack and custom endpoint are not supported",
+    }
+    error = in_words(EndpointProviderError(msg=refused[variable]))
+    assert "switched on" in error.cause
+    assert variable in error.remedy
+
+
+def test_an_endpoint_is_asked_however_it_is_spelled(canned: Canned, url: str) -> None:
+    canned.control = {"/imported-models": {"modelSummaries": []}}
+    with closing(Account()) as account:
+        for spelled in (url.removeprefix("http://"), f" '{url}/' ", url.replace("//", "/")):
+            client = account.client("bedrock", Place("us-east-1", "", spelled))
+            assert client.list_imported_models()["modelSummaries"] == []
+    with closing(Account()) as account, pytest.raises(InvalidRequest, match="how to connect"):
+        account.client("bedrock", Place("us-east-1", "", "gpu-box:9911"))
+
+
+@pytest.mark.parametrize("written", ["config", "credentials"])
+def test_a_configuration_in_utf_16(written: str, tmp_path: Path) -> None:
+    """As PowerShell's > writes it."""
+    (tmp_path / written).write_bytes("[default]\nregion = us-east-1\n".encode("utf-16"))
+    error = failure(endpoint=NOWHERE, profile="default")
+    assert error.cause
+    assert not re.search(r"Error\b|Exception", f"{error.cause} {error.remedy}")
+
+
+PLAIN = [
+    kind
+    for kind in vars(botocore.exceptions).values()
+    if isinstance(kind, type) and getattr(kind, "__init__", None) is BotoCoreError.__init__
+]
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_every_error_of_botocore_is_put_into_words(kind: type[BotoCoreError]) -> None:
+    error = in_words(kind(**dict.fromkeys(re.findall(r"{(\w+)", kind.fmt), "x")))
+    assert error.cause
+    assert error.remedy
+    assert kind.__name__ not in f"{error.cause} {error.remedy}"
+
+
+@given(st.sampled_from([ValueError, TypeError, RuntimeError, OSError, KeyError, AttributeError]), st.text())
+def test_nothing_that_may_hold_credentials_is_repeated(kind: type[Exception], said: str) -> None:
+    error = in_words(kind(f"{said} secret-example"))
+    assert "secret-example" not in f"{error} {error.detail}"
+    assert kind.__name__ not in f"{error.cause} {error.remedy}"
 
 
 def test_a_region_that_is_none() -> None:
@@ -170,6 +261,26 @@ def test_no_statement_helps_against_an_explicit_deny() -> None:
     error = in_words(Refused("not authorized to perform: bedrock:InvokeModel with an explicit deny in a policy"))
     assert not error.statement
     assert "denies it explicitly" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("partition", "region"), [("aws-us-gov", "us-gov-west-1"), ("aws-cn", "cn-north-1"), ("aws-iso", "us-iso-east-1")]
+)
+def test_the_policy_is_of_the_partition_of_the_arn(partition: str, region: str) -> None:
+    arn = f"arn:{partition}:bedrock:{region}:123456789012:imported-model/abc123def456"
+    by_arn = least_policy(arn, "s3://bucket/prefix/")
+    by_sid = {each["Sid"]: each["Resource"] for each in by_arn["Statement"]}
+    assert by_sid["Invoke"] == f"arn:{partition}:bedrock:{region}:123456789012:imported-model/*"
+    assert by_sid["Tokenizer"] == f"arn:{partition}:s3:::bucket/prefix/*"
+    for policy in (by_arn, least_policy(arn), least_policy(partition=partition_of_region(region))):
+        named = re.findall(r"arn:[a-z-]+:", json.dumps(policy))
+        assert set(named) == {f"arn:{partition}:"}
+
+
+def test_a_region_that_botocore_does_not_know_is_taken_for_the_usual_partition() -> None:
+    assert partition_of_region("us-east-1") == "aws"
+    assert partition_of_region("") == "aws"
+    assert partition_of_region("nowhere") == "aws"
 
 
 def test_the_least_policy() -> None:

@@ -59,7 +59,7 @@ class Counted:
     """An S3 client that notes which objects came with their bytes."""
 
     def __init__(self, client: Any) -> None:
-        self._client, self.exceptions = client, client.exceptions
+        self._client, self.exceptions, self.meta = client, client.exceptions, client.meta
         self.asked: list[str] = []
         self.came: list[str] = []
 

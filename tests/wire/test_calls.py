@@ -40,6 +40,14 @@ def test_the_script_makes_the_request(request_: Request, tmp_path: Path) -> None
     assert "secret-example" not in script + line
 
 
+def test_the_region_is_that_of_the_arn() -> None:
+    """The call goes there, whatever region is chosen in the sidebar."""
+    arn = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:imported-model/abc123def456"
+    script, line = call_of(Request(prompt="x"), BedrockModel(arn, region="us-east-1"))
+    assert "--region us-gov-west-1" in line
+    assert "region_name='us-gov-west-1'" in script
+
+
 def test_without_a_model_it_shows_where_one_belongs() -> None:
     script, line = call_of(Request(prompt="x"), None)
     assert ANY_ARN in script
