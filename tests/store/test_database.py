@@ -27,6 +27,8 @@ from tests.benchmarks.completions import long_completion
 from tests.postgres import MISSING, schema
 from tests.strategies import completion_of, completions, tokens_of
 
+CASES = Path(__file__).parent.parent / "data" / "cases"
+
 
 def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     before = os.umask(0)
@@ -169,7 +171,8 @@ def test_addresses_that_are_none(url: str, told: str) -> None:
 def as_service_hands_it_out(url: str) -> list[str]:
     """The address of a PostgreSQL as services, other clients and settings files spell it."""
     rest = url.removeprefix("postgresql+psycopg:")
-    schemes = ("postgres", "postgresql", "pgsql", "POSTGRES", "postgresql+psycopg2", "postgresql+asyncpg")
+    (handed_out,) = re.findall(r"CANDOR_STORE=(\w+)://", (CASES / "16-postgres-scheme.txt").read_text())
+    schemes = (handed_out, "postgresql", "pgsql", "POSTGRES", "postgresql+psycopg2", "postgresql+asyncpg")
     spelled = [*(f"{scheme}:{rest}" for scheme in schemes), f"jdbc:postgresql:{rest}"]
     plain = f"postgres:{rest}"
     return [
