@@ -14,7 +14,7 @@ import streamlit as st
 
 from components.charts import clarity_curves
 from components.map_with_pin import map_with_pin
-from components.notices import show_error, show_warnings
+from components.notices import show_error, show_text_itself, show_warnings
 from components.progress import once_over
 from components.text import BREAK, as_lines, as_text
 from components.versions import LONG_ENOUGH, note_version
@@ -82,6 +82,8 @@ def _show(several: Several, many: Many[Completion]) -> None:
         return
     answered = [each for each in variants if each.answers]
     show_warnings(tuple(dict.fromkeys(text for each in answered for done in each.answers for text in done.warnings)))
+    for done in (done for each in answered for done in each.answers):
+        show_text_itself(done)
     curves = {each.name: [clarity_curve(done) for done in each.answers] for each in answered}
     means = {name: mean_curve(of) for name, of in curves.items()}
     _numbers(answered, curves, means)
