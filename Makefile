@@ -82,6 +82,7 @@ soak: setup .venv/.ready-for-tests
 	$(BIN)/python -m tests.soak.wire $(or $(SOAK),1000000)
 	$(BIN)/python -m tests.soak.serve $(SOAK)
 	$(BIN)/python -m tests.soak.foreign 1000
+	$(BIN)/python -m tests.soak.published
 	$(BIN)/python -m pytest -m soak
 
 # The licences of everything that is installed.
