@@ -109,19 +109,19 @@ _LOCAL = {
     "SSOError": _EXPIRED,
     "InvalidRegionError": ("This is not the name of a region.", "A region looks like us-east-1."),
     "FIPS": (
-        "FIPS endpoints are switched on, which does not go with an endpoint of your own or is not offered there.",
+        "FIPS endpoints are on. They do not work with an endpoint of your own, and some regions have none.",
         "Unset AWS_USE_FIPS_ENDPOINT and use_fips_endpoint in the AWS profile, or leave Endpoint empty.",
     ),
     "Dualstack": (
-        "Dual-stack endpoints are switched on, which does not go with an endpoint of your own or is not offered there.",
+        "Dual-stack endpoints are on. They do not work with an endpoint of your own, and some regions have none.",
         "Unset AWS_USE_DUALSTACK_ENDPOINT and use_dualstack_endpoint in the AWS profile, or leave Endpoint empty.",
     ),
     "Bearer": (
-        "AWS_BEARER_TOKEN_BEDROCK is set, and an API key is sent over https only. This endpoint is http.",
+        "AWS_BEARER_TOKEN_BEDROCK is set, and boto3 sends an API key over https only. This endpoint is http.",
         "Unset AWS_BEARER_TOKEN_BEDROCK, or give an endpoint that begins with https://.",
     ),
     "Header": (
-        "The AWS credentials have a line break or another character that cannot be sent.",
+        "The AWS credentials contain a line break or another character that cannot be sent.",
         "Set the access key, the secret key and the session token again, without it.",
     ),
     "UnicodeDecodeError": (
@@ -180,14 +180,14 @@ def _of_this_machine(error: Exception) -> ServiceError:
         if name == "BotoCoreError":  # of an AWS setting, as a rule; what may hold credentials is in _LOCAL
             said = " ".join(message.split())[:_LONGEST].rstrip(".")
             return ServiceError(
-                f"The AWS settings of this machine cannot be used: {said}.",
+                f"boto3 rejects the AWS settings on this machine: {said}.",
                 "Check the AWS profile and the variables that begin with AWS_.",
                 type(error).__name__,
             )
         if name == "ValueError" and _NO_ADDRESS.search(message):
             named = " or ".join(_set("AWS_ENDPOINT_URL")) or "endpoint_url in the AWS profile"
             return ServiceError(
-                "The endpoint is not a whole address.",
+                "The endpoint is not a complete URL.",
                 f"Begin it with http:// or https:// and check its port: in the field Endpoint, or in {named}.",
                 name,
             )

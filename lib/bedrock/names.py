@@ -82,7 +82,7 @@ def as_arn(pasted: str) -> str:
         if len(found) == 1:
             return found.pop()
         if found:
-            raise InvalidRequest(f"These are {len(found)} ARNs.", "Paste the ARN of one imported model.")
+            raise InvalidRequest(f"There are {len(found)} different ARNs here.", "Paste the ARN of one imported model.")
     raise InvalidRequest(*_named(joined))
 
 
@@ -92,23 +92,23 @@ def _named(text: str) -> tuple[str, str]:
         service, resource = found["service"].lower(), found["resource"].lower()
         kind = re.split(r"[/:]", resource)[0]
         if service == "bedrock" and kind == "imported-model":
-            return "This ARN of an imported model is not complete, or has something in it that does not belong.", _PASTE
+            return "This ARN of an imported model is incomplete, or has extra characters in it.", _PASTE
         what, remedy = _OTHERS.get(kind, ("", "")) if service == "bedrock" else _SERVICES.get(service, ("", ""))
         if what:
             return f"This is the ARN of {what}, not of an imported model.", remedy
-        return "This ARN is not that of an imported model.", _PASTE
+        return "This ARN does not belong to an imported model.", _PASTE
     bare = text.strip(_AROUND)
     if _IN_S3.match(bare):
-        return "This is an address in S3, where a model's files are.", _SERVICES["s3"][1]
+        return "This is an address in S3. It holds a model's files.", _SERVICES["s3"][1]
     if _CONSOLE.search(bare):
         return "This is the address of a page of the AWS console.", f"Copy the model's ARN from that page. {_PASTE}"
     if "://" in bare:
-        return "This is the address of a page or a service, not an ARN.", _PASTE
+        return "This is a web address, not an ARN.", _PASTE
     if _ID.fullmatch(bare):
         return "This is the last part of an ARN.", "Choose the model in the list, or paste its whole ARN."
     if _BASE_MODEL.fullmatch(bare):
         return "This is the id of a foundation model or an inference profile.", _LOGPROBS
-    return "This is not the ARN of an imported model.", _PASTE
+    return "This is not an ARN.", _PASTE
 
 
 def as_endpoint(pasted: str) -> str:
@@ -145,7 +145,7 @@ def as_endpoint(pasted: str) -> str:
         host = ""
     scheme = scheme or _usual_scheme(host, port)
     if host and not scheme:
-        raise InvalidRequest(f"{shown} does not say how to connect.", "Write http:// or https:// before it.")
+        raise InvalidRequest(f"{shown} has no scheme.", "Write http:// or https:// before it.")
     place = f"[{host}]" if ":" in host else host
     endpoint = f"{scheme}://{place}{'' if port is None else f':{port}'}{_OPERATIONS.sub('', parts.path).rstrip('/')}"
     if not _is_valid(endpoint) or re.search(r"\s", endpoint) or parts.query or parts.fragment:

@@ -121,7 +121,7 @@ def test_an_account_that_cannot_be_listed_still_takes_an_arn(known: Known, monke
     assert any("may not list" in caption.value for caption in page.caption)
     assert any(button.label == "Ask again" for button in page.button)
     page.text_input(key="model.arn").set_value("nonsense").run()
-    assert any("not the ARN" in caption.value for caption in page.caption)
+    assert any("not an ARN" in caption.value for caption in page.caption)
     assert page.session_state["model"] == ""
     page.text_input(key="model.arn").set_value(ARN).run()
     assert page.session_state["model"].arn == ARN
