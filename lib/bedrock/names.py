@@ -147,7 +147,10 @@ def as_endpoint(pasted: str) -> str:
     if host and not scheme:
         raise InvalidRequest(f"{shown} has no scheme.", "Write http:// or https:// before it.")
     place = f"[{host}]" if ":" in host else host
-    endpoint = f"{scheme}://{place}{'' if port is None else f':{port}'}{_OPERATIONS.sub('', parts.path).rstrip('/')}"
+    path = _OPERATIONS.sub("", parts.path).rstrip("/")
+    if path == "/v1" and is_loopback(host):  # of the OpenAI API, which local servers speak besides
+        path = ""
+    endpoint = f"{scheme}://{place}{'' if port is None else f':{port}'}{path}"
     if not _is_valid(endpoint) or re.search(r"\s", endpoint) or parts.query or parts.fragment:
         raise InvalidRequest(f"{shown} is not an endpoint.", _HOW)
     return endpoint

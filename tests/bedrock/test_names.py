@@ -163,6 +163,8 @@ def test_the_endpoints_of_the_case(line: str) -> None:
         ('endpoint_url="http://127.0.0.1:9911",', "http://127.0.0.1:9911"),
         ("http://127.0.0.1:9911/model/arn%3Aaws/invoke", "http://127.0.0.1:9911"),
         ("http://127.0.0.1:9911/v1/chat/completions", "http://127.0.0.1:9911"),
+        ("http://127.0.0.1:9911/v1/", "http://127.0.0.1:9911"),
+        ("https://gateway.example.com/v1", "https://gateway.example.com/v1"),
         ("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", "https://bedrock-runtime.us-east-1.amazonaws.com"),
         ("bedrock-runtime.us-east-1.amazonaws.com", "https://bedrock-runtime.us-east-1.amazonaws.com"),
         ("vpce-1.bedrock-runtime.cn-north-1.vpce.amazonaws.com.cn:8443", "https://vpce-1.bedrock-runtime.cn-north-1.vpce.amazonaws.com.cn:8443"),
