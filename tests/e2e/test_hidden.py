@@ -88,3 +88,10 @@ def test_a_blank_is_seen_in_the_map(page: Page, tmp_path: Path, text: str) -> No
 def test_what_shapes_a_sign_is_left_alone(page: Page, tmp_path: Path) -> None:
     opened(page, tmp_path, *(each for text in LEFT_ALONE for each in (text, " ")))
     assert not [text for text, marks in shown(page) if marks]
+
+
+def test_spaces_are_dots_where_there_is_nothing_else(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, "a", "    ", "b")
+    width = page.locator(".text i").nth(1).evaluate("each => each.getBoundingClientRect().width")
+    size = page.locator(".text i .p").evaluate("each => parseFloat(getComputedStyle(each).backgroundSize)")
+    assert size == pytest.approx(width / 4, abs=0.1)

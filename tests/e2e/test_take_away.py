@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 from xml.etree import ElementTree
 
 import pytest
@@ -22,7 +23,8 @@ from components.downloads import SNIPPET
 from components.token_map.file import to_html
 from lib.completion import Completion
 from lib.exports import to_csv, to_json
-from tests.e2e.apps.token_map_app import examples, hostile
+from lib.wire.saved import completions_of, read_saved
+from tests.e2e.apps.token_map_app import Row, completion, examples, hostile
 from tests.e2e.conftest import Serve
 from tests.hostile import STRINGS
 
@@ -226,10 +228,85 @@ async (images) => {
     return canvas.getContext("2d").getImageData(0, 0, image.width, image.height).data;
   }));
   let unlike = 0;
-  for (let i = 0; i < pixels[0].length; i += 4) unlike += Math.abs(pixels[0][i + 2] - pixels[1][i + 2]) > 90;
-  return unlike / (pixels[0].length / 4);
+  const length = Math.min(...pixels.map((each) => each.length)); // the second goes on below the first
+  for (let i = 0; i < length; i += 4) unlike += Math.abs(pixels[0][i + 2] - pixels[1][i + 2]) > 90;
+  return unlike / (length / 4);
 }
 """
+
+
+# The map as the picture is set: as wide, and without what only the page needs.
+_AS_A_PICTURE = """
+() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`
+    :not(.picture) > .text { background: var(--page); border: 0; box-sizing: border-box; inset: 0 auto auto 0;
+      max-height: none; overflow: hidden; padding: 24px 24px 8px; position: fixed; scrollbar-gutter: auto;
+      width: 960px; z-index: 9; }
+    :not(.picture) > .text i { box-shadow: none; } .text b { display: none; }`);
+  const root = document.querySelector("#map").shadowRoot;
+  root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+}
+"""
+ARABIC = Path(__file__).parents[1] / "data" / "cases" / "31-arabic-reply.json"
+
+
+def said(name: str) -> Completion:
+    return completions_of(read_saved(ARABIC.read_bytes()), None)[0] if name == "arabic" else examples()[name]
+
+
+@pytest.mark.parametrize(("name", "most"), [("arabic", 0.008), ("scripts", 0.004), ("whole", 0.02)])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_picture_is_what_the_map_shows(
+    browser: Browser, tmp_path: Path, name: str, most: float, theme: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(viewport={"width": 1040, "height": 900}, color_scheme=theme, device_scale_factor=2)
+    opened(page, said(name), tmp_path)
+    page.evaluate(_AS_A_PICTURE)
+    shot = page.locator(".text").screenshot()
+    png, svg = picture(page, "png", tmp_path).read_bytes(), picture(page, "svg", tmp_path)
+    page.set_viewport_size({"width": 960, "height": 900})
+    page.goto(svg.as_uri())
+    again = page.screenshot()
+    page.goto("about:blank")
+    for drawn in (png, again):
+        unlike = page.evaluate(_UNLIKE, [base64.b64encode(each).decode() for each in (shot, drawn)])
+        assert unlike < most
+    page.close()
+
+
+def test_an_arabic_picture_keeps_words_whole_and_reads_from_right_to_left(page: Page, tmp_path: Path) -> None:
+    opened(page, said("arabic"), tmp_path)
+    root = ElementTree.parse(picture(page, "svg", tmp_path)).getroot()
+    texts = [each for each in root if each.tag.endswith("text")]
+    words = ["".join(each.itertext()) for each in texts]
+    assert words[:6] == ["السلام", " عليكم", " ورحمة", " الله،", " هذه", " لاإله"]
+    places = [float(each.attrib["x"]) for each in texts[:6]]
+    assert places == sorted(places, reverse=True)
+    assert {each.attrib["direction"] for each in texts[:6]} == {"rtl"}
+    assert [part.text for part in texts[0]] == ["الس", "لام"]
+    latin = texts[words.index("Lat")]
+    assert "direction" not in latin.attrib
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+def test_a_picture_shows_what_is_hidden(page: Page, tmp_path: Path, form: str) -> None:
+    rows = [Row("OK", 0.9), *(Row(each, 0.2) for each in "\U000e0073\u3164"), Row(" then", 0.9)]
+    opened(page, completion((), rows), tmp_path)
+    saved = picture(page, form, tmp_path)
+    if form == "svg":
+        texts = [each.text for each in ElementTree.parse(saved).getroot() if each.tag.endswith("text")]
+        assert texts[:4] == ["OK", "U+E0073", "U+3164", " then"]
+    else:
+        assert saved.stat().st_size > 1000
+
+
+def test_a_picture_begun_within_a_paragraph_goes_on_its_way(page: Page, tmp_path: Path) -> None:
+    opened(page, completion((), [Row(text) for text in ("שלום", " abc", " טוב", " def")]), tmp_path)
+    page.locator(".text").evaluate(_SELECT, [1, 4])
+    root = ElementTree.parse(picture(page, "svg", tmp_path)).getroot()
+    places = {str(each.text).strip(): float(each.attrib["x"]) for each in root if each.tag.endswith("text")}
+    assert places["abc"] > places["def"]
 
 
 def test_a_picture_of_what_is_selected(file: Page, tmp_path: Path) -> None:
@@ -321,9 +398,9 @@ def test_hostile_texts_stay_texts_in_a_picture(watched: Page, tmp_path: Path) ->
         watched.locator(".text").evaluate(_SELECT, [first, first + 60])
         svg = picture(watched, "svg", tmp_path)
         root = ElementTree.parse(svg).getroot()
-        assert {each.tag.rsplit("}")[-1] for each in root.iter()} <= {"svg", "rect", "text", "line"}
+        assert {each.tag.rsplit("}")[-1] for each in root.iter()} <= {"svg", "rect", "text", "tspan", "line"}
         assert "<script" not in svg.read_text(encoding="utf-8").lower()
-        seen += "".join(each.text or "" for each in root if each.tag.endswith("text"))
+        seen += "".join("".join(each.itertext()) for each in root if each.tag.endswith("text"))
     for text in ("<script>window.pwned=1</script>", "<svg/onload=window.pwned=1>", "=HYPERLINK", "javascript:"):
         assert text in seen
     watched.context.set_offline(False)

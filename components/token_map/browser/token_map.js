@@ -592,8 +592,9 @@ class TokenMap {
   /** Save a passage as "png" or "svg". */
   async picture(form) {
     this.hideTip();
-    const cells = this.passage().map((cell) => this.element(cell));
-    const found = layOut(this.root, cells, this.controls.scale);
+    const passage = this.passage();
+    const cells = passage.map((cell) => this.element(cell));
+    const found = layOut(this.root, cells, this.paragraphBefore(passage[0]), this.controls.scale);
     save(form === "svg" ? asSvg(found) : await asPng(found), `candor.${form}`);
     this.status.textContent = found.cut ? "The passage was too long: the picture shows its beginning." : "Saved as a picture.";
     this.controls.explanation.textContent = this.status.textContent;
@@ -621,10 +622,18 @@ class TokenMap {
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);
   }
 
+  /** The text from the beginning of a cell's paragraph up to that cell. */
+  paragraphBefore(cell) {
+    let first = cell;
+    while (!this.endsLine(first - 1)) first--;
+    return this.view.texts.slice(first, cell).join("");
+  }
+
   /** What of the text is selected, as a range; undefined where nothing is. */
   selected() {
     const [root, selection] = [this.root.getRootNode(), document.getSelection()];
-    const range = selection.getComposedRanges?.({ shadowRoots: [root] })[0] ?? root.getSelection?.().getRangeAt(0);
+    const own = root.getSelection?.();
+    const range = selection.getComposedRanges?.({ shadowRoots: [root] })[0] ?? (own?.rangeCount ? own.getRangeAt(0) : undefined);
     if (!range || !this.text.contains(range.startContainer)) return undefined;
     const found = document.createRange();
     found.setStart(range.startContainer, range.startOffset);
