@@ -20,6 +20,7 @@ _MARKER = re.compile(
     rb"<\|[^<>|\s]{1,64}\|>|<\xef\xbd\x9c[^<>\s]{1,64}\xef\xbd\x9c>|</?s>|\[/?[A-Z_]{3,32}\]"
     rb"|<(?:bos|eos|pad|unk|mask|(?:start|end)_of_\w{1,32})>"
 )
+_OPENING = np.frombuffer(b"<[", np.uint8)  # what every marker begins with
 _REASONING = frozenset({*MARKERS, *MARKERS.values()})
 _IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|video_pad|>"})
 
@@ -34,7 +35,9 @@ def prompt_kinds(pieces: Pieces, refs: Ints, *, by_looks: bool = False) -> NDArr
         if pieces.bytes_of(row) in _IMAGES:
             by_row[row] = Kind.IMAGE
     if by_looks:
-        marked = [row for row in range(len(pieces)) if looks_like_marker(pieces.bytes_of(row))]
+        starts = pieces.offsets[:-1][np.diff(pieces.offsets) > 0]
+        rows = np.flatnonzero(np.diff(pieces.offsets) > 0)[np.isin(pieces.data[starts], _OPENING)]
+        marked = [row for row in rows.tolist() if looks_like_marker(pieces.bytes_of(row))]
         by_row[marked] = [Kind.IMAGE if pieces.bytes_of(row) in _IMAGES else Kind.SPECIAL for row in marked]
     return by_row[refs]
 

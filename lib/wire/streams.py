@@ -197,7 +197,7 @@ def _reached(tokens: Tokens, text: str) -> tuple[int, int]:
         if ref >= 0 and tokens.pieces.special[ref]:
             continue
         blob = tokens.pieces.bytes_of(ref)
-        lead = 1 if place == 0 and blob.startswith(b" ") and not data.startswith(blob) else 0
+        lead = 1 if place == 0 and len(blob) > 1 and blob.startswith(b" ") and not data.startswith(blob) else 0
         # Whole characters only: the text ends with one.
         if not blob or not data.startswith(blob[lead:], place):
             break

@@ -15,6 +15,7 @@ from lib.wire.positions import Positions
 from lib.wire.replies import Answer
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+_SPACE = "Ġ".encode()  # a space in a byte-level vocabulary
 _BYTES = re.compile(rb"bytes:\s*((?:\\x[0-9a-fA-F]{2}|[^\\])*)")
 _ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 
@@ -71,11 +72,11 @@ def hold(found: Positions, answer: Answer, *, counted: int | None) -> Told:
 
 def in_plain_spelling(names: Sequence[bytes]) -> Callable[[bytes], bytes] | None:
     """How to respell strings that are a byte-level vocabulary's own names; None where nothing shows that they are."""
-    marked = any(name.startswith("Ġ".encode()) for name in names)
-    plain = any(b" " in name or b"\n" in name for name in names)
+    if not any(name.startswith(_SPACE) for name in names) or any(b" " in name or b"\n" in name for name in names):
+        return None
     letters = byte_alphabet()
     spelled = all(letter in letters for name in names for letter in name.decode("utf-8", "replace"))
-    return _from_bytes if marked and not plain and spelled else None
+    return _from_bytes if spelled else None
 
 
 def spelled_length(names: Sequence[bytes], text: str) -> int:
