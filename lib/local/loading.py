@@ -205,7 +205,8 @@ def _check_weights(directory: Path) -> None:
     if not whole:
         raise ModelUnavailable(
             f"{directory} holds no model: there is no config.json in it.",
-            "Choose the directory that holds config.json, the tokenizer and *.safetensors.",
+            "Choose the directory that holds config.json, the tokenizer and *.safetensors. Of a hub repository of GGUF "
+            "files, download one and give its path.",
         )
     _check_code(directory)
     if _weight_files(directory):

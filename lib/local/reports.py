@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Tables and masks that a model makes itself, and parts that texts never reach.
+# Tables and masks that a model makes itself, and parts that the scores of texts never reach: those for pictures and
+# sounds, a value head of reinforcement learning, heads that predict several tokens ahead.
 _IDLE = re.compile(
-    r"(^|\.)(inv_freq|masked_bias|position_ids|causal_mask)$|\.attn\.(bias|masked_bias)$|\.attention\.(bias|masked_bias)$"
-    r"|(^|\.)(vision\w*|visual|audio\w*|multi_modal_projector|mm_projector|image_newline)\."
+    r"(^|\.)(inv_freq|cos_cached|sin_cached|masked_bias|position_ids|causal_mask)$|\.(attn|attention)\.(bias|masked_bias)$"
+    r"|(^|\.)(vision\w*|visual|audio\w*|multi_modal_projector|mm_projector|image_newline|v_head|mtp\w*|nextn\w*)\."
 )
 
 

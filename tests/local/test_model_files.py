@@ -362,7 +362,10 @@ def test_weights_that_the_configuration_has_no_place_for(model: Path, name: str)
     assert "config.json" in error.remedy
 
 
-@pytest.mark.parametrize("name", ["model.layers.0.self_attn.rotary_emb.inv_freq", "vision_tower.patch.weight"])
+@pytest.mark.parametrize(
+    "name",
+    ["model.layers.0.self_attn.rotary_emb.inv_freq", "vision_tower.patch.weight", "v_head.weight", "mtp.fc.weight"],
+)
 def test_what_no_score_depends_on_may_be_in_the_files(model: Path, name: str) -> None:
     import torch
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lib.errors import ModelUnavailable
 from lib.foreign.gguf import check as read_gguf
 from lib.foreign.gguf_tokenizer import SPLITS, tokenizer_files
+from lib.local.tokenizer import open_tokenizer
 from lib.tokenizer_build import Built, build
 from lib.tokenizer_check import PROBES, check, check_markers
 from tests.local import tiny
@@ -162,10 +163,51 @@ def test_sentencepiece_tokenizers_of_gguf_files(
     made = _from_gguf(tmp_path_factory.mktemp("gguf"), _told_of_sentencepiece(data))
     original = sentencepiece.SentencePieceProcessor(model_proto=data)
     marks = ("<s>", "</s>", "<unk>")  # which SentencePiece itself does not read
-    agrees(made, lambda text: list(original.encode(text)), lambda text: not any(mark in text for mark in marks))
+    for each in (made, build({"tokenizer.model": data})):  # from the GGUF file, and from a directory
+        agrees(each, lambda text: list(original.encode(text)), lambda text: not any(mark in text for mark in marks))
     assert made.prefix == (1,)
     assert made.encode("<s>")[-1:] == [1]
     assert (made.bos, made.eos) == (1, 2)
+
+
+def test_opened_in_a_model_directory(tmp_path: Path) -> None:
+    """As the engine reads it, after a child process has."""
+    import sentencepiece
+
+    data = _sentencepiece(True, False)
+    model = sentencepiece.SentencePieceProcessor(model_proto=data)
+    (tmp_path / "tokenizer.model").write_bytes(data)
+    opened = open_tokenizer(tmp_path, foreign=True)
+    for text in [each for each in PROBES if "<s>" not in each]:
+        assert opened.ids(text, special=True) == [1, *model.encode(text)]
+    (tmp_path / "tokenizer.json").write_text(_byte_level(_QWEN2, True, False).to_str())
+    opened = open_tokenizer(tmp_path, foreign=True)
+    for text in PROBES:
+        assert opened.ids(text, special=True) == list(_byte_level(_QWEN2, True, False).encode(text).ids)
+
+
+def test_a_space_before_a_text_is_a_token_of_its_own() -> None:
+    """As in Llama 2's tokenizer.json, whatever the class in its configuration does with spaces."""
+    words = ["<unk>", "<s>", "</s>", "▁", *"helo", "he", "ll", "hell", "hello", "▁hello"]
+    merges = [["h", "e"], ["l", "l"], ["he", "ll"], ["hell", "o"], ["▁", "hello"]]
+    parts = [
+        {"type": "Prepend", "prepend": "▁"},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+    ]
+    spec = {
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": {"type": "Sequence", "normalizers": parts},
+        "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False},
+        "model": {"type": "BPE", "vocab": {word: number for number, word in enumerate(words)}, "merges": merges},
+    }
+    config = {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False, "legacy": False}
+    files = {"tokenizer.json": json.dumps(spec).encode(), "tokenizer_config.json": json.dumps(config).encode()}
+    made = build(files)
+    check(made, files)
+    assert made.encode("hello") == [12]
+    assert made.encode(" hello") == [3, 12]
+    assert made.encode("  hello") == [3, 3, 12]
 
 
 def agrees(made: Built, original: Ids, asked: Callable[[str], bool] = lambda _: True) -> None:
