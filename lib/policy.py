@@ -85,7 +85,7 @@ def policy_for(
     the embedded model, those in CANDOR_MODELS (separated by commas), and the imported models that the server's AWS
     account lists; CANDOR_BEDROCK (off, listed or any) changes the last. Raises InvalidRequest.
     """
-    listed = tuple(name.strip() for name in environ.get(_VARIABLE, "").split(",") if name.strip())
+    listed = tuple(_listed(name.strip()) for name in environ.get(_VARIABLE, "").split(",") if name.strip())
     public = environ.get(_PUBLIC, "").strip() or "0"
     if public not in ("0", "1"):
         raise InvalidRequest(f"{_PUBLIC} is {public!r}.", "Set it to 1 where others can reach this server, else to 0.")
@@ -95,6 +95,16 @@ def policy_for(
     if word not in list(Bedrock):
         raise InvalidRequest(f"{_BEDROCK} is {word!r}.", f"Set it to {', '.join(Bedrock)}.")
     return Policy(is_open, listed, Bedrock(word))
+
+
+def _listed(name: str) -> str:
+    """A model as an operator lists it: the ARN of an imported model without what is around it."""
+    from lib.bedrock.names import as_arn  # which asks this module
+
+    try:
+        return as_arn(name) or name
+    except InvalidRequest:
+        return name
 
 
 class Places:

@@ -218,3 +218,11 @@ def test_visitors_name_no_region_of_their_own() -> None:
     with pytest.raises(InvalidRequest, match="region attacker-chosen-0"):
         public.check(Place("attacker-chosen-0"))
     Places(lambda: Policy(open=True), "us-east-1".__eq__).check(Place("eu-west-3"))
+
+
+def test_arns_are_listed_however_they_are_spelled() -> None:
+    arn = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abc123def456"
+    other = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abc123def456"
+    for spelled in (arn, f'"{arn}"', f"bedrock/llama/{arn}", arn.replace(":", "%3A")):
+        listed = {"CANDOR_MODELS": f"{spelled}, org/model, /models/mine, {other}"}
+        assert policy_for("127.0.0.1", listed).allowed == (arn, "org/model", "/models/mine", other)
