@@ -1,4 +1,4 @@
-"""Whether a tokenizer reads texts as its file says: compared with the library that the file is made for."""
+"""Check a tokenizer against the library that its file is made for."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MARKERS_PER_TEXT = 64
 
 
 def check(built: Built, files: Mapping[str, bytes]) -> None:
-    """Raise ModelUnavailable where a tokenizer reads a probe otherwise than its file says.
+    """Raise ModelUnavailable if a tokenizer splits a probe differently from its file.
 
     files: those that it was built from, by name.
     """
@@ -53,17 +53,17 @@ def check(built: Built, files: Mapping[str, bytes]) -> None:
             same = expected is None or found == expected
         if not same:
             raise ModelUnavailable(
-                f"This tokenizer reads {text[:40]!r} otherwise than its file says.",
-                "Give the model's own tokenizer.json, and report this as a fault of Candor.",
+                f"This tokenizer splits {text[:40]!r} differently from its file.",
+                "Use the model's own tokenizer.json, and report this as a bug in Candor.",
             )
 
 
 def check_markers(encode: Callable[[str], Sequence[int]], markers: Mapping[str, int]) -> None:
-    """Raise ModelUnavailable where a marker in a text is not read as its id. markers: ids by name."""
+    """Raise ModelUnavailable if a marker in a text doesn't encode to its id. markers: ids by name."""
     for name, number in markers.items():
         if number not in encode(name):
             raise ModelUnavailable(
-                f"The token {name[:80]!r} is not read as its id {number:,}.",
+                f"The token {name[:80]!r} doesn't encode to its id {number:,}.",
                 "Use the model's original directory with safetensors weights.",
             )
 

@@ -129,11 +129,11 @@ def _check_kind(name: str, architecture: str, fields: dict[str, Any], tensors: i
     if kind != "model" or architecture in _NO_MODELS:
         what = architecture if kind == "model" else kind
         raise ModelUnavailable(
-            f"{name} holds {what[:80]!r} data, not a language model.", "Choose the GGUF file of the model itself."
+            f"{name} contains {what[:80]!r} data, not a language model.", "Choose the GGUF file of the model itself."
         )
     if not tensors:
         raise ModelUnavailable(
-            f"{name} holds a vocabulary and no weights.", "Choose the GGUF file with the model's weights."
+            f"{name} contains a vocabulary but no weights.", "Choose the GGUF file with the model's weights."
         )
     if (field := fields.get(f"{architecture}.attention.causal")) is not None and not field.contents():
         raise ModelUnavailable(

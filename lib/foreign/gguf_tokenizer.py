@@ -63,7 +63,7 @@ def tokenizer_files(told: Mapping[str, Any]) -> tuple[dict[str, bytes], list[str
     """
     tokens = told.get("tokens") or []
     if not tokens:
-        raise ModelUnavailable("The file holds no vocabulary.", _ORIGINAL)
+        raise ModelUnavailable("The file contains no vocabulary.", _ORIGINAL)
     types = list(told.get("token_type") or [1] * len(tokens))
     ends = {}
     for key in _ENDS:
@@ -86,7 +86,7 @@ def tokenizer_files(told: Mapping[str, Any]) -> tuple[dict[str, bytes], list[str
         return _sentencepiece(tokens, types, ends, told), []
     else:
         raise ModelUnavailable(
-            f"The file's tokenizer is of the kind {str(kind)[:80]!r}, which is not read from GGUF files.", _ORIGINAL
+            f"The file's tokenizer is of type {str(kind)[:80]!r}, which Candor can't read from GGUF files.", _ORIGINAL
         )
     config = _config(tokens, ends, told)
     return {"tokenizer.json": json.dumps(spec).encode(), "tokenizer_config.json": config}, warnings
@@ -188,7 +188,7 @@ def _entries(tokens: Sequence[str], types: Sequence[int]) -> tuple[dict[str, int
 def _parts(merge: str) -> list[str]:
     left, blank, right = merge.partition(" ")
     if not (left and blank and right):
-        raise ModelUnavailable(f"The file's merge {merge[:80]!r} has no two parts.", "Fetch the file again.")
+        raise ModelUnavailable(f"The file's merge {merge[:80]!r} doesn't have two parts.", "Fetch the file again.")
     return [left, right]
 
 

@@ -78,7 +78,7 @@ def _check_magic(path: Path, head: bytes) -> None:
         raise ModelUnavailable(f"{path.name} is a Git LFS pointer, not the file itself.", "Run `git lfs pull` there.")
     if head[:4] in (b"lmgg", b"tjgg", b"fmgg", b"algg"):
         raise ModelUnavailable(
-            f"{path.name} is a GGML file of before 2023, which nothing reads any more.", "Fetch the model as GGUF."
+            f"{path.name} is in the old GGML format, which current tools don't read.", "Get the model as a GGUF file."
         )
     if head[:4] != b"GGUF":
         raise ModelUnavailable(f"{path.name} is not a GGUF file.", "Choose a GGUF file or a model directory.")
@@ -169,12 +169,12 @@ def _convert(path: Path, target: Path, *, trusted: bool) -> None:
             ) from error
         if gaps := gaps_in(report):
             raise ModelUnavailable(
-                f"{path.name} is no whole model: it lacks {first_of(gaps)}, or has it in another size.",
+                f"{path.name} is not a complete model. Missing or of the wrong size: {first_of(gaps)}.",
                 _ORIGINAL,
             )
         if left:
             raise ModelUnavailable(
-                f"{path.name} holds weights that are not read from GGUF files: {first_of(left)}.", _ORIGINAL
+                f"{path.name} contains weights that Candor can't read from GGUF files: {first_of(left)}.", _ORIGINAL
             )
         model.hf_quantizer = None  # the weights are plain numbers now; saving refuses while this says otherwise
         if hasattr(model.config, "quantization_config"):

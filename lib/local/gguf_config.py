@@ -51,7 +51,7 @@ def settle(config: Any, told: Mapping[str, Any]) -> list[str]:
         config.pad_token_id = None  # the default of another model
     if config.model_type in _READ_IN_FULL:
         if _scaling(fields) or any(name in _POSITIONS for name in told["tensors"]):
-            raise _inexpressible("scales positions")
+            raise _inexpressible("uses position scaling")
         return []
     for name, key in _SETTINGS.items():
         if name in fields and hasattr(config, key):
@@ -66,10 +66,10 @@ def settle(config: Any, told: Mapping[str, Any]) -> list[str]:
     _settle_rope(config, fields, told["factors"])
     warnings = []
     if config.model_type not in _COMPARED:
-        warnings.append(f"Reading GGUF files of {config.model_type} models is not tested here; scores may be off.")
+        warnings.append(f"Candor isn't tested with GGUF files of {config.model_type} models; scores may be off.")
     if unread := sorted(name for name in fields if not _is_read(config.model_type, name, fields[name])):
         named = ", ".join(name[:60] for name in unread[:5])
-        warnings.append(f"The file sets {named}, which is not read here; scores may be off.")
+        warnings.append(f"The file sets {named}, which Candor doesn't read; scores may be off.")
     return warnings
 
 
@@ -112,11 +112,11 @@ def _settle_heads(config: Any, fields: Mapping[str, Any]) -> None:
     if keys is None or config.model_type.startswith("gemma4"):
         return
     if values not in (None, keys):
-        raise _inexpressible("has keys and values of different lengths")
+        raise _inexpressible("has keys and values of different sizes")
     if hasattr(config, "head_dim"):
         config.head_dim = keys
     elif keys != config.hidden_size // config.num_attention_heads:
-        raise _inexpressible(f"has heads of {keys} numbers")
+        raise _inexpressible(f"has attention heads of {keys} dimensions")
 
 
 def _settle_attention_scale(config: Any, fields: Mapping[str, Any]) -> None:
@@ -134,7 +134,7 @@ def _settle_rope(config: Any, fields: Mapping[str, Any], factors: Mapping[str, S
     layered = getattr(config, "rope_parameters", None)
     if not isinstance(layered, dict) or config.model_type.startswith(("gemma4", "minimax")):
         if _scaling(fields) or factors:
-            raise _inexpressible("scales positions")
+            raise _inexpressible("uses position scaling")
         return
     rope = layered.get("full_attention", layered)
     if "rope.freq_base" in fields:
@@ -146,7 +146,7 @@ def _settle_rope(config: Any, fields: Mapping[str, Any], factors: Mapping[str, S
         if hasattr(config, "partial_rotary_factor"):
             config.partial_rotary_factor = turned / head
     elif turned != head:
-        raise _inexpressible(f"turns {turned} of the {head} numbers of each head")
+        raise _inexpressible(f"applies positions to {turned} of the {head} dimensions of each head")
     scaling = _scaling(fields)
     longest = config.max_position_embeddings
     original = int(fields.get("rope.scaling.original_context_length") or longest)
@@ -154,7 +154,7 @@ def _settle_rope(config: Any, fields: Mapping[str, Any], factors: Mapping[str, S
     if {"rope_factors_long.weight", "rope_factors_short.weight"} & set(factors):
         long, short = (factors.get(f"rope_factors_{kind}.weight") for kind in ("long", "short"))
         if long is None or short is None or scaling not in (None, "longrope"):
-            raise _inexpressible("scales positions in two ways")
+            raise _inexpressible("combines two kinds of position scaling")
         rope.update(
             rope_type="longrope",
             long_factor=[*long],
@@ -164,13 +164,13 @@ def _settle_rope(config: Any, fields: Mapping[str, Any], factors: Mapping[str, S
         )
         return
     if scaling == "longrope":
-        raise _inexpressible("lacks the factors of its scaled positions")
+        raise _inexpressible("uses LongRoPE without its factor tensors")
     listed = factors.get("rope_freqs.weight")
     if scaling == "yarn":
         _settle_yarn(rope, fields, original, attention, listed)
         return
     if attention != 1.0:
-        raise _inexpressible("scales attention with its positions")
+        raise _inexpressible("scales attention along with positions")
     factor = float(fields.get("rope.scaling.factor") or fields.get("rope.scale_linear") or 1.0)
     if listed is not None:  # one divisor for each frequency: what LongRoPE has, here the same for every length
         divisors = [each * (factor if scaling else 1.0) for each in listed]
@@ -184,7 +184,7 @@ def _settle_rope(config: Any, fields: Mapping[str, Any], factors: Mapping[str, S
         )
     elif scaling:
         if config.model_type == "phi3":
-            raise _inexpressible("scales positions linearly")
+            raise _inexpressible("uses linear position scaling")
         rope.update(rope_type="linear", factor=factor)
 
 
@@ -197,7 +197,7 @@ def _settle_yarn(
 ) -> None:
     named = {name.removeprefix("rope.scaling."): value for name, value in fields.items()}
     if listed is not None or named.get("yarn_log_multiplier") or named.get("yarn_ext_factor", 1.0) not in (1.0, -1.0):
-        raise _inexpressible("scales positions with YaRN in a way of its own")
+        raise _inexpressible("uses YaRN position scaling with custom settings")
     factor = float(named.get("factor") or 1.0)
     rope.update(
         rope_type="yarn",
@@ -218,9 +218,9 @@ def _scaling(fields: Mapping[str, Any]) -> str | None:
     if kind in ("none", "") or (kind == "linear" and factor in (0.0, 1.0)):
         return None
     if kind not in ("linear", "yarn", "longrope"):
-        raise _inexpressible(f"scales positions by {str(kind)[:40]!r}")
+        raise _inexpressible(f"uses the position scaling {str(kind)[:40]!r}")
     return str(kind)
 
 
 def _inexpressible(what: str) -> ModelUnavailable:
-    return ModelUnavailable(f"The model in this file {what}, which is not read from GGUF files.", _ORIGINAL)
+    return ModelUnavailable(f"The model {what}, which Candor can't read from GGUF files.", _ORIGINAL)

@@ -190,16 +190,18 @@ def _nowhere(source: str) -> ModelUnavailable:
 def _check_weights(directory: Path) -> None:
     whole = (directory / "config.json").exists()
     if any((directory / name).is_file() for name in _ADAPTER):
-        merge = "Merge it into the weights with peft's `merge_and_unload`, as Custom Model Import needs it, too."
+        merge = (
+            "Merge it into the weights with peft's `merge_and_unload`. Custom Model Import needs merged weights, too."
+        )
         if whole:
             raise ModelUnavailable(
                 f"A LoRA adapter lies beside the weights in {directory} and is not applied.",
                 f"{merge} To score the base model, move the adapter elsewhere.",
             )
-        raise ModelUnavailable(f"{directory} holds a LoRA adapter without the model that it belongs to.", merge)
+        raise ModelUnavailable(f"{directory} contains a LoRA adapter without its base model.", merge)
     if not whole and (files := sorted(directory.glob("*.gguf"))):
         raise ModelUnavailable(
-            f"{directory} holds no config.json, but GGUF files.",
+            f"{directory} contains GGUF files, but no config.json.",
             f"Give the path of the file itself, such as {files[0].name}.",
         )
     if not whole:
@@ -213,8 +215,8 @@ def _check_weights(directory: Path) -> None:
         return
     if others := sorted(directory.glob("*.safetensors")):
         raise ModelUnavailable(
-            f"{directory} holds {others[0].name}, which is not the name that weights are looked for under.",
-            "Name it model.safetensors; weights in several files need their model.safetensors.index.json.",
+            f"{directory} contains {others[0].name}, but no model.safetensors.",
+            "Rename it to model.safetensors. Weights in several files need their model.safetensors.index.json.",
         )
     if any(any(directory.glob(pattern)) for pattern in _PICKLES):
         raise ModelUnavailable(
@@ -376,8 +378,8 @@ def _model(name: str, directory: Path, dtype: Any, device: str) -> Any:
         )
     if unplaced := unplaced_in(report):
         raise ModelUnavailable(
-            f"The files of {name} hold weights that its configuration has no place for: {first_of(unplaced)}.",
-            "Check that config.json belongs to these weights, and that no adapter is left unmerged in them.",
+            f"The files of {name} contain weights that its config.json doesn't use: {first_of(unplaced)}.",
+            "Check that config.json belongs to these weights and that every adapter is merged.",
         )
     use_skinny_products(model)
     use_fast_attention(model)

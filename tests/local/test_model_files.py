@@ -85,7 +85,7 @@ def test_a_later_part_of_a_model() -> None:
 
 def test_a_vocabulary_without_weights(cache: Path) -> None:
     error = _refused(CASES / "07b-vocab-only.gguf")
-    assert error.cause == "07b-vocab-only.gguf holds a vocabulary and no weights."
+    assert error.cause == "07b-vocab-only.gguf contains a vocabulary but no weights."
     assert "weights" in error.remedy
     assert _none_left(cache)
 
@@ -95,7 +95,7 @@ def test_a_vocabulary_without_weights(cache: Path) -> None:
     [
         ({"general.type": "adapter", "adapter.type": "lora"}, "is an adapter, not a model."),
         ({"adapter.lora.alpha": 16.0}, "is an adapter, not a model."),
-        ({"general.type": "mmproj"}, "holds 'mmproj' data, not a language model."),
+        ({"general.type": "mmproj"}, "contains 'mmproj' data, not a language model."),
         ({"llama.attention.causal": False}, "is not a causal language model"),
     ],
 )
@@ -127,13 +127,16 @@ def test_a_pointer_in_place_of_the_file(tmp_path: Path, model: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "cause"),
     [
-        ({"blk.1.ffn_up.weight": None}, "lacks model.layers.1.mlp.up_proj.weight"),
-        ({"blk.1.ffn_up.weight": np.ones((40, 32), np.float32)}, "in another size"),
+        ({"blk.1.ffn_up.weight": None}, "Missing or of the wrong size: model.layers.1.mlp.up_proj.weight."),
+        (
+            {"blk.1.ffn_up.weight": np.ones((40, 32), np.float32)},
+            "of the wrong size: model.layers.1.mlp.up_proj.weight",
+        ),
         (
             {"blk.0.attn_q.bias": np.ones(32, np.float32)},
-            "weights that are not read from GGUF files: blk.0.attn_q.bias",
+            "can't read from GGUF files: blk.0.attn_q.bias",
         ),
-        ({"blk.0.attn_norm_2.weight": np.ones(32, np.float32)}, "not read from GGUF files: blk.0.attn_norm_2.weight"),
+        ({"blk.0.attn_norm_2.weight": np.ones(32, np.float32)}, "read from GGUF files: blk.0.attn_norm_2.weight"),
     ],
 )
 def test_weights_that_are_missing_or_have_no_place(
@@ -221,11 +224,11 @@ def _changed(tmp_path: Path, **settings: Any) -> Path:
 @pytest.mark.parametrize(
     ("fields", "cause"),
     [
-        ({"llama.rope.scaling.type": "of-the-future"}, "scales positions by 'of-the-future'"),
-        ({"llama.rope.scaling.type": "longrope"}, "lacks the factors"),
+        ({"llama.rope.scaling.type": "of-the-future"}, "uses the position scaling 'of-the-future'"),
+        ({"llama.rope.scaling.type": "longrope"}, "without its factor tensors"),
         ({"llama.rope.scaling.type": "linear", "llama.rope.scaling.attn_factor": 1.5}, "scales attention"),
-        ({"llama.rope.dimension_count": 4, "llama.attention.key_length": 8}, "turns 4 of the 8 numbers of each head"),
-        ({"llama.attention.key_length": 8, "llama.attention.value_length": 16}, "of different lengths"),
+        ({"llama.rope.dimension_count": 4, "llama.attention.key_length": 8}, "to 4 of the 8 dimensions of each head"),
+        ({"llama.attention.key_length": 8, "llama.attention.value_length": 16}, "of different sizes"),
     ],
 )
 def test_what_cannot_be_expressed_is_refused(tmp_path: Path, cache: Path, fields: dict[str, Any], cause: str) -> None:
@@ -312,7 +315,7 @@ def test_an_adapter_alone(tmp_path: Path) -> None:
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         shutil.copy(CASES / "21-lora-beside-base" / name, tmp_path / name)
     error = _refused(tmp_path)
-    assert "a LoRA adapter without the model" in error.cause
+    assert "a LoRA adapter without its base model" in error.cause
     assert "Custom Model Import" in error.remedy
 
 
@@ -329,7 +332,7 @@ def test_weights_under_another_name(model: Path) -> None:
     (model / "model.safetensors").rename(model / "my-model.safetensors")
     error = _refused(model)
     assert "my-model.safetensors" in error.cause
-    assert "Name it model.safetensors" in error.remedy
+    assert "Rename it to model.safetensors" in error.remedy
 
 
 def test_a_directory_of_gguf_files(tmp_path: Path) -> None:

@@ -281,13 +281,13 @@ def test_an_id_beyond_the_vocabulary(tmp_path: Path, key: str) -> None:
 
 @pytest.mark.parametrize("kind", ["rwkv", "bert", "t5", None])
 def test_a_kind_that_is_not_read(kind: str | None) -> None:
-    with pytest.raises(ModelUnavailable, match="is not read from GGUF files") as raised:
+    with pytest.raises(ModelUnavailable, match="can't read from GGUF files") as raised:
         tokenizer_files(_told(model=kind))
     assert "original directory" in raised.value.remedy
 
 
 def test_no_vocabulary_at_all() -> None:
-    with pytest.raises(ModelUnavailable, match="holds no vocabulary"):
+    with pytest.raises(ModelUnavailable, match="contains no vocabulary"):
         tokenizer_files({"model": "none"})
 
 
@@ -314,15 +314,15 @@ def test_a_tokenizer_that_departs_from_its_file_is_refused() -> None:
     files = {"tokenizer.json": _byte_level(_QWEN2, True, False).to_str().encode()}
     other = build({"tokenizer.json": _byte_level(_LLAMA3, False, True).to_str().encode()})
     check(build(files), files)
-    with pytest.raises(ModelUnavailable, match="otherwise than its file says"):
+    with pytest.raises(ModelUnavailable, match="differently from its file"):
         check(other, files)
     data = {"tokenizer.model": _sentencepiece(True, False)}
     check(build(data), data)
-    with pytest.raises(ModelUnavailable, match="otherwise than its file says"):
+    with pytest.raises(ModelUnavailable, match="differently from its file"):
         check(build({"tokenizer.model": _sentencepiece(False, False)}), data)
 
 
 def test_a_marker_that_comes_apart_is_refused() -> None:
     made = build({"tokenizer.json": _byte_level(_QWEN2, True, False).to_str().encode()})
-    with pytest.raises(ModelUnavailable, match=r"'<\|x\|>' is not read as its id 7"):
+    with pytest.raises(ModelUnavailable, match=r"'<\|x\|>' doesn't encode to its id 7"):
         check_markers(made.encode, {"<|x|>": 7})
