@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -173,6 +174,8 @@ def check_endpoint(endpoint: str) -> None:
 
 def _is_link_local(host: str) -> bool:
     """Whether a host, in any spelling that a resolver takes for an address, is link-local."""
+    with contextlib.suppress(UnicodeError):
+        host = host.encode("idna").decode()  # full-width digits and dots are digits and dots to a client
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

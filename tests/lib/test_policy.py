@@ -163,6 +163,8 @@ def test_a_region_is_the_name_of_one(region: str) -> None:
         "http://2852039166/",
         "http://0xa9fea9fe",
         "http://169.254.43518",
+        "http://１６９.２５４.１６９.２５４",
+        "http://169。254。169。254",
         "http://[fd00:ec2::254]",
         "http://user@127.0.0.1",
         "file:///etc/passwd",
