@@ -22,6 +22,7 @@ const GAP = 8; // pixels between the tooltip and its token, and the edges of the
 const TIP_WIDTH = 320; // pixels, as the style sheet has it
 const ENOUGH = 320; // pixels of height that most tooltips need
 const ROOM = 2400; // square pixels of the window per cell of the text that it shows
+const LONGEST_HEADER = 16; // cells of markers that are looked past for what they open
 
 /** One map per shadow root. @type {WeakMap<Node, TokenMap>} */
 const maps = new WeakMap();
@@ -337,6 +338,9 @@ class TokenMap {
 
   part(cell) {
     if (cell < this.view.boundary) return "prompt";
+    // Markers belong to what they open.
+    const last = Math.min(cell + LONGEST_HEADER, this.view.length - 1);
+    while (cell < last && this.view.kind(cell) === Kind.SPECIAL) cell++;
     return this.view.kind(cell) === Kind.REASONING ? "reasoning" : "answer";
   }
 
