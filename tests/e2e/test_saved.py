@@ -106,3 +106,16 @@ def test_many_replies_in_one_file(saved: Page) -> None:
     saved.get_by_role("textbox", name="A response, as you saved it").fill("\n".join(map(json.dumps, lines)))
     opened(saved)
     expect(saved.get_by_text("3 answers in the file")).to_be_visible()
+
+
+def test_a_large_reply_leaves_the_field_it_was_pasted_into(saved: Page) -> None:
+    reply = {"generation": " the" * 60_000, "logprobs": [{"279": -0.5}] * 60_000, "stop_reason": "length"}
+    field = saved.get_by_role("textbox", name="A response, as you saved it")
+    field.fill(json.dumps(reply))
+    field.press("Control+Enter")
+    expect(saved.get_by_text("Pasted text, 1.1 MB")).to_be_visible()
+    expect(field).to_have_value("")
+    saved.get_by_test_id("stBaseButton-primary").click()
+    expect(saved.locator(".text i").first).to_have_text("⟨279⟩")
+    saved.get_by_role("button", name="Remove").click()
+    expect(saved.get_by_text("Pasted text")).to_have_count(0)
