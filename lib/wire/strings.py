@@ -100,11 +100,18 @@ def _unescaped(name: bytes) -> bytes:
 
 
 def _from_bytes(name: bytes) -> bytes:
-    return from_byte_alphabet(name.decode("utf-8", "surrogatepass"))
+    return _respelled(name, from_byte_alphabet)
 
 
 def _from_pieces(name: bytes) -> bytes:
-    return from_sentencepiece(name.decode("utf-8", "surrogatepass"))
+    return _respelled(name, from_sentencepiece)
+
+
+def _respelled(name: bytes, how: Callable[[str], bytes]) -> bytes:
+    try:
+        return how(name.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:  # real bytes, which are in no vocabulary's spelling
+        return name
 
 
 def _filled(names: Sequence[bytes], text: bytes) -> list[bytes] | None:
