@@ -17,15 +17,23 @@ import numpy as np
 
 from lib.tokens import Kind, Tokens
 
-MARKERS = {b"<think>": b"</think>", b"[THINK]": b"[/THINK]"}
+MARKERS = {
+    b"<think>": b"</think>",
+    b"[THINK]": b"[/THINK]",
+    b"<thinking>": b"</thinking>",
+    b"<thought>": b"</thought>",
+    b"<seed:think>": b"</seed:think>",
+    "◁think▷".encode(): "◁/think▷".encode(),
+    b"<|START_THINKING|>": b"<|END_THINKING|>",
+    b"<|begin_of_thought|>": b"<|end_of_thought|>",
+}
 _CLOSING = tuple(MARKERS.values())
 _LONGEST = max(map(len, _CLOSING))
 _MOST_HELD = 100  # tokens without a letter after which no reasoning opens any more
-_OPENED = re.compile(r"(?:<think>|\[THINK\])\s*\Z")
+_OPENED = re.compile(f"(?:{'|'.join(re.escape(each.decode()) for each in MARKERS)})\\s*\\Z")
 # Harmony: <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…<|return|>
 _CHANNEL, _MESSAGE, _START = b"<|channel|>", b"<|message|>", b"<|start|>"
 _ENDS = (b"<|end|>", b"<|return|>", b"<|call|>")
-_IN_CHANNEL = re.compile(r"<\|channel\|>(\w*)[^<>]*<\|message\|>[^<>]*\Z")
 _ANSWER_CHANNEL = "final"
 _LONGEST_HEADER = 200  # characters
 
@@ -179,8 +187,10 @@ def _begins(prompt: str) -> str:
     """Where an answer to this prompt begins."""
     if _OPENED.search(prompt):
         return "open"
-    if inside := _IN_CHANNEL.search(prompt):
-        return "over:" if inside[1] in ("", _ANSWER_CHANNEL) else "open:"
+    _, channel, rest = prompt.rpartition(_CHANNEL.decode())
+    header, message, begun = rest.partition(_MESSAGE.decode())
+    if channel and message and not any(end.decode() in begun for end in (*_ENDS, _START)):
+        return "over:" if header.split()[:1] in ([], [_ANSWER_CHANNEL]) else "open:"
     return "start"
 
 

@@ -133,7 +133,7 @@ def _after(data: bytes, place: int, blob: bytes, special: bool, stopped: bool) -
         places.append(place + len(blob))
     elif place == 0 and blob.startswith(b" ") and data.startswith(blob[1:]) and not special:
         places.append(len(blob) - 1)  # SentencePiece writes no space at the front of a text
-    if stopped and not special and blob.startswith(data[place:]):
+    if stopped and not special and len(blob) >= len(data) - place and blob.startswith(data[place:]):
         places.append(len(data))
     return places
 

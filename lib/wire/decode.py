@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lib.answer import has_reasoning, without_opening
 from lib.completion import Completion
@@ -14,17 +13,19 @@ from lib.errors import BadReply
 from lib.pieces import Ints, make_pieces
 from lib.request import MAX_K, Request
 from lib.tokenizer import Tokenizer
-from lib.tokens import MOST_CELLS, NO_TOKENS, Kind, Tokens, cells_of, make_tokens
+from lib.tokens import MOST_CELLS, NO_TOKENS, Kind, Tokens, cells_of, concatenate, make_tokens
 from lib.vocabulary import Vocabulary
 from lib.wire import chosen as ways
 from lib.wire.formats import Format, carried_k
-from lib.wire.kinds import answer_kinds, prompt_kinds
+from lib.wire.kinds import Fit, Shape, answer_kinds, prompt_kinds
 from lib.wire.positions import Positions, inferred_k, table_for, to_tokens, too_many
 from lib.wire.replies import Answer, Reply, parse
 from lib.wire.spelling import ranks_of, with_ids
 from lib.wire.strings import Told, hold, in_plain_spelling, spelled_length
 
-STOPS = {"stop": "stop", "length": "length", "eos_token": "stop", "tool_calls": "stop", "function_call": "stop"}
+CUT_SHORT = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length", "max_new_tokens"})
+_CALLS = frozenset({"tool_calls", "function_call", "tool_use"})
+STOPS = dict.fromkeys(("stop", "eos_token", "end_turn", "STOP", *_CALLS), "stop") | dict.fromkeys(CUT_SHORT, "length")
 NO_LOGPROBS = (
     "The reply holds no logprobs. Either they were not asked for (return_logprobs for BedrockCompletion, logprobs for "
     "the other formats), or the model was imported before 2025-07-31 and has none: import it again."
@@ -50,13 +51,24 @@ _GARBLED = (
     "The service writes some of the vocabulary's added tokens in other letters, as its decoder takes theirs for bytes. "
     "The map shows the vocabulary's own spelling."
 )
+LONGER = (
+    "The response lists more tokens than its text has. Those after the text count as the answer. Read the text itself "
+    "below the map."
+)
 _TOO_FEW = "The response lists {listed:,} of the answer's {count:,} tokens. The rest of its text has no logprobs."
 _GAPS = "The response lists only some of the answer's tokens. The rest of its text has no logprobs."
 _NO_STRINGS = (
     "The response lists {count:,} tokens without their text, which are parts of characters. The answer's text shows "
     "what they spell together."
 )
+_INFERRED = "How many alternatives were asked for in the {part} is not known; {k} {are} inferred."
+_NO_SCORES = "The response lists the answer's tokens without logprobs."
 _NO_NAMES = "The response lists alternatives but not the answer's own tokens, so the answer has no scores."
+_ECHO = (
+    "The first token has no logprob, as where a response repeats its prompt (echo). The prompt may be part of this "
+    "answer. Open the response with its request to tell them apart."
+)
+_UNOPENED = "Everything up to the marker that closes reasoning is taken for reasoning, though no marker opens it."
 _UNTOLD = (
     "The answer contains reasoning, which can't be told apart without the model's tokenizer: every score counts it. "
     "Choose the tokenizer that was imported with the model."
@@ -74,7 +86,7 @@ MISMATCH = (
 
 def text_differs(done: Completion) -> bool:
     """Whether an answer's tokens do not spell its text, as its warnings say."""
-    return not {GUARDED, MISMATCH, NOT_SPELLED, WRONG_TOKENIZER}.isdisjoint(done.warnings)
+    return not {GUARDED, LONGER, MISMATCH, NOT_SPELLED, WRONG_TOKENIZER}.isdisjoint(done.warnings)
 
 
 def decode(
@@ -144,15 +156,19 @@ def _completion(
     generated = read_answer(
         reply.form, answer, request, tokenizer, prompt_text, strict=strict, counted=reply.generated_tokens
     )
-    if request is not None and request.max_tokens == 0:
+    if request is not None and request.max_tokens == 0 and len(generated.tokens) <= 1:
         generated = replace(generated, tokens=generated.tokens[:0])
         answer = replace(answer, text="", stop_reason="length")
     if strict and not generated.checked and prompt.wrong:
         raise WrongTokenizer
     tokens = without_opening(generated.tokens)
+    unopened = tokens is not generated.tokens
     tokens = tokens if tokenizer is not None else named_alike(prompt.tokens, tokens)
     warnings = [GUARDED] if reply.guarded else []
-    warnings += [each for each in (*prompt.warnings, *generated.warnings) if not reply.guarded or each != NOT_SPELLED]
+    said = (*prompt.warnings, *generated.warnings)
+    warnings += [each for each in said if not (reply.guarded and each in (NOT_SPELLED, LONGER))]
+    warnings += [_UNOPENED] if unopened and not answer.reasoning else []
+    warnings += [_ECHO] if reply.form is Format.OPENAI and answer.prompt is None and _lacks_first(tokens) else []
     if answer.generated is None and answer.prompt is None:
         warnings.append(NO_LOGPROBS)
     elif answer.generated is None and answer.text:
@@ -173,6 +189,12 @@ def _completion(
         warnings=tuple(dict.fromkeys(warnings)),
         provenance=provenance(reply.form, tokenizer),
     )
+
+
+def _lacks_first(tokens: Tokens) -> bool:
+    """Whether the first token alone is unscored."""
+    known = ~np.isnan(tokens.logprobs)
+    return len(tokens) > 1 and not known[0] and bool(known[1:].all())
 
 
 def named_alike(prompt: Tokens, generated: Tokens) -> Tokens:
@@ -196,7 +218,7 @@ class Read:
     """Some tokens of a reply, how the chosen ones were found, and what is to be said of them.
 
     checked: whether they were held against the text that came with them. wrong: whether that failed for want of the
-    right tokenizer. spells: whether the answer's tokens spell its text. garbled: whether only as the model's decoder
+    right tokenizer. fit: how the answer's tokens go with its text. garbled: whether only as the model's decoder
     writes them (`Vocabulary.garbled`).
     """
 
@@ -205,7 +227,7 @@ class Read:
     warnings: tuple[str, ...] = ()
     checked: bool = False
     wrong: bool = False
-    spells: bool = True
+    fit: Fit = Fit.SPELLS
     garbled: bool = False
 
 
@@ -227,7 +249,7 @@ def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer
     found = answer.prompt
     k, inferred = _k_of(reply.form, request, found)
     if inferred and k:
-        warnings.append(f"How many alternatives were asked for in the prompt is not known; {k} are inferred.")
+        warnings.append(_INFERRED.format(part="prompt", k=k, are="is" if k == 1 else "are"))
     if tokenizer is None and found.literals is not None and (respell := in_plain_spelling(found.literals)):
         found = replace(found, literals=tuple(map(respell, found.literals)))
     own = np.full(len(found), -1, np.int32)
@@ -302,84 +324,108 @@ def read_answer(
     found = answer.generated
     if found is None:
         return Read(_as_one(answer.text))
+    shape = _shape_of(answer, request, prompt_text, thinking)
 
     def attempt(found: Positions) -> tuple[Read, Positions]:
-        return _attempt(form, found, answer, request, tokenizer, prompt_text, thinking)
+        return _attempt(form, found, answer, shape, request, tokenizer)
 
     read, decided = attempt(found)
     told: Told | None = None
-    if held and not form.is_bedrock and not read.spells:
-        told = hold(found, answer, counted=counted)
+    if held and not form.is_bedrock and read.fit is not Fit.SPELLS:
+        told = hold(found, shape, counted=counted)
         if told.found is not found:
             read, decided = attempt(told.found)
+    listed = len(found)
+    cut = read.fit is Fit.SHORTER and held and (counted is None or counted > listed)
+    if cut:
+        read = _with_rest(read, answer.text)
     named = told is None or told.spells
-    misspelled = named and not read.spells and bool((read.tokens.refs >= 0).all())
+    misspelled = named and read.fit is Fit.DIFFERS and bool((read.tokens.refs >= 0).all())
     wrong = tokenizer is not None and (misspelled or not _knows(tokenizer, read.tokens))
     if strict and wrong:
         raise WrongTokenizer
-    warnings = [] if told is None else _said(told, len(found), counted)
+    warnings = [] if told is None else _said(told, listed, counted)
+    if read.fit is Fit.LONGER and held and (told is None or not told.nameless):
+        warnings = [LONGER, *(each for each in warnings if each != NOT_SPELLED)]
+    unseen = form.is_bedrock and tokenizer is None and counted is not None and counted > listed + shape.stopped
+    if cut or unseen:
+        warnings.append(_GAPS if counted is None else _TOO_FEW.format(listed=listed, count=counted))
     warnings += [_GARBLED] if read.garbled else []
     k, inferred = _k_of(form, request, found)
     if inferred and k:
-        warnings.append(f"How many alternatives were asked for in the answer is not known; {k} are inferred.")
-    if form.is_bedrock and tokenizer is None and has_reasoning(answer.text):
+        warnings.append(_INFERRED.format(part="answer", k=k, are="is" if k == 1 else "are"))
+    if tokenizer is None and read.fit is Fit.DIFFERS and has_reasoning(answer.text) and _by_ids(form, found):
         warnings.append(_UNTOLD)
+    if held and listed and (decided.chosen >= 0).all() and np.isnan(decided.logprobs[decided.chosen]).all():
+        warnings.append(_NO_SCORES)
     if told is None or not told.nameless:
         warnings += _undecided(decided, "answer")
     return replace(read, warnings=tuple(warnings), wrong=wrong)
+
+
+def _shape_of(answer: Answer, request: Request | None, prompt_text: str, thinking: str | None) -> Shape:
+    return Shape(
+        answer.text,
+        answer.stop_reason not in CUT_SHORT,
+        answer.reasoning,
+        answer.tools or answer.stop_reason in _CALLS,
+        prompt_text,
+        thinking,
+        () if answer.stop_reason is None else None if request is None else request.stop,
+    )
+
+
+def _by_ids(form: Format, found: Positions) -> bool:
+    return form.is_bedrock or bool((found.ids[found.chosen[found.chosen >= 0]] >= 0).all())
+
+
+def _with_rest(read: Read, text: str) -> Read:
+    """With the rest of a text that goes on after its tokens, as one unscored piece."""
+    tokens = read.tokens
+    data = b"".join(tokens.pieces.bytes_of(ref) for ref in tokens.refs.tolist() if ref >= 0)
+    spelled = data.decode("utf-8", "replace")
+    rest = text.removeprefix(spelled) if text.startswith(spelled) else text.removeprefix(spelled.lstrip())
+    return replace(read, tokens=concatenate([tokens, _as_one(rest)]), fit=Fit.SPELLS)
 
 
 def _attempt(
     form: Format,
     found: Positions,
     answer: Answer,
+    shape: Shape,
     request: Request | None,
     tokenizer: Tokenizer | None,
-    prompt_text: str,
-    thinking: str | None,
 ) -> tuple[Read, Positions]:
     """The tokens of the answer, read from these positions, and the positions with what was chosen."""
-    stopped = answer.stop_reason != "length"
     k, _ = _k_of(form, request, found)
     used: tuple[str, ...] = ("name",)
     if form.is_bedrock:
-        decided, used = _chosen_of_bedrock(found, answer, tokenizer, stopped)
+        decided, used = _chosen_of_bedrock(found, answer, tokenizer, shape.stopped)
     else:
         decided = _spelled(form, found, answer, request, tokenizer)
     vocabulary = None if tokenizer is None else tokenizer.vocabulary
     tokens = to_tokens(decided, np.full(len(found), -1, np.int32), k, vocabulary)
-    refs = tokens.refs.tolist()
     pieces = [
-        (tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref])) if ref >= 0 else (b"", False) for ref in refs
+        (tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref])) if ref >= 0 else (b"", False)
+        for ref in tokens.refs.tolist()
     ]
-
-    def kinds_of(pieces: list[tuple[bytes, bool]]) -> tuple[NDArray[np.uint8], bool]:
-        return answer_kinds(
-            pieces,
-            answer.text,
-            stopped=stopped,
-            reasoning=answer.reasoning,
-            tools=answer.tools,
-            prompt=prompt_text,
-            thinking=thinking,
-        )
-
-    kinds, spells = kinds_of(pieces)
+    kinds, fit = answer_kinds(pieces, shape)
     garbled = False
-    if not spells and vocabulary is not None and vocabulary.garbled:
+    if fit is not Fit.SPELLS and vocabulary is not None and vocabulary.garbled:
         written = dict(vocabulary.garbled)
         as_written = [
             (written.get(number, blob), special)
             for number, (blob, special) in zip(tokens.ids.tolist(), pieces, strict=True)
         ]
-        other, garbled = kinds_of(as_written)
-        kinds, spells = (other, True) if garbled else (kinds, False)
+        other, other_fit = answer_kinds(as_written, shape)
+        garbled = other_fit is Fit.SPELLS
+        kinds, fit = (other, other_fit) if garbled else (kinds, fit)
     if tokenizer is None and form.is_bedrock:
         kinds[:] = Kind.TEXT
+        fit = Fit.DIFFERS
     checked = bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None
     tokens = _without_unknown(tokens.with_kinds(kinds))
-    read = Read(tokens, used if len(found) else (), checked=checked, spells=spells, garbled=garbled)
-    return read, decided
+    return Read(tokens, used if len(found) else (), checked=checked, fit=fit, garbled=garbled), decided
 
 
 def _said(told: Told, count: int, counted: int | None) -> list[str]:
@@ -470,7 +516,7 @@ def _without_echo(
     text = (request and request.prompt) or ""
     if request is not None and request.prompt is None and tokenizer is not None:
         text = tokenizer.prompt_text(request) or ""
-    found, count = answer.generated, reply.prompt_tokens
+    found, count = answer.generated, _echoed(reply, answer, text)
     echoed = (
         reply.form is Format.OPENAI
         and found is not None
@@ -487,6 +533,27 @@ def _without_echo(
     length = len(text) if text and answer.text.startswith(text) else spelled_length(_chosen_literals(own), answer.text)
     prompt = own if tokenizer is None else with_ids(own, answer.text[:length], tokenizer)
     return replace(answer, prompt=prompt, generated=rest, text=answer.text[length:]), text
+
+
+def _echoed(reply: Reply, answer: Answer, text: str) -> int | None:
+    """How many tokens the prompt takes in an answer that repeats it, None where nothing tells.
+
+    The text of the prompt decides where it is known, then the service's counts: of the prompt, unless both together are
+    not the tokens listed, as where BOS is counted and not listed.
+    """
+    found, count, written = answer.generated, reply.prompt_tokens, reply.generated_tokens
+    if found is None:
+        return None
+    if text and answer.text.startswith(text) and found.literals is not None and (found.chosen >= 0).all():
+        place, data = 0, text.encode("utf-8", "surrogatepass")
+        for number, name in enumerate(_chosen_literals(found)):
+            if place >= len(data):
+                return number
+            place += len(name) if data.startswith(name, place) else 0
+        return len(found) if place >= len(data) else count
+    if count is not None and written is not None and len(reply.answers) == 1 and count + written != len(found):
+        return len(found) - written if 0 < written < len(found) else count
+    return count
 
 
 def _chosen_literals(found: Positions) -> list[bytes]:

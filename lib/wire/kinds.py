@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 from lib.answer import MARKERS, AnswerReader
 from lib.pieces import Ints, Pieces
 from lib.tokens import Kind
+from lib.wire.holding import LOST, Spelling
 
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
-_STRETCH = 512  # bytes
 # How vocabularies write the markers that no text holds: <|eot_id|>, <｜User｜>, <s>, [INST], <start_of_turn>.
 _MARKER = re.compile(
     rb"<\|[^<>|\s]{1,64}\|>|<\xef\xbd\x9c[^<>\s]{1,64}\xef\xbd\x9c>|</?s>|\[/?[A-Z_]{3,32}\]"
     rb"|<(?:bos|eos|pad|unk|mask|(?:start|end)_of_\w{1,32})>"
 )
+_MARKERS = re.compile(_MARKER.pattern.decode())
+_LONGEST_PART = 4  # characters shown for parts of one
+_MOST_OF_STOP, _LONGEST_STOP = 3, 40  # tokens and characters of a stop string that is not known
 _OPENING = np.frombuffer(b"<[", np.uint8)  # what every marker begins with
 _REASONING = frozenset({*MARKERS, *MARKERS.values()})
 _IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|video_pad|>"})
@@ -47,33 +50,50 @@ def looks_like_marker(blob: bytes) -> bool:
     return _MARKER.fullmatch(blob) is not None and blob not in _REASONING
 
 
-def answer_kinds(
-    pieces: Sequence[tuple[bytes, bool]],
-    text: str,
-    *,
-    stopped: bool,
-    reasoning: str = "",
-    tools: bool = False,
-    prompt: str = "",
-    thinking: str | None = None,
-) -> tuple[NDArray[np.uint8], bool]:
-    """uint8[n] of `Kind`, and whether the tokens reproduce the text.
+class Fit(Enum):
+    """How the tokens of an answer and its text go together."""
+
+    SPELLS = "spells"
+    LONGER = "longer"  # the tokens go on after the text
+    SHORTER = "shorter"  # the text goes on after the tokens
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of an answer besides its tokens.
+
+    text: as returned. stopped: whether it ended by itself, so that a stop token or stop string may follow the text.
+    reasoning, tools: as in `Answer`. prompt: the text the model read, which may have opened a `<think>` block.
+    thinking: as in `AnswerReader`. stops: the stop strings asked for, None where that is not known.
+    """
+
+    text: str
+    stopped: bool
+    reasoning: str = ""
+    tools: bool = False
+    prompt: str = ""
+    thinking: str | None = None
+    stops: tuple[str, ...] | None = None
+
+
+def answer_kinds(pieces: Sequence[tuple[bytes, bool]], shape: Shape) -> tuple[NDArray[np.uint8], Fit]:
+    """uint8[n] of `Kind`, and how the tokens fit the text.
 
     Whether the service leaves special tokens out of its text is its own choice, so either is tried; so is taking for
     special what looks like a marker, for a reply that is read without a tokenizer.
 
-    pieces: the bytes of every token and whether it is special. text: the answer as returned. stopped: whether it ended
-    by itself, so that a stop token or stop string may follow the text. reasoning, tools: as in `Answer`. prompt: the
-    text the model read, which may have opened a `<think>` block. thinking: as in `AnswerReader`.
+    pieces: the bytes of every token and whether it is special.
     """
-    tried: list[tuple[NDArray[np.uint8], bool]] = []
+    tried: list[tuple[NDArray[np.uint8], Fit]] = []
     for special, hidden in _ways([blob for blob, _ in pieces], [special for _, special in pieces]):
         marked = [(blob, flag) for (blob, _), flag in zip(pieces, special, strict=True)]
-        found = _kinds(marked, hidden, text, stopped, reasoning, tools, AnswerReader((), prompt, thinking=thinking))
-        if found[1]:
+        found = _kinds(marked, hidden, shape)
+        if found[1] is Fit.SPELLS:
             return found
         tried.append(found)
-    return tried[0]
+    # Of ways that fail, the one that fits the most says the most.
+    return min(tried, key=lambda each: list(Fit).index(each[1]))
 
 
 def _ways(blobs: Sequence[bytes], special: list[bool]) -> Iterator[tuple[list[bool], bool]]:
@@ -85,15 +105,8 @@ def _ways(blobs: Sequence[bytes], special: list[bool]) -> Iterator[tuple[list[bo
         yield looks, True
 
 
-def _kinds(
-    pieces: Sequence[tuple[bytes, bool]],
-    hidden: bool,
-    text: str,
-    stopped: bool,
-    reasoning: str,
-    tools: bool,
-    reader: AnswerReader,
-) -> tuple[NDArray[np.uint8], bool]:
+def _kinds(pieces: Sequence[tuple[bytes, bool]], hidden: bool, shape: Shape) -> tuple[NDArray[np.uint8], Fit]:
+    reader = AnswerReader((), shape.prompt, thinking=shape.thinking)
     settled = [each for blob, special in pieces for each in reader.push(blob, special).tokens]
     settled += reader.end().tokens
     kinds = np.array([kind for _, kind in settled], np.uint8)
@@ -101,83 +114,77 @@ def _kinds(
         b"" if hidden and special and kind == Kind.SPECIAL else blob
         for kind, (blob, special) in zip(kinds, pieces, strict=True)
     ]
-    lossy = [_REPLACEMENT in blob for blob in shown]
-    starts, spelled = _starts(shown)
-    place = _find(spelled, text, suffix=bool(reasoning or tools))
-    if any(lossy) and spelled != text and not (reasoning or tools):
-        # What stands for parts of characters spells nothing: the text is followed from one whole token to the next.
-        starts, spelled, place = _followed(shown, lossy, text), text, 0
-    if place is None or " ".join(reasoning.split()) not in " ".join(spelled.split()):
-        return kinds, False
-    end = place + len(text.strip()) if text not in spelled else place + len(text)
-    before = starts + np.array([len(blob) for blob in shown], np.int64).clip(max=1) <= place
-    if reasoning:
-        kinds[before & (kinds != Kind.SPECIAL)] = Kind.REASONING
-    elif tools and place > 0:
-        kinds[before & (kinds != Kind.SPECIAL)] = Kind.TOOL
-    beyond = starts >= end
-    visible = np.array([bool(blob) for blob in shown], bool)
-    if tools:
-        kinds[beyond & visible & (kinds != Kind.REASONING)] = Kind.TOOL
-    elif stopped and (beyond & visible).any():
-        kinds[int(np.flatnonzero(beyond & visible)[0]) :] = Kind.STOP
-    elif (beyond & visible).any() and spelled[end:].strip():
-        return kinds, False
+    spelling = Spelling(shown)
+    fit = Fit.DIFFERS
+    for first, before in _beginnings(spelling, kinds, shape):
+        aligned = spelling.held(shape.text, first)
+        if aligned is None:
+            continue
+        last, left = aligned
+        if not _may_follow(left, sum(map(bool, shown[last:])), shape):
+            fit = Fit.LONGER
+            continue
+        if before is not None:
+            own = kinds[:first]
+            own[own != Kind.SPECIAL] = before
+        return _with_end(kinds, shown, pieces, last, shape), Fit.SPELLS
+    if fit is Fit.DIFFERS and not shape.reasoning and spelling.begins(shape.text):
+        fit = Fit.SHORTER
+    return kinds, fit
+
+
+def _beginnings(spelling: Spelling, kinds: NDArray[np.uint8], shape: Shape) -> Iterator[tuple[int, Kind | None]]:
+    """Where the text may begin among the tokens, and what those before are then, None for what they are as read."""
+    thought = np.flatnonzero(kinds == Kind.REASONING)
+    after = int(thought[-1]) + 1 if len(thought) else 0
+    while after and after < len(kinds) and kinds[after] == Kind.SPECIAL:
+        after += 1
+    if shape.reasoning:
+        end = spelling.end_of(shape.reasoning)
+        if end is not None:
+            if after >= end:
+                yield after, Kind.REASONING
+            yield spelling.without_closing(end), Kind.REASONING
+        yield 0, None  # the tokens of the answer alone
+        return
+    yield 0, None
+    if after:
+        yield after, None
+    if shape.tools and shape.text and (place := spelling.last_of(shape.text)) is not None:
+        yield place, Kind.TOOL
+    if shape.text:
+        yield from ((place, Kind.SPECIAL) for place in spelling.after_headers())
+
+
+def _may_follow(left: str, count: int, shape: Shape) -> bool:
+    """Whether this may follow the text of an answer, in so many tokens."""
+    core = (_MARKERS.sub("", left) if shape.stopped else left).strip()
+    if shape.tools or not core:
+        return True
+    if len(core) <= _LONGEST_PART and not core.strip(LOST):  # a character that was cut off
+        return True
+    if not shape.stopped:
+        return False
+    if shape.stops is None:  # a stop string is short
+        return bool(shape.text) and count <= _MOST_OF_STOP and len(core) <= _LONGEST_STOP
+    return any(
+        (left.startswith(stop) or (bool(stop.strip()) and left.lstrip().startswith(stop.strip())))
+        and len(left) <= len(stop) + _LONGEST_STOP
+        for stop in shape.stops
+    )
+
+
+def _with_end(
+    kinds: NDArray[np.uint8], shown: Sequence[bytes], pieces: Sequence[tuple[bytes, bool]], last: int, shape: Shape
+) -> NDArray[np.uint8]:
+    """The kinds, those of what follows the text told apart; last: the first token after it."""
+    beyond = [place for place in range(last, len(shown)) if shown[place]]
+    if shape.tools:
+        rest = kinds[beyond]
+        kinds[beyond] = np.where(rest == Kind.REASONING, rest, Kind.TOOL)
+    elif shape.stopped and beyond:
+        kinds[beyond[0] :] = Kind.STOP
     # Some servers list the end of an answer as a token without text.
-    if stopped and len(kinds) and (kinds[-1] == Kind.SPECIAL or (not pieces[-1][0] and len(kinds) > 1)):
+    if shape.stopped and len(kinds) and (kinds[-1] == Kind.SPECIAL or (not pieces[-1][0] and len(kinds) > 1)):
         kinds[-1] = Kind.STOP
-    return kinds, True
-
-
-def _starts(shown: Sequence[bytes]) -> tuple[NDArray[np.int64], str]:
-    """The character that each token begins in, of the text that all of them spell; and that text."""
-    data = b"".join(shown)
-    begins = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
-    for start, end in _broken(data):
-        begins[start:end] = False
-        begins[start] = True  # what is no character is shown as one
-    numbers = np.append(np.cumsum(begins) - 1, begins.sum())
-    offsets = np.cumsum([0, *map(len, shown)])[:-1]
-    return numbers[offsets].astype(np.int64), data.decode("utf-8", "replace")
-
-
-def _broken(data: bytes) -> Iterator[tuple[int, int]]:
-    """The stretches of bytes that decode to U+FFFD, one each."""
-    place = 0
-    while place < len(data):
-        # In short stretches, as an error copies what it is found in.
-        end = place + _STRETCH
-        try:
-            place += codecs.utf_8_decode(data[place:end], "strict", end >= len(data))[1]
-        except UnicodeDecodeError as error:
-            yield place + error.start, place + error.end
-            place += error.end
-
-
-def _followed(shown: Sequence[bytes], lossy: Sequence[bool], text: str) -> NDArray[np.int64]:
-    """Where each token begins in the text, as far as whole tokens tell; those that follow the text lie beyond it."""
-    starts, place, lost = [], 0, False
-    for blob, broken in zip(shown, lossy, strict=True):
-        part = blob.decode("utf-8", "replace")
-        if lost and not broken and part:
-            found = text.find(part, place)
-            place = found if found >= 0 else len(text)
-        starts.append(place)
-        lost = broken
-        place += 0 if broken else len(part)
-    return np.array(starts, np.int64)
-
-
-def _find(spelled: str, text: str, *, suffix: bool) -> int | None:
-    """Where the returned text stands in what the tokens spell; None where it does not.
-
-    White space at its ends may have been trimmed, and SentencePiece writes no space at the front.
-    """
-    if suffix:
-        place = spelled.rfind(text) if text else len(spelled)
-        return place if place >= 0 else None
-    for lead in (0, 1):
-        if spelled[:lead].strip() == "" and spelled.startswith(text, lead):
-            return lead
-    lead = len(spelled) - len(spelled.lstrip())
-    return lead if spelled.startswith(text, lead) else None
+    return kinds

@@ -17,7 +17,7 @@ from lib.tokenizer import Tokenizer
 from lib.tokens import NO_TOKENS, Tokens
 from lib.wire.entries import sent_answer, sent_prompt
 from lib.wire.formats import Format, asked_top, carried_k
-from lib.wire.kinds import answer_kinds
+from lib.wire.kinds import Shape, answer_kinds
 from lib.wire.positions import to_tokens
 from lib.wire.spelling import ranks_of, with_ids
 
@@ -78,7 +78,8 @@ def _told_kinds(tokens: Tokens, done: Completion, request: Request, tokenizer: T
     """Where bytes are lost, what a token is for is only known as far as the text tells."""
     pieces = [(tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref])) for ref in tokens.refs.tolist()]
     prompt = tokenizer.prompt_text(request) or ""
-    return answer_kinds(pieces, done.text, stopped=done.stop_reason != "length", prompt=prompt)[0]
+    shape = Shape(done.text, done.stop_reason != "length", prompt=prompt, stops=request.stop)
+    return answer_kinds(pieces, shape)[0]
 
 
 def _unscored(tokens: Tokens) -> Tokens:

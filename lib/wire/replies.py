@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -52,13 +52,18 @@ class _Named(msgspec.Struct, gc=False):
 
 
 class _Spelled(msgspec.Struct, gc=False):
-    """An entry of a chat reply. id: where the server sends it, as llama.cpp does."""
+    """An entry of a chat reply.
+
+    id, prob, top_probs: as llama.cpp sends them. top_logprobs: some servers key them by string.
+    """
 
     id: int | str | None = None
     token: str | None = None
     logprob: float | None = None
     bytes: list[int] | None = None
-    top_logprobs: list[_Spelled] | None = None
+    top_logprobs: list[_Spelled] | dict[str, float | None] | None = None
+    prob: float | None = None
+    top_probs: list[_Spelled] | None = None
 
 
 class _Top(
@@ -84,10 +89,14 @@ class _Spelling(msgspec.Struct, gc=False):
     Some servers send the one form where the other belongs.
     """
 
-    tokens: list[str | None] | None = None
+    tokens: list[str | int | None] | None = None
     token_logprobs: list[float | None] | None = None
-    top_logprobs: list[dict[str, float | None] | None] | None = None
+    top_logprobs: list[dict[str, float | _Score | None] | None] | None = None
+    token_ids: list[int] | None = None
+    text_offset: list[int] | None = None
+    reasoning_content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    refusal: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _TOP = msgspec.json.Decoder(_Top)
@@ -99,6 +108,7 @@ _NAMED_SCORES = msgspec.json.Decoder(dict[int, _Named | float | None] | None)
 _ALL_SCORES = msgspec.json.Decoder(list[dict[int, _Score | float | None] | None])
 _ALL_NAMED_SCORES = msgspec.json.Decoder(list[dict[int, _Named | float | None] | None])
 _AT_ONCE = 4_000_000  # bytes of JSON
+_LARGE, _LEAST_ENTRY = 2_000_000, 12  # bytes
 _LOGPROB, _RANK = attrgetter("logprob"), attrgetter("rank")
 _SPELLING = msgspec.json.Decoder(_Spelling)
 _CHAT = msgspec.json.Decoder(list[_Spelled] | None)
@@ -206,7 +216,9 @@ def _parse(data: bytes, names: bool) -> Reply:
     if found is not None:
         return _openai(*found, names)
     fields = _object(data)
-    if "generation" in fields or "outputs" in fields or "stop_reason" in fields or "generation_token_count" in fields:
+    if "outputs" in fields and "generation" not in fields and (offline := _offline(fields, names)) is not None:
+        return offline
+    if "generation" in fields or "outputs" in fields or "generation_token_count" in fields:
         return _bedrock(fields, names)
     if "amazon-bedrock-invocationMetrics" in fields:
         return Reply(Format.BEDROCK, (), final=True)
@@ -248,7 +260,7 @@ def _any(fields: Fields, name: str) -> Any:
 
 def _bedrock(fields: Fields, names: bool) -> Reply:
     text = _read(fields, "generation", str | None, None)
-    stop = _read(fields, "stop_reason", str | None, None)
+    stop = _word(fields, "stop_reason")
     if text is None and "outputs" in fields:
         outputs = _read(fields, "outputs", list[dict[str, Any]], [])
         first = outputs[0] if outputs else {}
@@ -258,11 +270,53 @@ def _bedrock(fields: Fields, names: bool) -> Reply:
     return Reply(
         Format.BEDROCK if prompt is None else Format.EARLY,
         (answer,),
-        prompt_tokens=_read(fields, "prompt_token_count", int | None, None),
-        generated_tokens=_read(fields, "generation_token_count", int | None, None),
+        prompt_tokens=_count(_any(fields, "prompt_token_count")),
+        generated_tokens=_count(_any(fields, "generation_token_count")),
         final=stop is not None or "amazon-bedrock-invocationMetrics" in fields,
         guarded=_intervened(fields, "amazon-bedrock-guardrailAction"),
     )
+
+
+def _offline(fields: Fields, names: bool) -> Reply | None:
+    """What vLLM's own `generate` returns, as JSON: answers by id, with their tokens. None for another's outputs."""
+    outputs = _any_list(fields["outputs"])
+    if not outputs or not all("token_ids" in each and "logprobs" in each for each in outputs):
+        return None
+    prompt = _scored(fields, "prompt_logprobs", names)
+    answers = []
+    for place, output in enumerate(outputs):
+        ids, found = _ids(output, "token_ids"), _scored(output, "logprobs", names)
+        if found is not None and ids is not None and (chosen := _of_ids(found, ids)) is not None:
+            found = replace(found, chosen=chosen)
+        answers.append(
+            Answer(
+                place,
+                _read(output, "text", str | None, None) or "",
+                found,
+                _word(output, "finish_reason"),
+                ids=ids,
+                prompt=prompt,
+                prompt_ids=_ids(fields, "prompt_token_ids"),
+            )
+        )
+    return Reply(Format.OPENAI, tuple(answers), final=True)
+
+
+def _of_ids(found: Positions, ids: tuple[int, ...]) -> Ints | None:
+    """The entry of each position that has the token's id; None where one has none."""
+    if len(ids) != len(found):
+        return None
+    chosen = np.full(len(found), UNDECIDED, np.int32)
+    places = np.flatnonzero(found.ids == np.array(ids, np.int64)[found.rows])
+    chosen[found.rows[places]] = places
+    return chosen if (chosen >= 0).all() else None
+
+
+def _any_list(raw: msgspec.Raw) -> list[Fields]:
+    try:
+        return list(msgspec.json.decode(raw, type=list[dict[str, msgspec.Raw]]))
+    except BROKEN:
+        return []
 
 
 def _intervened(fields: Fields, name: str) -> bool:
@@ -286,7 +340,8 @@ def _openai_fields(data: bytes) -> tuple[Fields, list[dict[str, msgspec.Raw]]] |
 def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) -> Reply:
     if len(choices) > _MOST_ANSWERS:
         raise BadReply(f"The reply has {len(choices):,} answers; at most {_MOST_ANSWERS:,} are opened.", "Cut it up.")
-    usage = _read(fields, "usage", dict[str, Any] | None, None) or {}
+    stated = _any(fields, "usage")
+    usage = stated if isinstance(stated, dict) else {}
     kind = _read(fields, "object", str | None, None) or ""
     chat = kind.startswith("chat") or any("message" in choice or "delta" in choice for choice in choices)
     shared = _scored(fields, "prompt_logprobs", names)
@@ -316,7 +371,8 @@ def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) 
 
 
 def _index(choice: Fields) -> int:
-    number = _read(choice, "index", int | None, 0) or 0
+    stated = _any(choice, "index")
+    number = int(stated) if isinstance(stated, int) or (isinstance(stated, str) and stated.isdecimal()) else 0
     if not 0 <= number < _MOST_ANSWERS:
         raise BadReply(f"The reply numbers an answer {number}.", "Save the reply again.")
     return number
@@ -325,12 +381,14 @@ def _index(choice: Fields) -> int:
 def _completion_answer(
     choice: Fields, *, number: int, prompt: Positions | None, prompt_ids: tuple[int, ...] | None
 ) -> Answer:
+    text = _read(choice, "text", str | None, None) or ""
+    found, ids = _listed(choice.get("logprobs"), text)
     return Answer(
         number,
-        _read(choice, "text", str | None, None) or "",
-        _listed(choice.get("logprobs")),
-        _read(choice, "finish_reason", str | None, None),
-        ids=_ids(choice, "token_ids"),
+        text,
+        found,
+        _word(choice, "finish_reason"),
+        ids=_ids(choice, "token_ids") or ids,
         prompt=prompt,
         prompt_ids=prompt_ids,
     )
@@ -342,34 +400,77 @@ def _chat_answer(
     message: Mapping[str, Any] = (
         _read(choice, "message" if "message" in choice else "delta", dict[str, Any] | None, None) or {}
     )
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    logprobs = choice.get("logprobs")
+    if logprobs is None and message.get("logprobs") is not None:
+        logprobs = msgspec.Raw(msgspec.json.encode(message["logprobs"]))
+    text = _text_in(message.get("content")) or _text_or_none(message.get("refusal")) or ""
+    found, ids = _listed(logprobs, text)
     return Answer(
         number,
-        _text_or_none(content) or "",
-        _listed(choice.get("logprobs")),
-        _read(choice, "finish_reason", str | None, None),
-        reasoning=_text_or_none(message.get("reasoning_content")) or _text_or_none(message.get("reasoning")) or "",
+        text,
+        found,
+        _word(choice, "finish_reason"),
+        reasoning=_reasoning_in(message),
         tools=bool(message.get("tool_calls") or message.get("function_call")),
-        ids=_ids(choice, "token_ids"),
+        ids=_ids(choice, "token_ids") or ids,
         prompt=prompt,
         prompt_ids=prompt_ids,
     )
 
 
-def _listed(logprobs: msgspec.Raw | None) -> Positions | None:
-    """The logprobs of an answer in either of OpenAI's forms, None where there are none. A bare list is a chat's."""
+def _text_in(content: Any) -> str:
+    """The text of a chat's content, which may be in parts; those of the model's thinking are none of it."""
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _reasoning_in(message: Mapping[str, Any]) -> str:
+    """What a service has split off as reasoning, by any of the names that services have for it."""
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        if text := _text_or_none(message.get(name)):
+            return text
+    content = message.get("content")
+    thoughts = [part.get("thinking") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    for name in ("reasoning_details", "thinking_blocks"):
+        listed = message.get(name)
+        parts = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
+        thoughts += [part.get("text") or part.get("thinking") for part in parts]
+    return "".join(_text_in(thought) for thought in thoughts if thought is not None)
+
+
+def _listed(logprobs: msgspec.Raw | None, text: str) -> tuple[Positions | None, tuple[int, ...] | None]:
+    """The logprobs of an answer in either of OpenAI's forms, and its ids; None where there are none.
+
+    A bare list is a chat's. text: of the answer, from which tokens are cut where only their offsets are sent.
+    """
     if logprobs is None or _is_null(logprobs):
-        return None
+        return None, None
+    _check_density(logprobs)
     if bytes(memoryview(logprobs)[:1]) == b"[":
-        return _spelled_chat(_CHAT.decode(logprobs) or [])
+        return _spelled_chat(_CHAT.decode(logprobs) or []), None
     spelling = _SPELLING.decode(logprobs)
-    if spelling.content is not msgspec.UNSET and not _is_null(spelling.content):
-        return _spelled_chat(_CHAT.decode(spelling.content) or [])
+    ids = tuple(spelling.token_ids) if spelling.token_ids else None
+    parts = [spelling.reasoning_content, spelling.content, spelling.refusal]
+    chats = [part for part in parts if part is not msgspec.UNSET and not _is_null(part)]
+    if chats:
+        return _spelled_chat(entry for part in chats for entry in _CHAT.decode(part) or ()), ids
+    if spelling.tokens is None and spelling.text_offset and spelling.token_logprobs:
+        ends = [*spelling.text_offset[1:], len(text)]
+        spelling.tokens = [text[start:end] for start, end in zip(spelling.text_offset, ends, strict=True)]
     if spelling.tokens is None and spelling.token_logprobs is None and spelling.top_logprobs is None:
-        return None
-    return _spelled_out(spelling)
+        return None, ids
+    return _spelled_out(spelling), ids
+
+
+def _check_density(raw: msgspec.Raw) -> None:
+    """Raise BadReply for more entries than any reply has room for, before they are built."""
+    data = memoryview(raw)
+    if len(data) < _LARGE:
+        return
+    count = bytes(data).count(b"{")
+    if count > _MOST_POSITIONS and count * _LEAST_ENTRY > len(data):
+        raise BadReply(f"The reply lists {count:,} entries without content.", "Open the reply itself.")
 
 
 def _is_null(raw: msgspec.Raw) -> bool:
@@ -381,6 +482,7 @@ def _scored(fields: Fields, name: str, names: bool) -> Positions | None:
     raw = fields.get(name)
     if raw is None or _is_null(raw):
         return None
+    _check_density(raw)
     counts: list[int] = []
     ids: list[int] = []
     logprobs: list[float | None] = []
@@ -477,9 +579,9 @@ def _spelled_out(spelling: _Spelling) -> Positions:
     A list that is empty where another is not was not sent. Without tokens only the alternatives are known.
     """
     length = max(len(each or ()) for each in (spelling.tokens, spelling.token_logprobs, spelling.top_logprobs))
-    names: list[str | None] = spelling.tokens or [None] * length
+    names = [f"token_id:{name}" if isinstance(name, int) else name for name in spelling.tokens or [None] * length]
     scores: list[float | None] = list((spelling.tokens and spelling.token_logprobs) or [None] * length)
-    lists: list[dict[str, float | None] | None] = spelling.top_logprobs or [None] * length
+    lists: list[dict[str, float | _Score | None] | None] = list(spelling.top_logprobs or [None] * length)
     if not len(names) == len(scores) == len(lists):
         raise BadReply(
             f"The reply's lists differ in length: {len(names):,} tokens, {len(scores):,} logprobs and {len(lists):,} "
@@ -489,7 +591,8 @@ def _spelled_out(spelling: _Spelling) -> Positions:
     rows: list[list[_Entry]] = []
     for name, score, listed in zip(names, scores, lists, strict=True):
         # An entry of the token's own string but another logprob is another token of the same looks.
-        others = [(text, p, -1) for text, p in (listed or {}).items() if text != name or not _same(p, score)]
+        own = {text: p.logprob if isinstance(p, _Score) else p for text, p in (listed or {}).items()}
+        others = [(text, p, -1) for text, p in own.items() if text != name or not _same(p, score)]
         known = name is not None or score is not None or not spelling.tokens
         rows.append([(name, score, -1), *others] if known else [])
     if not spelling.tokens:
@@ -505,7 +608,7 @@ def _spelled_chat(listed: Iterable[_Spelled]) -> Positions:
     rows: list[list[_Entry]] = []
     for entry in listed:
         own = _entry(entry)
-        others = [_entry(other) for other in entry.top_logprobs or ()]
+        others = _others(entry)
         repeated = next((i for i, other in enumerate(others) if other[0] == own[0] and _same(other[1], own[1])), None)
         if repeated is not None:
             del others[repeated]
@@ -513,8 +616,18 @@ def _spelled_chat(listed: Iterable[_Spelled]) -> Positions:
     return _strings(rows)
 
 
+def _others(entry: _Spelled) -> list[_Entry]:
+    """The alternatives at a position, the token itself among them."""
+    if isinstance(entry.top_logprobs, dict):
+        return [(name, logprob, -1) for name, logprob in entry.top_logprobs.items()]
+    return [_entry(other) for other in entry.top_logprobs or entry.top_probs or ()]
+
+
 def _entry(entry: _Spelled) -> _Entry:
-    return _spelled_name(entry), entry.logprob, entry.id if isinstance(entry.id, int) else -1
+    logprob = entry.logprob
+    if logprob is None and entry.prob is not None:
+        logprob = math.log(entry.prob) if entry.prob > 0 else ABSENT
+    return _spelled_name(entry), logprob, entry.id if isinstance(entry.id, int) else -1
 
 
 def _spelled_name(entry: _Spelled) -> str | bytes | None:
@@ -531,11 +644,13 @@ def _strings(rows: Sequence[Sequence[_Entry]], *, chosen: bool = True) -> Positi
     counts = [len(row) for row in rows]
     ids: list[int] = []
     literals: list[bytes] = []
+    # A token may have such a name itself; ids are sent for all tokens or for none.
+    in_ids = all(_names_id(row[0][0]) for row in rows if row)
     for row in rows:
         for name, _, own in row:
             blob = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name or b""
             number = blob.removeprefix(b"token_id:")
-            is_id = blob.startswith(b"token_id:") and number.isdigit() and len(number) < 10
+            is_id = in_ids and _names_id(blob)
             ids.append(int(number) if is_id else own if 0 <= own <= _MOST_ID else -1)
             literals.append(b"" if is_id else blob)
     offsets = offsets_of(np.array(counts, np.int32))
@@ -547,6 +662,19 @@ def _strings(rows: Sequence[Sequence[_Entry]], *, chosen: bool = True) -> Positi
         literals,
         np.where((np.array(counts, np.int32) > 0) & chosen, offsets[:-1], UNDECIDED),
     )
+
+
+def _names_id(name: str | bytes | None) -> bool:
+    blob = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name or b""
+    number = blob.removeprefix(b"token_id:")
+    return blob.startswith(b"token_id:") and number.isdigit() and len(number) < 10
+
+
+def _word(fields: Fields, name: str) -> str | None:
+    """A reason that an answer ended; some servers send an object that names it."""
+    value = _any(fields, name)
+    value = value.get("type") if isinstance(value, dict) else value
+    return value or None if isinstance(value, str) else None
 
 
 def _ids(fields: Fields, name: str) -> tuple[int, ...] | None:
@@ -563,6 +691,7 @@ def _read(fields: Fields, name: str, kind: Any, default: Any) -> Any:
 
 
 def _count(value: Any) -> int | None:
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

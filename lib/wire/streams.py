@@ -19,6 +19,7 @@ from lib.tokenizer import Tokenizer
 from lib.tokens import NO_TOKENS, Tokens, concatenate
 from lib.wire.decode import (
     GUARDED,
+    LONGER,
     MISMATCH,
     NO_LOGPROBS,
     NOT_SPELLED,
@@ -98,7 +99,7 @@ class StreamReader:
             warnings.append(NO_LOGPROBS)
         elif read.wrong and not self._guarded:
             warnings.append(MISMATCH)
-        warnings += [each for each in read.warnings if not self._guarded or each != NOT_SPELLED]
+        warnings += [each for each in read.warnings if not (self._guarded and each in (NOT_SPELLED, LONGER))]
         said = self._reason and STOPS.get(self._reason, self._reason)
         reason = said if self.over else "incomplete"
         yield Delta(0, end=End(reason, timing or Timing(), tuple(warnings)))

@@ -10,9 +10,8 @@ import numpy as np
 
 from lib.pieces import offsets_of
 from lib.vocabulary import byte_alphabet, from_byte_alphabet, from_sentencepiece
-from lib.wire.kinds import answer_kinds, looks_like_marker
+from lib.wire.kinds import Fit, Shape, answer_kinds, looks_like_marker
 from lib.wire.positions import Positions
-from lib.wire.replies import Answer
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 _SPACE = "Ġ".encode()  # a space in a byte-level vocabulary
@@ -35,9 +34,8 @@ class Told:
     gaps: int = 0
 
 
-def hold(found: Positions, answer: Answer, *, counted: int | None) -> Told:
+def hold(found: Positions, shape: Shape, *, counted: int | None) -> Told:
     """Hold the strings of an answer against its text; counted: as in `read_answer`."""
-    stopped = answer.stop_reason != "length"
     if found.literals is None or not len(found):
         return Told(found)
     if (found.chosen < 0).all():
@@ -46,8 +44,7 @@ def hold(found: Positions, answer: Answer, *, counted: int | None) -> Told:
         return Told(found)  # without strings for all there is nothing to hold against
 
     def fits(names: Sequence[bytes]) -> bool:
-        pieces = [(name, False) for name in names]
-        return answer_kinds(pieces, answer.text, stopped=stopped, reasoning=answer.reasoning, tools=answer.tools)[1]
+        return answer_kinds([(name, False) for name in names], shape)[1] is Fit.SPELLS
 
     names = [found.literals[place] for place in found.chosen.tolist()]
     if fits(names):
@@ -56,9 +53,9 @@ def hold(found: Positions, answer: Answer, *, counted: int | None) -> Told:
         other = [respell(name) for name in names]
         if other != names and fits(other):
             return Told(replace(found, literals=tuple(respell(name) for name in found.literals)))
-    if any(_REPLACEMENT in name for name in names) or answer.reasoning or answer.tools:
+    if any(_REPLACEMENT in name for name in names) or shape.reasoning or shape.tools:
         return Told(found, spells=False)
-    text = answer.text.encode("utf-8", "surrogatepass")
+    text = shape.text.encode("utf-8", "surrogatepass")
     if (filled := _filled(names, text)) is not None and fits(filled):
         literals = list(found.literals)
         for place, name in zip(found.chosen.tolist(), filled, strict=True):
@@ -109,7 +106,7 @@ def _from_pieces(name: bytes) -> bytes:
 
 def _respelled(name: bytes, how: Callable[[str], bytes]) -> bytes:
     try:
-        return how(name.decode("utf-8", "surrogatepass"))
+        return _REPLACEMENT.join(how(part.decode("utf-8", "surrogatepass")) for part in name.split(_REPLACEMENT))
     except UnicodeDecodeError:  # real bytes, which are in no vocabulary's spelling
         return name
 
@@ -131,12 +128,18 @@ def _filled(names: Sequence[bytes], text: bytes) -> list[bytes] | None:
             return None
         if start >= 0:
             missing, count = text[place:end], number - start
-            own = (
-                [missing[i : i + 1] for i in range(count)] if len(missing) == count else [b""] * (count - 1) + [missing]
-            )
+            if not _parts_may_spell(missing, count):
+                return None
+            single = len(missing) == count
+            own = [missing[i : i + 1] for i in range(count)] if single else [b""] * (count - 1) + [missing]
             filled[start:number], start = own, -1
         place = end + len(name)
     return filled
+
+
+def _parts_may_spell(missing: bytes, count: int) -> bool:
+    """Whether so many parts of characters may be these bytes, of which the first may hold the space before."""
+    return len(missing) <= 1 + 4 * count and all(byte >= 0x80 for byte in missing.removeprefix(b" "))
 
 
 def _with_gaps(names: Sequence[bytes], text: bytes) -> list[bytes | int] | None:

@@ -24,7 +24,7 @@ from lib.tokenizer_build import build, check_spec
 from lib.tokens import MOST_LISTED
 from lib.view import View
 from lib.vocabulary import Vocabulary
-from lib.wire.kinds import _broken
+from lib.wire.holding import _broken
 from lib.wire.saved import completions_of, read_saved
 
 _SECONDS = 6.0

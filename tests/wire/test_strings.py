@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lib.tokenizer_files import tokenizer_from_uploads
 from lib.tokens import Kind
 from lib.vocabulary import byte_alphabet
 from lib.wire import decode as decoding
-from lib.wire.decode import GUARDED, NO_LOGPROBS, NOT_SPELLED, WRONG_TOKENIZER, decode
+from lib.wire.decode import GUARDED, LONGER, NO_LOGPROBS, NOT_SPELLED, WRONG_TOKENIZER, decode
 from lib.wire.saved import completions_of, read_saved
 
 CASES = Path(__file__).parent.parent / "data" / "cases"
@@ -50,10 +51,14 @@ def completion(text: str, names: Sequence[str] | None, count: int | None = None,
     return {"object": "text_completion", "choices": [choice | more], **usage}
 
 
+def _bytes_of(part: list[int]) -> dict[str, Any]:
+    return {"token": bytes(part).decode("utf-8", "replace"), "bytes": part}
+
+
 def chat(text: str, names: Sequence[str | list[int]], count: int | None = None, **message: Any) -> dict[str, Any]:
     entries = []
     for name in names:
-        own = {"token": name, "bytes": None} if isinstance(name, str) else {"token": "?", "bytes": name}
+        own = {"token": name, "bytes": None} if isinstance(name, str) else _bytes_of(name)
         entries.append(own | {"logprob": -0.5, "top_logprobs": [own | {"logprob": -0.5}]})
     choice = {"message": {"content": text, **message}, "finish_reason": "stop", "logprobs": {"content": entries}}
     usage = {} if count is None else {"usage": {"prompt_tokens": 5, "completion_tokens": count}}
@@ -349,3 +354,249 @@ def words() -> Tokenizer:
         "model": {"type": "BPE", "vocab": vocabulary, "merges": [list(pair) for pair in merges]},
     }
     return tokenizer_from_uploads({"tokenizer.json": json.dumps(spec).encode()})
+
+
+LETTERS = {TEXT: "t", SPECIAL: "s", STOP: "x", REASONING: "r", Kind.TOOL: "c"}
+
+
+def kinds(reply: dict[str, Any]) -> str:
+    return "".join(LETTERS[Kind(kind)] for kind in read(reply).generated.kinds.tolist())
+
+
+def finished(reply: dict[str, Any], reason: object) -> dict[str, Any]:
+    reply["choices"][0]["finish_reason"] = reason
+    return reply
+
+
+CALL = {"tool_calls": [{"id": "1"}]}
+MARK = "\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        # Agents: reasoning, text and tool calls, in any of the ways that they are split.
+        (chat("", ["hm", "</think>", "<tool_call>", "{}"], reasoning_content="hm", **CALL), "rrcc"),
+        (chat("", ["<think>", "hm", "</think>", "{}"], reasoning_content="hm", **CALL), "rrrc"),
+        (chat("Hi", ["hm", "</think>", "Hi", "{}"], reasoning_content="hm", **CALL), "rrtc"),
+        (finished(chat("", ["<tool_call>", "{}"]), "tool_calls"), "cc"),
+        (chat("", ["Two", " plus"], thinking="Two plus"), "rr"),
+        (chat("", ["Two", " plus"], reasoning_details=[{"type": "reasoning.text", "text": "Two plus"}]), "rr"),
+        (chat("4", ["Two", "4"], thinking_blocks=[{"type": "thinking", "thinking": "Two"}]), "rt"),
+        (chat("4", ["hm", "4"], reasoning="hm"), "rt"),
+        (chat("4", ["4"], reasoning="two plus two"), "t"),
+        (chat("e", ["h", "</think>", "e", "<|end|>"], reasoning_content="h"), "rrtx"),
+        (chat("yes", ["hm", "</think>", "yes", "\n\n", "yes"], reasoning_content="hm"), "rrtxx"),
+        (chat("Yes 😀!", ["hm", "Yes", " ", MARK, MARK, "!"], reasoning_content="hm"), "rttttt"),
+        # A role written out in front, and what ends an answer.
+        (chat("Hi", ["<|start_header_id|>", "assistant", "<|end_header_id|>", "\n\n", "Hi", "<|eot_id|>"]), "sssttx"),
+        (chat("Hi", ["Hi", "\n", "\n"]), "txx"),
+        (chat("Hi", ["Hi", "User", ":"]), "txx"),
+        (finished(chat("Hi", ["Hi", "<|eot_id|>"]), "length"), "ts"),
+        # Refusals.
+        (chat("", ["I", " can't"], refusal="I can't"), "tt"),
+    ],
+)
+def test_the_parts_of_an_answer(reply: dict[str, Any], expected: str) -> None:
+    assert kinds(reply) == expected
+    assert not {NOT_SPELLED, LONGER} & set(read(reply).warnings)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        chat("It", ["It", " is", " really", " blue", "."]),
+        finished(completion("It is", ["It", " is", " blue", " and"]), "MAX_TOKENS"),
+        finished(chat("Hi", ["Hi", " you", " there"]), None),
+        chat("", ["It", " is", " blue", "."]),
+    ],
+)
+def test_a_text_that_ends_before_its_tokens(reply: dict[str, Any]) -> None:
+    assert set(kinds(reply)) == {"t"}
+    assert LONGER in read(reply).warnings
+
+
+def test_a_stop_string_that_was_asked_for() -> None:
+    reply = chat("It is", ["It", " is", "\n", "Obs", "erv", "ation", ":"])
+    asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9, "stop": ["\nObservation:"]}
+    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": reply}).encode()), None)
+    assert "".join(LETTERS[Kind(kind)] for kind in done.generated.kinds.tolist()) == "ttxxxxx"
+    assert LONGER not in done.warnings
+    asked["stop"] = ["END"]
+    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": reply}).encode()), None)
+    assert LONGER in done.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Completely different 😀", ["Hi", MARK, "x", "y"]),
+        ("é ok fine", [MARK, MARK, " no", " fine"]),
+        ("Bonjour", [MARK, "Hi", " there"]),
+        ("a long way off", ["a", MARK, " off"]),
+    ],
+)
+def test_lost_parts_of_characters_excuse_nothing_else(text: str, names: list[str]) -> None:
+    assert NOT_SPELLED in read(chat(text, names)).warnings
+
+
+@pytest.mark.parametrize("text", ["Hi ", "Hi 😀", f"Hi 😀{MARK}", f"Hi 😀{MARK}{MARK}"])
+def test_an_answer_cut_in_the_midst_of_a_character(text: str) -> None:
+    parts = [b"Hi", b" ", b"\xf0\x9f", b"\x98\x80", b"\xf0\x9f"]
+    done = read(finished(chat(text, [list(part) for part in parts]), "length"))
+    assert (done.generated.kinds == TEXT).all()
+    assert NOT_SPELLED not in done.warnings or text == "Hi "
+
+
+def test_logprobs_of_the_reasoning_and_of_a_refusal() -> None:
+    reply = chat("4", ["4"], reasoning_content="so")
+    reply["choices"][0]["logprobs"]["reasoning_content"] = [{"token": "so", "logprob": -0.3}]
+    assert kinds(reply) == "rt"
+    reply = chat("", [], refusal="No.")
+    reply["choices"][0]["logprobs"] = {"content": None, "refusal": [{"token": "No.", "logprob": -0.1}]}
+    done = read(reply)
+    assert (done.text, shown(done)) == ("No.", ["No."])
+
+
+def test_answers_of_vllm_without_a_server() -> None:
+    entry = {"5": {"logprob": -0.1, "rank": 1, "decoded_token": " a"}}
+    entry["6"] = {"logprob": -0.9, "rank": 2, "decoded_token": " b"}
+    outputs = [
+        {"index": place, "text": text, "token_ids": [5 + place], "logprobs": [entry], "finish_reason": "length"}
+        for place, text in enumerate([" a", " b"])
+    ]
+    found = decode(json.dumps({"prompt": "Hi", "outputs": outputs}).encode())
+    assert [(done.text, done.generated.ids.tolist()) for done in found] == [(" a", [5]), (" b", [6])]
+    assert found[1].generated.logprobs.tolist() == pytest.approx([-0.9])
+
+
+def _echo(prompt_tokens: int | None, prompt: str | None) -> Completion:
+    reply = completion("The capital is Paris", ["The", " capital", " is", " Paris"])
+    reply["choices"][0]["logprobs"]["token_logprobs"][0] = None
+    if prompt_tokens is not None:
+        reply["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": 2}
+    saved = {"response": reply} | ({} if prompt is None else {"request": {"prompt": prompt, "max_tokens": 2}})
+    (done,) = completions_of(read_saved(json.dumps(saved).encode()), None)
+    return done
+
+
+@pytest.mark.parametrize(("prompt_tokens", "prompt"), [(2, None), (3, None), (3, "The capital"), (None, "The capital")])
+def test_where_an_echoed_prompt_ends(prompt_tokens: int | None, prompt: str | None) -> None:
+    """Some servers count BOS and do not list it."""
+    done = _echo(prompt_tokens, prompt)
+    assert (done.text, shown(done), shown(done, "prompt")) == (" is Paris", [" is", " Paris"], ["The", " capital"])
+    assert NOT_SPELLED not in done.warnings
+
+
+def test_an_echo_that_nothing_tells_from_the_answer_is_named() -> None:
+    done = _echo(None, None)
+    assert any("repeats its prompt" in each for each in done.warnings)
+
+
+def test_ids_in_place_of_strings() -> None:
+    done = read(completion("<think>a</think>b", [f"token_id:{number}" for number in range(4)]))
+    assert done.generated.ids.tolist() == [0, 1, 2, 3]
+    assert decoding._UNTOLD in done.warnings
+    done = read(completion("token_id:5 x", ["token_id:5", " x"]))  # a token of that name
+    assert done.generated.ids.tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_fewer_logprobs_than_tokens_by_id(known: bool, words: Tokenizer) -> None:
+    ids = words.encode("It is")
+    reply = {"generation": "It is", "stop_reason": "length", "generation_token_count": len(ids)}
+    reply["logprobs"] = [{str(number): -0.5} for number in ids[:2]]
+    done = read(reply, words if known else None)
+    assert done.generated.ids[:2].tolist() == ids[:2]
+    assert f"lists 2 of the answer's {len(ids)} tokens" in done.warnings[0]
+    assert WRONG_TOKENIZER not in done.warnings
+    if known:
+        assert shown(done) == ["I", "t", " is"]
+
+
+def test_a_request_for_no_tokens_empties_no_answer() -> None:
+    asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 0, "logprobs": True}
+    saved = {"request": asked, "response": chat("It is", ["It", " is"])}
+    (done,) = completions_of(read_saved(json.dumps(saved).encode()), None)
+    assert (done.text, shown(done)) == ("It is", ["It", " is"])
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "expected"),
+    [
+        (
+            {"content": [{"token": "Hi", "prob": 0.5, "top_probs": []}, {"token": " yo", "prob": 0.25}]},
+            [-0.693, -1.386],
+        ),
+        ({"token_logprobs": [-1, -2], "text_offset": [0, 2]}, [-1, -2]),
+        ({"tokens": ["Hi", " yo"], "token_logprobs": [-1, -2], "token_ids": [7, 8]}, [-1, -2]),
+        (
+            {"content": [{"token": "Hi", "logprob": -1, "top_logprobs": {"Hi": -1}}, {"token": " yo", "logprob": -2}]},
+            [-1, -2],
+        ),
+        (
+            {"tokens": ["Hi", " yo"], "token_logprobs": [-1, -2], "top_logprobs": [{"a": {"logprob": -3}}, None]},
+            [-1, -2],
+        ),
+    ],
+)
+def test_other_spellings_of_logprobs(logprobs: dict[str, Any], expected: list[float]) -> None:
+    for reply in (completion("Hi yo", None), chat("Hi yo", [])):
+        reply["choices"][0]["logprobs"] = logprobs
+        done = read(finished(reply, {"type": "length", "matched": 2}) | {"usage": []})
+        assert shown(done) == ["Hi", " yo"]
+        assert done.stop_reason == "length"
+        assert done.generated.logprobs.tolist() == pytest.approx(expected, abs=1e-3)
+
+
+def test_tokens_without_logprobs_say_so() -> None:
+    reply = completion("Hi yo", None)
+    reply["choices"][0]["logprobs"] = {"tokens": ["Hi", " yo"]}
+    assert decoding._NO_SCORES in read(reply).warnings
+
+
+def _cut(data: bytes, places: list[int]) -> list[bytes]:
+    edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+WAYS: dict[str, Any] = {
+    "bytes": list,
+    "strings": lambda part: part.decode("utf-8", "replace"),
+    "bytes of U+FFFD": lambda part: list(part.decode("utf-8", "replace").encode()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(text=st.text("aé 是😀\n", min_size=1, max_size=12), places=st.lists(st.integers(0, 60), max_size=20))
+@settings(max_examples=150)
+def test_a_text_cut_anywhere_is_spelled(way: str, text: str, places: list[int]) -> None:
+    """In the midst of characters, too, and in each of the ways that servers send such parts."""
+    reply = chat(text, [WAYS[way](part) for part in _cut(text.encode(), places)])
+    done = read(reply)
+    assert not {NOT_SPELLED, LONGER} & set(done.warnings)
+    assert (done.generated.kinds == TEXT).all()
+
+
+@given(
+    st.text("ab <>/thinké😀\ufffd|", max_size=12),
+    st.lists(st.one_of(st.text("ab <é😀\ufffd", max_size=4), st.lists(st.integers(0, 255), max_size=4)), max_size=8),
+    st.sampled_from(["", "a", "b a"]),
+    st.booleans(),
+    st.sampled_from(["stop", "length", None]),
+)
+@settings(max_examples=300)
+def test_any_tokens_and_any_text(
+    text: str, names: list[str | list[int]], reasoning: str, tools: bool, reason: str | None
+) -> None:
+    more = {"reasoning_content": reasoning} | (CALL if tools else {})
+    done = read(finished(chat(text, names, **more), reason))
+    assert done.text == text
+    # Where nothing is said, what counts as the answer is its text.
+    if not done.warnings and not tools and not reasoning:
+        counted = b"".join(
+            done.pieces.bytes_of(ref)
+            for ref, kind in zip(done.generated.refs.tolist(), done.generated.kinds.tolist(), strict=True)
+            if kind == TEXT and ref >= 0
+        ).decode("utf-8", "replace")
+        assert len(counted.strip()) >= len(text.strip()) // 4
