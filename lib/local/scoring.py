@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.answer import AnswerReader
+from lib.answer import AnswerReader, without_opening
 from lib.completion import Completion, Timing
 from lib.errors import InvalidRequest
 from lib.local.generation import in_turns
@@ -222,7 +222,7 @@ def _completion(
         request=replace(request, max_tokens=0),
         model=loaded.name,
         prompt=tokens[: forced.first],
-        generated=tokens[forced.first :],
+        generated=without_opening(tokens[forced.first :]),
         text=forced.text,
         origin="scored",
         overlap=forced.overlap,
