@@ -106,14 +106,13 @@ def _fetch(_: argparse.Namespace) -> None:
 
 def _decode(options: argparse.Namespace) -> None:
     from lib.tokenizer_files import load_tokenizer
-    from lib.wire.saved import decoded, read_saved
+    from lib.wire.saved import completions_of, decoded, read_saved
 
     tokenizer = load_tokenizer(options.tokenizer) if options.tokenizer else None
-    for saved in read_saved(_bytes_of(options.file)):
-        for done in saved.completions(tokenizer):
-            for warning in (*saved.warnings, *done.warnings):
-                print(warning, file=sys.stderr)
-            print(json.dumps(decoded(done), ensure_ascii=False))
+    for done in completions_of(read_saved(_bytes_of(options.file)), tokenizer):
+        for warning in done.warnings:
+            print(warning, file=sys.stderr)
+        print(json.dumps(decoded(done), ensure_ascii=False))
 
 
 def _bytes_of(file: str) -> bytes:

@@ -12,34 +12,72 @@ import msgspec
 from lib.errors import BadReply
 from lib.wire.replies import BROKEN
 
-_NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b'""')
+_MOST_ANSWERS = 1_000  # in one stream
+_SILENT = (b"null", b'""', b"[]", b"{}")
+_Name = str | int | float | None
+_UNSENT = msgspec.Raw(b"null")
+
+
+class _Delta(msgspec.Struct):
+    content: msgspec.Raw = _UNSENT
+    reasoning_content: msgspec.Raw = _UNSENT
+    reasoning: msgspec.Raw = _UNSENT
+    refusal: msgspec.Raw = _UNSENT
+    tool_calls: msgspec.Raw = _UNSENT
 
 
 class _Choice(msgspec.Struct):
-    index: int | None = 0
-    finish_reason: str | None = None
+    index: int | str | None = 0
+    finish_reason: msgspec.Raw = _UNSENT
     delta: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    text: msgspec.Raw = _UNSENT
+    logprobs: msgspec.Raw = _UNSENT
+
+    @property
+    def is_over(self) -> bool:
+        return bytes(self.finish_reason) not in _SILENT
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it adds neither text nor scores."""
+        if bytes(self.text) not in _SILENT or bytes(self.logprobs) not in _SILENT:
+            return False
+        if self.delta is msgspec.UNSET or bytes(self.delta) in _SILENT:
+            return True
+        try:
+            delta = _DELTA.decode(self.delta)
+        except BROKEN:
+            return False
+        return all(bytes(getattr(delta, name)) in _SILENT for name in _Delta.__struct_fields__)
+
+
+_DELTA = msgspec.json.Decoder(_Delta)
 
 
 class _Head(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics"}):
     """What tells a chunk from a whole response."""
 
-    id: str | None = None
+    id: _Name = None
     object: str | None = None
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = _NULL
+    usage: msgspec.Raw = _UNSENT
     generation: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    stop_reason: str | None = None
+    stop_reason: msgspec.Raw = _UNSENT
     prompt_token_count: int | msgspec.UnsetType | None = msgspec.UNSET
     generation_token_count: int | None = None
     metrics: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def form(self) -> str:
-        """The format: "bedrock", "chat" or "text"; "" for a chunk that only closes a stream."""
+        """The format: "bedrock", "chat" or "text"; "" for a chunk that opens or closes a stream."""
         if self.choices:
             return "chat" if (self.object or "").startswith("chat") or self.is_chunk else "text"
         return "" if self.generation is msgspec.UNSET else "bedrock"
+
+    @property
+    def name(self) -> str:
+        """The id of the stream, "" where none was sent."""
+        return "" if self.id is None else str(self.id)
 
     @property
     def is_chunk(self) -> bool:
@@ -51,8 +89,13 @@ class _Head(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics
     @property
     def is_over(self) -> bool:
         if self.form == "bedrock":
-            return self.stop_reason is not None
-        return bool(self.choices) and all(each.finish_reason is not None for each in self.choices or ())
+            return bytes(self.stop_reason) not in _SILENT
+        return bool(self.choices) and all(each.is_over for each in self.choices or ())
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it adds neither text nor scores."""
+        return all(each.is_silent for each in self.choices or ())
 
 
 _HEAD = msgspec.json.Decoder(_Head)
@@ -60,43 +103,63 @@ _HEAD = msgspec.json.Decoder(_Head)
 
 @dataclass
 class Group:
-    """Chunks of one stream. finished: the numbers of the answers that have ended. counted: tokens so far."""
+    """Chunks of one stream.
 
+    first: the number of the document that opened it. form, id: of the stream. used: chunks that had its id.
+    seen, finished: the numbers of its answers, and of those that have ended. whole: a response in one piece. over:
+    ended. counted: tokens so far.
+    """
+
+    first: int
     form: str
     id: str = ""
+    used: int = 0
     bodies: list[bytes] = field(default_factory=list)
-    finished: set[int] = field(default_factory=set)
+    seen: set[int | str] = field(default_factory=set)
+    finished: set[int | str] = field(default_factory=set)
     whole: bool = False
     over: bool = False
     counted: int = 0
 
     def add(self, body: bytes, head: _Head | None) -> None:
         """Take the next chunk."""
-        self.bodies.append(body)
         if head is None:
+            self.bodies.append(body)
             self.whole = self.over = True
             return
-        self.over = self.over or head.is_over or head.metrics is not msgspec.UNSET
+        if not (self.whole and not head.form):
+            self.bodies.append(body)
+        self.id = self.id or head.name
+        self.used += bool(head.name) and head.name == self.id
         self.counted = head.generation_token_count or self.counted
-        self.finished |= {each.index or 0 for each in head.choices or () if each.finish_reason is not None}
+        self.seen |= {each.index or 0 for each in head.choices or ()}
+        self.finished |= {each.index or 0 for each in head.choices or () if each.is_over}
+        ended = self.seen <= self.finished if self.seen else head.is_over
+        self.over = ended or head.metrics is not msgspec.UNSET or (self.over and not self.seen)
 
-    def takes(self, head: _Head | None, streamed: bool) -> bool:
-        """Whether a chunk goes on with this stream. streamed: it is known to be a part of one."""
-        if head is None or self.whole:
-            return False
-        if head.form == "":
+    def takes(self, head: _Head, streamed: bool) -> bool:
+        """Whether a chunk goes on with this stream. streamed: both are known to be parts of one."""
+        if not head.form:
             return True  # it closes the stream
-        if head.form != self.form:
+        if self.over and head.is_silent and (streamed or head.is_chunk) and self.form != "bedrock":
+            return not self._is_other(head, streamed)  # so does this, such as one with the counts
+        if self.whole or head.form != self.form:
             return False
         if self.form == "bedrock":
             return self._takes_bedrock(head, streamed)
-        numbers = {each.index or 0 for each in head.choices or ()}
-        same = self.id == (head.id or "") if self.id or head.id else streamed or head.is_chunk
-        return same and not numbers <= self.finished
+        if self._is_other(head, streamed):
+            return False
+        return not {each.index or 0 for each in head.choices or ()} <= self.finished or head.is_silent
+
+    def _is_other(self, head: _Head, streamed: bool) -> bool:
+        """Whether the chunk's id is another stream's. Some servers give every chunk of a stream an id of its own."""
+        if streamed:
+            return bool(head.name) and head.name != self.id and self.used > 1
+        return head.name != self.id if head.name and self.id else not head.is_chunk
 
     def _takes_bedrock(self, head: _Head, streamed: bool) -> bool:
         if self.over:
-            return head.generation in (_NULL, _EMPTY) and head.stop_reason is None
+            return bytes(head.generation or b"null") in _SILENT and not head.is_over
         if streamed:
             return True
         count = head.generation_token_count
@@ -104,7 +167,59 @@ class Group:
         return count is not None and count > self.counted and (not head.prompt_token_count or self.counted > 0)
 
 
-def head_of(body: bytes) -> _Head | None:
+@dataclass(frozen=True)
+class Chunk:
+    """A document that may be a chunk. stream: as in `Document`. alone: whether it is known to begin a response."""
+
+    body: bytes
+    stream: int | None = None
+    alone: bool = False
+
+
+def groups_of(chunks: Iterable[Chunk]) -> list[Group]:
+    """The streams that the chunks make, each in the order of its first chunk."""
+    streams = _Streams()
+    for number, chunk in enumerate(chunks):
+        streams.add(number, chunk)
+    return streams.found or [_begun_by(*each, None) for rest in streams.opening.values() for each in rest]
+
+
+class _Streams:
+    """The streams that have begun, and chunks without choices that came before any other of theirs."""
+
+    def __init__(self) -> None:
+        self.found: list[Group] = []
+        self.opening: dict[int | None, list[tuple[int, Chunk]]] = {}
+        self._last: dict[int | None, Group] = {}  # by the number of the stream
+        self._named: dict[str, Group] = {}  # by id, where a chunk is not known to be of one stream
+
+    def add(self, number: int, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        head = _head_of(chunk.body)
+        streamed = chunk.stream is not None
+        if head is not None and not chunk.alone:
+            group = self._last.get(chunk.stream)
+            group = self._named.get(head.name, group) if head.name and not streamed else group
+            if group is not None and group.takes(head, streamed):
+                group.add(chunk.body, head)
+                return
+            if not head.form and head.metrics is msgspec.UNSET:
+                self.opening.setdefault(chunk.stream, []).append((number, chunk))
+                return
+        self._begin(number, chunk, head)
+
+    def _begin(self, number: int, chunk: Chunk, head: _Head | None) -> None:
+        group = _begun_by(number, chunk, head)
+        opening = self.opening.pop(chunk.stream, [])
+        if not group.whole:
+            group.bodies[:0] = [each.body for _, each in opening]
+        self.found.append(group)
+        self._last[chunk.stream] = group
+        if group.id and chunk.stream is None:
+            self._named[group.id] = group
+
+
+def _head_of(body: bytes) -> _Head | None:
     """What tells a chunk; None for a document that is none."""
     try:
         head = _HEAD.decode(body)
@@ -113,27 +228,15 @@ def head_of(body: bytes) -> _Head | None:
     return head if head.form or head.metrics is not msgspec.UNSET or head.choices == [] else None
 
 
-def begun_by(body: bytes, head: _Head | None, streamed: bool) -> Group:
+def _begun_by(number: int, chunk: Chunk, head: _Head | None) -> Group:
     """The group that a document begins."""
-    group = Group("" if head is None else head.form, "" if head is None else head.id or "")
-    group.add(body, head)
-    if head is not None and not streamed and not head.is_chunk:
+    group = Group(number, "" if head is None else head.form)
+    group.add(chunk.body, head)
+    if head is not None and chunk.stream is None and not head.is_chunk:
         # A response in one piece: only chunks come without their usage or the reason of their end.
-        counted = head.form == "bedrock" or head.usage != _NULL
+        counted = head.form == "bedrock" or head.usage != _UNSENT
         group.whole = group.whole or (head.is_over and counted)
     return group
-
-
-def groups_of(bodies: Iterable[bytes]) -> list[Group]:
-    """The streams in a list of chunks that is known to be one."""
-    found: list[Group] = []
-    for body in bodies:
-        head = head_of(body)
-        if found and found[-1].takes(head, True):
-            found[-1].add(body, head)
-        else:
-            found.append(begun_by(body, head, True))
-    return found
 
 
 def joined(chunks: Sequence[bytes]) -> bytes:
@@ -153,7 +256,7 @@ def _bedrock(parts: list[dict[str, Any]]) -> dict[str, Any]:
         "generation": _text(part.get("generation") for part in parts),
         "prompt_token_count": _first(part.get("prompt_token_count") for part in parts),
         "generation_token_count": _first(part.get("generation_token_count") for part in reversed(parts)),
-        "stop_reason": _first(part.get("stop_reason") for part in reversed(parts)),
+        "stop_reason": _first(part.get("stop_reason") or None for part in reversed(parts)),
     }
     if any(part.get("logprobs") is not None for part in parts):
         whole["logprobs"] = [row for part in parts for row in part.get("logprobs") or ()]
@@ -168,25 +271,30 @@ def _carried(parts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _chat_or_text(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    chat = any("delta" in choice or "message" in choice for part in parts for choice in part.get("choices") or ())
-    numbers = dict.fromkeys(choice.get("index") or 0 for part in parts for choice in part.get("choices") or ())
+    own: dict[int, list[dict[str, Any]]] = {}  # the choices of each answer
+    for part in parts:
+        for choice in part.get("choices") or ():
+            own.setdefault(choice.get("index") or 0, []).append(choice)
+            if len(own) > _MOST_ANSWERS:
+                raise BadReply(f"The stream has more than {_MOST_ANSWERS:,} answers.", "Cut it into several files.")
+    chat = any("delta" in choice or "message" in choice for choices in own.values() for choice in choices)
     whole = {
         name: value
-        for name in ("id", "created", "model", "usage", "prompt_token_ids")
-        if (value := _first(part.get(name) for part in parts)) is not None
+        for name in ("id", "created", "model", "prompt_token_ids")
+        if (value := _first(part.get(name) or None for part in parts)) is not None
     }
     if (usage := _first(part.get("usage") for part in reversed(parts))) is not None:
         whole["usage"] = usage
     whole["object"] = "chat.completion" if chat else "text_completion"
-    whole["choices"] = [_choice(parts, number, chat) for number in numbers]
+    whole["choices"] = [_choice(choices, number, chat) for number, choices in own.items()]
     return whole | _carried(parts)
 
 
-def _choice(parts: list[dict[str, Any]], number: int, chat: bool) -> dict[str, Any]:
-    own = [each for part in parts for each in part.get("choices") or () if (each.get("index") or 0) == number]
+def _choice(own: list[dict[str, Any]], number: int, chat: bool) -> dict[str, Any]:
+    """One answer of a stream. own: its choices, in order."""
     choice: dict[str, Any] = {
         "index": number,
-        "finish_reason": _first(each.get("finish_reason") for each in reversed(own)),
+        "finish_reason": _first(each.get("finish_reason") or None for each in reversed(own)),
         "logprobs": _logprobs([each["logprobs"] for each in own if each.get("logprobs") is not None]),
     }
     for name in ("prompt_token_ids", "prompt_logprobs"):
@@ -196,27 +304,49 @@ def _choice(parts: list[dict[str, Any]], number: int, chat: bool) -> dict[str, A
         choice["token_ids"] = [one for each in own for one in each.get("token_ids") or ()]
     if not chat:
         return choice | {"text": _text(each.get("text") for each in own)}
-    deltas = [each.get("delta") or each.get("message") or {} for each in own]
-    message: dict[str, Any] = {"role": "assistant", "content": _text(each.get("content") for each in deltas)}
-    for name in ("reasoning_content", "reasoning"):
+    return choice | {"message": _message([each.get("delta") or each.get("message") or {} for each in own])}
+
+
+def _message(deltas: list[dict[str, Any]]) -> dict[str, Any]:
+    content = [each.get("content") for each in deltas]
+    message: dict[str, Any] = {"role": "assistant", "content": _text(content)}
+    if any(isinstance(each, list) for each in content):
+        message["content"] = [part for each in content for part in _parts(each)]
+    for name in ("reasoning_content", "reasoning", "refusal", "thinking"):
         if any(each.get(name) for each in deltas):
             message[name] = _text(each.get(name) for each in deltas)
+    if details := [one for each in deltas for one in each.get("reasoning_details") or ()]:
+        message["reasoning_details"] = details
     for name in ("tool_calls", "function_call"):
         if (value := _first(each.get(name) or None for each in deltas)) is not None:
             message[name] = value
-    return choice | {"message": message}
+    return message
+
+
+def _parts(content: Any) -> list[Any]:
+    """A chunk's content as parts, where some chunks send parts and others text."""
+    if isinstance(content, list):
+        return content
+    return [{"type": "text", "text": content}] if content else []
 
 
 def _logprobs(parts: list[Any]) -> Any:
-    """The logprobs of one answer, its lists end to end."""
+    """The logprobs of one answer, its lists end to end, each as long as the tokens of its chunk."""
     if not parts:
         return None
-    whole: dict[str, list[Any]] = {}
+    if all(isinstance(part, list) for part in parts):
+        return [row for part in parts for row in part]
+    names = {name for part in parts for name, rows in part.items() if isinstance(rows, list)}
+    whole: dict[str, list[Any]] = {name: [] for name in names}
     for part in parts:
-        for name, rows in part.items():
-            if isinstance(rows, list):
-                whole.setdefault(name, []).extend(rows)
+        count = len(part.get("tokens") or ())
+        for name, rows in whole.items():
+            own = part.get(name)
+            rows += own if isinstance(own, list) else [None] * (count if name in _PER_TOKEN else 0)
     return whole
+
+
+_PER_TOKEN = ("token_logprobs", "top_logprobs", "text_offset")
 
 
 def _text(parts: Iterable[Any]) -> str:

@@ -6,249 +6,179 @@ stream; what Python prints; with a code fence, HTTP headers or log text around i
 
 from __future__ import annotations
 
-import ast
-import base64
-import json
 import re
 import struct
 import zlib
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from botocore.eventstream import EventStreamBuffer, ParserError
 
 from lib.errors import BadReply
-from lib.wire.encodings import as_utf8
-from lib.wire.replies import BROKEN, standard
+from lib.wire.encodings import as_utf8, is_utf8, unpacked
+from lib.wire.named import no_json, refuse_text
+from lib.wire.printed import unquoted
+from lib.wire.replies import BROKEN, Fields, standard
+from lib.wire.scan import is_json, values
 
 MOST_DOCUMENTS = 100_000
-_MOST_UNUSUAL = 25_000_000  # bytes of text that has to be built as objects to be cut up
-_MOST_PRINTED = 5_000_000  # bytes of Python's own spelling, which takes far more memory to read
 _DEEPEST = 4
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_RAW = msgspec.json.Decoder(msgspec.Raw)
-_ERROR = re.compile(r"An error occurred \((\w+)\).*", re.DOTALL)
-_FRAME = re.compile(rb'\{"bytes":"[A-Za-z0-9+/=]*"(?:,"p":"[A-Za-z0-9]*")?\}')
-_EVENT = re.compile(rb"(?m)^data:")
-_FENCE = re.compile(rb"\A```\w*\r?\n(.*?)\r?\n?```\s*\Z", re.DOTALL)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BLOCK = 65_536  # bytes
+_DONE = b"[DONE]"
+# A line of server-sent events that does not hold a whole object.
+_SPREAD = re.compile(rb"(?m)^data:(?![ \t]*(?:\{.*\}|\[DONE\])?[ \t]*\r?$)")
+# Headers of HTTP whose values are JSON.
+_HEADER = re.compile(rb"(?i)^[<>]?\s*(?:nel|report-to|server-timing):\s*$")
+_DOUBLED = re.compile(rb'"(\{""(?:[^"]|"")*+)"')
 
 
 @dataclass(frozen=True)
 class Document:
     """One JSON document of a file.
 
-    data: JSON as UTF-8. place: where it is, such as "Line 3"; "" for the only one.
-    stream: which stream it is known to be a part of, None where it may be a whole response.
+    data: JSON as UTF-8, b"" where it cannot be read. place: where it is, such as "Line 3"; "" for the only one.
+    stream: which stream it is known to be a part of, None where it may be a whole response. problem: why it cannot be
+    read. cut: whether the file ends within it. fields: of the object, where they have been read already.
     """
 
     data: bytes
     place: str = ""
     stream: int | None = None
+    problem: BadReply | None = None
+    cut: bool = False
+    fields: Fields | None = field(default=None, repr=False)
+
+
+def fields_of(data: bytes) -> Fields | None:
+    """The fields of a JSON object; None for everything else."""
+    try:
+        return _FIELDS.decode(data)
+    except (*BROKEN, RecursionError):
+        return None
 
 
 def documents(data: bytes) -> list[Document]:
     """The documents in a file. Raises BadReply where there is none."""
-    if _is_event_stream(data):
-        return _frames(data)
-    text = as_utf8(data).strip()
+    data = unpacked(data)
+    if _is_event_stream(data) and (frames := _frames(data)):
+        return frames
+    text = as_utf8(data).strip(b" \t\r\n\x00\x1a")
     if not text:
         raise BadReply("There is nothing in it.", "Paste the whole response, from its first { to its last }.")
-    found = _documents(text, 0)
-    if len(found) > MOST_DOCUMENTS:
-        raise BadReply(f"The file holds more than {MOST_DOCUMENTS:,} documents.", "Cut it into several files.")
-    return found
+    return _documents(text, 0)
 
 
 def _documents(text: bytes, depth: int) -> list[Document]:
-    if depth > _DEEPEST:
-        raise _no_json()
-    if text.startswith(b"{") and _is_json(text):
-        return [Document(text)]
-    if text.startswith(b"[") and _is_json(text):
-        return _entries(text)
-    if text.startswith(b'"') and _is_json(text):
-        inner = msgspec.json.decode(text, type=str).strip()
-        if not inner.startswith(("{", "[", '"')):
-            raise _single_value()
-        return _documents(inner.encode(), depth + 1)
-    lines = [(number, line) for number, raw in enumerate(text.splitlines(), 1) if (line := raw.strip())]
-    if len(lines) > 1 and all(line.startswith(b"{") and line.endswith(b"}") for _, line in lines):
-        return [Document(_json_of(line), f"Line {number}") for number, line in lines]
-    if _EVENT.search(text):
-        return _events(text)
-    return _one_after_another(text) or _printed(text) or _inside(text, depth)
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        _RAW.decode(text)
-    except (*BROKEN, RecursionError):
-        return False
-    return True
-
-
-def _entries(text: bytes) -> list[Document]:
-    found = [Document(bytes(entry), f"Entry {place}") for place, entry in enumerate(_LIST.decode(text), 1)]
-    if not found or not all(each.data.startswith(b"{") for each in found):
-        raise _single_value()
-    return [replace(each, place="") for each in found] if len(found) == 1 else found
-
-
-def _json_of(line: bytes) -> bytes:
-    """A line as JSON; Python may have printed it. What is neither is left for its reader to refuse."""
-    if _is_json(line):
-        return line
-    printed = _printed(line)
-    return printed[0].data if len(printed) == 1 else line
-
-
-def _events(text: bytes) -> list[Document]:
-    """Server-sent events: the lines of data of each, joined. "[DONE]" ends a stream."""
-    found: list[Document] = []
-    stream, payload, begun = 0, b"", 0
-    for number, line in enumerate([*text.splitlines(), b""], 1):
-        if line.startswith(b"data:"):
-            begun = begun if payload else number
-            payload += line.removeprefix(b"data:").strip() + b"\n"
-        if payload and (not line.strip() or _is_json(payload)):
-            payload = payload.strip()
-            if payload.startswith(b"{"):
-                found.append(Document(payload, f"Line {begun}", stream))
-            stream += payload == b"[DONE]"
-            payload = b""
+    if text.startswith(b"{") and (fields := fields_of(text)) is not None:
+        return [Document(text, fields=fields)]
+    inner = _strings(text)
+    if inner is not None and b"{" in inner and depth < _DEEPEST:
+        return _documents(inner.strip(), depth + 1)
+    if b'"{""' in text:
+        text = _DOUBLED.sub(lambda cell: cell[1].replace(b'""', b'"'), text)
+    found = _scanned(_gathered(text) if _SPREAD.search(text) else text)
     if not found:
-        raise BadReply("These are server-sent events without any JSON.", "Save the stream again, with its data lines.")
+        raise _nothing_in(text)
+    return [replace(found[0], place="")] if len(found) == 1 else found
+
+
+def _strings(text: bytes) -> bytes | None:
+    """The lines in a list of strings, or in strings that are written one per line; None for other text."""
+    if not text.startswith(b'["'):
+        return unquoted(text, 4 * MOST_DOCUMENTS)
+    if text.count(b'",') > 4 * MOST_DOCUMENTS:
+        raise too_many()
+    try:
+        return "\n".join(msgspec.json.decode(text, type=list[str])).encode("utf-8", "surrogatepass")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _gathered(text: bytes) -> bytes:
+    """Server-sent events, each on one line, where the lines of data of one had to be joined."""
+    lines: list[bytes] = []
+    data = whole = False  # whether the line before was of data, and ended an event
+    for line in text.splitlines():
+        held = line.removeprefix(b"data:").strip()
+        own = line.startswith(b"data:")
+        if own and data and not (whole and held.startswith((b"{", b"["))):
+            lines.append(b" " + held)
+        else:
+            lines.append(b"\n" + line)
+        data, whole = own, held.endswith((b"}", _DONE))
+    return b"".join(lines)[1:]
+
+
+def _scanned(text: bytes) -> list[Document]:
+    """The objects in a text, each with its line, or of a list with its number."""
+    found: list[Document] = []
+    listed = text.startswith(b"[")
+    stream = end = 0
+    for value in values(text):
+        if len(found) == MOST_DOCUMENTS:
+            raise too_many()
+        stream += text.count(_DONE, end, value.start)
+        end = value.end
+        if _HEADER.match(value.lead):
+            continue
+        place = f"Entry {len(found) + 1}" if listed else f"Line {value.line}"
+        streamed = stream if value.lead.rstrip().endswith(b"data:") else None
+        found.append(Document(value.data, place, streamed, value.problem, value.cut))
     return found
 
 
-def _one_after_another(text: bytes) -> list[Document]:
-    """Documents that follow one another, in the JSON of Python's own reader; empty where it is none."""
-    if not text.startswith((b"{", b"[")) or len(text) > _MOST_UNUSUAL:
-        return []
-    try:
-        spelled = text.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise BadReply(f"The text is not UTF-8 (byte {error.start + 1:,}).", "Save it again as UTF-8.") from error
-    reader, found, place = json.JSONDecoder(), [], 0
-    try:
-        while place < len(spelled):
-            _, end = reader.raw_decode(spelled, place)
-            found.append((place, spelled[place:end].encode("utf-8", "surrogatepass")))
-            place = end + len(spelled[end:]) - len(spelled[end:].lstrip(" \t\r\n,")) if end < len(spelled) else end
-    except ValueError:
-        return []
-    except RecursionError as error:
-        raise too_deep() from error
-    if len(found) == 1:
-        data = standard(found[0][1])
-        return _entries(data) if data.startswith(b"[") else [Document(data)]
-    return [
-        Document(data if _is_json(data) else standard(data), f"Line {spelled.count(chr(10), 0, at) + 1}")
-        for at, data in found
-    ]
+def _nothing_in(text: bytes) -> BadReply:
+    """The error of a text without any object. Raises it where that is known better elsewhere."""
+    if text.startswith((b"[", b'"')) and is_json(text):
+        return _single_value()
+    if b"data:" in text and _DONE in text:
+        return BadReply("These are server-sent events without any JSON.", "Save the stream again, with its data lines.")
+    refuse_text(text)
+    if text.startswith((b"{", b"[")):
+        standard(text)  # says what is wrong with it
+        return _single_value()
+    return no_json()
 
 
-class _Constants(ast.NodeTransformer):
-    """Gives `nan` and `inf`, as Python prints them, their values."""
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.copy_location(ast.Constant(float(node.id)), node) if node.id in ("nan", "inf") else node
-
-
-def _printed(text: bytes) -> list[Document]:
-    """What Python prints of a dictionary, a list of them, or bytes; empty where it is none."""
-    if not text.startswith((b"{'", b"[{'", b"b'", b'b"', b"'{", b"({'")) or len(text) > _MOST_PRINTED:
-        return []
-    if b"<botocore." in text:
-        raise BadReply(
-            "This is boto3's response as Python prints it; its body was not read.",
-            "Save what response['body'].read() returns.",
-        )
-    try:
-        tree = ast.parse(text.decode("utf-8", "replace"), mode="eval")
-        value = ast.literal_eval(_Constants().visit(tree))
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        return []
-    if isinstance(value, bytes | str):
-        return _documents(value.encode() if isinstance(value, str) else value.strip(), 1)
-    try:
-        data = json.dumps(value, default=_spelled).encode()
-    except (TypeError, ValueError, RecursionError):
-        return []
-    data = data if _is_json(data) else standard(data)
-    return _entries(data) if data.startswith(b"[") else [Document(data)]
-
-
-def _spelled(value: Any) -> Any:
-    """What JSON has no type for: bytes are the text they hold."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _inside(text: bytes, depth: int) -> list[Document]:
-    """The documents within a code fence, behind HTTP headers, log text or the bytes of frames. Raises BadReply."""
-    if fenced := _FENCE.match(text):
-        return _documents(fenced[1].strip(), depth + 1)
-    if frames := _FRAME.findall(text):
-        return [Document(_of_frame(frame), f"Part {number}", 0) for number, frame in enumerate(frames, 1)]
-    if told := _ERROR.search(text[:10_000].decode("utf-8", "replace")):
-        raise BadReply(f"This is an error, not a response: {told[0][:300]}", "Open a response that has an answer.")
-    first, last = text.find(b"{"), text.rfind(b"}")
-    inner = text[first : last + 1]
-    if first >= 0 and inner and inner != text:
-        return _documents(inner, depth + 1)
-    standard(text)  # says what is wrong with it
-    raise _no_json()
+def too_many() -> BadReply:
+    """The error of more documents than are looked at."""
+    return BadReply(f"The file holds more than {MOST_DOCUMENTS:,} documents.", "Cut it into several files.")
 
 
 def _is_event_stream(data: bytes) -> bool:
     """Whether it begins with a frame: its length, that of its headers, and the checksum of both."""
-    return len(data) >= 16 and struct.unpack(">I", data[8:12])[0] == zlib.crc32(data[:8])
+    return len(data) >= 16 and bool(struct.unpack(">I", data[8:12])[0] == zlib.crc32(data[:8]))
 
 
 def _frames(data: bytes) -> list[Document]:
+    """The events of an event stream; none where it was saved as text, which changes its bytes. Raises BadReply."""
     buffer = EventStreamBuffer()
-    buffer.add_data(data)
     found: list[Document] = []
+    number = 0
     try:
-        for number, event in enumerate(buffer, 1):
-            if event.payload.startswith(b"{"):
-                found.append(Document(_of_frame(event.payload), f"Event {number}", 0))
+        for start in range(0, len(data), _BLOCK):
+            buffer.add_data(data[start : start + _BLOCK])
+            for event in buffer:
+                number += 1
+                if event.payload.startswith(b"{"):
+                    found.append(Document(event.payload, f"Event {number}", 0))
+            if len(found) > MOST_DOCUMENTS:
+                raise too_many()
     except ParserError as error:
-        raise BadReply("The event stream is damaged.", "Save the stream again.") from error
+        damaged = BadReply("The event stream is damaged.", "Save the stream again.")
+        if not found and is_utf8(data):
+            return []
+        if not found:
+            raise damaged from error
+        found.append(Document(b"", f"Event {number + 1}", 0, damaged))
     if not found:
         raise BadReply("The event stream ends before its first event.", "Save the stream again.")
     return found
-
-
-def _of_frame(payload: bytes) -> bytes:
-    return payload if b'"bytes"' not in payload else decoded_bytes(payload)
-
-
-def decoded_bytes(payload: bytes) -> bytes:
-    """What the "bytes" of an event hold: base64, or the JSON itself. The event itself where there is neither."""
-    try:
-        held = msgspec.json.decode(payload, type=dict[str, Any]).get("bytes")
-        if not isinstance(held, str):
-            return payload
-        return held.encode() if held.lstrip().startswith("{") else base64.b64decode(held, validate=True)
-    except (*BROKEN, ValueError):
-        return payload
-
-
-def too_deep() -> BadReply:
-    """The error of JSON that nests more deeply than any reader follows."""
-    return BadReply("This JSON is nested too deeply for a response.", "Open the response itself, as Bedrock sent it.")
 
 
 def _single_value() -> BadReply:
     return BadReply(
         "This is JSON, but a list or a single value, not a response.",
         "A response begins with {. Of many, put each on a line of its own.",
-    )
-
-
-def _no_json() -> BadReply:
-    return BadReply(
-        "This is not JSON.", "Paste the whole response, from its first { to its last }, as Bedrock sent it."
     )

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
 from lib.errors import BadReply
-from lib.wire.chunks import Group, begun_by, groups_of, head_of, joined
-from lib.wire.documents import Document, decoded_bytes, documents
+from lib.wire.carried import carried
+from lib.wire.chunks import Chunk, Group, groups_of, joined
+from lib.wire.documents import MOST_DOCUMENTS, Document, documents, fields_of, too_many
+from lib.wire.named import NoResponse, no_response, refuse_object
 from lib.wire.replies import BROKEN, Fields, error_text, standard
+from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
 
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RESPONSES = ("response", "reply", "output", "modelOutput", "outputBodyJson", "body", "Body")
 _REQUESTS = ("request", "input", "modelInput", "inputBodyJson")
-_OWN = ("generation", "choices", "outputs")
-_DEEPEST = 6
+_LISTS = ("events", "logEvents")
+_SIGNS = (b"generation", b"choices", b"logprobs", b'"embedding"', b'"eyJ', b'"H4sI')
+_ONCE = ("stop_reason", "generation_token_count", "amazon-bedrock-invocationMetrics")  # of a chunk without text
+_DEEPEST = 12
 _SDK_ONLY = {"contentType", "performanceConfigLatency", "serviceTier", "ResponseMetadata"}
-# Fields that another API's response has, and what it is.
-_OTHERS = (
-    ({"stopReason", "output"}, "Converse, which returns no logprobs"),
-    ({"completion_probabilities"}, "llama.cpp's own completion endpoint"),
-    ({"generated_text"}, "Text Generation Inference's own endpoint"),
-    ({"results", "inputTextTokenCount"}, "an Amazon Titan model, which returns no logprobs"),
-    ({"type", "role", "content", "usage"}, "the Anthropic Messages API, which returns no logprobs"),
-    ({"model", "created_at", "done"}, "Ollama's own endpoint"),
-    ({"candidates", "usageMetadata"}, "the Gemini API"),
-)
-_CONVERSE_EVENTS = {"messageStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
-
-
-class NoResponse(BadReply):
-    """A record that is read and holds no response, such as one of a failed call."""
+_FAILURES = ("error", "Error", "errorCode", "errorMessage")
+_CLOSING = ("response.completed", "response.incomplete")
 
 
 @dataclass(frozen=True)
@@ -41,7 +30,8 @@ class Part:
     """A response, or a chunk of one.
 
     body, request: as JSON; request is None where none was saved with it. model: the model that was called, "" where
-    that is not said. place, stream: as in `Document`. cut: whether it is a stream without its end.
+    that is not said. place, stream: as in `Document`. cut: whether it is a stream without its end. passing: whether
+    the stream states it again as a whole when it ends.
     """
 
     body: bytes
@@ -50,6 +40,10 @@ class Part:
     place: str = ""
     stream: int | None = None
     cut: bool = False
+    passing: bool = False
+
+
+_Found = list[Part | NoResponse]
 
 
 @dataclass(frozen=True)
@@ -62,28 +56,49 @@ class Contents:
 
 def contents(data: bytes) -> Contents:
     """The responses in the bytes of a file or of pasted text. Raises BadReply, also where there is none."""
-    parts: list[Part] = []
-    left_out: list[NoResponse] = []
-    found = documents(data)
-    for document in found:
+    listed = documents(data)
+    found: _Found = []
+    for document in listed:
         try:
-            parts += _unwrapped(document, 0)
+            found += _unwrapped(document, 0)
         except BadReply as error:
-            if not isinstance(error, NoResponse) or len(found) == 1:
-                raise _at(document.place, error) from error
-            left_out.append(NoResponse(_at(document.place, error).cause, error.remedy))
-    if not parts and left_out:
-        raise BadReply(left_out[0].cause, left_out[0].remedy)
-    return _with_joined(_without_closers(parts), tuple(left_out))
-
-
-def _at(place: str, error: BadReply) -> BadReply:
-    return type(error)(f"{place}: {error.cause}", error.remedy) if place else error
+            if len(listed) == 1:
+                raise placed(document.place, error) from error
+            found.append(_left_out(document.place, error))
+        if len(found) > MOST_DOCUMENTS:
+            raise too_many()
+    parts = _without_closers(_settled([each for each in found if isinstance(each, Part)]))
+    left_out = [each for each in found if isinstance(each, NoResponse)]
+    if not parts:
+        raise BadReply(left_out[0].cause, left_out[0].remedy) if left_out else _nothing()
+    whole = _with_joined(parts)
+    if listed[-1].cut and left_out and whole[-1].cut:
+        left_out.pop()  # the stream says that it was cut off
+    return Contents(tuple(whole), tuple(left_out))
 
 
 def placed(place: str, error: BadReply) -> BadReply:
     """The error with the place it was found at."""
-    return _at(place, error)
+    return type(error)(f"{place}: {error.cause}", error.remedy) if place else error
+
+
+def _left_out(place: str, error: BadReply) -> NoResponse:
+    return NoResponse(placed(place, error).cause, error.remedy)
+
+
+def _nothing() -> BadReply:
+    return BadReply("The file holds no response.", "Open a response that has an answer.")
+
+
+def _settled(parts: list[Part]) -> list[Part]:
+    """Without the pieces of a response that follows as a whole."""
+    found: list[Part] = []
+    for part in parts:
+        if part.stream is not None and not part.passing:
+            while found and found[-1].passing and found[-1].stream == part.stream:
+                found.pop()
+        found.append(part)
+    return found
 
 
 def _without_closers(parts: list[Part]) -> list[Part]:
@@ -94,23 +109,16 @@ def _without_closers(parts: list[Part]) -> list[Part]:
 
 
 def _beside(body: bytes) -> bool:
-    fields = _fields(body)
+    fields = fields_of(body)
     return fields is not None and bool(fields) and set(fields) <= _SDK_ONLY
 
 
-def _with_joined(parts: list[Part], left_out: tuple[NoResponse, ...]) -> Contents:
+def _with_joined(parts: list[Part]) -> list[Part]:
+    """The responses, each with its chunks joined."""
     if len(parts) == 1 and parts[0].stream is None:
-        return Contents(tuple(parts), left_out)
-    groups: list[tuple[Part, Group]] = []
-    for part in parts:
-        head, streamed = head_of(part.body), part.stream is not None
-        if groups and part.request is None and part.stream == groups[-1][0].stream:
-            group = groups[-1][1]
-            if group.takes(head, streamed):
-                group.add(part.body, head)
-                continue
-        groups.append((part, begun_by(part.body, head, streamed)))
-    return Contents(tuple(_whole(part, group) for part, group in groups), left_out)
+        return parts
+    groups = groups_of(Chunk(part.body, part.stream, part.request is not None) for part in parts)
+    return [_whole(parts[group.first], group) for group in groups]
 
 
 def _whole(part: Part, group: Group) -> Part:
@@ -119,85 +127,211 @@ def _whole(part: Part, group: Group) -> Part:
     return replace(part, body=joined(group.bodies), cut=part.cut or cut)
 
 
-def _unwrapped(document: Document, depth: int) -> list[Part]:
+def _unwrapped(document: Document, depth: int) -> _Found:
+    if document.problem is not None:
+        raise document.problem
     data = document.data
-    fields = _fields(data)
+    fields = fields_of(data) if document.fields is None else document.fields
     if fields is None:
         data = standard(data)
-        fields = _fields(data)
+        fields = fields_of(data)
     part = Part(data, None, "", document.place, document.stream)
     if fields is None:
         raise BadReply(
             "This is JSON, but a list or a single value, not a response.",
             "A response begins with {. Of many, put each on a line of its own.",
         )
-    if any(name in fields for name in _OWN) or depth > _DEEPEST:
-        return [part]
-    return _opened(part, fields, depth)
+    if not _is_own(fields) and depth <= _DEEPEST:
+        return _opened(part, fields, depth)
+    return [part]
 
 
-def _opened(part: Part, fields: Fields, depth: int) -> list[Part]:
+def _is_own(fields: Fields) -> bool:
+    """Whether these are the fields of a response, rather than of something that holds one."""
+    if "choices" in fields:
+        return True
+    if "generation" in fields:
+        return not bytes(fields["generation"]).startswith((b"{", b"["))
+    if "outputs" not in fields:
+        return False
+    listed = _listed(bytes(fields["outputs"]))
+    first = fields_of(listed[0]) if listed else None
+    return first is not None and "text" in first and not _is_own(first)
+
+
+def _opened(part: Part, fields: Fields, depth: int) -> _Found:
     """What a document that is no response by itself holds."""
     if "chunk" in fields or ("bytes" in fields and set(fields) <= {"bytes", "p"}):
-        inner = decoded_bytes(bytes(fields["chunk"]) if "chunk" in fields else part.body)
-        return _within(replace(part, stream=part.stream or 0), inner, depth)
-    if (kind := _string(fields, "type")).startswith("response."):
-        return _within(part, bytes(fields["response"]), depth) if kind in _CLOSING and "response" in fields else []
+        return _of_event(part, bytes(fields.get("chunk", part.body)), depth)
+    if _string(fields, "type").startswith("response."):
+        return _of_responses_event(part, fields, depth)
     if _string(fields, "object") == "response":
-        return [replace(part, body=_chat_of_responses(part.body))]
-    if "events" in fields and (listed := _listed(fields["events"])) is not None:
-        return [each for event in listed for each in _within(part, event, depth)]
+        refuse_unfinished(part.body)
+        return [replace(part, body=as_chat(part.body))]
+    for name in _LISTS:
+        if name in fields and (listed := _listed(bytes(fields[name]))) is not None:
+            return _each(part, [_message_of(event) for event in listed], "Event", depth)
     for name in ("message", "@message"):
-        if (held := _string(fields, name)).lstrip().startswith("{"):
-            return _within(part, held.encode(), depth)
-    _refuse_others(fields)
-    if _string(fields, "message") and not any(name in fields for name in _RESPONSES):
-        raise _failed(fields)
-    reply = next((fields[name] for name in _RESPONSES if name in fields and bytes(fields[name]) != b"null"), None)
-    if reply is None:
+        if _string(fields, name).lstrip().startswith("{"):
+            return _within(part, _unquoted(bytes(fields[name])), depth)
+    refuse_object(fields)
+    _refuse_failed(fields)
+    return _held(part, fields, depth)
+
+
+def _held(part: Part, fields: Fields, depth: int) -> _Found:
+    """The responses that the fields of a record hold, under the usual names or under others."""
+    named = [name for name in _RESPONSES if name in fields and bytes(fields[name]) != b"null"]
+    if named:
+        return _paired(part, fields, bytes(fields[named[0]]), depth)
+    if any(name in fields for name in _ONCE):
         return [part]
-    return _paired(part, fields, bytes(reply), depth)
+    if set(fields) <= _SDK_ONLY and fields:
+        return [part]
+    held = [bytes(raw) for name, raw in fields.items() if name not in _REQUESTS and _may_hold(bytes(raw))]
+    inner = carried(part.body)
+    if inner is not None and inner != part.body:
+        return _within(part, inner, depth)
+    if not held:
+        raise _failed(fields) if "message" in fields and not _is_logged(fields) else no_response(fields)
+    if len(held) == 1:
+        return _paired(part, fields, held[0], depth, streamed=False)
+    return _each(part, held, "Field", depth)
 
 
-_CLOSING = ("response.completed", "response.incomplete")
+def _may_hold(raw: bytes) -> bool:
+    """Whether a value is worth a look: it holds the name of a response's field, or base64 that may."""
+    if not raw.startswith((b"{", b"[", b'"')):
+        return False
+    return any(sign in raw for sign in _SIGNS)
 
 
-def _within(part: Part, data: bytes, depth: int) -> list[Part]:
+def _is_logged(fields: Fields) -> bool:
+    return any(name in fields for name in ("timestamp", "@timestamp", "eventId", "level", "time"))
+
+
+def _message_of(event: bytes) -> bytes:
+    """The message of an event of a log, where it is a string; else the event."""
+    message = bytes((fields_of(event) or {}).get("message", event))
+    return message if message.startswith(b'"') else event
+
+
+def _of_event(part: Part, chunk: bytes, depth: int) -> _Found:
+    """The chunk in an event of a stream: as base64, as a buffer, or as it is."""
+    fields = fields_of(chunk)
+    inner = carried(bytes(fields["bytes"])) if fields is not None and "bytes" in fields else carried(chunk)
+    if inner is None:
+        raise no_response(fields or {})
+    return _within(replace(part, stream=part.stream or 0), inner, depth)
+
+
+def _of_responses_event(part: Part, fields: Fields, depth: int) -> _Found:
+    """What an event of the Responses API holds: a piece of the text, or at the end the whole response."""
+    kind = _string(fields, "type")
+    part = replace(part, stream=part.stream or 0)
+    if "response" in fields and kind in _CLOSING:
+        return _within(part, bytes(fields["response"]), depth)
+    if kind == "response.failed" and "response" in fields:
+        refuse_unfinished(bytes(fields["response"]))
+    chunk = as_chunk(kind, part.body)
+    return [] if chunk is None else [replace(part, body=chunk, passing=True)]
+
+
+def _each(part: Part, items: list[bytes], word: str, depth: int) -> _Found:
+    """What each entry of a list holds. Entries without a response are named; the first is raised where all are."""
+    found: _Found = []
+    first: BadReply | None = None
+    for number, item in enumerate(items, 1):
+        place = f"{part.place}, {word.lower()} {number}" if part.place else f"{word} {number}"
+        own = part if len(items) == 1 else replace(part, place=place)
+        try:
+            found += _within(own, item, depth)
+        except BadReply as error:
+            first = first or placed("" if len(items) == 1 else f"{word} {number}", error)
+            found.append(_left_out(own.place, error))
+    if not any(isinstance(each, Part) for each in found):
+        raise first or NoResponse(f"The list of {word.lower()}s is empty.", "Open a file that holds some.")
+    return found
+
+
+def _within(part: Part, data: bytes, depth: int) -> _Found:
+    """What a value within a record holds: an object, a list, or text that may be anything a file may be."""
+    if depth > _DEEPEST:
+        raise no_response({})
+    if data.startswith(b"["):
+        listed = _listed(data) or []
+        # The rows of CloudWatch Logs Insights are lists of fields, of which one is the message.
+        rows = [item for item in listed if b'"field"' not in item or _may_hold(item)]
+        return _each(part, rows or listed, "Entry", depth + 1)
+    if data.startswith(b'"'):
+        data = carried(data) or b""
+    if not data.startswith(b"{") or fields_of(data) is None:
+        return _of_text(part, data, depth)
     inner = _unwrapped(Document(data, part.place, part.stream), depth + 1)
-    return [replace(each, request=each.request or part.request, model=each.model or part.model) for each in inner]
+    return [each if isinstance(each, NoResponse) else _inheriting(each, part) for each in inner]
 
 
-def _paired(part: Part, fields: Fields, reply: bytes, depth: int) -> list[Part]:
-    """A response with its request, or a record that holds both."""
+def _inheriting(inner: Part, part: Part) -> Part:
+    return replace(inner, request=inner.request or part.request, model=inner.model or part.model)
+
+
+def _of_text(part: Part, data: bytes, depth: int) -> _Found:
+    """What a text within a record holds, such as server-sent events."""
+    if b"{" not in data and not data.startswith(b"\x1f\x8b"):
+        raise NoResponse("The response in this record is plain text, without logprobs.", "Open the response as JSON.")
+    found: _Found = []
+    bare = replace(part, request=None, model="")
+    for document in documents(data):
+        stream = part.stream if document.stream is None else document.stream
+        found += _unwrapped(replace(document, place=bare.place, stream=stream), depth + 1)
+    return _as_one(part, found)
+
+
+def _as_one(part: Part, found: _Found) -> _Found:
+    """The answers in a value of a record, chunks joined; the first has the request of the record."""
+    if part.stream is not None:
+        return [each if isinstance(each, NoResponse) else _inheriting(each, part) for each in found]
+    inner = _settled([each for each in found if isinstance(each, Part)])
+    groups = groups_of(Chunk(each.body, each.stream, each.request is not None) for each in inner)
+    whole = [replace(_whole(inner[group.first], group), stream=None) for group in groups]
+    first = [_inheriting(each, part) for each in whole[:1]]
+    others = [_inheriting(each, replace(part, request=None)) for each in whole[1:]]
+    return [*first, *others, *(each for each in found if isinstance(each, NoResponse))]
+
+
+def _paired(part: Part, fields: Fields, reply: bytes, depth: int, *, streamed: bool = True) -> _Found:
+    """A response with its request, or a record that holds both. streamed: whether a list is known to be of chunks."""
     body = next((bytes(fields[name]) for name in _REQUESTS if name in fields), None)
-    request = None if body is None else _unquoted(body)
-    if request is not None and (asked := _fields(request)) is not None and "inputBodyJson" in asked:
-        request = _unquoted(bytes(asked["inputBodyJson"]))
-    elif request is not None and asked is not None and {"inputContentType", "inputBodyS3Path"} & set(asked):
-        request = None
-    part = replace(part, request=request, model=_string(fields, "modelId"))
-    reply = _unquoted(reply)
-    if (own := _fields(reply)) is not None:
-        _refuse_others(own)
-        if "outputBodyJson" not in own and not any(name in own for name in (*_OWN, "message", "error")):
-            _refuse_elsewhere(own)
-        reply = _unquoted(bytes(own["outputBodyJson"])) if "outputBodyJson" in own else reply
-    if reply.startswith(b"["):
-        return _of_list(part, reply, depth)
-    return _within(part, reply, depth)
+    request = None if body is None else _asked(_unquoted(body))
+    part = replace(part, request=request, model=_string(fields, "modelId") or part.model)
+    return _of_reply(part, (carried(reply) or b"") if reply.startswith((b'"', b"{")) else reply, depth, streamed)
 
 
-def _of_list(part: Part, reply: bytes, depth: int) -> list[Part]:
-    """A list where a response should be: the chunks of a stream, or the items of the Responses API."""
-    listed = _listed(msgspec.Raw(reply))
+def _asked(request: bytes) -> bytes | None:
+    """The body of a request, which a log record or a recording of HTTP holds; None where that was not kept."""
+    fields = fields_of(request) or {}
+    if "inputBodyJson" in fields:
+        return _unquoted(bytes(fields["inputBodyJson"]))
+    if "postData" in fields and (sent := fields_of(bytes(fields["postData"]))) is not None and "text" in sent:
+        return _unquoted(bytes(sent["text"]))
+    outside = {"inputContentType", "inputBodyS3Path", "url", "headers"} & set(fields)
+    return None if outside else request
+
+
+def _of_reply(part: Part, reply: bytes, depth: int, streamed: bool) -> _Found:
+    """The responses in the value of a record that holds them."""
+    if (own := fields_of(reply)) is not None and not _is_own(own):
+        refuse_object(own)
+        if "outputBodyJson" in own:
+            return _of_reply(part, _unquoted(bytes(own["outputBodyJson"])), depth + 1, True)
+        _refuse_elsewhere(own)
+    if not reply.startswith(b"["):
+        return _within(part, reply, depth)
+    listed = _listed(reply)
     if not listed:
         raise NoResponse("The list of chunks is empty.", "Save the stream again.")
-    inner = [each for item in listed for each in _within(replace(part, request=None), item, depth)]
-    if any(_CONVERSE_EVENTS & set(_fields(each.body) or ()) for each in inner):
-        raise _other("Converse, which returns no logprobs")
-    groups = groups_of(each.body for each in inner)
-    found = [_whole(part, group) for group in groups]
-    return [found[0], *(replace(each, request=None) for each in found[1:])]
+    stream = 0 if streamed and part.stream is None else part.stream
+    return _as_one(part, _each(replace(part, request=None, model="", stream=stream), listed, "Entry", depth))
 
 
 def _refuse_elsewhere(output: Fields) -> None:
@@ -210,68 +344,15 @@ def _refuse_elsewhere(output: Fields) -> None:
         )
 
 
-def _refuse_others(fields: Fields) -> None:
-    """Raise for the responses of other APIs and for records of failed calls."""
-    for names, what in _OTHERS:
-        if names <= set(fields):
-            raise _other(what)
-    if "message" in fields and set(_fields(bytes(fields["message"])) or ()) == {"role", "content"}:
-        raise _other("Converse, which returns no logprobs")
-    if _CONVERSE_EVENTS & set(fields):
-        raise _other("Converse, which returns no logprobs")
-    failed = any(name in fields for name in ("error", "Error", "errorCode", "errorMessage"))
+def _refuse_failed(fields: Fields) -> None:
+    """Raise for a record of a failed call."""
+    failed = any(name in fields and bytes(fields[name]) not in (b"null", b'""', b"{}") for name in _FAILURES)
     if failed and not any(name in fields and bytes(fields[name]) != b"null" for name in ("output", "modelOutput")):
         raise _failed(fields)
 
 
 def _failed(fields: Fields) -> NoResponse:
     return NoResponse(f"This is an error, not a response: {error_text(fields)}", "Open a response that has an answer.")
-
-
-def _other(what: str) -> NoResponse:
-    return NoResponse(
-        f"This is a response of {what}.",
-        "Call the model with InvokeModel, or with an OpenAI-compatible endpoint, ask for logprobs and save that "
-        "response.",
-    )
-
-
-def _chat_of_responses(data: bytes) -> bytes:
-    """A response of the Responses API as one of Chat Completions, which says the same in other words."""
-    try:
-        whole: dict[str, Any] = json.loads(data)
-        text, tools, scored = "", False, False
-        listed: list[Any] = []
-        for item in whole.get("output") or ():
-            tools = tools or str(item.get("type", "")).endswith("_call")
-            for part in [*(item.get("content") or ()), *(item.get("summary") or ())]:
-                if item.get("type") == "message":
-                    text += part.get("text") or ""
-                    scored = scored or part.get("logprobs") is not None
-                    listed += part.get("logprobs") or ()
-        usage = whole.get("usage") or {}
-        details = usage.get("output_tokens_details") or {}
-        message: dict[str, Any] = {"role": "assistant", "content": text}
-        # What is said of the reasoning is a summary, whose tokens are not listed.
-        written = (usage.get("output_tokens") or 0) - (details.get("reasoning_tokens") or 0)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise BadReply("The response of the Responses API is damaged.", "Save it again.") from error
-    cut = (whole.get("incomplete_details") or {}).get("reason") == "max_output_tokens"
-    chat = {
-        "object": "chat.completion",
-        "created": whole.get("created_at"),
-        "model": whole.get("model") or "",
-        "choices": [
-            {
-                "index": 0,
-                "message": message | ({"tool_calls": [{}]} if tools else {}),
-                "finish_reason": "length" if cut else "stop" if whole.get("status") == "completed" else None,
-                "logprobs": {"content": listed} if scored else None,
-            }
-        ],
-        "usage": {"prompt_tokens": usage.get("input_tokens"), "completion_tokens": max(written, 0) or None},
-    }
-    return json.dumps(chat).encode()
 
 
 def _unquoted(data: bytes) -> bytes:
@@ -284,18 +365,17 @@ def _unquoted(data: bytes) -> bytes:
         return data
 
 
-def _fields(data: bytes) -> Fields | None:
+def _listed(data: bytes) -> list[bytes] | None:
+    """The entries of a list; None where it is none. Raises BadReply for more than are looked at."""
+    if not data.startswith(b"["):
+        return None
     try:
-        return _FIELDS.decode(data)
+        listed = msgspec.json.decode(data, type=list[msgspec.Raw])
     except (*BROKEN, RecursionError):
         return None
-
-
-def _listed(raw: msgspec.Raw) -> list[bytes] | None:
-    try:
-        return [bytes(each) for each in msgspec.json.decode(raw, type=list[msgspec.Raw])]
-    except (*BROKEN, RecursionError):
-        return None
+    if len(listed) > MOST_DOCUMENTS:
+        raise too_many()
+    return [bytes(each) for each in listed]
 
 
 def _string(fields: Fields, name: str) -> str:

@@ -14,8 +14,9 @@ from lib.request import Request
 from lib.tokenizer import Tokenizer
 from lib.tokens import MOST_CELLS, Tokens, cells_of
 from lib.wire.decode import decode
-from lib.wire.envelopes import NoResponse, Part, contents, placed
+from lib.wire.envelopes import Part, contents, placed
 from lib.wire.formats import Format
+from lib.wire.named import flattened
 from lib.wire.requests import decode_request, route
 from lib.wire.streams import CUT_OFF
 
@@ -43,22 +44,35 @@ class Saved:
         try:
             return decode(self.reply, self.request, tokenizer, model=self.model)
         except BadReply as error:
-            raise placed(self.place, error) from error
+            raise placed(self.place, flattened(self.reply) or error) from error
 
 
 def completions_of(replies: Iterable[Saved], tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
-    """What is in all of the replies, with their warnings. Raises BadReply, also for more answers than are opened."""
+    """What is in all of the replies, with their warnings. Replies that cannot be read are left out and named.
+
+    Raises BadReply where none can be read, and for more answers than are opened.
+    """
     found: list[Completion] = []
+    failed: list[BadReply] = []
+    notes: tuple[str, ...] = ()  # of replies that were left out
     cells = 0
     for reply in replies:
-        own = reply.completions(tokenizer)
+        try:
+            own = reply.completions(tokenizer)
+        except BadReply as error:
+            failed.append(error)
+            notes += reply.warnings
+            continue
         found += (replace(done, warnings=(*reply.warnings, *done.warnings)) for done in own)
         cells += sum(cells_of((done.prompt, done.generated)) for done in own)
         if len(found) > MAX_ANSWERS:
             raise BadReply(f"The file holds more than {MAX_ANSWERS:,} answers.", "Cut it into several files.")
         if cells > 2 * MOST_CELLS:
             raise BadReply("The file holds more positions and alternatives than are opened at once.", "Cut it up.")
-    return tuple(found)
+    if failed and not found:
+        raise failed[0]
+    notes += _left_out(failed)
+    return (replace(found[0], warnings=(*notes, *found[0].warnings)), *found[1:]) if notes else tuple(found)
 
 
 def read_saved(data: bytes) -> list[Saved]:
@@ -85,7 +99,7 @@ def read_saved(data: bytes) -> list[Saved]:
     return saved
 
 
-def _left_out(errors: Sequence[NoResponse]) -> tuple[str, ...]:
+def _left_out(errors: Sequence[BadReply]) -> tuple[str, ...]:
     if not errors:
         return ()
     listed = " ".join(error.cause for error in errors[:_MOST_NAMED])

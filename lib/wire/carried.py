@@ -1,0 +1,51 @@
+"""Bytes that JSON carries: as text, as base64, as Node's buffers, as lists of numbers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+import msgspec
+
+from lib.wire.replies import BROKEN
+
+_NUMBERED = msgspec.json.Decoder(dict[int, int])
+_BUFFER = re.compile(rb'\{\s*"(?:type"\s*:\s*"Buffer"|0"\s*:\s*\d|data"\s*:\s*\[)')
+_LIST = re.compile(rb"\[\s*\d+\s*[,\]]")
+
+
+class _Buffer(msgspec.Struct):
+    data: list[int]
+
+
+def carried(value: bytes) -> bytes | None:
+    """What a JSON value carries, without white space around it; the value itself where it is no carrier.
+
+    None for a string that cannot be read.
+    """
+    try:
+        if value.startswith(b'"'):
+            return _of_string(str(msgspec.json.decode(value, type=str)).strip())
+        if _LIST.match(value):
+            return bytes(msgspec.json.decode(value, type=list[int])).strip()
+        if not _BUFFER.match(value):
+            return value
+        if value[1:].lstrip().startswith(b'"0"'):
+            numbered = _NUMBERED.decode(value)
+            return bytes(numbered[each] for each in range(len(numbered))).strip()
+        return bytes(msgspec.json.decode(value, type=_Buffer).data).strip()
+    except (*BROKEN, ValueError, KeyError, RecursionError):
+        return None if value.startswith(b'"') else value
+
+
+def _of_string(text: str) -> bytes:
+    """The bytes that base64 stands for where they look like a response; else the text."""
+    plain = text.encode("utf-8", "surrogatepass")
+    if not text or text[0] in '{["' or "{" in text[:1000]:
+        return plain
+    try:
+        inner = base64.b64decode(plain, validate=True).strip()
+    except (binascii.Error, ValueError):
+        return plain
+    return inner if b"{" in inner or inner.startswith(b"\x1f\x8b") else plain

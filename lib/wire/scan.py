@@ -1,0 +1,225 @@
+"""The JSON objects in a text, whatever stands before, between and after them, in time linear in its length."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from lib.errors import BadReply
+from lib.unicode import encodable
+from lib.wire import printed
+from lib.wire.replies import BROKEN
+
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_SPACE = rb"(?:[ \t\r\n]|\xc2\xa0)*"
+_START = re.compile(rb"\{" + _SPACE + rb"""(?:["'}]|[bu]'|\\+")""")
+_NAMED = re.compile(rb"\{" + _SPACE + rb"""(?:"[^"\n]*"|[bu]?'[^'\n]*'|\\+"[^"\n]*")""" + _SPACE + b":")
+_ESCAPED = re.compile(rb"\{" + _SPACE + rb'\\+"')
+_STRING = re.compile(rb'(?:[^"\\\n]|\\.)*+')
+_MENDED = re.compile(rb'"(?:[^"\\\n]|\\.)*+"|-?\bInfinity\b|\bNaN\b|\xc2\xa0')
+# What begins a value, or is one, in Python's spelling alone.
+_PYTHON = re.compile(rb"""['(<]|[bu]["']|True\b|False\b|None\b|nan\b|-?inf\b|(?:[\w.]*\.)?[A-Za-z_]\w*\(""")
+_LINE = re.compile(rb"\n(?=[^\s\"'}\]])")  # one that is not indented, as those within a value are
+_PLACE = re.compile(r"\(byte (\d+)\)")
+_LITERAL = re.compile(rb"b?'(\{(?:[^'\\\n]|\\.)*+)'")
+_SHELL = re.compile(rb"(?:-d|--\w[\w-]*)[ =]\$?\Z")  # before what a shell takes as it stands
+_LEAD = 200  # bytes
+_DEEPEST = 4
+_REMEDY = "Paste the whole response, from its first { to its last }, as Bedrock sent it."
+
+
+@dataclass(frozen=True)
+class Value:
+    """An object in a text.
+
+    data: JSON as UTF-8; b"" where it cannot be read. start, end: bytes from the start of the text. line: from 1.
+    lead: what stands before it on its line, at most 200 bytes. problem: why it cannot be read. cut: whether the text
+    ends within it.
+    """
+
+    data: bytes
+    start: int
+    end: int
+    line: int
+    lead: bytes = b""
+    problem: BadReply | None = None
+    cut: bool = False
+
+
+def is_json(text: bytes) -> bool:
+    """Whether a text is one JSON value."""
+    try:
+        _RAW.decode(text)
+    except (*BROKEN, RecursionError):
+        return False
+    return True
+
+
+def values(text: bytes, depth: int = 0) -> Iterator[Value]:
+    """The objects in a text, each as soon as it is found. depth: of strings within strings."""
+    return _Scan(text, depth).values()
+
+
+@dataclass
+class _Read:
+    """What one look at a text gave.
+
+    data: as in `Value`. end: where to look on, 0 where that depends. at: bytes to what was not expected. problem, cut:
+    as in `Value`.
+    """
+
+    data: bytes = b""
+    end: int = 0
+    at: int = 0
+    problem: BadReply | None = None
+    cut: bool = False
+
+
+class _Scan:
+    def __init__(self, text: bytes, depth: int) -> None:
+        self._text, self._view, self._depth = text, memoryview(text), depth
+        self._mended = False
+        self._wasted = self._printed = 0  # bytes
+        self._newline = b"\n" if b"\n" in text else b"\r"
+
+    def values(self) -> Iterator[Value]:
+        line, counted, place = 1, 0, 0
+        while found := _START.search(self._text, place):
+            start = found.start()
+            read = self._at(start)
+            line += self._text.count(self._newline, counted, start)
+            counted = start
+            end = read.end or self._past(start, read.at)
+            if read.data or (read.problem and _NAMED.match(self._text, start)):
+                low = max(place, start - _LEAD)
+                lead = self._text[max(low, self._text.rfind(self._newline, low, start) + 1) : start]
+                yield Value(read.data, start, end, line, lead, read.problem, read.cut)
+            place = end
+
+    def _at(self, start: int) -> _Read:
+        """The object that begins here, in any spelling."""
+        if _ESCAPED.match(self._text, start):
+            return self._escaped(start)
+        if self._text[start + 1 : start + 3] in (b"b'", b"u'"):
+            return self._python(start)
+        if quoted := self._quoted(start):
+            return quoted
+        read = self._json(start)
+        if read.problem and not self._mended and self._mend(start):
+            read = self._json(start)
+        if read.problem and (_PYTHON.match(self._text, read.at) or _PYTHON.match(self._text, read.at - 1)):
+            return self._python(start)
+        return read
+
+    def _json(self, start: int) -> _Read:
+        try:
+            _RAW.decode(self._view[start:])
+        except RecursionError:
+            return _Read(at=len(self._text), problem=too_deep())
+        except BROKEN as error:
+            return self._stopped(start, str(error))
+        return _Read(self._text[start:].rstrip(), len(self._text))
+
+    def _stopped(self, start: int, error: str) -> _Read:
+        """What the reader's complaint tells: where the object ends and other text begins, or what is wrong."""
+        told = _PLACE.search(error)
+        if told is None:
+            return _Read(at=len(self._text), problem=BadReply("This JSON ends too early.", _REMEDY), cut=True)
+        at = start + int(told[1])
+        if "trailing characters" in error:
+            end = self._text.rindex(b"}", start, at - 1) + 1
+            return _Read(self._text[start:end], end)
+        if self._text.startswith(b"Infinity", at) and self._text[at - 1 : at] != b"-":
+            return _Read(
+                at=at, problem=BadReply("The reply holds Infinity where a logprob should be.", "Save it again.")
+            )
+        if self._text[at : at + 1] in (b"\n", b"\r"):
+            cause = "A line break cuts this JSON in the middle of a string."
+            return _Read(at=at, problem=BadReply(cause, "Copy it from the file rather than from a terminal."))
+        return _Read(at=at, problem=BadReply("This is not JSON.", _REMEDY))
+
+    def _mend(self, start: int) -> bool:
+        """Respell what only Python writes, from here to the end of the text; whether that changed anything."""
+        self._mended = True
+        rest = _MENDED.sub(_respelled, self._text[start:])
+        if rest == self._view[start:]:
+            return False
+        self._text = self._text[:start] + rest
+        self._view = memoryview(self._text)
+        return True
+
+    def _python(self, start: int) -> _Read:
+        """A dictionary as Python prints it."""
+        end = printed.end_of(self._text, start)
+        if end < 0:
+            problem = BadReply("This is not JSON, and as Python's print it ends too early.", _REMEDY)
+            return _Read(at=len(self._text), problem=problem, cut=True)
+        text = self._text[start:end]
+        try:
+            data = printed.respelled(text)
+            if not is_json(data):
+                self._printed += len(text)
+                data = printed.as_json(text, self._printed)
+        except BadReply as error:
+            return _Read(end=end, problem=error)
+        return _Read(data if is_json(data) else _MENDED.sub(_respelled, data), end)
+
+    def _escaped(self, start: int) -> _Read:
+        r"""An object copied out of a string, with its quotes as \"."""
+        written = _STRING.match(self._text, start)
+        end = start + 1 if written is None else written.end()
+        try:
+            inner = str(json.loads(b'"' + self._text[start:end] + b'"')).encode("utf-8", "surrogatepass")
+        except ValueError:
+            return _Read(end=end, problem=BadReply("This is not JSON.", _REMEDY))
+        first = None if self._depth >= _DEEPEST else next(values(inner, self._depth + 1), None)
+        return _Read(end=end) if first is None else _Read(first.data, end, problem=first.problem, cut=first.cut)
+
+    def _quoted(self, start: int) -> _Read | None:
+        r"""An object within bytes or a string that Python wrote, with its backslashes doubled; None for another."""
+        written = _LITERAL.match(self._text, max(start - 2, 0)) or _LITERAL.match(self._text, max(start - 1, 0))
+        if written is None or written.start(1) != start or b"\\" not in written[0]:
+            return None
+        if _SHELL.search(self._text, max(start - _LEAD, 0), written.start()):
+            return None
+        try:
+            value = ast.literal_eval(written[0].decode("utf-8", "replace"))
+        except (SyntaxError, ValueError):
+            return None
+        inner = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+        return _Read(inner.strip(), written.end()) if is_json(inner) else None
+
+    def _past(self, start: int, at: int) -> int:
+        """Where to look on after what cannot be read: at the next line that begins anew, or where reading stopped."""
+        self._wasted += at - start
+        line = _LINE.search(self._text, start + 1, at)
+        if line and self._wasted <= 4 * len(self._text) + 1_000_000:
+            return line.end()
+        return max(at, start + 1)
+
+
+def _respelled(found: re.Match[bytes]) -> bytes:
+    r"""Python's constants as JSON has them; strings without lone surrogates, as msgspec refuses their escapes."""
+    token = found[0]
+    if token == b"NaN":
+        return b"null"
+    if token == b"-Infinity":
+        return b"-9999.0"
+    if token == b"\xc2\xa0":
+        return b" "
+    if b"\\u" not in token:
+        return token
+    try:
+        return json.dumps(encodable(json.loads(token))).encode()
+    except ValueError:
+        return token
+
+
+def too_deep() -> BadReply:
+    """The error of JSON that nests more deeply than any reader follows."""
+    return BadReply("This JSON is nested too deeply for a response.", "Open the response itself, as Bedrock sent it.")
