@@ -18,14 +18,6 @@ _Name = str | int | float | None
 _UNSENT = msgspec.Raw(b"null")
 
 
-class _Delta(msgspec.Struct):
-    content: msgspec.Raw = _UNSENT
-    reasoning_content: msgspec.Raw = _UNSENT
-    reasoning: msgspec.Raw = _UNSENT
-    refusal: msgspec.Raw = _UNSENT
-    tool_calls: msgspec.Raw = _UNSENT
-
-
 class _Choice(msgspec.Struct):
     index: int | str | None = 0
     finish_reason: msgspec.Raw = _UNSENT
@@ -40,18 +32,22 @@ class _Choice(msgspec.Struct):
     @property
     def is_silent(self) -> bool:
         """Whether it adds neither text nor scores."""
-        if bytes(self.text) not in _SILENT or bytes(self.logprobs) not in _SILENT:
-            return False
-        if self.delta is msgspec.UNSET or bytes(self.delta) in _SILENT:
-            return True
-        try:
-            delta = _DELTA.decode(self.delta)
-        except BROKEN:
-            return False
-        return all(bytes(getattr(delta, name)) in _SILENT for name in _Delta.__struct_fields__)
+        delta = msgspec.Raw(b"null") if self.delta is msgspec.UNSET else self.delta
+        return bytes(self.text) in _SILENT and _is_empty(self.logprobs) and _is_empty(delta, but=("role",))
 
 
-_DELTA = msgspec.json.Decoder(_Delta)
+def _is_empty(raw: msgspec.Raw, but: tuple[str, ...] = ()) -> bool:
+    """Whether a value or, but for those, all fields of an object say nothing."""
+    if bytes(raw) in _SILENT:
+        return True
+    try:
+        fields = _FIELDS.decode(raw)
+    except (*BROKEN, RecursionError):
+        return False
+    return all(bytes(value) in _SILENT for name, value in fields.items() if name not in but)
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class _Head(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics"}):
@@ -141,8 +137,9 @@ class Group:
         """Whether a chunk goes on with this stream. streamed: both are known to be parts of one."""
         if not head.form:
             return True  # it closes the stream
-        if self.over and head.is_silent and (streamed or head.is_chunk) and self.form != "bedrock":
-            return not self._is_other(head, streamed)  # so does this, such as one with the counts
+        if self.form != "bedrock" != head.form and head.is_silent and (streamed or head.is_chunk):
+            another = self.over and head.is_over and not head.is_chunk  # one without text
+            return not another and not self._is_other(head, streamed)
         if self.whole or head.form != self.form:
             return False
         if self.form == "bedrock":

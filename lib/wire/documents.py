@@ -15,6 +15,7 @@ import msgspec
 from botocore.eventstream import EventStreamBuffer, ParserError
 
 from lib.errors import BadReply
+from lib.wire.carried import carried
 from lib.wire.encodings import as_utf8, is_utf8, unpacked
 from lib.wire.named import no_json, refuse_text
 from lib.wire.printed import unquoted
@@ -30,7 +31,7 @@ _DONE = b"[DONE]"
 _SPREAD = re.compile(rb"(?m)^data:(?![ \t]*(?:\{.*\}|\[DONE\])?[ \t]*\r?$)")
 # Headers of HTTP whose values are JSON.
 _HEADER = re.compile(rb"(?i)^[<>]?\s*(?:nel|report-to|server-timing):\s*$")
-_DOUBLED = re.compile(rb'"(\{""(?:[^"]|"")*+)"')
+_DOUBLED = re.compile(rb'"(\{""(?:[^"]|"")*+)"?')
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def _documents(text: bytes, depth: int) -> list[Document]:
 
 
 def _strings(text: bytes) -> bytes | None:
-    """The lines in a list of strings, or in strings that are written one per line; None for other text."""
+    """The lines in a list of strings or of bytes, or in strings written one per line; None for other text."""
+    if text.startswith(b"[") and (inner := carried(text)) != text:
+        return inner
     if not text.startswith(b'["'):
         return unquoted(text, 4 * MOST_DOCUMENTS)
     if text.count(b'",') > 4 * MOST_DOCUMENTS:
@@ -141,9 +144,13 @@ def _nothing_in(text: bytes) -> BadReply:
     return no_json()
 
 
-def too_many() -> BadReply:
+class TooMany(BadReply):
+    """More documents than are looked at."""
+
+
+def too_many() -> TooMany:
     """The error of more documents than are looked at."""
-    return BadReply(f"The file holds more than {MOST_DOCUMENTS:,} documents.", "Cut it into several files.")
+    return TooMany(f"The file holds more than {MOST_DOCUMENTS:,} documents.", "Cut it into several files.")
 
 
 def _is_event_stream(data: bytes) -> bool:

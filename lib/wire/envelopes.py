@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import msgspec
 
 from lib.errors import BadReply
 from lib.wire.carried import carried
 from lib.wire.chunks import Chunk, Group, groups_of, joined
-from lib.wire.documents import MOST_DOCUMENTS, Document, documents, fields_of, too_many
+from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, fields_of, too_many
 from lib.wire.named import NoResponse, no_response, refuse_object
 from lib.wire.replies import BROKEN, Fields, error_text, standard
 from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
+from lib.wire.scan import values
 
 _RESPONSES = ("response", "reply", "output", "modelOutput", "outputBodyJson", "body", "Body")
 _REQUESTS = ("request", "input", "modelInput", "inputBodyJson")
+_EVENTS = ("chunk", "PayloadPart")  # of Bedrock, of SageMaker
 _LISTS = ("events", "logEvents")
 _SIGNS = (b"generation", b"choices", b"logprobs", b'"embedding"', b'"eyJ', b'"H4sI')
 _ONCE = ("stop_reason", "generation_token_count", "amazon-bedrock-invocationMetrics")  # of a chunk without text
@@ -62,7 +65,7 @@ def contents(data: bytes) -> Contents:
         try:
             found += _unwrapped(document, 0)
         except BadReply as error:
-            if len(listed) == 1:
+            if len(listed) == 1 or isinstance(error, TooMany):
                 raise placed(document.place, error) from error
             found.append(_left_out(document.place, error))
         if len(found) > MOST_DOCUMENTS:
@@ -161,8 +164,8 @@ def _is_own(fields: Fields) -> bool:
 
 def _opened(part: Part, fields: Fields, depth: int) -> _Found:
     """What a document that is no response by itself holds."""
-    if "chunk" in fields or ("bytes" in fields and set(fields) <= {"bytes", "p"}):
-        return _of_event(part, bytes(fields.get("chunk", part.body)), depth)
+    if (event := next((name for name in _EVENTS if name in fields), "")) or set(fields) in ({"bytes"}, {"bytes", "p"}):
+        return _of_event(part, bytes(fields.get(event, part.body)), depth)
     if _string(fields, "type").startswith("response."):
         return _of_responses_event(part, fields, depth)
     if _string(fields, "object") == "response":
@@ -218,10 +221,12 @@ def _message_of(event: bytes) -> bytes:
 
 def _of_event(part: Part, chunk: bytes, depth: int) -> _Found:
     """The chunk in an event of a stream: as base64, as a buffer, or as it is."""
-    fields = fields_of(chunk)
-    inner = carried(bytes(fields["bytes"])) if fields is not None and "bytes" in fields else carried(chunk)
+    fields = fields_of(chunk) or {}
+    inner = carried(bytes(fields.get("bytes", fields.get("Bytes", chunk))))
     if inner is None:
-        raise no_response(fields or {})
+        raise no_response(fields)
+    if b"{" not in inner:
+        return []  # such as the [DONE] of server-sent events
     return _within(replace(part, stream=part.stream or 0), inner, depth)
 
 
@@ -246,9 +251,13 @@ def _each(part: Part, items: list[bytes], word: str, depth: int) -> _Found:
         own = part if len(items) == 1 else replace(part, place=place)
         try:
             found += _within(own, item, depth)
+        except TooMany:
+            raise
         except BadReply as error:
             first = first or placed("" if len(items) == 1 else f"{word} {number}", error)
             found.append(_left_out(own.place, error))
+        if len(found) > MOST_DOCUMENTS:
+            raise too_many()
     if not any(isinstance(each, Part) for each in found):
         raise first or NoResponse(f"The list of {word.lower()}s is empty.", "Open a file that holds some.")
     return found
@@ -304,7 +313,7 @@ def _paired(part: Part, fields: Fields, reply: bytes, depth: int, *, streamed: b
     body = next((bytes(fields[name]) for name in _REQUESTS if name in fields), None)
     request = None if body is None else _asked(_unquoted(body))
     part = replace(part, request=request, model=_string(fields, "modelId") or part.model)
-    return _of_reply(part, (carried(reply) or b"") if reply.startswith((b'"', b"{")) else reply, depth, streamed)
+    return _of_reply(part, carried(reply) or b"", depth, streamed)
 
 
 def _asked(request: bytes) -> bytes | None:
@@ -369,13 +378,14 @@ def _listed(data: bytes) -> list[bytes] | None:
     """The entries of a list; None where it is none. Raises BadReply for more than are looked at."""
     if not data.startswith(b"["):
         return None
+    if data.count(b",") > MOST_DOCUMENTS:
+        objects = sum(1 for _ in islice(values(data), MOST_DOCUMENTS + 1))
+        if not 0 < objects <= MOST_DOCUMENTS:
+            raise too_many()
     try:
-        listed = msgspec.json.decode(data, type=list[msgspec.Raw])
+        return [bytes(each) for each in msgspec.json.decode(data, type=list[msgspec.Raw])]
     except (*BROKEN, RecursionError):
         return None
-    if len(listed) > MOST_DOCUMENTS:
-        raise too_many()
-    return [bytes(each) for each in listed]
 
 
 def _string(fields: Fields, name: str) -> str:

@@ -55,7 +55,7 @@ _TEXTS = (
 )
 _FLATTENED = re.compile(rb'"(?:logprobs|choices|content)"\s*:\s*\[?\s*"(?:@\{|System\.)')
 _SEEN = 100_000  # bytes of the start of a text
-_TITLE = re.compile(rb"(?is)<title[^>]*>(.{0,300}?)</title>")
+_TITLE = re.compile(rb"(?is)<title[^>]{0,200}>(.{0,300}?)</title>")
 _S3_ERROR = re.compile(rb"(?s)<Code>(.{0,300}?)</Code>\s*(?:<Message>(.{0,300}?)</Message>)?")
 _API = "This is a response of {}."
 _FILE = "This is {}, not a response."

@@ -11,7 +11,7 @@ from lib.errors import BadReply
 from lib.unicode import encodable
 
 _MOST_BYTES = 2_000_000  # that are read as Python, which takes far more memory than JSON
-_TOKEN = re.compile(rb"""[bu]?'(?:[^'\\\n]|\\.)*+'|[bu]?"(?:[^"\\\n]|\\.)*+"|[{}\[\]()]""", re.DOTALL)
+_TOKEN = re.compile(rb"""[bu]?'(?:[^'\\\n]|\\.)*+'?|[bu]?"(?:[^"\\\n]|\\.)*+"?|[{}\[\]()]""", re.DOTALL)
 _WORD = re.compile(_TOKEN.pattern + rb"|\b(?:True|False|None|nan)\b|-?\binf\b", re.DOTALL)
 _WORDS = {b"True": b"true", b"False": b"false", b"None": b"null", b"nan": b"null", b"inf": b"Infinity"}
 _UNREAD = re.compile(rb"<(?:botocore|urllib3|aiobotocore)\.")
@@ -33,10 +33,10 @@ class _Constants(ast.NodeTransformer):
         return ast.copy_location(ast.Constant(name), node)  # such as datetime.datetime(2026, 1, 1)
 
 
-def end_of(text: bytes, start: int) -> int:
-    """Where the dictionary that begins at `start` ends; -1 where it does not."""
+def end_of(text: bytes, start: int, stop: int) -> int:
+    """Where the dictionary that begins at `start` ends; -1 where it does not before `stop`."""
     depth = 0
-    for token in _TOKEN.finditer(text, start):
+    for token in _TOKEN.finditer(text, start, stop):
         sign = token[0]
         if sign in (b"{", b"[", b"("):
             depth += 1

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -21,12 +21,14 @@ _START = re.compile(rb"\{" + _SPACE + rb"""(?:["'}]|[bu]'|\\+")""")
 _NAMED = re.compile(rb"\{" + _SPACE + rb"""(?:"[^"\n]*"|[bu]?'[^'\n]*'|\\+"[^"\n]*")""" + _SPACE + b":")
 _ESCAPED = re.compile(rb"\{" + _SPACE + rb'\\+"')
 _STRING = re.compile(rb'(?:[^"\\\n]|\\.)*+')
-_MENDED = re.compile(rb'"(?:[^"\\\n]|\\.)*+"|-?\bInfinity\b|\bNaN\b|\xc2\xa0')
+_MENDED = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|-?\bInfinity\b|\bNaN\b|\xc2\xa0')
 # What begins a value, or is one, in Python's spelling alone.
 _PYTHON = re.compile(rb"""['(<]|[bu]["']|True\b|False\b|None\b|nan\b|-?inf\b|(?:[\w.]*\.)?[A-Za-z_]\w*\(""")
-_LINE = re.compile(rb"\n(?=[^\s\"'}\]])")  # one that is not indented, as those within a value are
+_LINE = re.compile(rb"\n(?=[^\s\"'}\]\xc2])")  # one that is not indented, as those within a value are
+_CONSTANT = re.compile(rb"NaN|-?Infinity")
+_SURROGATE = re.compile(rb"\\u[dD]")  # whose escape msgspec takes for the end of the text where it is alone
 _PLACE = re.compile(r"\(byte (\d+)\)")
-_LITERAL = re.compile(rb"b?'(\{(?:[^'\\\n]|\\.)*+)'")
+_LITERAL = re.compile(rb"b?'(\{(?:[^'\\\n]|\\.)*+)'?")
 _SHELL = re.compile(rb"(?:-d|--\w[\w-]*)[ =]\$?\Z")  # before what a shell takes as it stands
 _LEAD = 200  # bytes
 _DEEPEST = 4
@@ -83,7 +85,9 @@ class _Read:
 class _Scan:
     def __init__(self, text: bytes, depth: int) -> None:
         self._text, self._view, self._depth = text, memoryview(text), depth
-        self._mended = False
+        self._line = 0  # the end of the line that `_line_after` found last
+        self._unclosed = 0  # up to here nothing closes an object that JSON's reader refused
+        self._unquoted = 0  # up to here no string of Python's begins
         self._wasted = self._printed = 0  # bytes
         self._newline = b"\n" if b"\n" in text else b"\r"
 
@@ -99,6 +103,10 @@ class _Scan:
                 low = max(place, start - _LEAD)
                 lead = self._text[max(low, self._text.rfind(self._newline, low, start) + 1) : start]
                 yield Value(read.data, start, end, line, lead, read.problem, read.cut)
+            if self._wasted > 4 * len(self._text) + 1_000_000:
+                problem = BadReply("From here on, too much of the text is damaged to be read.", _REMEDY)
+                yield Value(b"", start, len(self._text), line, b"", problem)
+                return
             place = end
 
     def _at(self, start: int) -> _Read:
@@ -110,17 +118,18 @@ class _Scan:
         if quoted := self._quoted(start):
             return quoted
         read = self._json(start)
-        if read.problem and not self._mended and self._mend(start):
-            read = self._json(start)
-        if read.problem and (_PYTHON.match(self._text, read.at) or _PYTHON.match(self._text, read.at - 1)):
+        if read.problem is None:
+            return read
+        if _PYTHON.match(self._text, read.at) or _PYTHON.match(self._text, read.at - 1):
             return self._python(start)
-        return read
+        return self._repaired(start, read)
 
     def _json(self, start: int) -> _Read:
         try:
             _RAW.decode(self._view[start:])
         except RecursionError:
-            return _Read(at=len(self._text), problem=too_deep())
+            line = self._text.find(b"\n", start)
+            return _Read(at=len(self._text) if line < 0 else line, problem=too_deep())
         except BROKEN as error:
             return self._stopped(start, str(error))
         return _Read(self._text[start:].rstrip(), len(self._text))
@@ -143,22 +152,33 @@ class _Scan:
             return _Read(at=at, problem=BadReply(cause, "Copy it from the file rather than from a terminal."))
         return _Read(at=at, problem=BadReply("This is not JSON.", _REMEDY))
 
-    def _mend(self, start: int) -> bool:
-        """Respell what only Python writes, from here to the end of the text; whether that changed anything."""
-        self._mended = True
-        rest = _MENDED.sub(_respelled, self._text[start:])
-        if rest == self._view[start:]:
-            return False
-        self._text = self._text[:start] + rest
-        self._view = memoryview(self._text)
-        return True
+    def _repaired(self, start: int, read: _Read) -> _Read:
+        """An object that JSON's reader refused, with Python's constants respelled; else where it ends."""
+        if start < self._unclosed or (read.cut and not _SURROGATE.search(self._text, start)):
+            return read
+        end = printed.end_of(self._text, start, self._line_after(start))
+        if end < 0 and _CONSTANT.match(self._text, read.at):
+            end = printed.end_of(self._text, start, len(self._text))
+        if end < 0:
+            self._unclosed = self._line_after(start)
+            return read
+        data = _mended(self._text[start:end])
+        return _Read(data, end) if is_json(data) else replace(read, end=end, cut=False)
+
+    def _line_after(self, start: int) -> int:
+        """Where the next line ends the object that begins at `start` if nothing did before."""
+        if self._line <= start:
+            line = _LINE.search(self._text, start + 1)
+            self._line = line.start() if line else len(self._text)
+        return self._line
 
     def _python(self, start: int) -> _Read:
         """A dictionary as Python prints it."""
-        end = printed.end_of(self._text, start)
+        stop = self._line_after(start)
+        end = printed.end_of(self._text, start, stop)
         if end < 0:
             problem = BadReply("This is not JSON, and as Python's print it ends too early.", _REMEDY)
-            return _Read(at=len(self._text), problem=problem, cut=True)
+            return _Read(at=stop, problem=problem, cut=stop == len(self._text))
         text = self._text[start:end]
         try:
             data = printed.respelled(text)
@@ -167,7 +187,7 @@ class _Scan:
                 data = printed.as_json(text, self._printed)
         except BadReply as error:
             return _Read(end=end, problem=error)
-        return _Read(data if is_json(data) else _MENDED.sub(_respelled, data), end)
+        return _Read(data if is_json(data) else _mended(data), end)
 
     def _escaped(self, start: int) -> _Read:
         r"""An object copied out of a string, with its quotes as \"."""
@@ -183,8 +203,9 @@ class _Scan:
     def _quoted(self, start: int) -> _Read | None:
         r"""An object within bytes or a string that Python wrote, with its backslashes doubled; None for another."""
         written = _LITERAL.match(self._text, max(start - 2, 0)) or _LITERAL.match(self._text, max(start - 1, 0))
-        if written is None or written.start(1) != start or b"\\" not in written[0]:
+        if start < self._unquoted or written is None or written.start(1) != start or b"\\" not in written[0]:
             return None
+        self._unquoted = written.end()
         if _SHELL.search(self._text, max(start - _LEAD, 0), written.start()):
             return None
         try:
@@ -198,9 +219,18 @@ class _Scan:
         """Where to look on after what cannot be read: at the next line that begins anew, or where reading stopped."""
         self._wasted += at - start
         line = _LINE.search(self._text, start + 1, at)
-        if line and self._wasted <= 4 * len(self._text) + 1_000_000:
-            return line.end()
-        return max(at, start + 1)
+        return line.end() if line else max(at, start + 1)
+
+
+def _mended(text: bytes) -> bytes:
+    """An object with what `_respelled` changes."""
+    pieces: list[bytes] = []
+    done = 0
+    for found in _MENDED.finditer(text):
+        if (new := _respelled(found)) != found[0]:
+            pieces += (text[done : found.start()], new)
+            done = found.end()
+    return b"".join([*pieces, text[done:]]) if pieces else text
 
 
 def _respelled(found: re.Match[bytes]) -> bytes:

@@ -7,6 +7,9 @@ import codecs
 import contextlib
 import gzip
 import json
+import pickle
+import pprint
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,10 @@ from hypothesis import strategies as st
 from lib.completion import Completion
 from lib.errors import BadReply
 from lib.wire.encode import ChunkWriter, encode
+from lib.wire.envelopes import contents
 from lib.wire.formats import Format
 from lib.wire.saved import completions_of, read_saved
+from lib.wire.scan import values
 from lib.wire.streams import CUT_OFF
 from tests.frames import chunk_event, frame
 from tests.wire.strategies import completions, differences
@@ -105,6 +110,31 @@ STREAMS: dict[str, Callable[[list[bytes]], bytes]] = {
     "frames as text": lambda chunks: b"\x00garbage".join(
         frame(chunk_event(each)).decode("latin-1").encode() for each in [*chunks]
     ),
+    "a log, each with its time": lambda chunks: b"".join(
+        b"2026-01-01T00:00:00Z INFO " + each + b"\n" for each in chunks
+    ),
+    "indented events": lambda chunks: b"".join(b"    data: " + each + b"\n\n" for each in chunks),
+    "events in a log": lambda chunks: b"\n".join(b"INFO data: " + each for each in chunks),
+    "events of many lines": lambda chunks: b"".join(
+        b"".join(b"data: " + line + b"\n" for line in _spaced(json.loads(each)).encode().splitlines()) + b"\n"
+        for each in chunks
+    ),
+    "printed lines of bytes": lambda chunks: b"\n\n".join(repr(b"data: " + each).encode() for each in chunks),
+    "printed lines of text": lambda chunks: "\n".join(repr(each.decode()) for each in chunks).encode(),
+    "a list of strings": lambda chunks: json.dumps([f"data: {each.decode()}" for each in chunks]).encode(),
+    "strings, one per line": lambda chunks: "\n".join(json.dumps(each.decode()) for each in chunks).encode(),
+    "byte objects of Node": lambda chunks: "\n".join(
+        json.dumps({"chunk": {"bytes": {str(place): value for place, value in enumerate(each)}}}) for each in chunks
+    ).encode(),
+    "buffers of Node": lambda chunks: json.dumps(
+        [{"chunk": {"bytes": {"type": "Buffer", "data": list(each)}}} for each in chunks]
+    ).encode(),
+    "base64 with parts of events": lambda chunks: "\n".join(
+        json.dumps({"PayloadPart": {"Bytes": base64.b64encode(b"data: " + each + b"\n\n").decode()}}) for each in chunks
+    ).encode(),
+    "events as the body of a record": lambda chunks: json.dumps(
+        {"request": REQUEST, "body": b"".join(b"data: " + each + b"\n\n" for each in chunks).decode()}
+    ).encode(),
     "a log record": lambda chunks: json.dumps(_log([json.loads(each) for each in chunks])).encode(),
     "a response with its request": lambda chunks: json.dumps(
         {"request": REQUEST, "response": [json.loads(each) for each in chunks]}
@@ -227,6 +257,72 @@ DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
     ).encode(),
     "a batch record": lambda reply: json.dumps({"recordId": "1", "modelOutput": reply}).encode(),
     "reply": lambda reply: json.dumps({"reply": reply}).encode(),
+    "HTTP with a header of JSON": lambda reply: (
+        b'HTTP/2 200\r\nnel: {"success_fraction":0}\r\n\r\n' + json.dumps(reply).encode()
+    ),
+    "what curl says": lambda reply: (
+        b"< HTTP/1.1 200 OK\n{ [300 bytes data]\n" + json.dumps(reply).encode() + b"\n* Connection left intact\n200"
+    ),
+    "a fence within text": lambda reply: b"Here it is:\n```json\n" + json.dumps(reply).encode() + b"\n```\nand so on",
+    "after an error": lambda reply: (
+        b"An error occurred (ThrottlingException) when calling it\nretrying\n" + json.dumps(reply).encode()
+    ),
+    "after a line like an event": lambda reply: b"x\ndata: see below\n" + json.dumps(reply).encode(),
+    "a table of tabs": lambda reply: b"EVENTS\t1\t1\t" + json.dumps(_log(reply, asked=False)).encode() + b"\tstream\n",
+    "CSV": lambda reply: (
+        b'@timestamp,@message\r\nx,"' + json.dumps(_log(reply, asked=False)).replace('"', '""').encode() + b'"\r\n'
+    ),
+    "rows of Insights": lambda reply: json.dumps(
+        {
+            "results": [
+                [
+                    {"field": "@timestamp", "value": "2026-01-01"},
+                    {"field": "@message", "value": json.dumps(_log(reply, asked=False))},
+                    {"field": "@ptr", "value": "x"},
+                ]
+            ],
+            "status": "Complete",
+        }
+    ).encode(),
+    "a subscription": lambda reply: json.dumps(
+        {"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": json.dumps(_log(reply, asked=False))}]}
+    ).encode(),
+    "a subscription, packed": lambda reply: json.dumps(
+        {"awslogs": {"data": base64.b64encode(gzip.compress(DRESSES["a subscription"](reply))).decode()}}
+    ).encode(),
+    "escaped, in a field of a log": lambda reply: (
+        b"level=info body=" + json.dumps(json.dumps(reply)).encode() + b" n=1"
+    ),
+    "escaped, without its quotes": lambda reply: json.dumps(json.dumps(reply)).encode()[1:-1],
+    "printed bytes in a log": lambda reply: b"INFO body=" + repr(json.dumps(reply).encode()).encode(),
+    "printed text in a log": lambda reply: b"INFO body=" + repr(json.dumps(reply)).encode(),
+    "pprint": lambda reply: (
+        b">>> pprint(reply)\n" + pprint.pformat(reply, sort_dicts=False).encode("utf-8", "backslashreplace")
+    ),
+    "no-break spaces": lambda reply: (
+        _spaced(reply).replace("\n  ", "\n\N{NO-BREAK SPACE} ").encode("utf-8", "surrogatepass")
+    ),
+    "a file of two members": lambda reply: gzip.compress(b" ") + gzip.compress(json.dumps(reply).encode()),
+    "a batch record of OpenAI": lambda reply: json.dumps(
+        {"id": "1", "custom_id": "1", "response": {"status_code": 200, "body": reply}, "error": None}
+    ).encode(),
+    "a buffer": lambda reply: json.dumps(
+        {"body": {"type": "Buffer", "data": list(json.dumps(reply).encode())}}
+    ).encode(),
+    "a byte object": lambda reply: json.dumps(
+        {str(place): value for place, value in enumerate(json.dumps(reply).encode())}
+    ).encode(),
+    "a list of bytes": lambda reply: json.dumps(list(json.dumps(reply).encode())).encode(),
+    "Lambda": lambda reply: json.dumps(
+        {"statusCode": 200, "isBase64Encoded": True, "body": base64.b64encode(json.dumps(reply).encode()).decode()}
+    ).encode(),
+    "a client's text": lambda reply: json.dumps({"status": 200, "text": json.dumps(reply)}).encode(),
+    "outputs": lambda reply: json.dumps({"inputs": {"messages": []}, "outputs": reply}).encode(),
+    "results": lambda reply: json.dumps({"results": [reply]}).encode(),
+    "a trace": lambda reply: json.dumps({"observations": [{"name": "x", "output": reply}]}).encode(),
+    "a recording of HTTP": lambda reply: json.dumps(
+        {"log": {"entries": [{"response": {"status": 200, "content": {"text": json.dumps(reply)}}}]}}
+    ).encode(),
     "one server-sent event": lambda reply: b"data: " + json.dumps(reply).encode() + b"\n\ndata: [DONE]\n\n",
 }
 
@@ -419,3 +515,322 @@ def _opened_or_refused(data: bytes) -> None:
 def test_a_gzip_bomb_is_refused() -> None:
     with pytest.raises(BadReply, match="MB"):
         opened(gzip.compress(b" " * 120_000_000, 1))
+
+
+TEXT = 'a\n"b" c\'s \\ \\n é 😀\N{NO-BREAK SPACE}{"generation": NaN} None\ttrue'
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_every_dress_of_a_text_that_looks_like_code(dress: str) -> None:
+    (done,) = opened(DRESSES[dress](REPLY))
+    assert is_the_fox(done)
+    assert done.warnings == ()
+    (done,) = opened(DRESSES[dress]({"generation": TEXT, "stop_reason": "stop", "logprobs": [{"5": -0.5}]}))
+    assert done.text == TEXT
+
+
+@pytest.mark.parametrize("how", STREAMS)
+def test_every_stream_of_a_text_that_looks_like_code(how: str) -> None:
+    chunks = [{"generation": TEXT, "logprobs": [{"5": -0.5}], "generation_token_count": 1}]
+    chunks.append({"generation": TEXT, "logprobs": [{"5": -0.5}], "generation_token_count": 2, "stop_reason": "stop"})
+    (done,) = opened(STREAMS[how]([json.dumps(chunk).encode() for chunk in chunks]))
+    assert done.text == TEXT + TEXT
+
+
+def _chunk(text: str, end: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A chunk of a chat, of one token."""
+    content = [{"token": text, "logprob": -0.5, "bytes": list(text.encode()), "top_logprobs": []}] if text else []
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": end, "logprobs": {"content": content}}
+    return {"id": "c1", "object": "chat.completion.chunk", "model": "m", "choices": [choice]} | fields
+
+
+GOOD = [_chunk(""), _chunk("It"), _chunk(" is"), _chunk("", "stop")]
+FILTERED = {"id": "", "choices": [{"index": 0, "finish_reason": None, "content_filter_results": {}}]}
+
+
+def _events(chunks: list[dict[str, Any]]) -> str:
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+
+
+def _said(done: Completion) -> tuple[str, list[str]]:
+    return done.text, [done.pieces.text_of(int(ref)) for ref in done.generated.refs]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [{"id": "", "choices": [], "prompt_filter_results": []}, *GOOD],
+        [*GOOD, _chunk("", usage={"completion_tokens": 2})],
+        [*GOOD, {"id": "c1", "choices": [], "usage": {"completion_tokens": 2}}],
+        [*GOOD, FILTERED],
+        [*GOOD[:2], FILTERED, *GOOD[2:]],
+        [each | {"id": f"c{number}"} for number, each in enumerate(GOOD)],
+        [GOOD[0] | {"id": None}, *GOOD[1:]],
+        [GOOD[0] | {"id": ""}, *GOOD[1:]],
+        [each | {"id": 7} for each in GOOD],
+        [_chunk(""), _chunk("It", ""), _chunk(" is", ""), _chunk("", "stop")],
+    ],
+    ids=["filter first", "counts last", "counts alone", "filter last", "filter between", "an id each", "null first",
+         "empty first", "numbers", "empty reasons"],
+)  # fmt: skip
+def test_streams_of_other_servers(chunks: list[dict[str, Any]]) -> None:
+    (done,) = opened(_events(chunks))
+    assert _said(done) == ("It is", ["It", " is"])
+    assert done.stop_reason == "stop"
+    assert CUT_OFF not in done.warnings
+
+
+def test_streams_in_a_log_are_told_apart_by_their_ids() -> None:
+    lines = [_chunk(text, id=name) for text in ("It", " is") for name in ("a", "b", "c")]
+    lines += [_chunk("", "stop", id=name) for name in ("c", "a", "b")]
+    found = opened("\n".join(map(json.dumps, lines)))
+    assert [_said(done) for done in found] == [("It is", ["It", " is"])] * 3
+    assert all(CUT_OFF not in done.warnings for done in found)
+
+
+def test_streams_that_broke_off_stay_apart() -> None:
+    broken = [_chunk("It", id="a"), _chunk(" is", id="a")]
+    first, second = opened(_events([*broken, *(each | {"id": "b"} for each in GOOD)]))
+    assert CUT_OFF in first.warnings
+    assert CUT_OFF not in second.warnings
+
+
+def test_an_answer_of_several_that_was_cut_off_says_so() -> None:
+    chunks = [_chunk("It"), _chunk("It"), _chunk("", "stop"), _chunk(" is")]
+    for number, chunk in zip((0, 1, 0, 1), chunks, strict=True):
+        chunk["choices"][0]["index"] = number
+    first, second = opened(_events(chunks))
+    assert (first.text, second.text) == ("It", "It is")
+    assert CUT_OFF in first.warnings
+
+
+def test_chunks_with_and_without_alternatives() -> None:
+    def text_chunk(text: str, top: Any, end: str | None = None) -> dict[str, Any]:
+        logprobs = {"tokens": [text], "token_logprobs": [-0.5], "top_logprobs": top}
+        choice = {"index": 0, "text": text, "finish_reason": end, "logprobs": logprobs}
+        return {"id": "c", "object": "text_completion", "choices": [choice]}
+
+    (done,) = opened(_events([text_chunk("It", None), text_chunk(" is", [{" is": -0.5, " was": -2}], "stop")]))
+    assert _said(done) == ("It is", ["It", " is"])
+    assert (done.generated.top_refs >= 0).sum(axis=1).tolist() == [0, 1]
+    bare = [_chunk("It"), _chunk(" is", "stop")]
+    for chunk in bare:
+        chunk["choices"][0]["logprobs"] = chunk["choices"][0]["logprobs"]["content"]
+    assert _said(opened(_events(bare))[0]) == ("It is", ["It", " is"])
+
+
+def test_a_response_and_its_closing_chunk() -> None:
+    (done,) = opened(json.dumps(REPLY) + "\n" + json.dumps({"amazon-bedrock-invocationMetrics": {}}))
+    assert is_the_fox(done)
+    text = {"id": "c", "object": "text_completion", "choices": [{"text": "a", "finish_reason": "length"}], "usage": {}}
+    closing = {"id": "c", "object": "text_completion", "choices": [], "usage": {"completion_tokens": 1}}
+    assert [done.text for done in opened(json.dumps(text) + "\n" + json.dumps(closing))] == ["a"]
+
+
+LINE = json.dumps(REPLY)
+FAILED = {"schemaType": "ModelInvocationLog", "errorCode": "ThrottlingException", "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("data", "answers", "said"),
+    [
+        (f"{LINE}\n{LINE}\n{LINE[:50]}", 2, "Line 3: This JSON ends too early"),
+        (f"{LINE}\n{LINE[:-40]}\n{LINE}", 2, "Line 2: This"),
+        (f"{LINE}\n{LINE[:20]}\n{LINE}", 2, "Line 2: A line break cuts this JSON"),
+        (f"[{LINE},{LINE},{LINE[:40]}", 2, "Entry 3: This JSON ends too early"),
+        (f"{LINE}\n" + LINE.replace("-0.0409", "Infinity"), 1, "Line 2: The reply holds Infinity"),
+        (f'{LINE}\n{{"generation": 5}}', 1, "Line 2: The reply is not spelled"),
+        (f'{{"generation": 5}}\n{LINE}', 1, "Line 1: The reply is not spelled"),
+        (f'{LINE}\n{{"error":{{"message":"boom"}}}}', 1, "Line 2: This is an error, not a response: boom"),
+        (f'{{"level":"info","msg":"start"}}\n{LINE}', 1, "Line 1: This is JSON, but no reply"),
+        ('{"prompt": "a",\n "max_gen_len": 4}\n' + LINE, 1, "Line 1: This is a request"),
+        (json.dumps({"events": [{"message": json.dumps(FAILED)}, {"message": LINE}]}), 1, "Event 1: This is an error"),
+        (json.dumps({"events": [{"message": LINE}, {"message": "START RequestId: 1"}]}), 1, "Event 2.*plain text"),
+        (json.dumps(_log({"embedding": [0.1]})) + "\n" + LINE, 1, "Line 1.*an embedding model"),
+        (json.dumps(_log([{"type": "message_start", "message": {}}])) + "\n" + LINE, 1, "Line 1.*Anthropic"),
+        (json.dumps({"data": [REPLY, {"error": "boom"}]}), 1, "Entry 2.*boom"),
+        (f"{LINE}\n{{'generation': open('x')", 1, "Line 2: .*Python's print it ends too early"),
+        ("HTTP/1.1 200\n" + LINE + "\n" + '{"a":' * 5000, 1, "Line 3.*nested too deeply"),
+    ],
+)  # fmt: skip
+def test_one_record_never_costs_the_others(data: str, answers: int, said: str) -> None:
+    found = opened(data)
+    assert len(found) == answers
+    assert all(map(is_the_fox, found))
+    assert re.search(f"One record of the file holds no response. {said}", " ".join(found[0].warnings))
+
+
+def test_a_file_that_ends_within_a_chunk() -> None:
+    whole = STREAMS["server-sent events"](CHAT_CHUNKS)
+    for end in range(whole.index(b" is") + 50, len(whole) - 20, 37):
+        (done,) = opened(whole[:end])
+        assert "It is blue.".startswith(done.text)
+        assert (CUT_OFF in done.warnings) == (done.stop_reason is None)
+        assert not any("record" in warning for warning in done.warnings)
+
+
+def test_what_is_gzipped_in_several_members() -> None:
+    assert len(opened(gzip.compress(f"{LINE}\n".encode()) * 3)) == 3
+    with pytest.raises(BadReply, match="Other bytes follow"):
+        opened(gzip.compress(LINE.encode()) + b"x")
+
+
+def test_responses_within_text_keep_their_lines() -> None:
+    text = f"Q: first\nA: {LINE}\n\nQ: second\n```json\n{LINE}\n```\n{{not this}} [nor this]\n{LINE}"
+    saved = read_saved(text.encode())
+    assert [each.place for each in saved] == ["Line 2", "Line 6", "Line 9"]
+    assert all(each.warnings == () for each in saved)
+    assert [each.place for each in read_saved(f"[{LINE},\n\n{LINE}]".encode())] == ["Entry 1", "Entry 2"]
+    events = json.dumps({"events": [{"message": LINE}, {"message": LINE}]}).encode()
+    assert [each.place for each in read_saved(events)] == ["Event 1", "Event 2"]
+    assert len(opened(f"\ufeff{LINE}\n\ufeff{LINE}")) == 2
+    assert len(opened(LINE * 3)) == 3
+
+
+def test_what_a_shell_quotes_is_not_unescaped() -> None:
+    (done,) = opened("curl -d '" + json.dumps({"generation": "a\\nb"}) + "'")
+    assert done.text == "a\\nb"
+
+
+def test_what_python_prints_beside_plain_values() -> None:
+    printed = (
+        "{'generation': 'a' ' b', 'at': datetime.datetime(2026, 1, 1, tzinfo=tzutc()), 'stop_reason': None,"
+        " 'logprobs': [{'5': np.float64(-0.25)}, {7: tensor(-0.5, device='cpu')}, {'8': -inf}]}"
+    )
+    (done,) = opened(printed)
+    assert done.text == "a b"
+    assert done.generated.ids.tolist() == [5, 7, 8]
+    assert done.generated.logprobs.tolist() == [-0.25, -0.5, float("-inf")]
+
+
+def test_the_events_of_the_responses_api() -> None:
+    delta = {"type": "response.output_text.delta", "logprobs": [{"token": "Hi", "logprob": -0.1}], "delta": "Hi"}
+    created = {"type": "response.created", "response": {"object": "response", "status": "in_progress", "output": []}}
+    (done,) = opened(_events([created, delta, delta | {"logprobs": None, "delta": "!"}]))
+    assert done.text == "Hi!"
+    assert CUT_OFF in done.warnings
+    whole = {"object": "response", "status": "completed", "output": []}
+    refusal = {"type": "message", "content": [{"type": "refusal", "refusal": "No."}]}
+    closing = {"type": "response.completed", "response": whole | {"output": [refusal]}}
+    body = json.loads(contents(_events([created, delta, closing]).encode()).parts[0].body)
+    assert body["choices"][0]["message"]["refusal"] == "No."
+    failed = {"type": "response.failed", "response": {"status": "failed", "error": {"message": "boom"}}}
+    for data in (_events([created, failed]), json.dumps({"object": "response"} | failed["response"])):
+        with pytest.raises(BadReply, match="boom"):
+            opened(data)
+    with pytest.raises(BadReply, match="status is queued"):
+        opened(json.dumps({"object": "response", "status": "queued", "error": None}))
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "next_step"),
+    [
+        (
+            "ChatCompletion(id='x', choices=[Choice(index=0, logprobs=ChoiceLogprobs(content=[]))])",
+            "client library",
+            "model_dump_json",
+        ),
+        ("ChatCompletionChunk(id='x', choices=[])\nChatCompletionChunk(id='x')", "client library", "model_dump_json"),
+        ("ModelResponse(id='x', choices=[Choices(finish_reason='stop')])", "client library", "model_dump_json"),
+        ("ResponseTextDeltaEvent(content_index=0, delta='Hi')", "client library", "model_dump_json"),
+        ("[RequestOutput(request_id=0, logprobs=[{5: Logprob(logprob=-0.1)}])]", "Python library", "JSON"),
+        ("OrderedDict([('generation', 'a')])", "Python library", "JSON"),
+        ("<Response [200]>", "body was not read", "read"),
+        ("<!DOCTYPE html><html><head><title>502 Bad Gateway</title>", "web page.*502 Bad Gateway", "address"),
+        (
+            '<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code><Message>Denied</Message></Error>',
+            "AccessDenied: Denied",
+            "answer",
+        ),
+        (LINE.replace('"', "\N{LEFT DOUBLE QUOTATION MARK}"), "typographic", "Copy"),
+        ("{\n  generation: ' over',\n  logprobs: [ [Object] ]\n}", "console.log", "JSON.stringify"),
+        (LINE.replace("over the", "over\nthe"), "line break", "terminal"),
+        (json.dumps(REPLY | {"logprobs": ["@{927=-0.0409}"]}), "PowerShell", "Depth 100"),
+        (json.dumps(REPLY | {"logprobs": "System.Object[]"}), "PowerShell", "Depth 100"),
+        (json.dumps({"recordId": "1", "modelInput": {"prompt": "a"}}), "a batch job's input", "jsonl.out"),
+        (json.dumps({"custom_id": "1", "method": "POST", "url": "/", "body": {}}), "a batch job's input", "job wrote"),
+        (json.dumps({"totalRecordCount": 1, "processedRecordCount": 1}), "summary of a batch job", "jsonl.out"),
+        (json.dumps({"prompt": "a", "max_gen_len": 4}), "a request", "answer"),
+        (json.dumps({"messages": [], "model": "m"}), "a request", "answer"),
+        (json.dumps({"content": "a", "stop": True, "tokens_predicted": 3}), "llama.cpp", "logprobs"),
+        (
+            _events(
+                [{"content": "a", "stop": False, "index": 0}, {"content": "", "stop": True, "tokens_predicted": 1}]
+            ),
+            "llama.cpp",
+            "logprobs",
+        ),
+        (json.dumps({"text": "a", "meta_info": {}}), "SGLang", "logprobs"),
+        (json.dumps({"candidates": []}), "Gemini", "logprobs"),
+        (json.dumps({"generations": [{"text": "a"}], "prompt": "x"}), "Cohere", "logprobs"),
+        (
+            json.dumps(
+                {"id": "x", "finish_reason": "COMPLETE", "message": {"role": "assistant", "content": []}, "usage": {}}
+            ),
+            "Cohere",
+            "logprobs",
+        ),
+        (json.dumps({"content": "a", "response_metadata": {}}), "LangChain", "before"),
+        (
+            _events([{"type": "message_start", "message": {}}, {"type": "content_block_delta", "delta": {}}]),
+            "Anthropic",
+            "logprobs",
+        ),
+        (json.dumps({"object": "list", "data": [{"embedding": [1]}]}), "embedding", "answer"),
+        (
+            json.dumps({"output": {"outputBodyJson": {"completion": " a", "stop_reason": "stop_sequence"}}}),
+            "Anthropic",
+            "logprobs",
+        ),
+        (json.dumps({"cells": [], "nbformat": 4}), "Jupyter", "Copy"),
+        (json.dumps({"prompt_logprobs": [None], "logprobs": [{"1": ["a", 0.5]}]}), "decode command", "response"),
+        (
+            json.dumps({"version": "1.0", "added_tokens": [], "pre_tokenizer": None, "model": {}}),
+            "a tokenizer",
+            "tokenizer",
+        ),
+        (json.dumps({"architectures": ["x"], "model_type": "llama"}), "a model's configuration", "answer"),
+        (json.dumps({"prompt": "x", "response": "Paris."}), "plain text", "JSON"),
+        (json.dumps({"events": [], "searchedLogStreams": []}), "list of events is empty", "some"),
+        (
+            json.dumps({"custom_id": "1", "response": {"body": {"error": {"message": "bad"}}}, "error": None}),
+            "bad",
+            "answer",
+        ),
+        (b"PK\x03\x04" + bytes(100), "zip archive", "Unpack"),
+        (b"\xfd7zXZ\x00" + bytes(100), "xz file", "Unpack"),
+        (b"BZh91AY" + bytes(100), "bzip2", "Unpack"),
+        (gzip.compress(bytes(257) + b"ustar" + bytes(100)), "tar archive", "Unpack"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "PNG", "JSON"),
+        (b"SQLite format 3\x00", "SQLite", "JSON"),
+        (b"PAR1\x00\x01", "Parquet", "JSON"),
+        (pickle.dumps(REPLY), "pickle", "JSON"),
+    ],
+)
+def test_what_is_no_response_is_named_with_the_next_step(data: str | bytes, said: str, next_step: str) -> None:
+    with pytest.raises(BadReply, match=said) as raised:
+        opened(data)
+    assert next_step in raised.value.remedy
+
+
+def test_nothing_is_left_without_a_word() -> None:
+    for events in ([{"type": "response.created", "response": {}}], [{"type": "response.output_item.added"}]):
+        with pytest.raises(BadReply, match="holds no response"):
+            opened(_events(events))
+
+
+def test_more_documents_than_are_looked_at() -> None:
+    for data in (b"{}" * 100_001, b"[" + b"{}," * 100_001 + b"{}]", b'{"events":[' + b"{}," * 100_001 + b"{}]}"):
+        with pytest.raises(BadReply, match="more than 100,000 documents"):
+            opened(data)
+    with pytest.raises(BadReply, match="more than 1,000 answers"):
+        opened(_events([_chunk("a") | {"choices": [{"index": n, "delta": {}} for n in range(1001)]}] * 2))
+
+
+def test_the_reader_of_objects_holds_to_what_msgspec_says() -> None:
+    """The scan goes by the places in msgspec's messages."""
+    for text, end in ((b'{"a":1}{', 7), (b'{"a":1}  x', 7), (b'{"a":{}}}', 8), (b'{"a":"}"}\n"', 9)):
+        (first, *_) = values(text)
+        assert (first.data, first.end) == (text[:end], end)
+    (broken,) = values(b'{"a": Infinity}')
+    assert "Infinity" in str(broken.problem)
