@@ -176,9 +176,20 @@ class Chunk:
 def groups_of(chunks: Iterable[Chunk]) -> list[Group]:
     """The streams that the chunks make, each in the order of its first chunk."""
     streams = _Streams()
-    for number, chunk in enumerate(chunks):
-        streams.add(number, chunk)
+    listed = list(chunks)
+    heads = [_head_of(chunk.body) for chunk in listed]
+    _forget_single_ids(heads)
+    for number, (chunk, head) in enumerate(zip(listed, heads, strict=True)):
+        streams.add(number, chunk, head)
     return streams.found or [_begun_by(*each, None) for rest in streams.opening.values() for each in rest]
+
+
+def _forget_single_ids(heads: Sequence[_Head | None]) -> None:
+    """Take away the ids of chunks where no two have the same: some servers number chunks rather than streams."""
+    chunks = [head for head in heads if head is not None and head.is_chunk and head.name]
+    if len(chunks) > 2 and len({head.name for head in chunks}) == len(chunks):
+        for head in chunks:
+            head.id = None
 
 
 class _Streams:
@@ -190,9 +201,8 @@ class _Streams:
         self._last: dict[int | None, Group] = {}  # by the number of the stream
         self._named: dict[str, Group] = {}  # by id, where a chunk is not known to be of one stream
 
-    def add(self, number: int, chunk: Chunk) -> None:
+    def add(self, number: int, chunk: Chunk, head: _Head | None) -> None:
         """Take the next chunk."""
-        head = _head_of(chunk.body)
         streamed = chunk.stream is not None
         if head is not None and not chunk.alone:
             group = self._last.get(chunk.stream)

@@ -141,6 +141,8 @@ def _nothing_in(text: bytes) -> BadReply:
     if text.startswith((b"{", b"[")):
         standard(text)  # says what is wrong with it
         return _single_value()
+    if not is_utf8(text):
+        return BadReply("This is not text in UTF-8.", "Open the response as JSON, saved as UTF-8.")
     return no_json()
 
 

@@ -53,7 +53,7 @@ def unpacked(data: bytes) -> bytes:
     if data[257:262] == b"ustar":
         raise BadReply("This is a tar archive.", "Unpack it, and open the file inside.")
     for start, kind in _BINARIES:
-        if data.startswith(start) and b"\x00" in data[:1000]:
+        if data.startswith(start) and (data[0] >= 0x80 or b"\x00" in data[:1000]):
             raise BadReply(f"This is {kind}, not a response.", "Open the response as JSON.")
     return data
 

@@ -1,5 +1,7 @@
 """Mutated replies, as many as wanted: each gives a clear error or a completion that says nothing untrue.
 
+Then large texts that are meant to take long: each is read in time linear in its length.
+
 python -m tests.soak.wire 1000000 [seed]
 """
 
@@ -26,6 +28,7 @@ from lib.wire.encode import ChunkWriter, encode
 from lib.wire.formats import Format, asked_top
 from lib.wire.saved import decoded, read_saved
 from lib.wire.streams import StreamReader
+from tests.wire import hostile
 from tests.wire.strategies import tokenizer
 
 FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
@@ -177,6 +180,9 @@ def main() -> int:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     problems = run(count, seed, lambda line: print(line, flush=True))
     print(f"{count:,} mutated replies from seed {seed}: {problems:,} problems")
+    slow = [name for name in hostile.SHAPES if hostile.seconds_of(name, 1_000_000) > 60]
+    print(f"{len(hostile.SHAPES)} large texts: {len(slow)} take more than 60 s {slow or ''}".rstrip())
+    problems += len(slow)
     return 1 if problems else 0
 
 

@@ -588,6 +588,11 @@ def test_streams_in_a_log_are_told_apart_by_their_ids() -> None:
     assert all(CUT_OFF not in done.warnings for done in found)
 
 
+def test_chunks_in_a_log_that_each_have_an_id_are_one_stream() -> None:
+    (done,) = opened("\n".join(json.dumps(each | {"id": f"c{number}"}) for number, each in enumerate(GOOD)))
+    assert _said(done) == ("It is", ["It", " is"])
+
+
 def test_streams_that_broke_off_stay_apart() -> None:
     broken = [_chunk("It", id="a"), _chunk(" is", id="a")]
     first, second = opened(_events([*broken, *(each | {"id": "b"} for each in GOOD)]))
@@ -805,6 +810,8 @@ def test_the_events_of_the_responses_api() -> None:
         (b"SQLite format 3\x00", "SQLite", "JSON"),
         (b"PAR1\x00\x01", "Parquet", "JSON"),
         (pickle.dumps(REPLY), "pickle", "JSON"),
+        (pickle.dumps("x", 2), "pickle", "JSON"),
+        (b"\xde\xad\xbe\xef", "not text in UTF-8", "JSON"),
     ],
 )
 def test_what_is_no_response_is_named_with_the_next_step(data: str | bytes, said: str, next_step: str) -> None:
