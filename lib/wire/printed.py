@@ -71,11 +71,6 @@ def as_json(text: bytes, spent: int) -> bytes:
 
     Raises BadReply.
     """
-    if _UNREAD.search(text):
-        raise BadReply(
-            "This is boto3's response as Python prints it; its body was not read.",
-            "Save what response['body'].read() returns.",
-        )
     if spent > _MOST_BYTES:
         raise BadReply(
             f"More than {_MOST_BYTES / 1e6:.0f} MB of what Python printed is no plain dictionary.",
@@ -88,6 +83,11 @@ def as_json(text: bytes, spent: int) -> bytes:
             return json.dumps(value, default=_spelled).encode()
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         pass
+    if _UNREAD.search(text):
+        raise BadReply(
+            "This is boto3's response as Python prints it; its body was not read.",
+            "Save what response['body'].read() returns.",
+        )
     raise BadReply("This is not JSON, but what a program printed.", "Save the response with json.dumps.")
 
 

@@ -18,7 +18,7 @@ from lib.wire.replies import BROKEN
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SPACE = rb"(?:[ \t\r\n]|\xc2\xa0)*"
 _START = re.compile(rb"\{" + _SPACE + rb"""(?:["'}]|[bu]'|\\+")""")
-_NAMED = re.compile(rb"\{" + _SPACE + rb"""(?:"[^"\n]*"|[bu]?'[^'\n]*'|\\+"[^"\n]*")""" + _SPACE + b":")
+_NAMED = re.compile(rb"\{" + _SPACE + rb"""(?:\\*["']|[bu]')[\w@$-]""")
 _ESCAPED = re.compile(rb"\{" + _SPACE + rb'\\+"')
 _STRING = re.compile(rb'(?:[^"\\\n]|\\.)*+')
 _MENDED = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|-?\bInfinity\b|\bNaN\b|\xc2\xa0')
