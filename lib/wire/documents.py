@@ -31,6 +31,8 @@ _DONE = b"[DONE]"
 _SPREAD = re.compile(rb"(?m)^data:(?![ \t]*(?:\{.*\}|\[DONE\])?[ \t]*\r?$)")
 # Headers of HTTP whose values are JSON.
 _HEADER = re.compile(rb"(?i)^[<>]?\s*(?:nel|report-to|server-timing):\s*$")
+# Between objects: what is left of a response whose beginning is missing.
+_REST = re.compile(rb"""["'](?:generation|choices|(?:token_|top_)?logprobs)\\*["']\s*:\s*[\[{"'\\]""")
 _DOUBLED = re.compile(rb'"(\{""(?:[^"]|"")*+)"?')
 
 
@@ -118,17 +120,29 @@ def _scanned(text: bytes) -> list[Document]:
     found: list[Document] = []
     listed = text.startswith(b"[")
     stream = end = 0
+    broken, headless = False, 0  # whether the value before was, and the line of the last record without its beginning
     for value in values(text):
-        if len(found) == MOST_DOCUMENTS:
+        if len(found) >= MOST_DOCUMENTS:
             raise too_many()
+        if not broken and (rest := _REST.search(text, end, value.start)):
+            headless = value.line - text.count(b"\n", rest.start(), value.start)
+            found.append(_headless(headless))
         stream += text.count(_DONE, end, value.start)
-        end = value.end
-        if _HEADER.match(value.lead):
+        end, broken = value.end, value.problem is not None
+        within = value.line == headless and not _REST.search(value.data)
+        if within or _HEADER.match(value.lead):
             continue
         place = f"Entry {len(found) + 1}" if listed else f"Line {value.line}"
         streamed = stream if value.lead.rstrip().endswith(b"data:") else None
         found.append(Document(value.data, place, streamed, value.problem, value.cut))
+    if found and not broken and (rest := _REST.search(text, end)):
+        found.append(_headless(text.count(b"\n", 0, rest.start()) + 1))
     return found
+
+
+def _headless(line: int) -> Document:
+    problem = BadReply("The beginning of this record is missing.", "Paste the whole response, from its first { on.")
+    return Document(b"", f"Line {line}", problem=problem)
 
 
 def _nothing_in(text: bytes) -> BadReply:
