@@ -259,7 +259,10 @@ def _each(part: Part, items: list[bytes], word: str, depth: int) -> _Found:
         if len(found) > MOST_DOCUMENTS:
             raise too_many()
     if not any(isinstance(each, Part) for each in found):
-        raise first or NoResponse(f"The list of {word.lower()}s is empty.", "Open a file that holds some.")
+        raise first or NoResponse(
+            "The list of events is empty." if word == "Event" else "The list is empty.",
+            "Widen the filter, and save it again.",
+        )
     return found
 
 

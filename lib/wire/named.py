@@ -162,13 +162,14 @@ def _plain(text: bytes) -> str:
 def refuse_object(fields: Fields) -> None:
     """Raise NoResponse for the object of another API, or of something else that is known."""
     names = set(fields)
+    record = bool(_ANSWERS & names)  # one that may hold a response, whatever else it has
     for needed, lacking, cause, remedy in _OBJECTS:
-        if needed <= names and not lacking & names:
+        if needed <= names and not lacking & names and not (record and len(needed) == 1):
             raise NoResponse(cause, remedy)
     kind = bytes(fields["type"]).strip(b'"').decode("utf-8", "replace") if "type" in fields else ""
     if kind in _ANTHROPIC_EVENTS:
         raise NoResponse(_API.format(_ANTHROPIC), _CALL)
-    if _CONVERSE_EVENTS & names or ("message" in fields and _is_turn(bytes(fields["message"]))):
+    if _CONVERSE_EVENTS & names or (not record and "message" in fields and _is_turn(bytes(fields["message"]))):
         raise NoResponse(_API.format(_CONVERSE), _CALL)
 
 

@@ -319,6 +319,9 @@ DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "a client's text": lambda reply: json.dumps({"status": 200, "text": json.dumps(reply)}).encode(),
     "outputs": lambda reply: json.dumps({"inputs": {"messages": []}, "outputs": reply}).encode(),
     "results": lambda reply: json.dumps({"results": [reply]}).encode(),
+    "a record with much else": lambda reply: json.dumps(
+        {"embedding": [0.1], "message": {"role": "user", "content": "a"}, "error": None, "response": reply}
+    ).encode(),
     "a trace": lambda reply: json.dumps({"observations": [{"name": "x", "output": reply}]}).encode(),
     "a recording of HTTP": lambda reply: json.dumps(
         {"log": {"entries": [{"response": {"status": 200, "content": {"text": json.dumps(reply)}}}]}}
@@ -800,7 +803,7 @@ def test_the_events_of_the_responses_api() -> None:
         ),
         (json.dumps({"architectures": ["x"], "model_type": "llama"}), "a model's configuration", "answer"),
         (json.dumps({"prompt": "x", "response": "Paris."}), "plain text", "JSON"),
-        (json.dumps({"events": [], "searchedLogStreams": []}), "list of events is empty", "some"),
+        (json.dumps({"events": [], "searchedLogStreams": []}), "list of events is empty", "Widen the filter"),
         (
             json.dumps({"custom_id": "1", "response": {"body": {"error": {"message": "bad"}}}, "error": None}),
             "bad",
