@@ -152,7 +152,10 @@ class Group:
         """Whether the chunk's id is another stream's. Some servers give every chunk of a stream an id of its own."""
         if streamed:
             return bool(head.name) and head.name != self.id and self.used > 1
-        return head.name != self.id if head.name and self.id else not head.is_chunk
+        if head.name and self.id:
+            return head.name != self.id
+        unnamed = head.id == "" and not self.id and head.usage == _UNSENT  # as Text Generation Inference sends them
+        return not head.is_chunk and not unnamed
 
     def _takes_bedrock(self, head: _Head, streamed: bool) -> bool:
         if self.over:
@@ -160,8 +163,11 @@ class Group:
         if streamed:
             return True
         count = head.generation_token_count
+        if count is None or (head.prompt_token_count and not self.counted):
+            return False
         # The counts of a stream go up from chunk to chunk, and the first chunk alone counts the prompt.
-        return count is not None and count > self.counted and (not head.prompt_token_count or self.counted > 0)
+        silent = head.generation is msgspec.UNSET or bytes(head.generation) in _SILENT
+        return count > self.counted or (count == self.counted and silent)
 
 
 @dataclass(frozen=True)
@@ -281,7 +287,7 @@ def _chat_or_text(parts: list[dict[str, Any]]) -> dict[str, Any]:
     own: dict[int, list[dict[str, Any]]] = {}  # the choices of each answer
     for part in parts:
         for choice in part.get("choices") or ():
-            own.setdefault(choice.get("index") or 0, []).append(choice)
+            own.setdefault(int(choice.get("index") or 0), []).append(choice)
             if len(own) > _MOST_ANSWERS:
                 raise BadReply(f"The stream has more than {_MOST_ANSWERS:,} answers.", "Cut it into several files.")
     chat = any("delta" in choice or "message" in choice for choices in own.values() for choice in choices)
@@ -293,7 +299,7 @@ def _chat_or_text(parts: list[dict[str, Any]]) -> dict[str, Any]:
     if (usage := _first(part.get("usage") for part in reversed(parts))) is not None:
         whole["usage"] = usage
     whole["object"] = "chat.completion" if chat else "text_completion"
-    whole["choices"] = [_choice(choices, number, chat) for number, choices in own.items()]
+    whole["choices"] = [_choice(choices, number, chat) for number, choices in sorted(own.items())]
     return whole | _carried(parts)
 
 

@@ -55,7 +55,8 @@ class Spelling:
 
     def _place(self, text: str, base: int) -> int | None:
         blank = len(self.text) - base - len(self.text[base:].lstrip()) if self.text[base : base + 1].isspace() else 0
-        leads = dict.fromkeys((0, min(blank, 1), blank))
+        own = len(text) - len(text.lstrip())
+        leads = dict.fromkeys((0, min(blank, 1), max(blank - own, 0), blank))
         return next((base + lead for lead in leads if self.text.startswith(text, base + lead)), None)
 
     def _followed(self, text: str, first: int) -> tuple[int, str] | None:
@@ -93,7 +94,7 @@ class Spelling:
         """The first token after this part of the answer, None where it is not spelled. White space may differ."""
         part = part.strip()
         if self._lossy:
-            starts = [0, *(place for place in range(min(_HEADER, len(self._shown))) if self._opens(place))]
+            starts = [0, *(place for place in range(1, min(_HEADER, len(self._shown))) if self._opens(place))]
             found = (self._followed(part, first) for first in starts)
             return next((each[0] for each in found if each is not None), None)
         place = self.text.find(part)
@@ -107,7 +108,7 @@ class Spelling:
         return int(np.searchsorted(self._starts, end))
 
     def _opens(self, place: int) -> bool:
-        return self._shown[place - 1].strip() in MARKERS if place else False
+        return b"".join(self._shown[:place]).strip() in MARKERS
 
     def without_closing(self, first: int) -> int:
         """The first token after a closing marker of reasoning that may begin here, else the same token."""

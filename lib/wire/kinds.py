@@ -179,9 +179,8 @@ def _with_end(
 ) -> NDArray[np.uint8]:
     """The kinds, those of what follows the text told apart; last: the first token after it."""
     beyond = [place for place in range(last, len(shown)) if shown[place]]
-    if shape.tools:
-        rest = kinds[beyond]
-        kinds[beyond] = np.where(rest == Kind.REASONING, rest, Kind.TOOL)
+    if shape.tools and beyond:
+        kinds[beyond[0] :][kinds[beyond[0] :] == Kind.TEXT] = Kind.TOOL
     elif shape.stopped and beyond:
         kinds[beyond[0] :] = Kind.STOP
     # Some servers list the end of an answer as a token without text.

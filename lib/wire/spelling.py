@@ -31,9 +31,10 @@ def with_ids(found: Positions, text: str, tokenizer: Tokenizer, ids: tuple[int, 
     texts = [blob.decode("utf-8", "replace") for blob in found.literals]
     for entry in np.flatnonzero(numbers < 0).tolist():
         candidates = names.get(texts[entry], ())
-        # A literal that holds real bytes of a part of a character can be told from the others.
-        if len(candidates) > 1 and _REPLACEMENT in texts[entry]:
-            candidates = tokenizer.ids_of_bytes.get(found.literals[entry], ())
+        if _REPLACEMENT in texts[entry]:
+            # Real bytes of a part of a character can be told from others; a mark in their place may be any of them.
+            marked = _REPLACEMENT.encode() in found.literals[entry]
+            candidates = () if marked else tokenizer.ids_of_bytes.get(found.literals[entry], ())
         if len(candidates) == 1:
             numbers[entry] = candidates[0]
     chosen = found.chosen.tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from lib.completion import Completion
 from lib.scores import summarise_answer
 from lib.tokenizer import Tokenizer
-from lib.tokenizer_files import tokenizer_from_uploads
+from lib.tokenizer_files import load_tokenizer, tokenizer_from_uploads
 from lib.tokens import Kind
 from lib.vocabulary import byte_alphabet
 from lib.wire import decode as decoding
@@ -600,3 +601,78 @@ def test_any_tokens_and_any_text(
             if kind == TEXT and ref >= 0
         ).decode("utf-8", "replace")
         assert len(counted.strip()) >= len(text.strip()) // 4
+
+
+SAID = [
+    "Paris is the capital.",
+    "def f(x):\n    return {'a': x[0]}\n",
+    "你好，世界！😀 ok",
+    "1. one\n\n2. two",
+    " leading",
+]
+SAID += ["Ünïcödé ﬁ “quoted”", "trailing \n", "e", "👨‍👩‍👧 yes", "السلام عليكم", "a </b> b", f"lost {MARK}!"]
+PARTS: dict[str, Any] = {
+    "real bytes": lambda blob: {"token": blob.decode("utf-8", "replace"), "bytes": list(blob)},
+    "bytes of strings": lambda blob: _bytes_of(list(blob.decode("utf-8", "replace").encode())),
+    "strings": lambda blob: {"token": blob.decode("utf-8", "replace"), "bytes": None},
+}
+
+
+@cache
+def _embedded() -> Tokenizer:
+    return load_tokenizer("embedded")
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_ordinary_responses_raise_no_alarm(data: st.DataObject) -> None:
+    """In every format, with and without a tokenizer: kinds are right, and an id is the token's own or not known."""
+    tokenizer = _embedded()
+    pieces = tokenizer.vocabulary.pieces
+    answer = "".join(data.draw(st.lists(st.sampled_from(SAID), min_size=1, max_size=2)))
+    thought = data.draw(st.sampled_from(["", "Okay, 2+2.", "Hmm 😀 so", "第一步"]))
+    split = bool(thought) and data.draw(st.booleans())
+    before = f"<think>\n{thought}\n</think>\n\n" if thought else ""
+    ids = tokenizer.encode(before + answer)
+    reason = data.draw(st.sampled_from(["stop", "length"]))
+    ends = reason == "stop" and data.draw(st.booleans())
+    ids += [2] if ends else []  # <|im_end|>
+    form = "chat" if split else data.draw(st.sampled_from(["chat", "completion", "bedrock"]))
+    text = answer if split else before + answer
+    blobs = [pieces.bytes_of(number) for number in ids]
+    if form == "bedrock":
+        rows = [{str(number): -0.5} for number in ids]
+        reply = {"generation": text, "stop_reason": reason, "logprobs": rows, "generation_token_count": len(ids)}
+    elif form == "completion":
+        reply = finished(completion(text, [blob.decode("utf-8", "replace") for blob in blobs], len(ids)), reason)
+    else:
+        spelled = PARTS[data.draw(st.sampled_from(sorted(PARTS)))]
+        entries = [spelled(blob) | {"logprob": -0.5} for blob in blobs]
+        reply = finished(chat(text, [], len(ids), **({"reasoning_content": thought} if split else {})), reason)
+        reply["choices"][0]["logprobs"] = {"content": entries}
+    known = form == "bedrock" or data.draw(st.booleans())
+    done = read(reply, tokenizer if known else None)
+    assert [each for each in done.warnings if "alternatives were asked" not in each] == []
+    own = done.generated.ids.tolist()
+    assert all(number in (-1, right) for number, right in zip(own, ids, strict=True))
+    kinds = done.generated.kinds.tolist()
+    counted = b"".join(blob for blob, kind in zip(blobs, kinds, strict=True) if kind == TEXT)
+    assert counted.decode("utf-8", "replace").strip() == answer.strip()
+    assert (kinds[-1] == STOP) == ends
+
+
+def test_chunks_of_a_stream_in_any_order_and_with_an_empty_end() -> None:
+    chunks = [
+        {"generation": "a", "prompt_token_count": 3, "generation_token_count": 1, "logprobs": [{"1": -0.5}]},
+        {"generation": "b", "generation_token_count": 2, "logprobs": [{"2": -0.5}]},
+        {"generation": "", "generation_token_count": 2, "stop_reason": "stop"},
+    ]
+    (done,) = completions_of(read_saved("\n".join(map(json.dumps, chunks)).encode()), None)
+    assert (done.text, done.stop_reason, done.generated.ids.tolist()) == ("ab", "stop", [1, 2])
+    parts = [{"id": "", "object": "text_completion", "choices": [{"index": 0, "text": text}]} for text in "ab"]
+    (done,) = completions_of(read_saved("\n".join(map(json.dumps, parts)).encode()), None)
+    assert done.text == "ab"
+    choices = [{"index": number, "delta": {"content": str(number)}, "finish_reason": "stop"} for number in (1, 0)]
+    many = [{"id": "x", "object": "chat.completion.chunk", "choices": [each]} for each in choices]
+    found = completions_of(read_saved("\n".join(map(json.dumps, many)).encode()), None)
+    assert [done.text for done in found] == ["0", "1"]
