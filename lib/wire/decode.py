@@ -340,7 +340,7 @@ def read_answer(
     if cut:
         read = _with_rest(read, answer.text)
     named = told is None or told.spells
-    misspelled = named and read.fit is Fit.DIFFERS and bool((read.tokens.refs >= 0).all())
+    misspelled = named and read.fit in (Fit.DIFFERS, Fit.SHORTER) and bool((read.tokens.refs >= 0).all())
     wrong = tokenizer is not None and (misspelled or not _knows(tokenizer, read.tokens))
     if strict and wrong:
         raise WrongTokenizer

@@ -515,6 +515,15 @@ def test_fewer_logprobs_than_tokens_by_id(known: bool, words: Tokenizer) -> None
         assert shown(done) == ["I", "t", " is"]
 
 
+def test_tokens_that_all_are_listed_and_spell_only_the_beginning(words: Tokenizer) -> None:
+    """Nothing is missing by the count, so that it is another model's vocabulary."""
+    ids = words.encode("It")
+    reply = {"generation": "It is", "stop_reason": "length", "generation_token_count": len(ids)}
+    done = read(reply | {"logprobs": [{str(number): -0.5} for number in ids]}, words)
+    assert WRONG_TOKENIZER in done.warnings
+    assert NOT_SPELLED in read(completion("It is", ["It"], 1)).warnings
+
+
 def test_a_request_for_no_tokens_empties_no_answer() -> None:
     asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 0, "logprobs": True}
     saved = {"request": asked, "response": chat("It is", ["It", " is"])}
