@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from lib.errors import BadReply
 from lib.wire.saved import completions_of, read_saved
@@ -86,11 +86,16 @@ def seconds_of(name: str, size: int) -> float:
     return time.monotonic() - began
 
 
+def _peak() -> int:
+    """The most memory that this program has held, in MB; getrusage counts what its parent had held, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
+
+
 def main() -> int:
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     took = {name: round(seconds_of(name, size), 2) for name in SHAPES}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"seconds": took, "megabytes": peak}))
+    print(json.dumps({"seconds": took, "megabytes": _peak()}))
     return 0
 
 
