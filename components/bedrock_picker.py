@@ -70,7 +70,7 @@ def _place(policy: Policy) -> Place:
 
 
 def _endpoint(typed: str) -> tuple[str, InvalidRequest | None]:
-    """(endpoint, why it is none). One that cannot be read stays as it is, so that nothing is sent to AWS instead."""
+    """(endpoint, why it is none). An unreadable one is returned unchanged: AWS must not be called in its place."""
     try:
         return as_endpoint(typed), None
     except InvalidRequest as error:

@@ -31,7 +31,7 @@ class SavedText:
 
 
 def saved_form(policy: Policy) -> SavedText | None:
-    """The saved response when Open was pressed. A file goes before pasted text."""
+    """The saved response once Open is pressed. A file takes precedence over pasted text."""
     pasted = st.text_area(
         "A response, as you saved it",
         key=_TEXT,

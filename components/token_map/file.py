@@ -156,7 +156,7 @@ def _numbers(answer: Summary, prompt: Summary, done: Completion) -> str:
 
 
 def _plain(done: Completion) -> str:
-    """Prompt and answer as text, for a page whose script may not run; "" where there is none.
+    """Prompt and answer as plain text, for pages where scripts are blocked; "" if there is none.
 
     Without style sheets, too, its lines are as they were, and long ones wrap.
     """

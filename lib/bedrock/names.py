@@ -164,7 +164,7 @@ _OPERATIONS = re.compile(r"/(?:model/.*|imported-models?(?:/.*)?|(?:openai/)?v1/
 
 
 def _scheme_of(text: str) -> tuple[str, str]:
-    """(scheme, what follows it); "" where there is none, or what is before the colon is a host."""
+    """(scheme, rest of the text). The scheme is "" if there is none or if the colon follows a host."""
     if web := re.match(r"(https?):[/\\]*", text, re.IGNORECASE):
         return web[1].lower(), text[web.end() :]
     if re.match(r"arn:", text, re.IGNORECASE):

@@ -148,13 +148,13 @@ def _headless(line: int) -> Document:
 def _nothing_in(text: bytes) -> BadReply:
     """The error of a text without any object. Raises it where that is known better elsewhere."""
     if text.startswith((b"[", b'"')) and is_json(text):
-        return _single_value()
+        return single_value()
     if b"data:" in text and _DONE in text:
         return BadReply("These are server-sent events without any JSON.", "Save the stream again, with its data lines.")
     refuse_text(text)
     if text.startswith((b"{", b"[")):
         standard(text)  # says what is wrong with it
-        return _single_value()
+        return single_value()
     if not is_utf8(text):
         return BadReply("This is not text in UTF-8.", "Open the response as JSON, saved as UTF-8.")
     return no_json()
@@ -200,7 +200,8 @@ def _frames(data: bytes) -> list[Document]:
     return found
 
 
-def _single_value() -> BadReply:
+def single_value() -> BadReply:
+    """The error of JSON that is no object."""
     return BadReply(
         "This is JSON, but a list or a single value, not a response.",
         "A response begins with {. Of many, put each on a line of its own.",

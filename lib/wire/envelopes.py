@@ -10,7 +10,7 @@ import msgspec
 from lib.errors import BadReply
 from lib.wire.carried import carried
 from lib.wire.chunks import Chunk, Group, groups_of, joined
-from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, fields_of, too_many
+from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, fields_of, single_value, too_many
 from lib.wire.named import NoResponse, no_response, refuse_object
 from lib.wire.replies import BROKEN, Fields, error_text, standard
 from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
@@ -140,10 +140,7 @@ def _unwrapped(document: Document, depth: int) -> _Found:
         fields = fields_of(data)
     part = Part(data, None, "", document.place, document.stream)
     if fields is None:
-        raise BadReply(
-            "This is JSON, but a list or a single value, not a response.",
-            "A response begins with {. Of many, put each on a line of its own.",
-        )
+        raise single_value()
     if not _is_own(fields) and depth <= _DEEPEST:
         return _opened(part, fields, depth)
     return [part]

@@ -19,6 +19,7 @@ import numpy as np
 from lib.errors import BadReply
 from lib.pieces import Ints, offsets_of
 from lib.unicode import encodable
+from lib.wire.chosen import by_ids
 from lib.wire.formats import Format
 from lib.wire.positions import ABSENT, UNDECIDED, Positions
 
@@ -286,7 +287,7 @@ def _offline(fields: Fields, names: bool) -> Reply | None:
     answers = []
     for place, output in enumerate(outputs):
         ids, found = _ids(output, "token_ids"), _scored(output, "logprobs", names)
-        if found is not None and ids is not None and (chosen := _of_ids(found, ids)) is not None:
+        if found is not None and ids is not None and (chosen := by_ids(found, ids)) is not None and (chosen >= 0).all():
             found = replace(found, chosen=chosen)
         answers.append(
             Answer(
@@ -300,16 +301,6 @@ def _offline(fields: Fields, names: bool) -> Reply | None:
             )
         )
     return Reply(Format.OPENAI, tuple(answers), final=True)
-
-
-def _of_ids(found: Positions, ids: tuple[int, ...]) -> Ints | None:
-    """The entry of each position that has the token's id; None where one has none."""
-    if len(ids) != len(found):
-        return None
-    chosen = np.full(len(found), UNDECIDED, np.int32)
-    places = np.flatnonzero(found.ids == np.array(ids, np.int64)[found.rows])
-    chosen[found.rows[places]] = places
-    return chosen if (chosen >= 0).all() else None
 
 
 def _any_list(raw: msgspec.Raw) -> list[Fields]:

@@ -130,7 +130,7 @@ function* writing(parent) {
 
 /**
  * The text of a block word by word, as letters of a word may join across tokens, and stand from right to left.
- * Where each letter stands says which way it is written; so no rules of writing are worked out anew.
+ * The browser's own letter positions give the direction of the text, so no bidi rules are needed here.
  */
 function* setInRuns(block) {
   for (const { letters, toLeft } of runsOf(block)) {
