@@ -60,9 +60,11 @@ test-in-browser:
 test-elsewhere:
 	$(BIN)/python -m pytest -m "not browser and not soak"
 
+UNIT := tests/architecture $(filter-out %/engines %/serve %/store %/models %/conftest.py,$(wildcard tests/lib/*))
+
 # Within a minute: lint, and the tests that need no model, no server and no browser.
 check: lint
-	$(BIN)/python -m pytest -m "not browser and not model and not soak" tests/lib tests/wire
+	$(BIN)/python -m pytest -m "not browser and not model and not soak" $(UNIT)
 
 lint: .venv/.ready-for-tests
 	$(BIN)/ruff check .

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from components.entry import entered
-from components.kept import tell_if_nothing_is_kept
-from components.model_picker import model_picker
-from components.notices import stop_if_misconfigured
-from components.process import policy, warm_up
-from components.sign_in import stop_until_signed_in, who_is_here
-from components.style import page_style
+from components.jobs.history_sync import tell_if_nothing_is_kept
+from components.pickers.model import model_picker
+from components.shell.entrypoint import entered
+from components.shell.messages import stop_if_misconfigured
+from components.shell.services import policy, warm_up
+from components.shell.sign_in import stop_until_signed_in, who_is_here
+from components.shell.style import page_style
 
 st.set_page_config(page_title="Candor", page_icon="components/icon.png", layout="wide")
 

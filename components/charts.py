@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from lib import formats
-from lib.completion import Completion
-from lib.exports import table
-from lib.scores import Column
+from lib import formatting
+from lib.core.completion import Completion
+from lib.display.export import table
+from lib.scores.token_scores import Column
 
 
 def logprob_by_position(completion: Completion) -> None:
@@ -31,7 +31,7 @@ def logprob_by_position(completion: Completion) -> None:
                 line={"color": colour, "width": 1.2},
                 marker={"color": colour, "symbol": symbol, "size": 6},
                 customdata=[
-                    (html.escape(formats.visible(text)), formats.percent(chance), f"{part}, token {position}")
+                    (html.escape(formatting.visible(text)), formatting.percent(chance), f"{part}, token {position}")
                     for text, chance, position in zip(rows["text"], rows["probability"], rows["position"], strict=True)
                 ],
                 hovertemplate="%{customdata[0]}<br>%{y:.3f} nats · %{customdata[1]}<br>%{customdata[2]}<extra></extra>",

@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from components.entry import require_entrypoint
+from components.shell.entrypoint import require_entrypoint
 
 require_entrypoint("pages/compare.py")
 
 # Nothing else may run before the entry point.
-from components.compare_form import compare_form, restore  # noqa: E402
-from components.kept import keeping  # noqa: E402
-from components.notices import show_error  # noqa: E402
-from components.prompts_compared import show_prompts  # noqa: E402
-from components.session import current_job, gone, start_several  # noqa: E402
-from components.versions import versions  # noqa: E402
-from components.what_helped import what_helped  # noqa: E402
+from components.jobs.current_job import current_job, gone, start_several  # noqa: E402
+from components.jobs.history_sync import keeping  # noqa: E402
+from components.prompts.ablation import what_helped  # noqa: E402
+from components.prompts.form import compare_form, restore  # noqa: E402
+from components.prompts.results import show_prompts  # noqa: E402
+from components.prompts.versions import versions  # noqa: E402
+from components.shell.messages import show_error  # noqa: E402
 from lib.errors import CandorError  # noqa: E402
 
 st.title("Which prompt does the model understand better?")

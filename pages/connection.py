@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from components.entry import require_entrypoint
+from components.shell.entrypoint import require_entrypoint
 
 require_entrypoint("pages/connection.py")
 
 # Nothing else may run before the entry point.
-from components.connection import empty_state, model_facts, models_table, permissions  # noqa: E402
-from components.cost import caps_form, session_cost, warm_up_now  # noqa: E402
-from components.process import policy  # noqa: E402
-from lib.sources import BedrockModel  # noqa: E402
+from components.connection.cost import caps_form, session_cost, warm_up_now  # noqa: E402
+from components.connection.models import empty_state, model_facts, models_table, permissions  # noqa: E402
+from components.shell.services import policy  # noqa: E402
+from lib.core.sources import BedrockModel  # noqa: E402
 
 st.title("Which models can be asked, and what does it cost?")
 model = st.session_state["model"]

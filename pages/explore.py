@@ -2,20 +2,20 @@
 
 import streamlit as st
 
-from components.entry import require_entrypoint
+from components.shell.entrypoint import require_entrypoint
 
 require_entrypoint("pages/explore.py")
 
 # Nothing else may run before the entry point.
-from components.answer import show_answer  # noqa: E402
-from components.notices import show_error  # noqa: E402
-from components.process import policy  # noqa: E402
-from components.prompt_form import is_about, prompt_form, restore  # noqa: E402
-from components.saved_form import SavedText  # noqa: E402
-from components.session import current_job, gone, open_saved, start_job  # noqa: E402
-from lib.asking import Question  # noqa: E402
+from components.explore.answer import show_answer  # noqa: E402
+from components.explore.form import is_about, prompt_form, restore  # noqa: E402
+from components.jobs.current_job import current_job, gone, open_saved, start_job  # noqa: E402
+from components.shell.messages import show_error  # noqa: E402
+from components.shell.services import policy  # noqa: E402
+from lib.core.request import Request  # noqa: E402
 from lib.errors import CandorError  # noqa: E402
-from lib.request import Request  # noqa: E402
+from lib.jobs.run import Question  # noqa: E402
+from lib.studies.saved_response import SavedResponse  # noqa: E402
 
 st.title("How sure was the model of every token?")
 job = current_job("explore")
@@ -24,7 +24,7 @@ if job is not None and isinstance(job.subject, Question):
 with st.container():
     asked = prompt_form(policy(), st.session_state["model"])
 problem = asked if isinstance(asked, CandorError) else None
-if isinstance(asked, SavedText):
+if isinstance(asked, SavedResponse):
     job, problem = open_saved("explore", asked)
 elif isinstance(asked, Request):
     job, problem = start_job("explore", asked)

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from components.entry import require_entrypoint
+from components.shell.entrypoint import require_entrypoint
 
 require_entrypoint("pages/history.py")
 
 # Nothing else may run before the entry point.
-from components.history import history  # noqa: E402
+from components.history.page import history  # noqa: E402
 
 st.title("What did the models say before?")
 history()

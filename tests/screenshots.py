@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser import CHROMIUM_ARGS, ROOT, chromium_path, serving
+from tests.support.browser import CHROMIUM_ARGS, ROOT, chromium_path, serving
 
 OUT = ROOT / "screenshots"
 

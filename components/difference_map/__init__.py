@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.assets import component
-from lib import formats
-from lib.diverging import STEPS, legend, steps
-from lib.unicode import marked
+from components.shell.component_assets import component
+from lib import formatting
+from lib.display.diverging_scale import STEPS, legend, steps
+from lib.segmentation.char_classes import marked
 
 _mount = component(
     "difference_map", Path(__file__).parent / "browser", js="difference_map.js", css="difference_map.css"
@@ -39,7 +39,7 @@ def difference_map(
             "texts": list(map(marked, texts)),
             "around": list(map(marked, around)),
             "steps": steps(differences).tolist(),
-            "tips": [f"{formats.signed(float(each), 3)} nats" for each in differences],
+            "tips": [f"{formatting.signed(float(each), 3)} nats" for each in differences],
             "legend": list(legend()),
             "most": STEPS,
             "less": less,

@@ -14,10 +14,10 @@ from typing import Any
 
 import streamlit as st
 
-from components.assets import component
+from components.shell.component_assets import component
 from components.token_map.frames import SHARED, framed
-from lib.completion import Completion
-from lib.view import PASSAGES, View, fingerprint
+from lib.core.completion import Completion
+from lib.display.token_map_view import PASSAGES, View, fingerprint
 
 _SHORT = 16_384  # bytes
 _VERY_LONG = 1_000_000  # bytes

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lib.scales import COLOURS, OUTSIDE, SCALES, UNSCORED, UNSURE, Scale
-from lib.view import UNKNOWN
+from lib.display.scales import COLOURS, OUTSIDE, SCALES, UNSCORED, UNSURE, Scale
+from lib.display.token_map_view import UNKNOWN
 
 
 def _described(scale: Scale) -> dict[str, Any]:

@@ -22,20 +22,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lib.completion import Delta, fold
+from lib.core.completion import Delta, fold
+from lib.engines.local.engine import LocalEngine
 from lib.errors import CandorError
-from lib.local.engine import LocalEngine
-from lib.serve import control
-from lib.serve.answers import Chunks, Setting, whole, written
-from lib.serve.asks import Ask, read_body, understand
+from lib.serve import control_plane
+from lib.serve.async_bridge import results, submit
+from lib.serve.behaviours import Switches
+from lib.serve.event_stream import chunk_frame, exception_frame
 from lib.serve.faults import CallFacts, Faults, fault_from
-from lib.serve.frames import chunk_frame, exception_frame
 from lib.serve.limits import Limits
 from lib.serve.models import ImportedModel, find
-from lib.serve.refusals import Refusal, in_service_words, refusal_for
-from lib.serve.sending import Outgoing, as_cut, as_pieces, refused, until_gone
-from lib.serve.switches import Switches
-from lib.serve.waiting import results, submit
+from lib.serve.request_parsing import Ask, read_body, understand
+from lib.serve.responses import Chunks, Setting, whole, written
+from lib.serve.service_errors import Refusal, in_service_words, refusal_for
+from lib.serve.transport import Outgoing, as_cut, as_pieces, refused, until_gone
 
 MAX_BODY = 25_000_000  # bytes; Bedrock's own limit
 _LARGE = 1_000_000  # bytes of a body from which on one is read at a time, as that takes memory and a thread
@@ -144,11 +144,13 @@ class Service:
 
     async def list_models(self, request: Request) -> Response:
         """ListImportedModels."""
-        return JSONResponse(control.listed(self.models, self.engines, request.query_params), headers=_ids(request))
+        return JSONResponse(
+            control_plane.listed(self.models, self.engines, request.query_params), headers=_ids(request)
+        )
 
     async def get_model(self, request: Request) -> Response:
         """GetImportedModel."""
-        found = control.get(self.models, self.engines, request.path_params["model"])
+        found = control_plane.get(self.models, self.engines, request.path_params["model"])
         return JSONResponse(found, headers=_ids(request))
 
     async def state(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from lib.errors import InvalidRequest
-from lib.serve.refusals import ERRORS, IN_STREAM
+from lib.serve.service_errors import ERRORS, IN_STREAM
 from lib.wire.formats import Format
 
 KINDS = {

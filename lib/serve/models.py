@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lib.core.sources import EMBEDDED
 from lib.errors import InvalidRequest
-from lib.sources import EMBEDDED
 from lib.wire.formats import FIRST_LOGPROBS, THREE_FORMATS
 
 REGION, ACCOUNT = "us-east-1", "123456789012"

@@ -14,10 +14,10 @@ from typing import TextIO
 
 import uvicorn
 
-from lib.engines import open_local
+from lib.engines.local.engine import LocalEngine
 from lib.errors import CandorError, InvalidRequest, ServiceError
-from lib.local.engine import LocalEngine
-from lib.policy import is_loopback
+from lib.hosts import is_loopback
+from lib.jobs.engine_pool import open_local
 from lib.serve.app import Service
 from lib.serve.connections import protocol_within
 from lib.serve.models import ImportedModel

@@ -17,17 +17,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text, update
 
-from lib.access import MOST_STORED, Visitor
-from lib.completion import Completion
+from lib.access.visitor import MOST_STORED, Visitor
+from lib.core.columnar import pack_completion
+from lib.core.completion import Completion
+from lib.core.pieces import Pieces
+from lib.core.tokens import NO_TOKENS, Tokens, concatenate
 from lib.errors import BadFile, CandorError, InvalidRequest
-from lib.packed import pack_completion
-from lib.pieces import Pieces
-from lib.store.compact import compact, restore
+from lib.segmentation.char_classes import plain
+from lib.store.compression import compact, restore
 from lib.store.database import Database
+from lib.store.schema import ANSWERS, PIECES, RUNS, TAGS, TEXTS
 from lib.store.search import cut, folded, grams_of
-from lib.store.tables import ANSWERS, PIECES, RUNS, TAGS, TEXTS
-from lib.tokens import NO_TOKENS, Tokens, concatenate
-from lib.unicode import plain
 
 INCOMPLETE, FINISHED, CANCELLED, FAILED = "incomplete", "finished", "cancelled", "failed"
 STATES = (INCOMPLETE, FINISHED, CANCELLED, FAILED)
@@ -570,7 +570,7 @@ def _text_of(answers: Sequence[Answer], run: Run) -> str:
 
 
 def _asked(details: dict[str, Any]) -> list[str]:
-    """The texts of a request as `lib.store.questions` describes it: not every service sends back what it was asked."""
+    """The texts of a request as `lib.store.plan_codec` describes it: not every service sends back what it was asked."""
     several = details.get("questions")
     questions = [details.get("question"), *(several if isinstance(several, list) else ())]
     found = [text for each in questions if isinstance(each, dict) for text in _texts_of(each.get("request"))]

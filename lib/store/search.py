@@ -16,7 +16,7 @@ from itertools import pairwise
 import regex
 
 from lib.errors import InvalidRequest
-from lib.unicode import plain
+from lib.segmentation.char_classes import plain
 
 _MANY_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")  # as in the Stream-Safe Text Format of UAX #15
 _GRAM = 3

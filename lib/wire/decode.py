@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.answer import has_reasoning, without_opening
-from lib.completion import Completion
+from lib.core.answer_parser import has_reasoning, without_opening
+from lib.core.completion import Completion
+from lib.core.pieces import Ints, make_pieces
+from lib.core.request import MAX_K, Request
+from lib.core.tokens import MOST_CELLS, NO_TOKENS, Kind, Tokens, cells_of, concatenate, make_tokens
 from lib.errors import BadReply
-from lib.pieces import Ints, make_pieces
-from lib.request import MAX_K, Request
-from lib.tokenizer import Tokenizer
-from lib.tokens import MOST_CELLS, NO_TOKENS, Kind, Tokens, cells_of, concatenate, make_tokens
-from lib.vocabulary import Vocabulary
-from lib.wire import chosen as ways
+from lib.tokenizers.tokenizer import Tokenizer
+from lib.tokenizers.vocabulary import Vocabulary
+from lib.wire import chosen_token as ways
 from lib.wire.formats import Format, carried_k
-from lib.wire.kinds import Fit, Shape, answer_kinds, prompt_kinds
+from lib.wire.parse import Answer, Reply, parse
 from lib.wire.positions import Positions, inferred_k, table_for, to_tokens, too_many
-from lib.wire.replies import Answer, Reply, parse
-from lib.wire.spelling import ranks_of, with_ids
+from lib.wire.resolve_ids import ranks_of, with_ids
 from lib.wire.strings import Told, hold, in_plain_spelling, spelled_length
+from lib.wire.token_kinds import Fit, Shape, answer_kinds, prompt_kinds
 
 CUT_SHORT = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length", "max_new_tokens"})
 _CALLS = frozenset({"tool_calls", "function_call", "tool_use"})

@@ -18,8 +18,8 @@ from lib.errors import BadReply
 from lib.wire.carried import carried
 from lib.wire.encodings import as_utf8, is_utf8, unpacked
 from lib.wire.named import no_json, refuse_text
+from lib.wire.parse import BROKEN, Fields, standard
 from lib.wire.printed import unquoted
-from lib.wire.replies import BROKEN, Fields, standard
 from lib.wire.scan import is_json, values
 
 MOST_DOCUMENTS = 100_000

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.completion import Completion
-from lib.tokens import Tokens
-from lib.wire.entries import sent_answer, sent_prompt
+from lib.core.completion import Completion
+from lib.core.tokens import Tokens
+from lib.wire.encode_positions import sent_answer, sent_prompt
 from lib.wire.formats import Format, asked_top
 from lib.wire.positions import ABSENT, Positions
 

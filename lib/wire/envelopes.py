@@ -12,7 +12,7 @@ from lib.wire.carried import carried
 from lib.wire.chunks import Chunk, Group, groups_of, joined
 from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, fields_of, single_value, too_many
 from lib.wire.named import NoResponse, no_response, refuse_object
-from lib.wire.replies import BROKEN, Fields, error_text, standard
+from lib.wire.parse import BROKEN, Fields, error_text, standard
 from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
 from lib.wire.scan import values
 

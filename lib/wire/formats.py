@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from lib.request import MAX_K
+from lib.core.request import MAX_K
 
 FIRST_LOGPROBS = datetime(2025, 7, 31, tzinfo=UTC)
 THREE_FORMATS = datetime(2025, 11, 11, tzinfo=UTC)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.answer import MARKERS
+from lib.core.answer_parser import MARKERS
 
 LOST = "\N{REPLACEMENT CHARACTER}"  # what stands for a part of a character
 _STRETCH = 512  # bytes

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from lib.errors import BadReply
-from lib.wire.replies import BROKEN, Fields
+from lib.wire.parse import BROKEN, Fields
 
 _SAVE = "Save the response itself, as JSON."
 _OPEN = "Open a response that has an answer."

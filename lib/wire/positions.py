@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.core.pieces import Ints, Pieces, make_pieces, offsets_of, positions
+from lib.core.tokens import MOST_CELLS, MOST_LISTED, Floats, Tokens, make_tokens, within_bounds
 from lib.errors import BadReply
-from lib.pieces import Ints, Pieces, make_pieces, offsets_of, positions
-from lib.tokens import MOST_CELLS, MOST_LISTED, Floats, Tokens, make_tokens, within_bounds
-from lib.vocabulary import Vocabulary
+from lib.tokenizers.vocabulary import Vocabulary
 
 UNDECIDED = -1
 ABSENT = -9999.0  # what stands for p = 0, as JSON has no -inf

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from lib.errors import BadReply
-from lib.unicode import encodable
+from lib.segmentation.char_classes import encodable
 
 _MOST_BYTES = 2_000_000  # that are read as Python, which takes far more memory than JSON
 _TOKEN = re.compile(rb"""[bu]?'(?:[^'\\\n]|\\.)*+'?|[bu]?"(?:[^"\\\n]|\\.)*+"?|[{}\[\]()]""", re.DOTALL)

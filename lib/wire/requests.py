@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lib.core.request import MAX_K, Message, Request
 from lib.errors import InvalidRequest
-from lib.request import MAX_K, Message, Request
 from lib.wire.formats import Format, asked_top
 
 _LEAST = 1  # a service that is asked for no token at all refuses; one is asked for, and left out of the completion

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from lib.errors import BadReply
-from lib.unicode import encodable
+from lib.segmentation.char_classes import encodable
 from lib.wire import printed
-from lib.wire.replies import BROKEN
+from lib.wire.parse import BROKEN
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SPACE = rb"(?:[ \t\r\n]|\xc2\xa0)*"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.pieces import offsets_of
-from lib.vocabulary import byte_alphabet, from_byte_alphabet, from_sentencepiece
-from lib.wire.kinds import Fit, Shape, answer_kinds, looks_like_marker
+from lib.core.pieces import offsets_of
+from lib.tokenizers.vocabulary import byte_alphabet, from_byte_alphabet, from_sentencepiece
 from lib.wire.positions import Positions
+from lib.wire.token_kinds import Fit, Shape, answer_kinds, looks_like_marker
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 _SPACE = "Ġ".encode()  # a space in a byte-level vocabulary

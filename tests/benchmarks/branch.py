@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from components.token_map.file import to_html
-from lib.local.engine import LocalEngine
-from lib.local.loading import load
-from lib.request import Request
+from components.token_map.export_html import to_html
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.loading import load
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure
-from tests.browser import ROOT
+from tests.support.browser import ROOT
 
 _AT, _MORE = 500, 20  # the token that is branched at, prompt and answer counted, and how many follow
 _ROUNDS = 7

@@ -11,21 +11,21 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from lib.asking import Question, ask_each
-from lib.bedrock.account import Account
-from lib.bedrock.engine import AT_ONCE, BedrockEngine
-from lib.engines import Engines, open_local
-from lib.jobs import Jobs
-from lib.ledger import Caps, Ledger
-from lib.many import Many, State, run_many
+from lib.core.sources import BedrockModel, Place
+from lib.costs.ledger import Caps, Ledger
+from lib.engines.bedrock.account import Account
+from lib.engines.bedrock.engine import AT_ONCE, BedrockEngine
+from lib.jobs.batch import Many, State, run_many
+from lib.jobs.engine_pool import Engines, open_local
+from lib.jobs.job import Jobs
+from lib.jobs.run import Question, ask_each
+from lib.models.tokenizer_files import load_tokenizer
 from lib.serve.server import in_thread
-from lib.sources import BedrockModel, Place
-from lib.tokenizer_files import load_tokenizer
-from tests.bedrock.loopback import Canned, bedrock
 from tests.benchmarks.report import Figure, alternated
 from tests.benchmarks.serve import CALLS, LATENCY
 from tests.benchmarks.wire import prompt_of, reply_of
-from tests.serve.clients import Recorded, service_of
+from tests.support.loopback import Canned, bedrock
+from tests.support.serve_clients import Recorded, service_of
 
 _ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
 NOBODY = {
@@ -112,7 +112,7 @@ def _first_token() -> Figure:
     """From the click on Generate: the first token in the browser, and the first event that leaves the service."""
     from playwright.sync_api import sync_playwright
 
-    from tests.browser import CHROMIUM_ARGS, choose, chromium_path, serving, wait_for_app
+    from tests.support.browser import CHROMIUM_ARGS, choose, chromium_path, serving, wait_for_app
 
     ratios: list[float] = []
     engine = open_local("embedded")

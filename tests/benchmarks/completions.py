@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from lib.completion import Completion
-from lib.pieces import make_pieces
-from lib.request import Request
-from lib.tokens import NO_TOKENS, Tokens, make_tokens
+from lib.core.completion import Completion
+from lib.core.pieces import make_pieces
+from lib.core.request import Request
+from lib.core.tokens import NO_TOKENS, Tokens, make_tokens
 
 _SYLLABLES = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "qui", "ro", "su", "tri", "pla")
 _WORDS = 8_000  # pieces that a text of 10,000 tokens with its alternatives uses; a real one used 3,700 at 7,400 tokens

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from lib.cells import split
-from lib.local import embedded
-from lib.local.engine import LocalEngine
-from lib.local.loading import load
-from lib.request import Request
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.loading import load
+from lib.models import embedded
+from lib.segmentation.cells import split
 from tests.benchmarks.report import Figure, alternated, seconds
 
 ENGLISH = (
@@ -115,7 +115,7 @@ def _first_sight() -> Figure:
     """From opening the address in a new browser context to Generate in view, the model loaded behind the page."""
     from playwright.sync_api import sync_playwright
 
-    from tests.browser import CHROMIUM_ARGS, chromium_path, serving
+    from tests.support.browser import CHROMIUM_ARGS, chromium_path, serving
 
     def visit(browser: Any, url: str) -> None:
         context = browser.new_context()

@@ -11,10 +11,10 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from components.token_map import _deflated
-from lib.view import View
+from lib.display.token_map_view import View
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure
-from tests.browser import CHROMIUM_ARGS, chromium_path, serving, wait_for_app
+from tests.support.browser import CHROMIUM_ARGS, chromium_path, serving, wait_for_app
 
 SCRIPT = "tests/benchmarks/apps/map_app.py"
 STREAM = "tests/e2e/apps/stream_app.py"

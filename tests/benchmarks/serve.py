@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from lib.engines import open_local
-from lib.local.engine import LocalEngine
-from lib.request import Request
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.jobs.engine_pool import open_local
 from lib.serve.server import in_thread
 from tests.benchmarks.engine import text_of, without_end
 from tests.benchmarks.report import Figure, alternated
-from tests.local import tiny
-from tests.serve.clients import AUTHORIZATION, TOKEN, Served, service_of
+from tests.support import tiny
+from tests.support.serve_clients import AUTHORIZATION, TOKEN, Served, service_of
 
 CALLS, AT_ONCE, LATENCY = 64, 16, 0.2
 

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-from lib.asking import Question, ask
-from lib.engines import Engines, open_source
-from lib.jobs import Job
-from lib.request import Request
-from lib.store.compact import compact
+from lib.core.request import Request
+from lib.jobs.engine_pool import Engines, open_source
+from lib.jobs.job import Job
+from lib.jobs.run import Question, ask
+from lib.store.compression import compact
 from lib.store.database import Database, open_database
-from lib.store.history import SORTS, Filter, index_size, listed, names, sizes
-from lib.store.keeping import Keeper
-from lib.store.questions import run_about
+from lib.store.plan_codec import run_about
+from lib.store.queries import SORTS, Filter, index_size, listed, names, sizes
 from lib.store.runs import FINISHED, Answer, Run, Runs, index_text, indexed, insert_run
+from lib.store.writer import Keeper
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure, seconds
-from tests.postgres import postgres, schema
+from tests.support.postgres import postgres, schema
 
 _LONG = 10_000  # tokens of one run
 _OLD = "zyzzyva"

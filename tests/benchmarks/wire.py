@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.request import Request
-from lib.tokenizer_files import load_tokenizer
+from lib.core.request import Request
+from lib.models.tokenizer_files import load_tokenizer
 from lib.wire.decode import decode
-from lib.wire.saved import completions_of, read_saved
+from lib.wire.saved_replies import completions_of, read_saved
 from tests.benchmarks.report import Figure, alternated
 
 _MEMORY = Path(__file__).with_name("wire_memory.py")

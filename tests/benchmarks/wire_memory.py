@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from lib.tokenizer_files import load_tokenizer
+from lib.models.tokenizer_files import load_tokenizer
 from lib.wire.decode import decode
 from tests.benchmarks.wire import prompt_of, reply_of
 

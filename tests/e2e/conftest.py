@@ -24,7 +24,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.browser import CHROMIUM_ARGS, PATIENCE, chromium_path, serving
+from tests.support.browser import CHROMIUM_ARGS, PATIENCE, chromium_path, serving
 
 Serve = Callable[..., str]
 

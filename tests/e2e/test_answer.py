@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib import formats
-from lib.scores import summarise_answer
-from tests.browser import wait_for_map
+from lib import formatting
+from lib.scores.token_scores import summarise_answer
 from tests.e2e.apps.token_map_app import examples
 from tests.e2e.conftest import Serve
+from tests.support.browser import wait_for_map
 
 pytestmark = pytest.mark.browser
 SCRIPT = "tests/e2e/apps/answer_app.py"
@@ -39,7 +39,7 @@ def test_hostile_text_is_text_in_detail_chart_and_table(answer: Page) -> None:
     texts = cells.all_text_contents()
     for text in HOSTILE:
         cells.nth(texts.index(text)).click()
-        expect(answer.locator(".st-key-detail code").first).to_contain_text(formats.visible(text.strip()))
+        expect(answer.locator(".st-key-detail code").first).to_contain_text(formatting.visible(text.strip()))
     points = answer.locator(".scatterlayer .point")
     expect(points.last).to_be_attached()
     points.first.scroll_into_view_if_needed()

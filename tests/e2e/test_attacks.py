@@ -12,25 +12,25 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib.access import ALONE
-from lib.asking import Question
-from lib.jobs import Job
-from lib.many import Many, Outcome, State
-from lib.request import Request
-from lib.several import Several
-from lib.sources import BedrockModel
+from lib.access.visitor import ALONE
+from lib.core.request import Request
+from lib.core.sources import BedrockModel
+from lib.jobs.batch import Many, Outcome, State
+from lib.jobs.job import Job
+from lib.jobs.plan import Several
+from lib.jobs.run import Question
+from lib.store.archive import export_runs
 from lib.store.database import open_database
-from lib.store.files import export_runs
-from lib.store.keeping import answers_of
-from lib.store.questions import run_about
+from lib.store.plan_codec import run_about
 from lib.store.runs import FINISHED, Runs
+from lib.store.writer import answers_of
 from tests.benchmarks.completions import long_completion
-from tests.browser import choose, serving, upload, wait_for_app
 from tests.e2e.test_history import choose_rows
+from tests.support.browser import choose, serving, upload, wait_for_app
+from tests.support.paths import FOX
 
 pytestmark = pytest.mark.browser
 
-FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
 SECRET = "OPERATORS-SECRET-4711"
 

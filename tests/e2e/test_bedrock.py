@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from lib.engines import open_local
+from lib.jobs.engine_pool import open_local
 from lib.serve.server import in_thread
-from tests.bedrock.loopback import Canned, bedrock
-from tests.bedrock.test_engine import ARN, FOX
-from tests.browser import PATIENCE, choose, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
-from tests.local import tiny
-from tests.serve.clients import Recorded, Served, service_of, until
-from tests.wire.test_saved import LLAMA3
+from tests.lib.engines.bedrock.test_engine import ARN, FOX
+from tests.lib.wire.test_saved_replies import LLAMA3
+from tests.support import tiny
+from tests.support.browser import PATIENCE, choose, wait_for_app, wait_for_map
+from tests.support.loopback import Canned, bedrock
+from tests.support.serve_clients import Recorded, Served, service_of, until
 
 pytestmark = pytest.mark.browser
 PROMPT = "The quick brown fox jumps"
@@ -279,7 +279,7 @@ def test_a_chat_is_ranked_with_candidates_of_ones_own(listed: Page, served: Serv
     expect(listed.locator(".text [data-label=answer]")).to_be_visible()
 
 
-@pytest.mark.soak  # tests/lib/test_many.py does the same without a browser, with twelve seeds
+@pytest.mark.soak  # tests/lib/jobs/test_batch.py does the same without a browser, with twelve seeds
 def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
     listed: Page, served: Served, local: tuple[Served, Recorded, Path], browser: Browser
 ) -> None:

@@ -8,8 +8,8 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import PATIENCE, choose, generate, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
+from tests.support.browser import PATIENCE, choose, generate, wait_for_app, wait_for_map
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib.view import View
+from lib.display.token_map_view import View
 from tests.benchmarks.completions import long_completion
-from tests.browser import wait_for_app
 from tests.e2e.conftest import Serve
+from tests.support.browser import wait_for_app
 
 pytestmark = pytest.mark.browser
 SCRIPT = "tests/e2e/apps/stream_app.py"

@@ -10,14 +10,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import components.token_map as token_map_module
-from components.token_map.file import to_html
-from lib.unicode import marked
+from components.token_map.export_html import to_html
+from lib.segmentation.char_classes import marked
 from tests.e2e.apps.token_map_app import Row, completion
+from tests.support.paths import CASES
 
 pytestmark = pytest.mark.browser
 
 WORDS = Path(token_map_module.__file__).parent / "browser" / "words.js"
-CASE = Path(__file__).parents[1] / "data" / "cases" / "14a-prompt-with-tag-characters.txt"
+CASE = CASES / "14a-prompt-with-tag-characters.txt"
 ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 LEFT_ALONE = [
     ENGLAND, "👨\u200d👩\u200d👧", "👩🏽\u200d🚀", "🏳\ufe0f\u200d🌈", "❤\ufe0f", "☎\ufe0e", "1\ufe0f\u20e3",

@@ -10,18 +10,18 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib.access import ALONE
+from lib.access.visitor import ALONE
+from lib.store.archive import export_runs
 from lib.store.database import open_database
-from lib.store.files import export_runs
-from lib.store.history import sizes
+from lib.store.queries import sizes
 from lib.store.runs import FINISHED, Answer, Run, Runs
 from tests.benchmarks.completions import long_completion
-from tests.browser import generate, serving, upload, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
-from tests.strategies import completion_of, tokens_of
+from tests.support.browser import generate, serving, upload, wait_for_app, wait_for_map
+from tests.support.paths import FOX
+from tests.support.strategies import completion_of, tokens_of
 
 pytestmark = pytest.mark.browser
-FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
 
 
 def store(folder: Path) -> Runs:

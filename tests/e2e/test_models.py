@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, wait_for_app
 from tests.e2e.conftest import Serve
-from tests.local import tiny
+from tests.support import tiny
+from tests.support.browser import choose, wait_for_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 TEXT = "The cat <b>sat</b> on the mat."

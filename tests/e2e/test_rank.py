@@ -8,8 +8,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
+from tests.support.browser import choose, wait_for_app, wait_for_map
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 

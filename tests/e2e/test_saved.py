@@ -9,13 +9,13 @@ import llama_models.llama3
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import choose, upload, wait_for_app, wait_for_map
 from tests.e2e.conftest import Serve
-from tests.frames import chunk_event, frame
+from tests.support.browser import choose, upload, wait_for_app, wait_for_map
+from tests.support.event_stream import chunk_event, frame
+from tests.support.paths import FOX
 
 pytestmark = pytest.mark.browser
 
-FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
 CASES = FOX.with_name("cases")
 LLAMA3 = Path(llama_models.llama3.__file__).parent / "tokenizer.model"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import PATIENCE, serving, wait_for_app, wait_for_map
 from tests.e2e.test_history import choose_rows, open_reply
-from tests.oidc import provider
+from tests.support.browser import PATIENCE, serving, wait_for_app, wait_for_map
+from tests.support.oidc import provider
 
 pytestmark = pytest.mark.browser
 

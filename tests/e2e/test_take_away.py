@@ -19,14 +19,15 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from components.downloads import SNIPPET
-from components.token_map.file import to_html
-from lib.completion import Completion
-from lib.exports import to_csv, to_json
-from lib.wire.saved import completions_of, read_saved
+from components.explore.downloads import SNIPPET
+from components.token_map.export_html import to_html
+from lib.core.completion import Completion
+from lib.display.export import to_csv, to_json
+from lib.wire.saved_replies import completions_of, read_saved
 from tests.e2e.apps.token_map_app import Row, completion, examples, hostile
 from tests.e2e.conftest import Serve
-from tests.hostile import STRINGS
+from tests.support.hostile_text import STRINGS
+from tests.support.paths import CASES
 
 pytestmark = pytest.mark.browser
 APP = "tests/e2e/apps/token_map_app.py"
@@ -248,7 +249,7 @@ _AS_A_PICTURE = """
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
 }
 """
-ARABIC = Path(__file__).parents[1] / "data" / "cases" / "31-arabic-reply.json"
+ARABIC = CASES / "31-arabic-reply.json"
 
 
 def said(name: str) -> Completion:

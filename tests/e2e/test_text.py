@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import wait_for_app
 from tests.e2e.apps.text_app import CONTROLS, HOSTILE
+from tests.support.browser import wait_for_app
 
 pytestmark = pytest.mark.browser
 

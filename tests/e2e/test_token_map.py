@@ -15,13 +15,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import components.token_map as token_map_module
 from components.token_map import _pinned_cell
-from lib import formats
-from lib.scales import OUTSIDE, SCALES, UNSCORED, Scale
-from lib.scores import entropy_bounds
-from lib.view import View, fingerprint
-from tests.browser import wait_for_app
+from lib import formatting
+from lib.display.scales import OUTSIDE, SCALES, UNSCORED, Scale
+from lib.display.token_map_view import View, fingerprint
+from lib.scores.token_scores import entropy_bounds
 from tests.e2e.apps import token_map_app as app
 from tests.e2e.conftest import Serve
+from tests.support.browser import wait_for_app
 
 pytestmark = pytest.mark.browser
 SCRIPT = "tests/e2e/apps/token_map_app.py"
@@ -504,7 +504,7 @@ def test_thresholds_that_make_no_sense_are_not_used(shown: Page) -> None:
 def test_the_tooltip_of_a_likely_token(shown: Page) -> None:
     words = tip(shown, cell(shown, " Paris"))
     low, high = (float(bound[cell_row(" Paris")]) for bound in entropy_bounds(view().tokens, 60_000))
-    facts = f"logprob −0.534 · rank 1 · id {_id(' Paris')} entropy {formats.bracket(low, high)}"
+    facts = f"logprob −0.534 · rank 1 · id {_id(' Paris')} entropy {formatting.bracket(low, high)}"
     first, _, rest = words.partition(facts)
     assert first.split() == ["·Paris", "58.6%"]
     assert rest.split() == [
@@ -534,11 +534,11 @@ def test_every_number_in_a_tooltip_is_pythons(shown: Page) -> None:
                 assert "not scored" in words
             elif np.isfinite(logprob):
                 quantised = round(logprob, 3)
-                assert formats.percent(float(np.exp(quantised))) in words
-                assert f"logprob {formats.signed(quantised, 3)} · " in words
-                assert f"entropy {formats.bracket(round(float(low[row]), 3), round(float(high[row]), 3))}" in words
+                assert formatting.percent(float(np.exp(quantised))) in words
+                assert f"logprob {formatting.signed(quantised, 3)} · " in words
+                assert f"entropy {formatting.bracket(round(float(low[row]), 3), round(float(high[row]), 3))}" in words
             if tokens.ranks[row] > 0:
-                assert f"rank {formats.rank(int(tokens.ranks[row]))}" in words
+                assert f"rank {formatting.rank(int(tokens.ranks[row]))}" in words
 
 
 def test_a_token_outside_its_list_has_a_row_of_its_own(shown: Page) -> None:

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib.completion import Completion, Timing
+from lib.core.completion import Completion, Timing
+from lib.core.pieces import make_pieces
+from lib.core.tokens import MOST_LISTED
+from lib.display.token_map_view import View
 from lib.errors import BadFile, BadReply, CandorError, ModelUnavailable
-from lib.foreign.sandbox import Sandbox
-from lib.groups import _SENTENCE
-from lib.pieces import make_pieces
-from lib.store.files import read_runs
+from lib.sandbox.sandbox import Sandbox
+from lib.segmentation.groups import _SENTENCE
+from lib.segmentation.text_diff import Change, changes
+from lib.store.archive import read_runs
 from lib.store.search import folded
-from lib.text_difference import Change, changes
-from lib.tokenizer import Tokenizer
-from lib.tokenizer_build import build, check_spec
-from lib.tokens import MOST_LISTED
-from lib.view import View
-from lib.vocabulary import Vocabulary
+from lib.tokenizers.build import build, check_spec
+from lib.tokenizers.tokenizer import Tokenizer
+from lib.tokenizers.vocabulary import Vocabulary
 from lib.wire.holding import _broken
-from lib.wire.saved import completions_of, read_saved
+from lib.wire.saved_replies import completions_of, read_saved
 
 _SECONDS = 6.0
 

@@ -21,13 +21,13 @@ from typing import Any
 
 import psutil
 
-from lib.access import Visitor
+from lib.access.visitor import Visitor
+from lib.core.request import Message
 from lib.errors import CandorError
-from lib.foreign.sandbox import Sandbox
-from lib.request import Message
-from lib.tokenizer_files import foreign_tokenizer
-from tests.local import tiny
+from lib.models.tokenizer_files import foreign_tokenizer
+from lib.sandbox.sandbox import Sandbox
 from tests.soak.wire import changed, spoilt
+from tests.support import tiny
 
 SECRET = "AKIA-what-only-the-operator-may-know"
 _MEMORY = 300_000_000  # bytes that this process may grow by
@@ -132,7 +132,7 @@ def _gguf() -> bytes:
 
 def gguf(dice: random.Random, _secret: str, folder: Path) -> None:
     """A GGUF file, its metadata mostly, as far as a model that is loaded from it."""
-    from lib.local.loading import load
+    from lib.engines.local.loading import load
 
     data = bytearray(_gguf())
     end = data.find(b"token_embd")  # the metadata comes before the tensors
@@ -158,9 +158,9 @@ def gguf(dice: random.Random, _secret: str, folder: Path) -> None:
 def _runs_file() -> dict[str, Any]:
     from dataclasses import replace
 
-    from lib.access import ALONE
+    from lib.access.visitor import ALONE
+    from lib.store.archive import export_runs
     from lib.store.database import open_database
-    from lib.store.files import export_runs
     from lib.store.runs import FINISHED, Answer, Run, Runs
     from tests.benchmarks.completions import long_completion
 
@@ -176,9 +176,9 @@ def _runs_file() -> dict[str, Any]:
 
 def runs(dice: random.Random, secret: str, folder: Path) -> None:
     """A file of runs, imported as a whole or not at all, and listed afterwards."""
+    from lib.store.archive import import_runs
     from lib.store.database import open_database
-    from lib.store.files import import_runs
-    from lib.store.history import Filter, listed
+    from lib.store.queries import Filter, listed
     from lib.store.runs import Runs
 
     document: Any = _runs_file()

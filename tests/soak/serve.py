@@ -12,11 +12,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from lib.engines import open_local
+from lib.jobs.engine_pool import open_local
 from lib.serve.server import in_thread
-from tests.local import tiny
-from tests.serve.clients import Served, service_of
-from tests.serve.products import ask, check, every_case
+from tests.support import tiny
+from tests.support.serve_clients import Served, service_of
+from tests.support.serve_combinations import ask, check, every_case
 
 
 def main() -> int:

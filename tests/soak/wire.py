@@ -15,23 +15,22 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib.completion import Completion
+from lib.core.completion import Completion
+from lib.display.token_map_view import View
 from lib.errors import CandorError
-from lib.tokenizer import Tokenizer
-from lib.view import View
+from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.encode import ChunkWriter, encode
 from lib.wire.formats import Format, asked_top
-from lib.wire.saved import decoded, read_saved
-from lib.wire.streams import StreamReader
-from tests.wire import hostile
-from tests.wire.strategies import tokenizer
+from lib.wire.saved_replies import decoded, read_saved
+from lib.wire.stream_decoder import StreamReader
+from tests.support import hostile_responses
+from tests.support.paths import FOX
+from tests.support.wire_strategies import tokenizer
 
-FOX = Path(__file__).parents[1] / "data" / "quick_brown_fox.json"
 _ODD: list[Any] = [
     None, True, -1, 0, 0.5, 1e308, -1e308, 2**31, 2**63, 2**70, "", "x", "\ud800", "\ufffd", "⟨5⟩", "<script>", [], {},
     [None], [[]], {"1": -0.5}, {"1": None}, {"1": {"logprob": None}}, {"1": {"logprob": -1, "rank": 0}}, {"": -1},
@@ -43,8 +42,8 @@ _SNIPPETS = (b"null", b"{}", b"[", b"]", b'"', b"\\", b"-", b"e9", b",", b":", b
 @cache
 def fixtures() -> list[bytes]:
     """Replies of every format, with and without their requests."""
-    from lib.request import Message, Request
-    from tests.bedrock.test_engine import answer
+    from lib.core.request import Message, Request
+    from tests.lib.engines.bedrock.test_engine import answer
 
     found = [FOX.read_bytes(), json.dumps(json.loads(FOX.read_text())["response"]).encode()]
     for form in Format:
@@ -122,8 +121,8 @@ def _whole(data: bytes, reader: Tokenizer | None) -> list[Completion]:
 
 
 def _streamed(data: bytes, reader: Tokenizer | None) -> list[Completion]:
-    from lib.completion import fold
-    from lib.request import Request
+    from lib.core.completion import fold
+    from lib.core.request import Request
 
     stream = StreamReader(Request(prompt="the x", k=2), reader)
     return list(fold([*stream.feed(data), *stream.close()]))
@@ -180,8 +179,8 @@ def main() -> int:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     problems = run(count, seed, lambda line: print(line, flush=True))
     print(f"{count:,} mutated replies from seed {seed}: {problems:,} problems")
-    slow = [name for name in hostile.SHAPES if hostile.seconds_of(name, 1_000_000) > 60]
-    print(f"{len(hostile.SHAPES)} large texts: {len(slow)} take more than 60 s {slow or ''}".rstrip())
+    slow = [name for name in hostile_responses.SHAPES if hostile_responses.seconds_of(name, 1_000_000) > 60]
+    print(f"{len(hostile_responses.SHAPES)} large texts: {len(slow)} take more than 60 s {slow or ''}".rstrip())
     problems += len(slow)
     return 1 if problems else 0
 

@@ -1,7 +1,7 @@
 // Cells as elements: <i> with the classes that token_map.css knows, filled with text nodes.
 
 import { shared } from "./shared.js";
-import { Kind } from "./view.js";
+import { Kind } from "./frame.js";
 import { BLANK, DIRECTION, HIDDEN, codePoint, element } from "./words.js";
 
 const ORDINARY = new RegExp(`^ ?[^\\s${BLANK}]+$`, "u");

@@ -1,7 +1,7 @@
 // What stands above the text: the metric, the grouping, the legend with its thresholds, and what to show.
 
 import { shared } from "./shared.js";
-import { colours, edgesOf, legendOf, moveEdge, placeOf, scaleOf } from "./scales.js";
+import { colours, edgesOf, legendOf, moveEdge, placeOf, scaleOf } from "./colours.js";
 import { count, element } from "./words.js";
 
 const GROUPINGS = { token: "token", word: "word", sentence: "sentence", line: "line", pattern: "pattern …" };

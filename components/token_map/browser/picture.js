@@ -1,6 +1,6 @@
 // A passage of the map as a picture: laid out anew, out of sight, then drawn from where everything came to stand.
 
-import { legendOf } from "./scales.js";
+import { legendOf } from "./colours.js";
 import { element } from "./words.js";
 
 const WIDTH = 960; // pixels of the passage

@@ -5,8 +5,8 @@
  */
 
 import { learn, shared } from "./shared.js";
-import { Kind, View, readFrame } from "./view.js";
-import { edgesOf, remember, remembered, withUnit } from "./scales.js";
+import { Kind, View, readFrame } from "./frame.js";
+import { edgesOf, remember, remembered, withUnit } from "./colours.js";
 import { element } from "./words.js";
 import { classesOf, estimate, fill, stepName, trim } from "./cells.js";
 import { details, spoken } from "./tooltip.js";

@@ -1,8 +1,8 @@
 // What there is to know of a cell, in words and bars.
 
 import { shared } from "./shared.js";
-import { fineInWords } from "./scales.js";
-import { Kind } from "./view.js";
+import { fineInWords } from "./colours.js";
+import { Kind } from "./frame.js";
 import { bracket, count, element, marked, nats, percent, rankInWords, rest, visible } from "./words.js";
 
 const PASSAGE_NAMES = { word: "Word", sentence: "Sentence", line: "Line", pattern: "Match" };

@@ -1,4 +1,4 @@
-// Numbers and text as people read them; the numbers in the words of lib/formats.py.
+// Numbers and text as people read them; the numbers in the words of lib/formatting.py.
 
 /** A probability from its logprob. */
 export function percent(logprob) {
@@ -41,7 +41,7 @@ export function count(number, noun, nouns = `${noun}s`) {
 
 const NUMBERS = new Intl.NumberFormat("en"); // toLocaleString makes one every time
 
-// Characters that show nothing; lib/unicode.py has the same rules, and says why.
+// Characters that show nothing; lib/segmentation/char_classes.py has the same rules, and says why.
 export const BLANK = String.raw`\p{Default_Ignorable_Code_Point}\p{Cc}\p{Zl}\p{Zp}\p{Zs}\ufff9-\ufffb\u2800\u{1d159}`;
 const JOINING = "Arabic Syriac Mandaic Nko Mongolian Phags_Pa Adlam Hanifi_Rohingya Devanagari Bengali Gurmukhi Gujarati Oriya Tamil "
   + "Telugu Kannada Malayalam Sinhala Khmer Myanmar Tibetan Balinese Javanese Tai_Tham Meetei_Mayek Grantha Newa";

@@ -8,9 +8,9 @@ import math
 import streamlit as st
 
 from components.token_map import token_map
-from lib.completion import Completion
-from lib.formats import percent
-from lib.view import View
+from lib.core.completion import Completion
+from lib.display.token_map_view import View
+from lib.formatting import percent
 from tests.benchmarks.completions import long_completion
 
 

@@ -5,8 +5,8 @@ Run by test_answer.py.
 
 from __future__ import annotations
 
-from lib.completion import Completion
-from lib.jobs import Job
+from lib.core.completion import Completion
+from lib.jobs.job import Job
 from tests.e2e.apps.token_map_app import examples
 
 
@@ -14,7 +14,7 @@ def page() -> None:
     """Draw the page."""
     import streamlit as st
 
-    from components.answer import show_answer
+    from components.explore.answer import show_answer
 
     st.set_page_config(layout="wide")
     if "job" not in st.session_state:

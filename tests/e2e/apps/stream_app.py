@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 
 import streamlit as st
 
-from components import answer
-from lib.asking import _follow
-from lib.completion import Completion, Delta, End
-from lib.jobs import Job
-from lib.tokens import concatenate
+from components.explore import answer
+from lib.core.completion import Completion, Delta, End
+from lib.core.tokens import concatenate
+from lib.jobs.job import Job
+from lib.jobs.run import _follow
 from tests.benchmarks.completions import long_completion
 
 

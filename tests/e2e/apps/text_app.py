@@ -28,10 +28,10 @@ def page() -> None:
     """Draw the page."""
     import streamlit as st
 
-    from components.notices import show_error, show_warnings
-    from components.text import as_lines, as_text, bold
+    from components.shell.escaping import as_lines, as_text, bold
+    from components.shell.messages import show_error, show_warnings
     from lib.errors import CandorError
-    from lib.unicode import plain
+    from lib.segmentation.char_classes import plain
 
     where = st.query_params.get("where", "text")
     for number, text in enumerate(HOSTILE + CONTROLS):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.completion import Completion
-from lib.pieces import Pieces, make_pieces
-from lib.request import Request
-from lib.tokens import Kind, Tokens, make_tokens
-from lib.view import View, fingerprint
-from tests.hostile import STRINGS
+from lib.core.completion import Completion
+from lib.core.pieces import Pieces, make_pieces
+from lib.core.request import Request
+from lib.core.tokens import Kind, Tokens, make_tokens
+from lib.display.token_map_view import View, fingerprint
+from tests.support.hostile_text import STRINGS
 
 Likely = Sequence[tuple[str | bytes, float]]
 

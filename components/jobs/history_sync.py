@@ -1,0 +1,190 @@
+"""What the pages have to do with the store: keep what is asked, bring back what a link names, or do not keep it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from components.shell.escaping import as_text
+from components.shell.messages import in_markdown, show_error
+from components.shell.services import jobs, keeper, runs, trees, visitor
+from lib import VERSION
+from lib.errors import CandorError
+from lib.jobs.answer_tree import Node
+from lib.jobs.job import Job
+from lib.jobs.run import Question
+from lib.store.plan_codec import restored, run_about, title_of
+from lib.store.runs import Answer, Run, Runs
+from lib.store.writer import Keeper
+
+_TOLD = "kept.told"
+
+log = logging.getLogger(__name__)
+_MOST_OTHERS = 50  # runs of other people in a tree, beside one's own
+
+
+def keep(page: str, job: Job[Any], parent: str = "") -> None:
+    """Save a job as a run, from now on."""
+    if (follows := keeper()) is not None:
+        job.kept = True
+        follows.follow(job, run_about(job, page, owner=job.owner, version=VERSION, parent=parent))
+
+
+def is_mine(job: Job[Any]) -> bool:
+    """Whether the visitor may stop, change or remove it."""
+    return visitor().owns(job.owner)
+
+
+def find(run_id: str | None) -> Job[Any] | None:
+    """The job with that id, None where there is none that the visitor may see."""
+    return jobs().find(run_id, visitor(), _is_shared)
+
+
+def stop(job: Job[Any]) -> None:
+    """Stop a job of the visitor; another's continues."""
+    if is_mine(job):
+        job.cancel()
+
+
+def _is_shared(run_id: str) -> bool:
+    try:
+        found = None if (store := runs()) is None else store.known(run_id)
+    except CandorError:
+        return False
+    return found is not None and found.shared and not found.removed
+
+
+def reopen(run_id: str) -> Job[Any] | None:
+    """A job of the run that a link names, in a tree of the visitor's; None where there is none that they may see.
+
+    The tree holds what the run branches from, and of all else in its family what is in the visitor's own lists.
+    """
+    store, who = runs(), visitor()
+    if store is None:
+        return None
+    try:
+        family = {run.id: run for run in store.family(run_id, by=who)}
+        line = _line(run_id, family)
+        own = {run.id for run in family.values() if who.owns(run.owner)}
+        own |= {run.id for run in family.values() if run.id in line and who.opens(run.owner, shared=run.shared)}
+        others = [each for each, run in family.items() if each not in own and who.lists(run.owner, shared=run.shared)]
+        shown = own | set(others[:_MOST_OTHERS])
+        here = {each: store.open(each) for each in family if each in shown}
+    except CandorError as error:
+        log.warning("run %s cannot be opened: %s", run_id[:6], error.cause)
+        return None
+    if here.get(run_id) is None:
+        return None
+    tree = trees().new(who)
+    made: dict[str, Node] = {}
+    for run_id_, opened in here.items():
+        if opened is not None:
+            made[run_id_] = _node(*opened, made)
+            tree.add(made[run_id_])
+    return made[run_id].job
+
+
+def _line(run_id: str, family: Mapping[str, Run]) -> set[str]:
+    """A run and what it branches from."""
+    line: set[str] = set()
+    while run_id in family and run_id not in line:
+        line.add(run_id)
+        run_id = family[run_id].parent
+    return line
+
+
+def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
+    before = made[run.parent].completion if run.parent in made else None
+    job: Job[Any] = jobs().restore(run.id, owner=run.owner, **restored(run, answers, before))
+    job.kept = True
+    fork = job.subject.fork if isinstance(job.subject, Question) else None
+    node = Node(run.id, job, run.parent if run.parent in made else "", fork)
+    node.name = "" if run.title == title_of(job.subject) else run.title
+    return node
+
+
+def keeping(job: Job[Any], *, what: str = "") -> None:
+    """Whether the job is kept as a run, and a way to change that. what: its name, where there are several of them."""
+    store, follows = runs(), keeper()
+    if store is None or follows is None or not job.kept or not is_mine(job):
+        return
+    if (lost := follows.given_up(visitor()).get(job.id)) is not None:
+        show_error(lost)
+        return
+    key = f"kept.not.{job.id}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.session_state.get(key):
+            state = f"{as_text(what)} is not kept." if what else "Not kept."
+            st.caption(f"{state} It is gone once this page is closed.", width="content")
+            st.button("Keep it", key=f"kept.back.{job.id}", type="tertiary", on_click=_back, args=(job,))
+        else:
+            st.caption(f"{as_text(what)} is kept in the history." if what else "Kept in the history.", width="content")
+            st.button(
+                "Do not keep", key=f"kept.forget.{job.id}", type="tertiary", on_click=_forget, args=(job, follows)
+            )
+
+
+def _forget(job: Job[Any], follows: Keeper) -> None:
+    def forget(_: Runs) -> None:
+        follows.forget(job.id, visitor())
+        st.session_state[f"kept.not.{job.id}"] = True
+
+    _change(forget)
+
+
+def _back(job: Job[Any]) -> None:
+    def put_back(store: Runs) -> None:
+        store.put_back([job.id], by=visitor())
+        st.session_state.pop(f"kept.not.{job.id}", None)
+
+    _change(put_back)
+
+
+def named(node: Node) -> None:
+    """An answer of the tree has another name: so has its run, if it is the visitor's."""
+    title = node.name or title_of(node.job.subject)
+    _change(lambda store: store.change([node.id], title=title, by=visitor()))
+
+
+def taken_out(nodes: tuple[Node, ...]) -> None:
+    """Answers were taken out of the tree: the visitor's runs among them are removed."""
+    _change(lambda store: store.remove([node.id for node in nodes], by=visitor()))
+
+
+def brought_back(nodes: tuple[Node, ...]) -> None:
+    """And brought back."""
+    _change(lambda store: store.put_back([node.id for node in nodes], by=visitor()))
+
+
+def _change(what: Callable[[Runs], None]) -> None:
+    """Pass a change on to the store. One that cannot be written now is said, and the page goes on."""
+    if (store := runs()) is None:
+        return
+    try:
+        what(store)
+    except CandorError as error:
+        _toast(error)
+
+
+def _toast(error: CandorError) -> None:
+    st.toast(in_markdown(error), icon=":material/error:", duration="long")
+
+
+def tell_if_nothing_is_kept() -> None:
+    """Say so once when runs cannot be saved, once when they can be again, and of each that is given up."""
+    follows = keeper()
+    for run_id, error in {} if follows is None else follows.given_up(visitor()).items():
+        if not st.session_state.get(key := f"kept.lost.{run_id}"):
+            st.session_state[key] = True
+            _toast(error)
+    problem = None if follows is None else follows.problem
+    told = st.session_state.get(_TOLD)
+    if problem is not None and not told:
+        st.session_state[_TOLD] = True
+        _toast(problem)
+    elif problem is None and told:
+        st.session_state.pop(_TOLD)
+        st.toast("Runs are being kept again.", icon=":material/check:")

@@ -1,0 +1,36 @@
+"""Which model answers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.pickers.bedrock import bedrock_picker
+from lib.access.policy import Bedrock, Policy
+from lib.core.sources import EMBEDDED, BedrockModel, Source
+from lib.models.embedded import NAME
+
+_OTHER, BEDROCK = "Another model", "Amazon Bedrock"
+
+
+def model_picker(policy: Policy) -> Source:
+    """The model in use, chosen in the sidebar. Empty while none is given."""
+    st.subheader("Model")
+    st.session_state["model.place"] = None
+    allowed = {name: BedrockModel(name) if name.startswith("arn:") else name for name in policy.allowed}
+    listed: dict[str, Source] = {NAME: EMBEDDED, **allowed}
+    choices = [*listed, *([_OTHER] if policy.open else []), *([BEDROCK] if policy.bedrock is not Bedrock.OFF else [])]
+    choice = st.selectbox("Model", choices, key="model.choice", persist_state="session", label_visibility="collapsed")
+    if choice == BEDROCK:
+        return bedrock_picker(policy) or ""
+    if choice != _OTHER:
+        if choice == NAME:
+            st.caption("The embedded model. Small enough to be wrong often, and so good to learn on.")
+        return listed[choice]
+    source = st.text_input(
+        "Directory, GGUF file or hub id",
+        key="model.source",
+        placeholder="~/models/llama or HuggingFaceTB/SmolLM2-360M",
+        help="Weights are read from safetensors or GGUF only. Code that comes with a model is never run.",
+    )
+    st.caption("The model is loaded when it is asked for the first time.")
+    return source.strip()

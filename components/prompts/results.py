@@ -1,0 +1,206 @@
+"""Prompts side by side: how clear each is to the model, where, and what sets them apart."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from components.charts import clarity_curves
+from components.jobs.progress import once_over
+from components.prompts.ablation import show_helped
+from components.prompts.versions import LONG_ENOUGH, note_version
+from components.shell.escaping import BREAK, as_lines, as_text
+from components.shell.messages import show_error, show_text_itself, show_warnings
+from components.token_map.with_details import map_with_pin
+from lib import formatting
+from lib.core.completion import Completion
+from lib.display.token_map_view import View
+from lib.jobs.batch import Many, State
+from lib.jobs.job import Job
+from lib.jobs.plan import Several
+from lib.jobs.run import Question
+from lib.scores.clarity import (
+    FIRST,
+    MOST,
+    clarity_curve,
+    long_enough,
+    mean_curve,
+    opening_entropy,
+    paired_difference,
+    prompt_familiarity,
+)
+from lib.scores.token_scores import Column
+from lib.segmentation.text_diff import Change, changes
+from lib.store.runs import beginning
+
+_SHOWN = 60  # characters of a prompt above its map
+_LIMITS = (
+    "A sure beginning says that the model knows how to begin: the form of an answer is clear to it. It does not say "
+    "that the answer is true; in tests the first tokens told right from wrong little better than chance."
+)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A prompt, and the answers to it that came."""
+
+    name: str
+    question: Question
+    answers: tuple[Completion, ...]
+
+    @property
+    def prompt(self) -> str:
+        """Its text."""
+        return self.question.request.said
+
+
+def show_prompts(job: Job[Any] | None) -> None:
+    """The comparison, once it is there; without a job, what will stand here."""
+    if job is not None and isinstance(job.subject, Several) and job.subject.marks:
+        show_helped(job)
+        return
+    if job is None:
+        st.caption(
+            "Here the prompts will stand side by side with the model's answers, and how surely each answer begins."
+        )
+        return
+    if isinstance(job.subject, Several):
+        once_over(job, partial(_show, job.subject))
+
+
+def _show(several: Several, many: Many[Completion]) -> None:
+    variants = _variants(several, many)
+    if not any(each.answers for each in variants):
+        st.info("No answer came.", icon=":material/block:")
+        return
+    answered = [each for each in variants if each.answers]
+    show_warnings(tuple(dict.fromkeys(text for each in answered for done in each.answers for text in done.warnings)))
+    for done in (done for each in answered for done in each.answers):
+        show_text_itself(done)
+    curves = {each.name: [clarity_curve(done) for done in each.answers] for each in answered}
+    means = {name: mean_curve(of) for name, of in curves.items()}
+    _numbers(answered, curves, means)
+    for each in answered:
+        note_version(each.prompt, means[each.name], long_enough(curves[each.name]))
+    _maps(variants)
+    _changes(variants)
+
+
+def _variants(several: Several, many: Many[Completion]) -> list[_Variant]:
+    """The prompts with what came; why some of it did not is said."""
+    variants = []
+    for number, question in enumerate(several.questions):
+        own = [each for place, each in zip(several.places, many.outcomes, strict=True) if place == number]
+        name = f"Prompt {number + 1}"
+        error = next((each.error for each in own if each.error is not None), None)
+        if error is not None:
+            st.markdown(f"**{name}**")
+            show_error(error)
+        came = tuple(each.result for each in own if each.state is State.DONE and each.result is not None)
+        variants.append(_Variant(name, question, came))
+    return variants
+
+
+def _numbers(variants: Sequence[_Variant], curves: dict[str, list[Column]], means: dict[str, Column]) -> None:
+    k = st.slider(
+        "Tokens at the beginning of the answer (k)", 1, MOST, FIRST, key="compare.k", persist_state="session", width=320
+    )
+    whole = st.toggle(
+        "Count template and first words in the prompt's perplexity", key="compare.everything", persist_state="session"
+    )
+    rows = [_row(each, curves[each.name], k, everything=whole) for each in variants]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        pd.DataFrame(rows).dropna(axis="columns", how="all"),
+        hide_index=True,
+        column_config={
+            f"Clarity: first {k} tokens": number(
+                format="%.3f", help="Mean logprob of these tokens, in nats. Nearer 0 is surer."
+            ),
+            "± over runs": number(format="%.3f", help="Standard deviation over the runs, in nats."),
+            "Runs": number(help=LONG_ENOUGH),
+            "Prompt perplexity": number(
+                format="%.1f", help="exp(−mean logprob) of the prompt's own words. Lower is more familiar wording."
+            ),
+            "Prompt tokens": number(help="How many tokens that rests on."),
+            "Open at the start": st.column_config.TextColumn(help="Entropy of the answer's first token, in nats."),
+        },
+    )
+    st.caption(_LIMITS)
+    _differences(variants, curves, k)
+    clarity_curves(means, k)
+
+
+def _row(each: _Variant, curves: Sequence[Column], k: int, *, everything: bool) -> dict[str, Any]:
+    values = [float(curve[k - 1]) for curve in curves if not math.isnan(curve[k - 1])]
+    prompt = prompt_familiarity(each.answers[0], everything=everything)
+    low, high = opening_entropy(each.answers[0])
+    return {
+        "Prompt": each.name,
+        f"Clarity: first {k} tokens": statistics.fmean(values) if values else None,
+        "± over runs": statistics.stdev(values) if len(values) > 1 else None,
+        "Runs": len(values),
+        "Prompt perplexity": prompt.perplexity if prompt.scored else None,
+        "Prompt tokens": prompt.scored,
+        "Open at the start": "" if math.isnan(low) else formatting.bracket(low, high),
+    }
+
+
+def _differences(variants: Sequence[_Variant], curves: dict[str, list[Column]], k: int) -> None:
+    """Each prompt against the first one, run by run."""
+    first = variants[0]
+    for other in variants[1:]:
+        pairs = list(zip(curves[other.name], curves[first.name], strict=False))
+        found = paired_difference([float(one[k - 1]) for one, _ in pairs], [float(two[k - 1]) for _, two in pairs])
+        if not found.pairs:
+            continue
+        surer = f"{other.name} − {first.name}: **{formatting.signed(found.mean, 3)} nats**"
+        if found.pairs == 1:
+            st.markdown(f"{surer}, from one run of each.")
+            continue
+        clear = "" if found.low > 0 or found.high < 0 else " That may be chance."
+        st.markdown(
+            f"{surer}, 95 % interval {formatting.signed(found.low, 3)} to {formatting.signed(found.high, 3)}, from "
+            f"{found.pairs:,} pairs of runs.{clear}"
+        )
+
+
+def _maps(variants: Sequence[_Variant]) -> None:
+    for first in range(0, len(variants), 2):
+        for column, each in zip(st.columns(2, gap="medium"), variants[first : first + 2], strict=False):
+            with column:
+                st.markdown(f"**{each.name}** {as_text(beginning(each.prompt, _SHOWN))}")
+                if not each.answers:
+                    st.caption("No answer came.")
+                    continue
+                which = 0
+                if len(each.answers) > 1:
+                    which = st.selectbox(
+                        "Run", range(len(each.answers)), format_func=lambda place: f"{place + 1}",
+                        key=f"compare.run.{each.name}",
+                    )  # fmt: skip
+                map_with_pin(View(each.answers[which]), key=f"compare.map.{each.name}", beside="compare.map")
+
+
+def _changes(variants: Sequence[_Variant]) -> None:
+    with st.expander("What sets the prompts apart", icon=":material/difference:", key="compare.changes"):
+        first = variants[0]
+        for other in variants[1:]:
+            st.markdown(f"From {first.name} to {other.name}")
+            st.markdown("".join(_marked(each.change, each.text) for each in changes(first.prompt, other.prompt)))
+
+
+def _marked(change: Change, text: str) -> str:
+    """Markdown that shows a piece as it stands, coloured by what became of it."""
+    if change is Change.SAME:
+        return as_lines(text)
+    colour, mark = ("orange", "−") if change is Change.REMOVED else ("blue", "+")
+    lines = map(as_text, text.split("\n"))
+    return BREAK.join(f":{colour}-background[{mark} {line}]" if line else "" for line in lines)

@@ -1,0 +1,1 @@
+"""Around every page: services, messages, escaping, styles, workarounds for Streamlit."""

@@ -1,0 +1,95 @@
+"""Everything about one cell: its tokens, each with its exact scores and the alternatives of its position."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from lib import formatting
+from lib.core.tokens import Kind, Tokens
+from lib.display.export import alternatives
+from lib.display.token_map_view import View
+from lib.scores.token_scores import entropy_bounds, margin
+
+_KINDS = {
+    Kind.SPECIAL: "A control token of the vocabulary.",
+    Kind.STOP: "Ended the answer; not part of its text.",
+    Kind.REASONING: "Thinking aloud; left out of the answer's scores.",
+    Kind.TOOL: "Part of a tool call.",
+    Kind.IMAGE: "Stands for image input.",
+}
+
+
+def token_detail(view: View, cell: int | None) -> None:
+    """The pinned cell's details; without one, how to get there."""
+    if cell is None:
+        st.caption("Point at a token to read its probability, rank and rivals. Click it to keep them here.")
+        return
+    rows = view.tokens_of(cell)
+    st.code(formatting.visible(view.text_of(cell)) or " ", language=None, wrap_lines=True)
+    if len(rows) > 1:
+        st.caption(f"{len(rows)} tokens that only together make what you see; their logprobs add up.")
+    for row in rows:
+        _one_token(view, row, numbered=len(rows) > 1)
+
+
+def _one_token(view: View, row: int, *, numbered: bool) -> None:
+    tokens = view.tokens[row : row + 1]
+    read = len(view.completion.prompt)
+    where = f"prompt, token {row + 1} of {read}" if row < read else f"answer, token {row - read + 1}"
+    if numbered:
+        st.code(formatting.visible(tokens.pieces.text_of(int(tokens.refs[0]))) or " ", language=None)
+    logprob = float(tokens.logprobs[0])
+    if math.isnan(logprob):
+        listed = bool((tokens.top_refs >= 0).any())
+        why = "Nothing precedes the first token." if row == 0 else ""
+        st.markdown(f"Not scored ({where}). " + ("Which of these stands here is not known." if listed else why))
+        if listed:
+            _list(tokens)
+        return
+    low, high = entropy_bounds(tokens, view.completion.vocabulary_size)
+    number = int(tokens.ids[0])
+    st.markdown(
+        f"**{formatting.percent(math.exp(logprob))}** · logprob {formatting.nats(logprob, 6)}  \n"
+        f"rank {formatting.rank(int(tokens.ranks[0]))} · id {number if number >= 0 else 'unknown'} · {where}"
+    )
+    _list(tokens)
+    st.caption(
+        f"Margin to the runner-up {formatting.percent(float(margin(tokens)[0]))}  \n"
+        f"Entropy {formatting.bracket(float(low[0]), float(high[0]))}"
+    )
+    if (kind := Kind(int(tokens.kinds[0]))) in _KINDS:
+        st.caption(_KINDS[kind])
+
+
+def _list(tokens: Tokens) -> None:
+    """The alternatives of the one position in `tokens`."""
+    st.dataframe(
+        _listed(tokens),
+        hide_index=True,
+        height="content",
+        row_height=27,
+        column_config={
+            "token": st.column_config.TextColumn("Alternative"),
+            "share": st.column_config.TextColumn("p", width=70),
+            "probability": st.column_config.ProgressColumn(" ", min_value=0, max_value=1, format=" ", width=60),
+        },
+    )
+
+
+def _listed(tokens: Tokens) -> pd.DataFrame:
+    """The alternatives of the one position in `tokens`, as they are shown."""
+    listed = alternatives(tokens, 0)
+    names = [
+        "all others" if role == "others" else formatting.visible(text) + (" ◂" if role == "chosen" else "")
+        for text, role in zip(listed["text"], listed["role"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "token": names,
+            "share": listed["probability"].map(formatting.percent),
+            "probability": listed["probability"],
+        }
+    )

@@ -1,0 +1,236 @@
+"""Scored tokens as columns: what the model read or wrote, and what it thought of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.core.arrays import frozen, same_bits
+from lib.core.pieces import EMPTY, Ints, Pieces, unite
+
+Floats = NDArray[np.float32]
+
+_ROUNDING = 0.01  # nats; half-precision logits may lift a logprob this far above 0
+
+MOST_LISTED = 100  # alternatives of a position that came from elsewhere; no service lists more than 20
+MOST_SPELLED = 32_000_000  # bytes that its tokens spell
+MOST_CELLS = 32_000_000  # positions times alternatives of a foreign completion
+
+
+class Kind(IntEnum):
+    """What a token is for. Scores of an answer count `TEXT` and `TOOL` unless told otherwise."""
+
+    TEXT = 0
+    SPECIAL = 1  # a control token of the vocabulary, such as a chat role marker
+    STOP = 2  # ended the generation and is not part of the returned text
+    REASONING = 3  # thinking aloud before the answer, its <think> markers included
+    TOOL = 4  # part of a tool call
+    IMAGE = 5  # a placeholder that stands for image input
+    FORCED = 6  # put into the answer by somebody, not chosen by the model
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """`n` tokens with the `k` likeliest alternatives of each position.
+
+    refs: int32[n], rows of `pieces`; -1 where nothing is known of the token.
+    logprobs: float32[n], nats, before temperature unless the completion says otherwise; NaN = unscored, -inf = p 0.
+    ranks: int32[n], 1 + the number of tokens with a strictly larger logit; -1 = unknown.
+    top_refs: int32[n, k] and top_logprobs: float32[n, k], best first; -1 and NaN where a list is shorter than k.
+    kinds: uint8[n] of `Kind`.
+
+    Raises ValueError when the columns do not fit together.
+    """
+
+    refs: Ints
+    logprobs: Floats
+    ranks: Ints
+    top_refs: Ints
+    top_logprobs: Floats
+    kinds: NDArray[np.uint8]
+    pieces: Pieces
+
+    def __post_init__(self) -> None:
+        n = len(self.refs)
+        k = self.top_refs.shape[1] if np.ndim(self.top_refs) == 2 else 0
+        for name, dtype, shape in (
+            ("refs", np.int32, (n,)),
+            ("logprobs", np.float32, (n,)),
+            ("ranks", np.int32, (n,)),
+            ("top_refs", np.int32, (n, k)),
+            ("top_logprobs", np.float32, (n, k)),
+            ("kinds", np.uint8, (n,)),
+        ):
+            object.__setattr__(self, name, frozen(getattr(self, name), dtype, shape))
+        for refs in (self.refs, self.top_refs):
+            if refs.size and (refs.min() < -1 or refs.max() >= len(self.pieces)):
+                raise ValueError("a token points outside the piece table")
+        if self.kinds.max(initial=0) > max(Kind):
+            raise ValueError("a token has a kind that does not exist")
+        if (self.ranks == 0).any() or self.ranks.min(initial=-1) < -1:
+            raise ValueError("ranks count from 1; -1 is unknown")
+        for logprobs in (self.logprobs, self.top_logprobs):
+            if (logprobs > _ROUNDING).any():
+                raise ValueError("a logprob above 0 is no logprob")
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    @property
+    def k(self) -> int:
+        """How many alternatives a position can hold."""
+        return int(self.top_refs.shape[1])
+
+    @property
+    def ids(self) -> Ints:
+        """int32[n]: vocabulary ids, -1 where only a string, or nothing, is known."""
+        return ids_at(self.pieces, self.refs)
+
+    @cached_property
+    def by_place(self) -> NDArray[np.float64]:
+        """float64[k, n]: the alternatives' probabilities by place in the list, NaN where a list is shorter.
+
+        Kept, as most scores begin with it, and by place, as numpy is quicker along long rows.
+        """
+        shares = np.exp(np.ascontiguousarray(self.top_logprobs.T).astype(np.float64))
+        shares.flags.writeable = False
+        return shares
+
+    @property
+    def top_ids(self) -> Ints:
+        """int32[n, k]: ids of the alternatives, -1 where unknown or absent."""
+        return ids_at(self.pieces, self.top_refs)
+
+    def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Tokens:
+        """Some of the rows, sharing the piece table."""
+        return _valid(self.pieces, {name: np.ascontiguousarray(getattr(self, name)[rows]) for name in _COLUMNS})
+
+    def with_kinds(self, kinds: NDArray[np.uint8]) -> Tokens:
+        """The same tokens, of these kinds: uint8[n]. Raises ValueError when there are not as many."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return _valid(self.pieces, columns | {"kinds": frozen(kinds, np.uint8, (len(self),))})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokens):
+            return NotImplemented
+        return self.pieces == other.pieces and all(
+            same_bits(getattr(self, name), getattr(other, name)) for name in _COLUMNS
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def ids_at(pieces: Pieces, refs: Ints) -> Ints:
+    """The ids behind `refs`, -1 for ref -1. Same shape as `refs`."""
+    if len(pieces) == 0:
+        return np.full(refs.shape, -1, np.int32)
+    return np.where(refs >= 0, pieces.ids[refs], np.int32(-1))
+
+
+def make_tokens(
+    pieces: Pieces,
+    refs: Ints,
+    *,
+    logprobs: Floats | None = None,
+    ranks: Ints | None = None,
+    top_refs: Ints | None = None,
+    top_logprobs: Floats | None = None,
+    kinds: NDArray[np.uint8] | None = None,
+) -> Tokens:
+    """Tokens from the columns at hand; whatever is left out is unknown (NaN, -1) or, for kinds, plain text."""
+    n = len(refs)
+    return Tokens(
+        refs,
+        np.full(n, np.nan, np.float32) if logprobs is None else logprobs,
+        np.full(n, -1, np.int32) if ranks is None else ranks,
+        np.empty((n, 0), np.int32) if top_refs is None else top_refs,
+        np.empty((n, 0), np.float32) if top_logprobs is None else top_logprobs,
+        np.zeros(n, np.uint8) if kinds is None else kinds,
+        pieces,
+    )
+
+
+NO_TOKENS = make_tokens(EMPTY, np.empty(0, np.int32))
+
+
+def on_one_table(parts: Sequence[Tokens]) -> list[Tokens]:
+    """The same tokens, all on one canonical piece table that holds just what they use."""
+    tables: dict[int, Pieces] = {id(part.pieces): part.pieces for part in parts}
+    used = {key: np.zeros(len(table), bool) for key, table in tables.items()}
+    for part in parts:
+        mask = used[id(part.pieces)]
+        for refs in (part.refs, part.top_refs):
+            mask[refs[refs >= 0]] = True
+    if len(tables) == 1 and parts[0].pieces.in_order and next(iter(used.values())).all():
+        return list(parts)  # they are already
+    table, row_maps = unite(list(tables.values()), list(used.values()))
+    # One spare row at the end, so that ref -1 maps to -1 by ordinary indexing.
+    moves = {key: np.append(rows, np.int32(-1)) for key, rows in zip(tables, row_maps, strict=True)}
+    moved = []
+    for part in parts:
+        move = moves[id(part.pieces)]
+        columns = {name: getattr(part, name) for name in _COLUMNS}
+        columns |= {"refs": move[part.refs], "top_refs": move[part.top_refs]}
+        moved.append(_valid(table, columns))
+    return moved
+
+
+def _valid(pieces: Pieces, columns: dict[str, NDArray[Any]]) -> Tokens:
+    """Tokens from columns that are known to be valid, and that nobody else writes into: they are not checked again."""
+    made = object.__new__(Tokens)
+    object.__setattr__(made, "pieces", pieces)
+    for name, column in columns.items():
+        column.flags.writeable = False
+        object.__setattr__(made, name, column)
+    return made
+
+
+def cells_of(parts: Sequence[Tokens]) -> int:
+    """Positions times alternatives of these parts end to end."""
+    return sum(map(len, parts)) * max(1, max((part.k for part in parts), default=0))
+
+
+def within_bounds(parts: Sequence[Tokens]) -> bool:
+    """Whether foreign tokens can be put end to end: lists are padded to the longest, which a file may abuse."""
+    if any(part.k > MOST_LISTED for part in parts) or cells_of(parts) > MOST_CELLS:
+        return False
+    return sum(_spelled(part, part.refs) for part in parts) <= MOST_SPELLED and all(
+        _spelled(part, part.top_refs) <= 8 * MOST_SPELLED for part in parts
+    )
+
+
+def _spelled(part: Tokens, refs: Ints) -> int:
+    """Bytes of all the pieces that these refer to; one long piece may be referred to very often."""
+    lengths = np.diff(part.pieces.offsets).astype(np.int64)
+    most = int(lengths.max(initial=0)) * refs.size
+    return most if most <= MOST_SPELLED else int(lengths[refs[refs >= 0]].sum())
+
+
+def concatenate(parts: Sequence[Tokens]) -> Tokens:
+    """The parts end to end, on one canonical table. Shorter lists of alternatives are padded to the longest."""
+    if not parts:
+        return NO_TOKENS
+    parts = on_one_table(parts)
+    k = max(part.k for part in parts)
+    return Tokens(
+        refs=np.concatenate([part.refs for part in parts]),
+        logprobs=np.concatenate([part.logprobs for part in parts]),
+        ranks=np.concatenate([part.ranks for part in parts]),
+        kinds=np.concatenate([part.kinds for part in parts]),
+        top_refs=np.concatenate([_widened(part.top_refs, k, -1) for part in parts]),
+        top_logprobs=np.concatenate([_widened(part.top_logprobs, k, np.nan) for part in parts]),
+        pieces=parts[0].pieces,
+    )
+
+
+def _widened(column: NDArray[Any], k: int, filler: float) -> NDArray[Any]:
+    return np.pad(column, ((0, 0), (0, k - column.shape[1])), constant_values=filler)
+
+
+_COLUMNS = tuple(field.name for field in fields(Tokens) if field.name != "pieces")

@@ -1,0 +1,1 @@
+"""What calls cost: Bedrock's prices and the ledger of what was spent."""

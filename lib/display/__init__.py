@@ -1,0 +1,1 @@
+"""What maps, tables and exports need: scales, views, files."""

@@ -1,0 +1,72 @@
+"""The account's imported models, as the control plane of Bedrock describes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lib.engines.bedrock.errors import in_words
+
+_MOST = 1000  # models listed; accounts have three unless they asked for more
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model as the list has it. created: when it was imported, None where the service does not say."""
+
+    arn: str
+    name: str
+    created: datetime | None
+    architecture: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """A model looked up by itself.
+
+    s3_uri: where its files lay when it was imported, "" where that is not said. units: Custom Model Units that one copy
+    takes, None where that is not said. version: of these units, which decides their price.
+    """
+
+    model: Imported
+    s3_uri: str = ""
+    units: int | None = None
+    version: str = ""
+
+
+def list_imported(client: Any) -> tuple[Imported, ...]:
+    """All imported models of the account in the client's region, newest first. Raises ServiceError."""
+    try:
+        pages = client.get_paginator("list_imported_models").paginate(
+            sortBy="CreationTime", sortOrder="Descending", PaginationConfig={"MaxItems": _MOST}
+        )
+        return tuple(_imported(each) for page in pages for each in page.get("modelSummaries", ()))
+    except Exception as error:
+        raise in_words(error) from error
+
+
+def look_up(client: Any, arn: str) -> Details:
+    """What there is to know of one model. Raises ServiceError."""
+    try:
+        found = client.get_imported_model(modelIdentifier=arn)
+    except Exception as error:
+        raise in_words(error, arn) from error
+    units = found.get("customModelUnits") or {}
+    return Details(
+        _imported({**found, "modelArn": found.get("modelArn") or arn}),
+        ((found.get("modelDataSource") or {}).get("s3DataSource") or {}).get("s3Uri") or "",
+        units.get("customModelUnitsPerModelCopy"),
+        units.get("customModelUnitsVersion") or "",
+    )
+
+
+def _imported(found: dict[str, Any]) -> Imported:
+    arn = str(found.get("modelArn") or "")
+    created = found.get("creationTime")
+    return Imported(
+        arn,
+        str(found.get("modelName") or arn.rpartition("/")[2]),
+        created.astimezone(UTC) if isinstance(created, datetime) else None,
+        str(found.get("modelArchitecture") or ""),
+    )

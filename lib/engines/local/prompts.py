@@ -1,0 +1,141 @@
+"""From a request to the ids a model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.core.pieces import Ints
+from lib.core.request import Request
+from lib.core.tokens import Kind
+from lib.engines.local.loading import LoadedModel
+from lib.errors import CandorError, InvalidRequest, TooLong
+from lib.models.tokenizer_files import turns_of
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A prompt as the model will read it. text: with the chat template applied. templated: whether one was."""
+
+    ids: list[int]
+    text: str
+    templated: bool
+
+
+def render(loaded: LoadedModel, request: Request) -> Rendered:
+    """The ids of a request's prompt. Raises InvalidRequest when there is no way to render it, or nothing to read."""
+    text = request.prompt if request.prompt is not None else _templated(loaded, request)
+    templated = request.prompt is None
+    ids = encode(loaded, text, templated=templated)
+    if not ids:
+        raise InvalidRequest("The prompt is empty once it is tokenised.", "Type something for the model to read.")
+    if max(request.begun, default=0) >= (size := _readable(loaded)):
+        raise InvalidRequest(
+            f"The answer is to begin with token {max(request.begun):,}; {loaded.name} knows {size:,}.",
+            "Choose a token of this model's own.",
+        )
+    check_context(loaded, len(ids) + len(request.begun))
+    return Rendered(ids, text, templated)
+
+
+_MOST_CHARACTERS = 4_000_000  # a context of a million tokens holds about as many
+
+
+def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
+    """Ids of a text. A template writes its own special tokens; a raw prompt gets the model's, but never BOS twice.
+
+    An end-of-sequence token that the tokenizer adds is left out, as the text goes on. Raises InvalidRequest for a token
+    that the model does not have, TooLong.
+    """
+    tokenizer = loaded.tokenizer
+    if len(text) > _MOST_CHARACTERS:  # it would take memory and time before it turns out to be too long
+        raise TooLong(
+            f"The text has {len(text):,} characters; at most {_MOST_CHARACTERS:,} are read.",
+            "Shorten it.",
+            len(text),
+            loaded.context or _MOST_CHARACTERS,
+        )
+    ids = tokenizer.ids(text, special=not templated)
+    bos, eos = tokenizer.bos, tokenizer.eos
+    if not templated and ids and ids[-1] == eos != bos and not text.endswith(tokenizer.name_of(eos)):
+        del ids[-1]
+    if not templated and len(ids) > 1 and bos is not None and ids[0] == ids[1] == bos:
+        del ids[0]
+    if ids and max(ids) >= (size := _readable(loaded)):
+        name = tokenizer.name_of(max(ids))
+        raise InvalidRequest(
+            f"The text holds the token {name!r}, which {loaded.name} cannot read: it knows {size:,} tokens.",
+            "Remove it from the text.",
+        )
+    return ids
+
+
+def _readable(loaded: LoadedModel) -> int:
+    """How many tokens the model can read: ids from there on are none of its own."""
+    return int(loaded.model.get_input_embeddings().weight.shape[0])
+
+
+def check_context(loaded: LoadedModel, tokens: int) -> None:
+    """Raise TooLong when that many tokens do not fit into the model's context."""
+    if loaded.context is not None and tokens > loaded.context:
+        most = f"{loaded.name} reads at most {loaded.context:,}."
+        raise TooLong(
+            f"The prompt has {tokens:,} tokens; {most} {loaded.limited}".strip(),
+            f"Shorten it by at least {tokens - loaded.context:,} tokens, or choose a model with a longer context.",
+            tokens,
+            loaded.context,
+        )
+
+
+def prompt_kinds(loaded: LoadedModel, ids: list[int]) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """uint8[n] of `Kind` for the tokens of a prompt."""
+    special = loaded.vocabulary.pieces.special[np.array(ids, np.int32)]
+    return np.where(special, Kind.SPECIAL, Kind.TEXT).astype(np.uint8)
+
+
+def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tuple[int, int]:
+    """Where the prompt ends among the ids of `text`, which begins with `prompt`.
+
+    Returns (tokens that belong to the prompt, bytes of the next token that do so too). A token that straddles the
+    boundary belongs to what follows. Counted in bytes of the pieces where these spell the text exactly, else in the
+    tokenizer's own offsets.
+    """
+    pieces = loaded.vocabulary.pieces.select(np.array(ids, np.int32))
+    whole = text.encode()
+    lead = _leading(ids, pieces.data.tobytes(), pieces.offsets, whole)
+    if lead is not None:
+        limit = lead + len(prompt.encode())
+        first = int(np.searchsorted(pieces.offsets, limit, side="right")) - 1
+        # Tokens of no bytes at the boundary stay with the prompt.
+        return first, int(limit - pieces.offsets[first]) if first < len(ids) else 0
+    everything, spans = loaded.tokenizer.offsets(text)
+    added = next((skip for skip in range(3) if everything[skip : skip + len(ids)] == ids), 0)  # BOS that `ids` lacks
+    for number, (start, end) in enumerate(spans[added : added + len(ids)]):
+        if end > len(prompt):
+            return number, len(prompt[start : len(prompt)].encode()) if start < len(prompt) else 0
+    return len(ids), 0
+
+
+def _leading(ids: list[int], spelled: bytes, offsets: Ints, whole: bytes) -> int | None:
+    """Bytes that the pieces put before the text (BOS, SentencePiece's space); None where they do not spell it."""
+    if not ids or not spelled.endswith(whole):
+        return None
+    lead = len(spelled) - len(whole)
+    return lead if lead in (0, 1) or lead in (int(offsets[1]), int(offsets[1]) + 1) else None
+
+
+def _templated(loaded: LoadedModel, request: Request) -> str:
+    if not loaded.has_chat_template:
+        raise InvalidRequest(
+            f"{loaded.name} has no chat template, so it cannot be given messages.", "Use a raw prompt instead."
+        )
+    try:
+        return loaded.tokenizer.render(turns_of(request.messages))
+    except CandorError as error:
+        raise InvalidRequest(error.cause, error.remedy) from error
+    except Exception as error:  # a template is code from elsewhere and may raise anything
+        raise InvalidRequest(
+            f"The model's chat template does not accept these messages: {error}",
+            "Leave out the system message, or use a raw prompt.",
+        ) from error

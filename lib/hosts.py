@@ -1,0 +1,15 @@
+"""Host names and addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether an address or host name is this machine's own, which no other can reach."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address((address or "").strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,155 @@
+"""Several questions asked together, as the pages do that compare and rank: one job, one run, many answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from lib.core.completion import Completion, Fold
+from lib.core.sources import BedrockModel
+from lib.engines.base import Engine
+from lib.errors import Cancelled
+from lib.jobs.batch import Many, Outcome, State, Task, run_many
+from lib.jobs.engine_pool import Engines
+from lib.jobs.job import Job
+from lib.jobs.run import Question, one_by_one, stream_of, with_engine
+
+Answers = tuple[Completion, ...]
+Call = tuple[Question, ...]  # several of them only where one text is scored after each of their prompts
+
+
+@dataclass(frozen=True)
+class Several:
+    """page: that which asked. questions: each for one or several answers; all of them stand in a row.
+
+    marks: numbers by which the page knows what is what among them.
+    """
+
+    page: str
+    questions: tuple[Question, ...]
+    marks: tuple[int, ...] = ()
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """For each answer, which question it belongs to."""
+        return tuple(number for number, each in enumerate(self.questions) for _ in range(answers_to(each)))
+
+    @property
+    def calls_of_a_service(self) -> int:
+        """How many calls of a service this takes."""
+        return sum(isinstance(each[0].source, BedrockModel) for each in _calls(self.questions))
+
+    @property
+    def scored(self) -> int:
+        """How many texts are read and not written."""
+        return sum(answers_to(each) for each in self.questions if each.given or not each.request.max_tokens)
+
+    @property
+    def most_written(self) -> int:
+        """How many tokens are written at most."""
+        return sum(each.most_written for each in self.questions)
+
+
+def answers_to(question: Question) -> int:
+    """How many answers a question has."""
+    return len(question.given) or question.request.n
+
+
+def ask_several(
+    engines: Engines, several: Several, *, owner: str = ""
+) -> Callable[[Job[Many[Completion]]], Many[Completion]]:
+    """The work of a job that asks all of them at once; what fails does not sink the others.
+
+    A local model draws the answers to one question in one batch, scores the texts that are given with it in one pass,
+    and one text that is given with several prompts as often as it must; a service is called for each.
+    """
+    calls = _calls(several.questions)
+    sizes = [sum(map(answers_to, each)) for each in calls]
+
+    def call(questions: Call) -> Callable[[Task[Answers]], Answers]:
+        return lambda task: _answered(engines, questions, owner, task)
+
+    def work(job: Job[Many[Completion]]) -> Many[Completion]:
+        as_calls = cast("Job[Many[Answers]]", _Flat(job, sizes))
+        return _flat(run_many([call(each) for each in calls])(as_calls), sizes)
+
+    return work
+
+
+def _calls(questions: Sequence[Question]) -> list[Call]:
+    """The questions by what is asked of a model at once."""
+    found: list[Call] = []
+    for each in questions:
+        if not isinstance(each.source, BedrockModel):
+            before = found[-1][-1] if found else None
+            alike = before is not None and (before.source, before.given) == (each.source, each.given)
+            if alike and len(each.given) == 1:
+                found[-1] = (*found[-1], each)
+            else:
+                found.append((each,))
+        elif each.given:
+            found += [(replace(each, given=(text,)),) for text in each.given]
+        else:
+            found += [(one,) for one in one_by_one(each)]
+    return found
+
+
+def _answered(engines: Engines, questions: Call, owner: str, task: Task[Answers]) -> Answers:
+    question = questions[0]
+    if len(questions) > 1:
+        requests = [each.request for each in questions]
+
+        def score_under(engine: Engine) -> Answers:
+            return engine.score_under(requests, question.given[0], owner=owner)
+
+        return with_engine(engines, question.source, task, score_under)
+    if question.given:
+
+        def score(engine: Engine) -> Answers:
+            return engine.score(question.request, question.given, owner=owner)
+
+        return with_engine(engines, question.source, task, score)
+    collected = Fold()
+    with closing(stream_of(engines, question, owner, task, live=False)) as stream:
+        task.on_stop(stream.stop)
+        task.on_cancel(stream.close)
+        try:
+            for delta in stream:
+                collected.add(delta)
+                task.publish(note=delta.note or "Writing")
+        except Cancelled:
+            if not collected.completions():
+                raise
+            reason = "cancelled" if task.cancelled else "incomplete"
+            return tuple(
+                replace(done, stop_reason=reason) if done.stop_reason == "incomplete" else done
+                for done in collected.completions()
+            )
+    return collected.completions()
+
+
+class _Flat:
+    """A job as `run_many` sees it, whose calls have several answers each; the job itself hears of the answers."""
+
+    def __init__(self, job: Job[Many[Completion]], sizes: Sequence[int]) -> None:
+        self._job, self._sizes = job, sizes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._job, name)
+
+    def publish(self, partial: Many[Answers], *, note: str | None = None) -> None:
+        self._job.publish(_flat(partial, self._sizes), note=note)
+
+
+def _flat(many: Many[Answers], sizes: Sequence[int]) -> Many[Completion]:
+    """The outcomes of calls as those of answers; a call that failed has failed for all of its answers."""
+    outcomes: list[Outcome[Completion]] = []
+    for each, size in zip(many.outcomes, sizes, strict=True):
+        came = each.result or ()
+        for number in range(size):
+            done = came[number] if number < len(came) else None
+            state = State.LEFT if each.state is State.DONE and done is None else each.state
+            outcomes.append(Outcome(state, done, each.error, each.note))
+    return Many(tuple(outcomes), many.seconds, many.seconds_left, many.cap)

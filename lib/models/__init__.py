@@ -1,0 +1,1 @@
+"""How a model is found, fetched and checked before an engine loads it."""

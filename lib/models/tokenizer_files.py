@@ -1,0 +1,166 @@
+"""Tokenizers from files: a directory, a hub id, tokenizer.json, tokenizer.model, or uploads of these.
+
+All of these are foreign: a child process reads them (`lib.sandbox.sandbox`), and encodes and renders with them. Only
+the tokenizer of the embedded model, whose digest is known, is read in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.core.pieces import Pieces
+from lib.core.request import Message
+from lib.core.sources import EMBEDDED
+from lib.errors import CandorError, ModelUnavailable
+from lib.models.hub import from_hub, is_hub_id, on_disk
+from lib.sandbox.sandbox import Sandbox
+from lib.segmentation.char_classes import encodable
+from lib.tokenizers.build import ANY_OF, FILES, Built, build
+from lib.tokenizers.chat_templates import render, writes_date
+from lib.tokenizers.tokenizer import Tokenizer
+from lib.tokenizers.vocabulary import Vocabulary
+
+_REMEDY = "Give the model's own tokenizer.json or tokenizer.model."
+
+
+def load_tokenizer(source: str | Path) -> Tokenizer:
+    """The tokenizer of "embedded", a directory, a tokenizer.json, a tokenizer.model or a hub id.
+
+    Raises ModelUnavailable.
+    """
+    if source == EMBEDDED:
+        from lib.models import embedded
+
+        return from_built(build(files_in(embedded.model_directory())), embedded.NAME)
+    path, is_file, is_directory = on_disk(source)
+    if is_directory:
+        return foreign_tokenizer(files_in(path), path.resolve().name)
+    if is_file:
+        return _from_file(path)
+    if is_hub_id(str(source)):
+        return foreign_tokenizer(files_in(from_hub(str(source), list(FILES))), str(source))
+    raise ModelUnavailable(
+        f"There is no tokenizer at {str(source)!r}.",
+        "Give a directory, a tokenizer.json, a tokenizer.model, or a hub id of the form owner/name.",
+    )
+
+
+def tokenizer_from_uploads(files: Mapping[str, bytes]) -> Tokenizer:
+    """The tokenizer in uploaded files, by name: tokenizer.json or tokenizer.model, and what belongs to it.
+
+    A lone .json or .model file may have any name. Raises ModelUnavailable.
+    """
+    known = {Path(name).name: data for name, data in files.items() if Path(name).name in FILES}
+    if not any(name in known for name in ANY_OF):
+        for name, data in files.items():
+            if Path(name).suffix in (".json", ".model") and Path(name).name not in FILES:
+                known.setdefault(f"tokenizer{Path(name).suffix}", data)
+    if not any(name in known for name in ANY_OF):
+        raise ModelUnavailable("There is no tokenizer among these files.", "Upload tokenizer.json or tokenizer.model.")
+    for name, data in known.items():
+        _check_size(name, len(data))
+    return foreign_tokenizer(known, next(name for name in ANY_OF if name in known))
+
+
+def files_in(directory: Path) -> dict[str, bytes]:
+    """The files of a tokenizer in a directory, by name. Raises ModelUnavailable for one that is too large."""
+    found = {}
+    for name in FILES:
+        path = directory / name
+        try:
+            if path.is_file():
+                _check_size(name, path.stat().st_size)
+                found[name] = path.read_bytes()
+        except OSError as error:
+            raise ModelUnavailable(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+    return found
+
+
+def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
+    """The tokenizer in files of the names of `FILES`, read and run in a child process. Raises ModelUnavailable."""
+    chat = any(name.startswith("chat_template") or b'"chat_template"' in data for name, data in files.items())
+    sandbox = Sandbox(
+        "chat-tokenizer" if chat else "tokenizer", {"files": dict(files)}, what=f"The tokenizer {name}", remedy=_REMEDY
+    )
+    told = sandbox.open()
+
+    def encode(text: str) -> list[int]:
+        ids = sandbox.call("encode", encodable(text))
+        return [int(number) for number in np.frombuffer(ids, "<i4")]
+
+    def rendered(messages: Sequence[Message]) -> str:
+        return str(sandbox.call("render", turns_of(messages)))
+
+    def rendered_on(messages: Sequence[Message], day: str) -> str:
+        return str(sandbox.call("render_on", {"turns": turns_of(messages), "day": day}))
+
+    return Tokenizer(
+        name,
+        _vocabulary(told, name),
+        encode,
+        tuple(map(int, told["prefix"])),
+        None if told["bos"] is None else int(told["bos"]),
+        rendered if chat and told["has_template"] else None,
+        rendered_on if chat and told["writes_date"] else None,
+    )
+
+
+def from_built(built: Built, name: str) -> Tokenizer:
+    """A tokenizer that is in this process already."""
+    rendered = rendered_on = None
+    if (template := built.template) is not None:
+
+        def rendered(messages: Sequence[Message]) -> str:
+            return render(template, turns_of(messages))
+
+        if writes_date(template):
+
+            def rendered_on(messages: Sequence[Message], day: str) -> str:
+                return render(template, turns_of(messages), day)
+
+    return Tokenizer(name, built.vocabulary, built.encode, built.prefix, built.bos, rendered, rendered_on)
+
+
+def turns_of(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """A chat as templates read it."""
+    return [{"role": each.role, "content": encodable(each.content)} for each in messages]
+
+
+def _from_file(path: Path) -> Tokenizer:
+    kind = "tokenizer.json" if path.suffix == ".json" else "tokenizer.model"
+    _check_size(path.name, path.stat().st_size, kind)
+    named = path.name == kind
+    beside = files_in(path.parent) if named else {}
+    main = {kind: path.read_bytes()}
+    others = {name: data for name, data in beside.items() if name not in ANY_OF}
+    return foreign_tokenizer(main | others, path.resolve().parent.name if named else path.stem)
+
+
+def _check_size(name: str, size: int, kind: str = "") -> None:
+    if size > (most := FILES[kind or name]):
+        raise ModelUnavailable(
+            f"{name} has {size:,} bytes, which is too large for a tokenizer: at most {most:,} are read.", _REMEDY
+        )
+
+
+def _vocabulary(told: Mapping[str, Any], name: str) -> Vocabulary:
+    try:
+        offsets = np.frombuffer(told["offsets"], "<i4")
+        pieces = Pieces(
+            np.arange(len(offsets) - 1, dtype=np.int32),
+            offsets,
+            np.frombuffer(told["data"], np.uint8),
+            np.frombuffer(told["special"], np.bool_),
+        )
+    except ValueError as error:
+        raise _unreadable(name) from error
+    garbled = tuple((int(number), bytes(written)) for number, written in told["garbled"])
+    return Vocabulary(pieces, bool(told["exact"]), bool(told["drops_space"]), garbled)
+
+
+def _unreadable(name: str) -> CandorError:
+    return ModelUnavailable(f"{name} cannot be read as a tokenizer.", _REMEDY)

@@ -1,0 +1,88 @@
+"""The program of the child process: it reads foreign files and answers in plain data.
+
+Run by `lib.sandbox.sandbox` as `python -I child.py TASK BYTES`. Messages in both directions: eight bytes of length,
+then msgpack of (operation, seconds, given) or (kind, value). The standard library is all there is before `main`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import struct
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_IDLE_SECONDS = 120.0
+
+
+def main() -> None:
+    """Import what the task needs, take the limits, then answer until the parent closes the pipe or falls silent."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    messages, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no reply
+    import msgspec
+
+    from lib.sandbox import tasks
+
+    task = tasks.TASKS[sys.argv[1]]()
+    _take_limits(int(sys.argv[2]), task.files)
+    _send(replies, msgspec.msgpack.encode(("ready", None)))
+    while select.select([messages], [], [], _IDLE_SECONDS)[0]:
+        head = messages.read(8)
+        if len(head) < 8:
+            return
+        message = messages.read(struct.unpack("<Q", head)[0])
+        operation, seconds, given = msgspec.msgpack.decode(message)
+        _allow_seconds(seconds)
+        _send(replies, _answered(task, operation, given))
+
+
+def _answered(task: Any, operation: str, given: Any) -> bytes:
+    import msgspec
+
+    from lib.errors import CandorError
+
+    try:
+        return msgspec.msgpack.encode(("done", getattr(task, operation)(given)))
+    except CandorError as error:
+        return msgspec.msgpack.encode(("refused", (error.cause, error.remedy)))
+    except MemoryError:
+        return msgspec.msgpack.encode(("failed", "it needs more memory than such a file may."))
+    except BaseException as error:  # panics of native code are no Exception
+        text = " ".join(str(error).split())[:300].encode("utf-8", "replace").decode() or type(error).__name__
+        return msgspec.msgpack.encode(("failed", text.rstrip(".") + "."))
+
+
+def _send(replies: BinaryIO, message: bytes) -> None:
+    replies.write(struct.pack("<Q", len(message)) + message)
+    replies.flush()
+
+
+def _take_limits(memory: int, files: int) -> None:
+    """Memory in bytes; no file is written, and none opened beyond `files` at a time."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits; the time limit of the parent holds there too
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    highest = os.dup(0) + 1 + files  # the lowest free number is always taken first
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
+
+
+def _allow_seconds(seconds: float) -> None:
+    """Allow this many more seconds of processor time."""
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime + seconds), most))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Pure functions of tokens: surprisal, perplexity, rankings, alignment."""

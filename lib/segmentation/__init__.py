@@ -1,0 +1,1 @@
+"""Text into units: grapheme cells, words, sentences, groups."""

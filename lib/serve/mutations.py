@@ -1,0 +1,54 @@
+"""Replies and chunks as faults and relays leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lib.core.tokens import Tokens
+from lib.serve.faults import Fault
+from lib.wire.encode import without_nulls
+
+
+def altered(reply: dict[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
+    """A reply or a chunk after the faults that concern its keys."""
+    if "trimmed" in faults:
+        reply = without_nulls(reply)
+    if (fault := faults.get("missing")) is not None:
+        reply = _without(reply, fault.field)
+    if (fault := faults.get("sorted")) is not None:
+        reply = _sorted(reply, numbers=fault.order == "numbers")
+    return reply
+
+
+def _without(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(each, key) for name, each in value.items() if name != key}
+    return [_without(each, key) for each in value] if isinstance(value, list) else value
+
+
+def _sorted(value: Any, *, numbers: bool) -> Any:
+    if isinstance(value, list):
+        return [_sorted(each, numbers=numbers) for each in value]
+    if not isinstance(value, dict):
+        return value
+    numeric = numbers and all(name.isdecimal() for name in value)
+    ordered = sorted(value.items(), key=lambda pair: int(pair[0]) if numeric else pair[0])
+    return {name: _sorted(each, numbers=numbers) for name, each in ordered}
+
+
+def without_score(tokens: Tokens, position: int) -> Tokens:
+    """The tokens, the one at that position with a probability of 0; as they are where there is none."""
+    if not 0 <= position < len(tokens):
+        return tokens
+    logprobs = tokens.logprobs.copy()
+    logprobs[position] = -np.inf
+    return replace(tokens, logprobs=logprobs)
+
+
+def cut_to(tokens: Tokens, k: int) -> Tokens:
+    """The tokens with at most k alternatives each."""
+    return replace(tokens, top_refs=tokens.top_refs[:, :k], top_logprobs=tokens.top_logprobs[:, :k])

@@ -1,0 +1,1 @@
+"""One module per question a page asks: its plan, and the reading of its outcome."""

@@ -1,0 +1,136 @@
+"""The bytes of every id of a tokenizer, exactly, so that text is put together from ids without asking it again.
+
+Decoding one id at a time loses leading spaces (SentencePiece) and turns parts of characters into U+FFFD (byte-level
+BPE). Here each id's own bytes are read off the tokenizer's vocabulary, following its decoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from lib.core.pieces import Ints, Pieces, make_pieces
+
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+
+class Backend(Protocol):
+    """What is needed of a `tokenizers.Tokenizer`."""
+
+    def to_str(self, pretty: bool = ...) -> str: ...
+    def get_vocab(self, with_added_tokens: bool = ...) -> dict[str, int]: ...
+    def decode(self, ids: list[int], skip_special_tokens: bool = ...) -> str: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Every id's piece; row i of `pieces` is id i. An id without an entry has no bytes.
+
+    exact: False where the decoder is of an unknown kind and the pieces are only what single ids decode to.
+    drops_space: whether a single id decodes without the space at its front.
+    garbled: ids of added tokens with what the model's own decoder writes for each, where that is another text: a
+    byte-level decoder takes the letters of such a token for bytes where it can.
+    """
+
+    pieces: Pieces
+    exact: bool = True
+    drops_space: bool = False
+    garbled: tuple[tuple[int, bytes], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over every piece: equal exactly when two vocabularies agree on every id."""
+        digest = hashlib.sha256(self.pieces.offsets.tobytes())
+        digest.update(self.pieces.data.tobytes())
+        digest.update(self.pieces.special.tobytes())
+        return digest.hexdigest()
+
+    def padded(self, size: int) -> Vocabulary:
+        """The same with at least `size` ids; those beyond its own have no bytes."""
+        if (more := size - len(self)) <= 0:
+            return self
+        pieces = self.pieces
+        wider = Pieces(
+            np.arange(size, dtype=np.int32),
+            np.concatenate([pieces.offsets, np.repeat(pieces.offsets[-1:], more)]),
+            pieces.data,
+            np.concatenate([pieces.special, np.zeros(more, np.bool_)]),
+        )
+        return Vocabulary(wider, self.exact, self.drops_space, self.garbled)
+
+    def decode(self, ids: Ints) -> str:
+        """Plain text of the ids, special tokens left out; bytes that are no character become U+FFFD."""
+        kept = np.asarray(ids, np.int32)
+        kept = kept[~self.pieces.special[kept]]
+        return self.pieces.select(kept).data.tobytes().decode("utf-8", "replace")
+
+
+def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
+    """The vocabulary of a fast tokenizer, padded to `size` ids (a model's head may be larger than its vocabulary)."""
+    spec = json.loads(backend.to_str())
+    names = {number: name for name, number in backend.get_vocab(with_added_tokens=True).items()}
+    added = {entry["id"]: entry for entry in spec.get("added_tokens", ())}
+    style = _style(spec.get("decoder"))
+    entries: list[tuple[int, bytes, bool]] = []
+    for number in range(max(names, default=-1) + 1):
+        name, entry = names.get(number), added.get(number)
+        if name is None:
+            blob = b""
+        elif entry is not None and (entry["special"] or style != "sentencepiece"):
+            blob = entry["content"].encode("utf-8", "surrogatepass")
+        elif style == "bytes":
+            blob = from_byte_alphabet(name)
+        elif style == "sentencepiece":  # tokens added for runs of spaces included: Gemma spells them ▁▁
+            blob = from_sentencepiece(name)
+        else:
+            blob = backend.decode([number], skip_special_tokens=False).encode("utf-8", "surrogatepass")
+        entries.append((number, blob, bool(entry and entry["special"])))
+    garbled = tuple(
+        (number, written)
+        for number, entry in sorted(added.items())
+        if style == "bytes" and (written := from_byte_alphabet(entry["content"])) != entry["content"].encode()
+    )
+    read = Vocabulary(make_pieces(entries), style != "unknown", style == "sentencepiece", garbled)
+    return read.padded(size)
+
+
+def _style(decoder: dict[str, Any] | None) -> str:
+    """How a decoder spells bytes: "bytes" (GPT-2's alphabet), "sentencepiece" (▁ and <0xNN>) or "unknown"."""
+    parts = (decoder or {}).get("decoders") or [decoder or {}]
+    kinds = {part.get("type") for part in parts}
+    if "ByteLevel" in kinds:
+        return "bytes"
+    spaces = any(part.get("type") == "Replace" and part.get("content") == " " for part in parts)
+    return "sentencepiece" if spaces or kinds & {"ByteFallback", "Metaspace"} else "unknown"
+
+
+def from_sentencepiece(name: str) -> bytes:
+    """The bytes that SentencePiece spells so: ▁ for a space, <0xNN> for a byte."""
+    if match := _BYTE.fullmatch(name):
+        return bytes([int(match[1], 16)])
+    return name.replace("▁", " ").encode("utf-8", "surrogatepass")
+
+
+def from_byte_alphabet(name: str) -> bytes:
+    """The bytes that GPT-2's alphabet spells so; the text's own where it has other letters."""
+    alphabet = byte_alphabet()
+    if all(letter in alphabet for letter in name):
+        return bytes(alphabet[letter] for letter in name)
+    return name.encode("utf-8", "surrogatepass")  # a token added without being marked so
+
+
+@cache
+def byte_alphabet() -> dict[str, int]:
+    """GPT-2's spelling of bytes: printable Latin-1 stands for itself, the others count up from U+0100."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}

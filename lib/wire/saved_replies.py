@@ -1,0 +1,152 @@
+"""Saved replies: what a file of them holds, each with its request where that was kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lib.core.completion import Completion
+from lib.core.request import Request
+from lib.core.tokens import MOST_CELLS, Tokens, cells_of
+from lib.errors import BadReply, InvalidRequest
+from lib.tokenizers.tokenizer import Tokenizer
+from lib.wire.decode import decode
+from lib.wire.envelopes import Part, contents, placed
+from lib.wire.formats import Format
+from lib.wire.named import flattened
+from lib.wire.requests import decode_request, route
+from lib.wire.stream_decoder import CUT_OFF
+
+MAX_REPLIES = 1000
+MAX_ANSWERS = 10_000  # in all replies of a file
+_MOST_NAMED = 5  # records without a response
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A saved reply.
+
+    reply: its JSON. request: what was asked, None where that was not kept. place: where it is in a file of many, such
+    as "Line 3". model: the model that was called, "" where only the reply can say.
+    """
+
+    reply: bytes
+    request: Request | None = None
+    place: str = ""
+    warnings: tuple[str, ...] = ()
+    model: str = ""
+
+    def completions(self, tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
+        """What is in the reply. Raises BadReply."""
+        try:
+            return decode(self.reply, self.request, tokenizer, model=self.model)
+        except BadReply as error:
+            raise placed(self.place, flattened(self.reply) or error) from error
+
+
+def completions_of(replies: Iterable[Saved], tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
+    """What is in all of the replies, with their warnings. Replies that cannot be read are left out and named.
+
+    Raises BadReply where none can be read, and for more answers than are opened.
+    """
+    found: list[Completion] = []
+    failed: list[BadReply] = []
+    notes: tuple[str, ...] = ()  # of replies that were left out
+    cells = 0
+    for reply in replies:
+        try:
+            own = reply.completions(tokenizer)
+        except BadReply as error:
+            failed.append(error)
+            notes += reply.warnings
+            continue
+        found += (replace(done, warnings=(*reply.warnings, *done.warnings)) for done in own)
+        cells += sum(cells_of((done.prompt, done.generated)) for done in own)
+        if len(found) > MAX_ANSWERS:
+            raise BadReply(f"The file holds more than {MAX_ANSWERS:,} answers.", "Cut it into several files.")
+        if cells > 2 * MOST_CELLS:
+            raise BadReply("The file holds more positions and alternatives than are opened at once.", "Cut it up.")
+    if failed and not found:
+        raise failed[0]
+    notes += _left_out(failed)
+    return (replace(found[0], warnings=(*notes, *found[0].warnings)), *found[1:]) if notes else tuple(found)
+
+
+def read_saved(data: bytes) -> list[Saved]:
+    """The replies in a file or in pasted text, however they were saved. Raises BadReply, naming the place.
+
+    Records without a response, such as those of failed calls, are left out and named in the warnings of the first
+    reply, unless no other is left.
+    """
+    found = contents(data)
+    if len(found.parts) > MAX_REPLIES:
+        raise BadReply(
+            f"The file holds {len(found.parts):,} replies; at most {MAX_REPLIES:,} are opened at once.",
+            "Cut it into several files.",
+        )
+    saved = []
+    for number, part in enumerate(found.parts):
+        try:
+            own = _paired(part)
+        except BadReply as error:
+            raise placed(part.place, error) from error
+        notes: tuple[str, ...] = (CUT_OFF,) if part.cut else ()
+        notes += _left_out(found.left_out) if number == 0 else ()
+        saved.append(replace(own, warnings=(*own.warnings, *notes)))
+    return saved
+
+
+def _left_out(errors: Sequence[BadReply]) -> tuple[str, ...]:
+    if not errors:
+        return ()
+    listed = " ".join(error.cause for error in errors[:_MOST_NAMED])
+    more = f" And {len(errors) - _MOST_NAMED:,} more." if len(errors) > _MOST_NAMED else ""
+    count = "One record of the file holds" if len(errors) == 1 else f"{len(errors):,} records of the file hold"
+    return (f"{count} no response. {listed}{more}",)
+
+
+def _paired(part: Part) -> Saved:
+    if part.request is None:
+        return Saved(part.body, None, part.place, model=part.model)
+    try:
+        asked: Any = json.loads(part.request)
+        if not isinstance(asked, dict):
+            raise InvalidRequest("It is not an object.")
+        return Saved(part.body, decode_request(asked, _form(asked, part.body)), part.place, model=part.model)
+    except (ValueError, RecursionError, InvalidRequest) as error:
+        reason = error.cause if isinstance(error, InvalidRequest) else "It is not JSON."
+        note = f"The request that was saved with the reply cannot be used: {reason}"
+        return Saved(part.body, None, part.place, (note,), part.model)
+
+
+def _form(body: dict[str, Any], reply: bytes) -> Format:
+    """The format of a request, its generation told from the reply: only early models answer with prompt scores."""
+    form = route(body)
+    return Format.EARLY if form is Format.BEDROCK and b'"prompt_logprobs"' in reply else form
+
+
+def decoded(done: Completion) -> dict[str, list[dict[str, list[Any]] | None]]:
+    """Per position id to [text, p rounded to four decimals], as published with the first replies that had logprobs.
+
+    A position's own token comes first, then the others, likeliest first; null where nothing is scored. A token without
+    an id goes by its text.
+    """
+    return {
+        name: list(_decoded(getattr(done, part)))
+        for name, part in (("prompt_logprobs", "prompt"), ("logprobs", "generated"))
+    }
+
+
+def _decoded(tokens: Tokens) -> Iterator[dict[str, list[Any]] | None]:
+    for row in range(len(tokens)):
+        entries = [(int(tokens.refs[row]), float(tokens.logprobs[row]))]
+        entries += zip(tokens.top_refs[row].tolist(), tokens.top_logprobs[row].tolist(), strict=True)
+        found: dict[str, list[Any]] = {}
+        for ref, logprob in entries:
+            if ref >= 0 and not math.isnan(logprob):
+                number, text = int(tokens.pieces.ids[ref]), tokens.pieces.text_of(ref)
+                found.setdefault(str(number) if number >= 0 else text, [text, round(math.exp(logprob), 4)])
+        yield found or None

@@ -1,0 +1,52 @@
+"""A request as code that anyone can run: boto3, and the AWS command line. Neither holds credentials."""
+
+from __future__ import annotations
+
+import json
+import pprint
+import shlex
+from typing import Any
+
+from lib.core.request import Request
+from lib.core.sources import BedrockModel
+from lib.wire.formats import Format
+from lib.wire.requests import encode_request
+
+ANY_ARN = "arn:aws:bedrock:REGION:ACCOUNT:imported-model/MODEL"
+
+
+def as_boto3(body: dict[str, Any], model: BedrockModel) -> str:
+    """A Python script that makes the call and prints the reply."""
+    region = _region(model)
+    profile = f"profile_name={model.profile!r}, " if model.profile else ""
+    endpoint = f", endpoint_url={model.endpoint!r}" if model.endpoint else ""
+    arguments = f"{profile}region_name={region!r}"
+    written = pprint.pformat(body, width=100, sort_dicts=False)
+    return (
+        "import json\n\nimport boto3\n\n"
+        f'client = boto3.Session({arguments}).client("bedrock-runtime"{endpoint})\n'
+        f"body = {written}\n"
+        f"answer = client.invoke_model(modelId={model.arn!r}, body=json.dumps(body))\n"
+        'print(answer["body"].read().decode())\n'
+    )
+
+
+def as_cli(body: dict[str, Any], model: BedrockModel) -> str:
+    """A line for a POSIX shell that makes the call and writes the reply to reply.json."""
+    parts = ["aws", "bedrock-runtime", "invoke-model", "--model-id", model.arn, "--region", _region(model)]
+    parts += ["--profile", model.profile] * bool(model.profile)
+    parts += ["--endpoint-url", model.endpoint] * bool(model.endpoint)
+    parts += ["--cli-binary-format", "raw-in-base64-out", "--body", json.dumps(body), "reply.json"]
+    return " ".join(shlex.quote(part) for part in parts)
+
+
+def call_of(request: Request, model: BedrockModel | None, form: Format | None = None) -> tuple[str, str]:
+    """(boto3, AWS CLI) for a request. Without a model, for one that has yet to be imported."""
+    chosen = form or (Format.CHAT if request.prompt is None else Format.OPENAI)
+    body = encode_request(request, chosen)
+    target = model or BedrockModel(ANY_ARN, region="REGION")
+    return as_boto3(body, target), as_cli(body, target)
+
+
+def _region(model: BedrockModel) -> str:
+    return model.place.region or "us-east-1"

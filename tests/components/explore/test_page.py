@@ -1,0 +1,195 @@
+"""The Explore page without a browser: what it says when, through Streamlit's own test runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+from components.jobs import current_job
+from components.shell import services
+from lib.access.policy import Policy
+from lib.access.visitor import ALONE
+from lib.core.completion import Completion
+from lib.core.pieces import make_pieces
+from lib.core.request import Request
+from lib.core.tokens import make_tokens
+from lib.errors import ModelUnavailable
+from lib.jobs.engine_pool import Engines
+from tests.support.paths import ROOT
+
+APP = str(ROOT / "app.py")
+
+
+class Canned:
+    """An engine that answers every request with the same two tokens."""
+
+    name = "canned"
+    busy = False
+    asked: list[Request]
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Iterator[object]:
+        from lib.core.completion import Delta, End
+
+        self.asked.append(request)
+        pieces = make_pieces([(1, b"Hi", False), (2, b" there", False), (3, b" you", False)])
+        half = np.log(np.float32(0.5))
+        prompt = make_tokens(pieces, np.array([0], np.int32))
+        answer = make_tokens(
+            pieces,
+            np.array([1], np.int32),
+            logprobs=np.array([half]),
+            ranks=np.array([1], np.int32),
+            top_refs=np.array([[1, 2]], np.int32),
+            top_logprobs=np.array([[half, np.log(np.float32(0.25))]]),
+        )
+        return Stream(
+            [
+                Delta(0, start=Completion(request, "canned", prompt, prompt[:0], "", vocabulary_size=3)),
+                Delta(0, generated=answer, text=" there", end=End("stop")),
+            ]
+        )
+
+
+class Stream(list):  # type: ignore[type-arg]
+    def __iter__(self) -> Iterator[object]:
+        return iter(self.copy())
+
+    def close(self) -> None:
+        self.clear()
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Canned]:
+    monkeypatch.setenv("CANDOR_WARM_UP", "0")
+    st.cache_resource.clear()
+    canned = Canned()
+    shared = Engines(lambda source: canned if source == "embedded" else _refuse(source))  # type: ignore[arg-type,return-value]
+    monkeypatch.setattr(services, "engines", lambda: shared)
+    monkeypatch.setattr(current_job, "engines", lambda: shared)
+    _as_in_a_process_that_has_seen_app_py(monkeypatch)
+    for module in (services, current_job):
+        monkeypatch.setattr(module, "policy", lambda: Policy(True))
+    yield canned
+    st.cache_resource.clear()
+
+
+def _as_in_a_process_that_has_seen_app_py(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest forgets between runs that `st.navigation` was called, which a server's process never does."""
+    begin = PagesManager.__init__
+
+    def begin_with_navigation(self: PagesManager, *args: object, **options: object) -> None:
+        begin(self, *args, **options)  # type: ignore[arg-type]
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", begin_with_navigation)
+
+
+def _refuse(source: str) -> object:
+    raise ModelUnavailable(f"No {source}.", "Choose another.")
+
+
+def opened() -> AppTest:
+    page = AppTest.from_file(APP, default_timeout=20).run()
+    assert not page.exception
+    return page
+
+
+def press_generate(page: AppTest) -> AppTest:
+    """Press it, and run again once the job is over, as the page does by itself in a browser."""
+    button = next(each for each in page.button if each.label == "Generate")
+    button.click().run()
+    job = (
+        services.jobs().find(page.session_state["explore.job"], ALONE) if "explore.job" in page.session_state else None
+    )
+    if job is not None:
+        assert job.wait(10)
+        page.run()
+    assert not page.exception
+    return page
+
+
+def test_the_first_sight_teaches(engine: Canned) -> None:
+    page = opened()
+    assert page.title[0].value == "How sure was the model of every token?"
+    assert any("will stand here" in caption.value for caption in page.caption)
+    assert engine.asked == []
+
+
+def test_an_example_fills_the_prompt_and_its_mode(engine: Canned) -> None:
+    page = opened()
+    next(each for each in page.button if each.label == "A question").click().run()
+    assert page.text_area(key="explore.prompt").value == "Why is the sky blue? Answer in one sentence."
+    assert page.session_state["explore.mode"] == "Chat"
+
+
+def test_an_answer_is_asked_for_once(engine: Canned) -> None:
+    page = opened()
+    page.text_area(key="explore.prompt").set_value("Hi")
+    press_generate(page)
+    assert len(page.get("bidi_component")) == 1
+    assert [metric.value for metric in page.metric] == ["−0.693 nats", "2.00", "–", "1 + 0"]
+    page.run()
+    page.run()
+    assert len(engine.asked) == 1
+    assert engine.asked[0] == Request(prompt="Hi", max_tokens=40, k=10)
+
+
+def test_the_parameters_reach_the_engine(engine: Canned) -> None:
+    page = opened()
+    page.text_area(key="explore.prompt").set_value("Hi")
+    page.number_input(key="explore.max_tokens").set_value(7)
+    page.number_input(key="explore.k").set_value(3)
+    page.slider(key="explore.temperature").set_value(0.8)
+    page.slider(key="explore.top_p").set_value(0.9)
+    page.text_area(key="explore.stop").set_value("END\n\\n\\n")
+    page.number_input(key="explore.seed").set_value(5)
+    press_generate(page)
+    assert engine.asked == [
+        Request(prompt="Hi", max_tokens=7, k=3, temperature=0.8, top_p=0.9, stop=("END", "\n\n"), seed=5)
+    ]
+
+
+@pytest.mark.parametrize("mode", ["Raw text", "Chat"])
+def test_an_empty_prompt_says_so(engine: Canned, mode: str) -> None:
+    page = opened()
+    page.session_state["explore.mode"] = mode
+    page.run()
+    press_generate(page)
+    assert "The prompt is empty" in page.error[0].value
+    assert engine.asked == []
+
+
+def test_an_error_keeps_the_prompt_and_the_app(engine: Canned) -> None:
+    page = opened()
+    page.selectbox(key="model.choice").set_value("Another model").run()
+    page.text_input(key="model.source").set_value("some/where").run()
+    page.text_area(key="explore.prompt").set_value("Keep me")
+    press_generate(page)
+    assert "Choose another" in page.error[0].value
+    assert page.text_area(key="explore.prompt").value == "Keep me"
+
+
+def test_on_a_server_only_listed_models_are_offered(engine: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "policy", lambda: Policy(False, ("team/model",)))
+    page = opened()
+    assert page.selectbox(key="model.choice").options == ["SmolLM2-135M-Instruct", "team/model", "Amazon Bedrock"]
+
+
+def test_a_path_smuggled_into_the_session_is_refused_on_a_server(
+    engine: Canned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened()
+    page.selectbox(key="model.choice").set_value("Another model").run()
+    page.text_input(key="model.source").set_value("/etc").run()
+    page.text_area(key="explore.prompt").set_value("Hi")
+    monkeypatch.setattr(current_job, "check_allowed", lambda source: Policy(False).check(source))
+    press_generate(page)
+    assert "only runs the models that its operator lists" in page.error[0].value.replace("\\", "")

@@ -1,0 +1,168 @@
+"""The History page over a store in which one row is not as Candor writes rows: it is shown with a note, and can go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import streamlit as st
+from sqlalchemy import text
+from streamlit.testing.v1 import AppTest
+
+from components.history import page as history_page
+from components.shell import services, sign_in
+from lib.access.visitor import ALONE
+from lib.store.database import open_database
+from lib.store.queries import Filter, listed
+from lib.store.runs import FINISHED, Answer, Run, Runs
+from tests.benchmarks.completions import long_completion
+from tests.support.faulty_files import failing
+
+DONE = long_completion(20)
+ODD = "\ud800 \0 \udfff \x1b"
+
+
+def page() -> None:
+    from components.history.page import history
+
+    history()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    runs = Runs(open_database(f"sqlite:///{tmp_path}/runs.sqlite"))
+    for name in ("one", "two", "three"):
+        run = Run(id=f"run-{name}", page="explore", model="m", title=name, state=FINISHED)
+        runs.finish(run, [Answer(DONE)])
+        runs.tag(run.id, ["tag"], by=ALONE)
+    monkeypatch.setattr(history_page, "runs", lambda: runs)
+    monkeypatch.setattr(history_page, "visitor", lambda: ALONE)
+    monkeypatch.setattr(history_page, "identity", lambda: "")
+    yield runs
+    runs.database.close()
+
+
+@pytest.fixture
+def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Rows of the first table to be chosen, as a click would: the test runner has no way to."""
+    drawn = st.dataframe
+
+    def given(*rows: int) -> None:
+        def dataframe(*args: Any, **options: Any) -> Any:
+            drawn(*args, **options)
+            return SimpleNamespace(selection=SimpleNamespace(rows=list(rows)))
+
+        monkeypatch.setattr(page.st, "dataframe", dataframe)
+
+    return given
+
+
+def opened() -> AppTest:
+    shown = AppTest.from_function(page, default_timeout=20).run()
+    assert not shown.exception, [each.message for each in shown.exception]
+    return shown
+
+
+def rows_of(shown: AppTest) -> list[dict[str, Any]]:
+    return shown.dataframe[0].value.to_dict("records")  # type: ignore[no-any-return]
+
+
+# What is written into the row, as SQL, and whether its kind can be told to be wrong.
+DAMAGES: dict[str, tuple[str, bool]] = {
+    "a time after the year 9999": ("created = 4611686018427387903", True),
+    "a time before 1970": ("created = -4611686018427387904", True),
+    "a time that is a text": ("created = 'yesterday'", True),
+    "a time last touched of all": ("touched = 9223372036854775807", True),
+    "a surrogate in the title": (r"title = '\ud800'", False),
+    "a surrogate in the page": (r"page = '\ud800'", False),
+    "bytes for a title": ("title = x'ff00fe'", False),
+    "text that is no UTF-8": ("title = CAST(x'ff00fe' AS TEXT)", False),
+    "text that is no UTF-8 in the model": ("model = CAST(x'c3' AS TEXT)", False),
+    "a page that there is not": ("page = '../../etc'", False),
+    "a state that there is not": ("state = 'exploded'", True),
+    "no state": ("state = ''", True),
+    "details that are no JSON": ("details = '{'", True),
+    "details that are a list": ("details = '[1]'", True),
+    "details of a hundred thousand brackets": (f"details = '{'[' * 100_000}'", True),
+    "an error that is no pair": ("error = '[1]'", True),
+    "an error that is no JSON": ("error = 'x'", True),
+    "a count that is a text": ("tokens = 'many'", True),
+    "a count beyond all": ("tokens = 9223372036854775807", True),
+    "a size that is below zero": ("bytes = -1", False),
+    "seconds without end": ("seconds = 9e999", True),
+    "seconds that are a text": ("seconds = 'long'", True),
+    "shared as something else": ("shared = 7", False),
+    "a model of another kind": ("model = 3.5", False),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_one_bad_row_breaks_nothing_and_can_be_deleted(store: Runs, choose: Callable[..., None], damage: str) -> None:
+    change, told = DAMAGES[damage]
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE runs SET {change} WHERE id = 'run-two'")
+    rows = rows_of(opened())
+    assert len(rows) == 3
+    place = next(at for at, row in enumerate(rows) if row["Asked"] not in ("one", "three"))
+    assert rows[place]["Ended"].startswith("damaged") == told
+    others = [row for row in rows if row["Asked"] in ("one", "three")]
+    assert [row["Ended"] for row in others] == [FINISHED] * 2
+    choose(place)
+    shown = opened()
+    next(each for each in shown.button if each.label == "Delete").click().run()
+    assert not shown.exception
+    assert sorted(run.title for run in listed(store.database, Filter()).runs) == ["one", "three"]
+
+
+def test_a_bad_tag_breaks_nothing(store: Runs, choose: Callable[..., None]) -> None:
+    store.tag("run-two", [ODD, "x" * 200], by=ALONE)
+    with store.database.writing() as connection:
+        connection.execute(text("UPDATE tags SET tag = CAST(x'ff' AS TEXT) WHERE tag = 'tag'"))
+    rows = rows_of(opened())
+    assert sorted(len(row["Tags"]) for row in rows) == [1, 1, 2]
+    choose(next(at for at, row in enumerate(rows) if row["Asked"] == "two"))
+    opened()
+
+
+@pytest.mark.parametrize("data", ["NULL", "x''", "x'00'", "'text'", "7", "zeroblob(1000)"])
+def test_a_bad_answer_breaks_nothing(store: Runs, choose: Callable[..., None], data: str) -> None:
+    with store.database.writing() as connection:
+        number = connection.execute(text("SELECT number FROM runs WHERE id = 'run-two'")).scalar_one()
+        connection.exec_driver_sql(f"UPDATE answers SET data = {data} WHERE run = {number}")
+    places = {row["Asked"]: at for at, row in enumerate(rows_of(opened()))}
+    assert len(places) == 3
+    choose(places["two"])
+    opened()
+    choose(places["one"], places["two"])
+    shown = opened()
+    assert len(shown.get("bidi_component")) == 1, "the other one is shown"
+
+
+def test_an_error_of_the_store_is_said_in_words(store: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE tags")
+    (said,) = opened().error
+    assert "tags" not in said.value or services.policy().open
+    assert not sign_in.is_set_up()
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("off", "CANDOR_STORE is off"),
+        ("mysql://host/runs", "cannot save runs in mysql"),
+        ("sqlite:///{}/runs.sqlite", "fails to lock or write the file"),
+    ],
+)
+def test_why_there_is_no_history(named: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_STORE", named.format(tmp_path))
+    monkeypatch.setattr(services, "_failed", {"until": 0.0, "why": None})
+    st.cache_resource.clear()
+    with failing("no locks"):
+        shown = AppTest.from_function(page, default_timeout=20).run()
+    assert not shown.exception
+    assert any(told in each.value.replace("\\", "") for each in [*shown.error, *shown.info])
+    st.cache_resource.clear()

@@ -1,0 +1,136 @@
+"""What the forms of Prompts, Models and Rank say of models that cannot do everything, without a browser."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components.jobs import estimate
+from components.pickers import bedrock, model_label
+from components.shell import services
+from lib.costs.ledger import Caps, Ledger
+from lib.engines.bedrock.capabilities import Abilities
+from lib.errors import InvalidRequest
+from lib.wire.formats import Format
+
+ALL = {Format.BEDROCK, Format.OPENAI, Format.CHAT}
+
+
+@pytest.fixture
+def can(monkeypatch: pytest.MonkeyPatch) -> set[Format]:
+    """The formats of the one imported model, to be changed; the session has three calls left."""
+    formats = set(ALL)
+    account = SimpleNamespace(
+        peek_abilities=lambda _: Abilities(frozenset(formats), "told"), name_of=lambda arn: arn.rsplit("/", 1)[-1]
+    )
+    book = Ledger(Caps(calls=3))
+    for module in (services, bedrock, model_label):
+        monkeypatch.setattr(module, "account", lambda: account)
+    for module in (services, estimate):
+        monkeypatch.setattr(module, "ledger", lambda: book)
+    return formats
+
+
+def rank() -> None:
+    import streamlit as st
+
+    from components.rank.form import rank_form
+    from lib.core.sources import BedrockModel
+
+    st.session_state["asked"] = rank_form(
+        BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
+    )
+
+
+def prompts() -> None:
+    import streamlit as st
+
+    from components.prompts.form import compare_form
+    from lib.core.sources import BedrockModel
+
+    st.session_state["asked"] = compare_form(
+        BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
+    )
+
+
+def models() -> None:
+    import streamlit as st
+
+    from components.models.form import models_form
+    from lib.core.sources import BedrockModel
+
+    st.session_state["asked"] = models_form(
+        BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
+    )
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    next(each for each in page.button if each.label == label).click().run()
+    assert not page.exception
+    return page
+
+
+def captions(page: AppTest) -> str:
+    return "\n".join(each.value for each in page.caption)
+
+
+def test_rank_says_what_it_takes_and_that_the_cap_is_lower(can: set[Format]) -> None:
+    page = press(AppTest.from_function(rank).run(), "A capital, asked eight times")
+    line = "10 calls · the session's cap allows 3 more calls: raise it under Connection"
+    assert f"{line} · at most 96 tokens to write · 2 texts to score" in captions(page)
+    page.number_input(key="rank.n").set_value(1).run()
+    assert "3 calls · at most 12 tokens to write" in captions(page)
+    assert len(press(page, "Rank").session_state["asked"]) == 2
+
+
+@pytest.mark.parametrize("formats", [{Format.BEDROCK}, {Format.CHAT}])
+def test_rank_draws_where_given_texts_cannot_be_scored(can: set[Format], formats: set[Format]) -> None:
+    can.intersection_update(formats)
+    page = AppTest.from_function(rank).run()
+    if Format.CHAT not in formats:
+        page.session_state["rank.mode"] = "Raw text"
+    press(page, "A capital, asked eight times")
+    if Format.CHAT not in formats:
+        page.segmented_control(key="rank.mode").set_value("Raw text").run()
+    assert "It ranks what it draws" in captions(page)
+    assert "to score" not in captions(page)
+    (asked,) = press(page, "Rank").session_state["asked"]
+    assert (asked.given, asked.request.n) == ((), 8)
+    page.number_input(key="rank.n").set_value(0).run()
+    error = press(page, "Rank").session_state["asked"]
+    assert isinstance(error, InvalidRequest)
+    assert "none of your candidates" in str(error)
+
+
+def test_prompts_say_what_needs_scores_of_a_prompt(can: set[Format]) -> None:
+    page = press(AppTest.from_function(prompts).run(), "A late laptop, bare and in full")
+    assert "2 calls · at most 80 tokens to write" in captions(page)
+    assert "returns no scores" not in captions(page)
+    can.intersection_update({Format.BEDROCK})
+    page.segmented_control(key="compare.mode").set_value("Raw text").run()
+    assert "returns no scores of a prompt" in captions(page)
+    asked = press(page, "Compare").session_state["asked"]
+    assert [each.request.prompt_scores for each in asked] == [False, False]
+
+
+def test_prompts_one_only_or_twice_the_same(can: set[Format]) -> None:
+    page = AppTest.from_function(prompts).run()
+    assert "no prompt" in str(press(page, "Compare").session_state["asked"])
+    page.text_area(key="compare.prompt.0").set_value("Say hi.").run()
+    assert "only one prompt" in str(press(page, "Compare").session_state["asked"])
+    page.text_area(key="compare.prompt.1").set_value("Say hi.").run()
+    assert "are the same" in str(press(page, "Compare").session_state["asked"])
+    assert page.text_area(key="compare.prompt.0").value == "Say hi."
+
+
+def test_models_say_which_cannot_read(can: set[Format]) -> None:
+    page = press(AppTest.from_function(models).run(), "Sayings and capitals")
+    page.button(key="models.second.take").click().run()
+    assert "1 call · 2 texts to score" in captions(page)
+    for formats, why in (({Format.BEDROCK}, "abcdefgh1234 returns no scores of what it reads"), (set(), "Import it")):
+        can.intersection_update(formats)
+        page.run()
+        assert why in captions(page)
+        assert page.button(key="models.go").disabled

@@ -1,0 +1,114 @@
+"""The object that connects is the one that asks whether it may."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import closing
+from datetime import date
+from typing import Any
+
+import pytest
+
+from lib.access.policy import Bedrock, Places, Policy
+from lib.core.sources import BedrockModel, Place
+from lib.costs.ledger import Caps, Ledger
+from lib.engines.bedrock.account import Account
+from lib.engines.bedrock.clients import Clients
+from lib.errors import CandorError
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl"
+FOREIGN = Place("us-east-1", endpoint="http://127.0.0.1:9")
+MODEL = BedrockModel(ARN, region=FOREIGN.region, endpoint=FOREIGN.endpoint)
+
+
+class NoClients:
+    """What makes boto3's clients, and remembers that it was asked to."""
+
+    def __init__(self) -> None:
+        self.asked: list[Place] = []
+
+    def get(self, _service: str, place: Place) -> Any:
+        self.asked.append(place)
+        raise CandorError("It would have connected.")
+
+    def forget(self, _place: Place) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+LOOKUPS = {
+    "client": lambda account, model: account.client("bedrock-runtime", model.place),
+    "models": lambda account, model: account.models(model.place),
+    "details": lambda account, model: account.details(model.place, model.arn),
+    "abilities": lambda account, model: account.abilities(model),
+    "tokenizer": lambda account, model: account.tokenizer(model),
+    "is_aws": lambda account, model: account.is_aws(model.place),
+}
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+@pytest.mark.parametrize("chosen", [False, True])
+def test_no_lookup_connects_where_no_visitor_chose(lookup: str, chosen: bool) -> None:
+    clients = NoClients()
+    with closing(Account(clients, places=Places(lambda: Policy(open=True)))) as account:  # type: ignore[arg-type]
+        if chosen:
+            account.choose(FOREIGN)
+        with contextlib.suppress(CandorError):
+            LOOKUPS[lookup](account, MODEL)
+    assert bool(clients.asked) is chosen
+
+
+def test_the_probe_counts_among_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Ledger(Caps(calls=2))
+    probed: list[str] = []
+    monkeypatch.setattr("lib.engines.bedrock.account.probe", lambda _, arn: probed.append(arn))
+    with closing(Account(ledger=book)) as account:
+        account._probed(None, ARN)
+        assert book.calls == 1
+        account._probed(None, ARN)
+        with pytest.raises(CandorError):
+            account._probed(None, ARN)
+    assert probed == [ARN, ARN]
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "billed"),
+    [
+        ("us-east-1", "", True),
+        ("us-gov-west-1", "", True),
+        ("cn-north-1", "", True),
+        ("us-iso-east-1", "", True),
+        ("us-isob-east-1", "", True),
+        ("eusc-de-east-1", "", True),
+        ("us-east-1", "https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com", True),
+        ("us-east-1", "http://127.0.0.1:9911", False),
+        ("us-east-1", "https://amazonaws.com.example.com", False),
+    ],
+)
+def test_which_hosts_are_those_of_aws(region: str, endpoint: str, billed: bool, nobody: None) -> None:
+    with closing(Account()) as account:
+        assert account.is_aws(Place(region, endpoint=endpoint)) is billed
+
+
+def test_few_clients_are_kept(nobody: None) -> None:
+    clients = Clients()
+    try:
+        first = clients.get("bedrock", Place("us-east-1"))
+        for number in range(40):
+            assert clients.get("bedrock", Place("us-east-1")) is first, "what is used stays"
+            clients.get("bedrock", Place(f"region-{number}"))
+        assert len(clients._clients) <= 24
+        assert len(clients._sessions) <= 24
+    finally:
+        clients.close()
+
+
+@pytest.mark.parametrize("arn", ["anthropic.claude-opus", "us.anthropic.claude", ARN + "/x"])
+def test_only_imported_models_are_probed_where_others_reach_the_server(arn: str) -> None:
+    clients = NoClients()
+    places = Places(lambda: Policy(open=False, bedrock=Bedrock.ANY))
+    with closing(Account(clients, places=places)) as account:  # type: ignore[arg-type]
+        account.abilities(BedrockModel(arn, imported=date(2026, 1, 1)))
+    assert clients.asked == []

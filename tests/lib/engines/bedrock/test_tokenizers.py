@@ -1,0 +1,218 @@
+"""The tokenizer from where a model was imported from: real boto3 against moto's S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from lib.core.sources import BedrockModel
+from lib.engines.bedrock import s3_files
+from lib.engines.bedrock.account import Account
+from lib.engines.bedrock.s3_files import fetch
+from lib.engines.bedrock.tokenizers import NONE
+from lib.errors import ModelUnavailable, ServiceError
+from tests.lib.engines.bedrock.test_engine import ARN
+from tests.support import tiny
+from tests.support.loopback import Canned
+
+BUCKET, URI = "imports", "s3://imports/of/ours/"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A client of an S3 of our own; Candor's own calls go there, too."""
+    monkeypatch.setenv("CANDOR_CACHE", str(tmp_path / "cache"))
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+    client = boto3.Session(region_name="us-east-1").client("s3", endpoint_url=url)
+    try:
+        with closing(client):
+            client.create_bucket(Bucket=BUCKET)
+            yield client
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def uploaded(s3: Any, tmp_path: Path) -> Path:
+    """The tokenizer's directory, which lies in the bucket, too, beside what must not be fetched."""
+    directory = tmp_path / "tokenizer"
+    tiny.make_tokenizer(chat=tiny.CHAT).save_pretrained(directory)
+    for file in directory.iterdir():
+        s3.put_object(Bucket=BUCKET, Key=f"of/ours/{file.name}", Body=file.read_bytes())
+    s3.put_object(Bucket=BUCKET, Key="of/ours/model.safetensors", Body=b"weights")
+    s3.put_object(Bucket=BUCKET, Key="of/ours/malicious.py", Body=b"raise SystemExit")
+    return directory
+
+
+class Counted:
+    """An S3 client that notes which objects came with their bytes."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self.exceptions, self.meta = client, client.exceptions, client.meta
+        self.asked: list[str] = []
+        self.came: list[str] = []
+
+    def get_object(self, **asked: Any) -> Any:
+        name = asked["Key"].rpartition("/")[2]
+        self.asked.append(name)
+        answer = self._client.get_object(**asked)
+        self.came.append(name)
+        return answer
+
+
+def test_only_the_tokenizers_files_are_fetched(s3: Any, uploaded: Path) -> None:
+    place = fetch(s3, URI)
+    found = {file.name for file in place.iterdir()} - {"etags.json"}
+    assert found == {file.name for file in uploaded.iterdir()} & set(s3_files.FILES)
+    assert (place / "tokenizer.json").read_bytes() == (uploaded / "tokenizer.json").read_bytes()
+
+
+def test_what_has_not_changed_is_not_fetched_again(s3: Any, uploaded: Path) -> None:
+    first = Counted(s3)
+    place = fetch(first, URI)
+    again = Counted(s3)
+    assert fetch(again, URI) == place
+    assert first.came
+    assert again.came == []
+    assert again.asked == list(s3_files.FILES)
+
+
+def test_what_has_changed_is(s3: Any, uploaded: Path) -> None:
+    fetch(s3, URI)
+    changed = json.dumps({"chat_template": "{{ messages }}"}).encode()
+    s3.put_object(Bucket=BUCKET, Key="of/ours/tokenizer_config.json", Body=changed)
+    counted = Counted(s3)
+    place = fetch(counted, URI)
+    assert counted.came == ["tokenizer_config.json"]
+    assert (place / "tokenizer_config.json").read_bytes() == changed
+
+
+def test_what_is_gone_goes(s3: Any, uploaded: Path) -> None:
+    place = fetch(s3, URI)
+    s3.delete_object(Bucket=BUCKET, Key="of/ours/tokenizer_config.json")
+    assert fetch(s3, URI) == place
+    assert not (place / "tokenizer_config.json").exists()
+
+
+def test_a_file_damaged_here_is_fetched_again(s3: Any, uploaded: Path) -> None:
+    place = fetch(s3, URI)
+    (place / "tokenizer.json").unlink()
+    fetch(s3, URI)
+    assert (place / "tokenizer.json").read_bytes() == (uploaded / "tokenizer.json").read_bytes()
+    (place / "etags.json").write_text("no JSON")
+    fetch(s3, URI)
+    assert json.loads((place / "etags.json").read_text())
+
+
+def test_a_file_too_large_for_a_tokenizer(s3: Any, uploaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(s3_files.FILES, "tokenizer.json", 100)
+    with pytest.raises(ModelUnavailable, match=r"tokenizer.json has [\d,]+ bytes"):
+        fetch(s3, URI)
+
+
+@pytest.mark.parametrize("uri", ["s3://imports/nothing/here", "s3://imports"])
+def test_no_tokenizer_there(s3: Any, uri: str) -> None:
+    with pytest.raises(ModelUnavailable, match="no tokenizer under"):
+        fetch(s3, uri)
+
+
+@pytest.mark.parametrize("uri", ["", "https://example.org/a", "s3:///a", "bucket/prefix"])
+def test_no_s3_uri(s3: Any, uri: str) -> None:
+    with pytest.raises(ModelUnavailable, match="no S3 URI"):
+        fetch(s3, uri)
+
+
+def test_no_such_bucket(s3: Any) -> None:
+    with pytest.raises(ServiceError) as raised:
+        fetch(s3, "s3://somebody-elses/prefix")
+    assert raised.value.code == "NoSuchBucket"
+
+
+class Refusing(Counted):
+    """Without s3:GetObject; and without s3:ListBucket S3 says the same of what is not there."""
+
+    def __init__(self, client: Any, allowed: tuple[str, ...] = ()) -> None:
+        super().__init__(client)
+        self._allowed = allowed
+
+    def get_object(self, **asked: Any) -> Any:
+        if asked["Key"].rpartition("/")[2] not in self._allowed:
+            words = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
+            raise self.exceptions.ClientError(words, "GetObject")
+        return super().get_object(**asked)
+
+
+def test_files_that_may_not_be_read(s3: Any, uploaded: Path) -> None:
+    with pytest.raises(ServiceError) as raised:
+        fetch(Refusing(s3), URI)
+    statement = json.loads(raised.value.statement)
+    assert statement["Action"] == ["s3:GetObject"]
+    assert statement["Resource"] == "arn:aws:s3:::imports/of/ours/*"
+
+
+def test_no_listing_is_needed(s3: Any, uploaded: Path) -> None:
+    place = fetch(Refusing(s3, ("tokenizer.json", "tokenizer_config.json")), URI)
+    assert (place / "tokenizer.json").exists()
+
+
+def described(uri: str) -> dict[str, Any]:
+    return {"/imported-models/": {"modelArn": ARN, "modelDataSource": {"s3DataSource": {"s3Uri": uri}}}}
+
+
+def test_the_imports_own_tokenizer_is_found(s3: Any, uploaded: Path, canned: Canned, url: str) -> None:
+    canned.control = described(URI)
+    with closing(Account()) as account:
+        found = account.tokenizer(BedrockModel(ARN, endpoint=url))
+        assert found.tokenizer is not None
+        assert found.tokenizer.encode("abc")
+        assert found.where == f"from the import, {URI}"
+        assert not found.tried
+        assert account.tokenizer(BedrockModel(ARN, endpoint=url)) is found, "asked once"
+
+
+def test_a_path_goes_before_it(s3: Any, uploaded: Path, canned: Canned, url: str) -> None:
+    canned.control = described(URI)
+    with closing(Account()) as account:
+        found = account.tokenizer(BedrockModel(ARN, endpoint=url, tokenizer=str(uploaded)))
+        assert found.where == f"from {uploaded}"
+        with pytest.raises(ModelUnavailable, match="no tokenizer at"):
+            account.tokenizer(BedrockModel(ARN, endpoint=url, tokenizer="/no/such/place"))
+
+
+def test_a_hub_id_comes_after_it(
+    s3: Any, uploaded: Path, canned: Canned, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib.models import tokenizer_files
+
+    monkeypatch.setattr(tokenizer_files, "from_hub", lambda *_, **__: uploaded)  # there is no hub here
+    canned.control = described(URI)
+    model = BedrockModel(ARN, endpoint=url, tokenizer="team/llama")
+    with closing(Account()) as account:
+        assert account.tokenizer(model).where == f"from the import, {URI}"
+    canned.control = described("s3://imports/nothing/")
+    with closing(Account()) as account:
+        found = account.tokenizer(model)
+        assert found.where == "from the hub, team/llama"
+        assert [type(error) for error in found.tried] == [ModelUnavailable]
+
+
+def test_ids_only_at_last(s3: Any, canned: Canned, url: str) -> None:
+    canned.control = {"/imported-models/": (403, "AccessDeniedException", "no")}
+    with closing(Account()) as account:
+        found = account.tokenizer(BedrockModel(ARN, endpoint=url))
+        assert found.tokenizer is None
+        assert found.where == NONE
+        (error,) = found.tried
+        assert isinstance(error, ServiceError)
+        assert "bedrock:GetImportedModel" in error.statement

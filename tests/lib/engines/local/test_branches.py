@@ -1,0 +1,221 @@
+"""Answers that are given their beginning: the same numbers from a kept cache as from a fresh one, and in any model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lib.core.branching import fork_of, grafted
+from lib.core.completion import Completion
+from lib.core.request import Message, Request
+from lib.core.tokens import Kind
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.loading import LoadedModel, load
+from lib.errors import InvalidRequest, TooLong
+from tests.support import tiny
+
+EngineOf = Callable[[str], LocalEngine]
+_EXACT = 1e-4  # nats, as a branch must be
+
+
+def reads(engine: LocalEngine) -> list[int]:
+    """Notes how many tokens every pass reads, from now on."""
+    lengths: list[int] = []
+    blocks = engine._reader.blocks
+
+    def noted(ids: Any, cache: Any, **options: Any) -> Any:
+        lengths.append(len(ids))
+        return blocks(ids, cache, **options)
+
+    engine._reader.blocks = noted  # type: ignore[method-assign]
+    return lengths
+
+
+def same(one: Completion, other: Completion) -> None:
+    """Equal ids and kinds, and scores to within rounding."""
+    for part in ("prompt", "generated"):
+        ours, theirs = getattr(one, part), getattr(other, part)
+        assert ours.ids.tolist() == theirs.ids.tolist()
+        assert ours.kinds.tolist() == theirs.kinds.tolist()
+        np.testing.assert_allclose(ours.logprobs, theirs.logprobs, rtol=0, atol=_EXACT)
+        np.testing.assert_allclose(ours.top_logprobs, theirs.top_logprobs, rtol=0, atol=_EXACT)
+    assert one.text == other.text
+
+
+def test_a_branch_from_the_cache_equals_one_computed_afresh(embedded: LoadedModel) -> None:
+    warm, cold = LocalEngine(embedded), LocalEngine(embedded, kept=0)
+    try:
+        asked = Request(messages=(Message("user", "Name three colours of the rainbow."),), max_tokens=30, k=10)
+        (before,) = warm.complete(asked)
+        row = len(before.prompt) + 12
+        other = int(before.generated.top_ids[12, 1])
+        fork, request = fork_of(before, row, [other], "", replace(asked, max_tokens=20), asked)
+        lengths = reads(warm)
+        (branch,) = warm.complete(request)
+        assert lengths[0] == 1, "all but the forced one are in the cache, which knows its score"
+        assert max(lengths[1:], default=0) <= 8, "and what is read after that are drafts"
+        (afresh,) = cold.complete(request)
+        same(branch, afresh)
+        assert branch.generated.ids[:13].tolist() == list(fork.given)
+        assert (branch.generated.kinds[:13] == Kind.FORCED).all()
+        assert np.isfinite(branch.generated.logprobs).all()
+        assert branch.generated.logprobs[12] == pytest.approx(float(before.generated.top_logprobs[12, 1]), abs=_EXACT)
+        done = grafted(branch, fork)
+        assert done.generated[:12] == grafted(afresh, fork).generated[:12]
+        np.testing.assert_array_equal(done.generated.logprobs[:12], before.generated.logprobs[:12])
+        assert done.generated.kinds[:14].tolist() == [*before.generated.kinds[:12], Kind.FORCED, Kind.TEXT]
+
+        # A branch of the branch goes on from the branch's own cache.
+        again, request = fork_of(done, row + 5, [other], "", replace(asked, max_tokens=5), asked)
+        (second,) = warm.complete(request)
+        same(second, cold.complete(request)[0])
+        assert grafted(second, again).generated.kinds[12] == Kind.FORCED
+    finally:
+        warm.close()
+        cold.close()
+
+
+@pytest.mark.parametrize("architecture", sorted(tiny.ARCHITECTURES))
+def test_every_kind_of_model_goes_on_from_a_beginning(
+    architecture: str, random_engine: EngineOf, random_model: Callable[[str], Path]
+) -> None:
+    engine, afresh = random_engine(architecture), LocalEngine(load(str(random_model(architecture))), kept=0)
+    try:
+        asked = Request(prompt="hello there, a prompt of some length", max_tokens=24, k=3)
+        (before,) = engine.complete(asked)
+        begun = (*before.generated.ids[:9].tolist(), int(before.generated.top_ids[9, 2]))
+        request = replace(asked, begun=begun, max_tokens=6)
+        same(engine.complete(request)[0], afresh.complete(request)[0])
+    finally:
+        afresh.close()
+
+
+def test_the_beginning_of_an_answer_that_goes_on_alike_gives_the_same_answer(random_engine: EngineOf) -> None:
+    engine = random_engine("llama")
+    asked = Request(prompt="hello there, how are you", max_tokens=20, k=3)
+    (before,) = engine.complete(asked)
+    begun = tuple(before.generated.ids[:8].tolist())
+    (after,) = engine.complete(replace(asked, begun=begun, max_tokens=12))
+    assert after.generated.ids.tolist() == before.generated.ids.tolist()
+    assert after.text == before.text
+    np.testing.assert_allclose(after.generated.logprobs, before.generated.logprobs, atol=_EXACT)
+
+
+def test_several_samples_go_on_from_one_beginning(random_engine: EngineOf) -> None:
+    engine = random_engine("llama")
+    (before,) = engine.complete(Request(prompt="hello there, how are you", max_tokens=20, k=3))
+    begun = tuple(before.generated.ids[:10].tolist())
+    asked = Request(prompt="hello there, how are you", begun=begun, max_tokens=8, temperature=1.5, seed=3, n=4, k=3)
+    samples = engine.complete(asked)
+    assert len({tuple(each.generated.ids.tolist()) for each in samples}) == 4
+    for each in samples:
+        assert each.generated.ids[:10].tolist() == list(begun)
+        np.testing.assert_allclose(each.generated.logprobs[:10], before.generated.logprobs[:10], atol=_EXACT)
+
+
+def test_kept_caches_stay_within_their_budget(embedded: LoadedModel) -> None:
+    engine = LocalEngine(embedded, kept=4_000_000)
+    try:
+        size = engine._reader.cache_bytes(1)
+        for word in ("one", "two", "three", "four", "five", "six"):
+            engine.complete(Request(prompt=f"{word} " * 20, max_tokens=4))
+        kept = engine._kept._kept
+        assert 1 <= len(kept) < 6
+        assert sum(each.size for each in kept) <= 4_000_000
+        assert sum(len(each.ids) for each in kept) * size <= 4_000_000
+        engine.complete(Request(prompt="word " * 200, max_tokens=2))
+        assert all(len(each.ids) < 100 for each in kept), "one that is too large pushes nothing out"
+    finally:
+        engine.close()
+    assert not engine._kept._kept
+
+
+def test_a_cache_without_what_is_asked_for_is_not_used(random_engine: EngineOf) -> None:
+    engine = random_engine("llama")
+    prompt = "a prompt that nobody else uses here"
+    (before,) = engine.complete(Request(prompt=prompt, max_tokens=8, k=2, prompt_scores=False))
+    begun = tuple(before.generated.ids[:5].tolist())
+    (more,) = engine.complete(Request(prompt=prompt, begun=begun, max_tokens=2, k=6))
+    assert more.generated.k == 6
+    assert np.isfinite(more.generated.top_logprobs).all()
+    assert np.isfinite(more.prompt.logprobs[1:]).all()
+    (fewer,) = engine.complete(Request(prompt=prompt, begun=begun, max_tokens=2, k=3, prompt_scores=False))
+    assert fewer.generated.k == 3
+    assert np.isnan(fewer.prompt.logprobs).all()
+    assert np.isfinite(fewer.generated.logprobs).all()
+
+
+def test_a_cancelled_answer_is_kept_as_far_as_it_came(embedded: LoadedModel) -> None:
+    engine = LocalEngine(embedded)
+    try:
+        asked = Request(prompt="A very long story begins like this, and then goes on and on:", max_tokens=500, k=2)
+        stream = engine.stream(asked)
+        ids: list[int] = []
+        for delta in stream:
+            ids += [] if delta.generated is None else delta.generated.ids.tolist()
+            if len(ids) >= 10:
+                break
+        stream.close()
+        list(engine.complete(Request(prompt="x", max_tokens=1)))
+        lengths = reads(engine)
+        engine.complete(replace(asked, begun=(*ids[:8], 5), max_tokens=1))
+        assert lengths[0] == 2
+    finally:
+        engine.close()
+
+
+def test_stop_strings_look_at_what_is_written_only(random_engine: EngineOf) -> None:
+    engine = random_engine("llama")
+    begun = tuple(b"stop here")
+    (done,) = engine.complete(Request(prompt="hello", begun=begun, stop=("stop",), max_tokens=5))
+    assert done.text.startswith("stop here")
+    assert len(done.generated) == len(begun) + 5
+
+
+def test_a_character_may_begin_in_what_is_given_and_end_in_what_is_written(markov: Callable[..., LocalEngine]) -> None:
+    logits = np.zeros((tiny.VOCABULARY, tiny.VOCABULARY))
+    first, second = "é".encode()
+    logits[first, second] = 50
+    logits[second, ord("!")] = 50
+    (done,) = markov(logits).complete(Request(prompt="x", begun=(ord("a"), first), max_tokens=2))
+    assert done.text == "aé!"
+
+
+def test_reasoning_that_is_given_goes_on_as_reasoning(random_engine: EngineOf) -> None:
+    begun = (tiny.THINK, *b"hm ")
+    (done,) = random_engine("llama").complete(Request(prompt="hello", begun=begun, max_tokens=4))
+    assert done.generated.kinds[len(begun) :].tolist() == [Kind.REASONING] * 4
+
+
+@pytest.mark.parametrize(
+    ("begun", "error"), [((10**6,), InvalidRequest), ((tiny.VOCABULARY,), InvalidRequest), ((5,) * 3000, TooLong)]
+)
+def test_what_no_answer_can_begin_with(
+    begun: tuple[int, ...], error: type[InvalidRequest], random_engine: EngineOf
+) -> None:
+    with pytest.raises(error):
+        random_engine("llama").complete(Request(prompt="hello", begun=begun, max_tokens=1))
+
+
+def test_a_token_that_ends_answers_is_not_gone_on_from(embedded_engine: LocalEngine) -> None:
+    (end,) = embedded_engine.loaded.eos_ids
+    assert "end the answer" in embedded_engine.cannot_go_on(Request(prompt="x", begun=(end,)))
+    assert embedded_engine.cannot_go_on(Request(prompt="x", begun=(5, 6))) == ""
+
+
+def test_typed_text_is_spelled_as_the_model_would_read_it(embedded_engine: LocalEngine) -> None:
+    asked = Request(prompt="The quick brown fox")
+    ids, differs = embedded_engine.spell(asked, " jumps over")
+    pieces = embedded_engine.loaded.vocabulary.pieces
+    assert [pieces.text_of(number) for number in ids] == [" jumps", " over"]
+    assert not differs
+    ids, differs = embedded_engine.spell(replace(asked, prompt="The quick brown f"), "ox")
+    assert b"".join(pieces.bytes_of(number) for number in ids) == b"ox"
+    assert differs, "as one text they end with the token ' fox'"
+    with pytest.raises(InvalidRequest):
+        embedded_engine.spell(asked, "a\0b")

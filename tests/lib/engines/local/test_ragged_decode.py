@@ -1,0 +1,180 @@
+"""Requests that are answered at the same time: one pass for all of them changes nothing for any."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.core.completion import fold
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.scheduler import Scheduler, Ticket
+from lib.errors import Cancelled, OutOfMemory
+from tests.lib.engines.local.test_model_runner import check_all
+from tests.support import tiny
+
+_JOINING = {"llama", "mistral", "qwen2", "qwen3", "cohere", "gpt2", "gpt_bigcode"}
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_every_request_gets_its_own_scores(
+    architecture: str, random_engine: Callable[[str], LocalEngine], random_model: Callable[[str], Path]
+) -> None:
+    engine = random_engine(architecture)
+    sizes: list[int] = []
+    with _counted(engine, sizes):
+        requests = [
+            Request(
+                prompt="x" * 40 + "abcdefgh"[:size] * 3,
+                max_tokens=12 + 3 * size,
+                k=size,
+                n=1 + size % 2,
+                temperature=size % 2,
+            )
+            for size in (1, 2, 3, 5, 8)
+        ]
+        streams = [engine.stream(request, owner=str(number)) for number, request in enumerate(requests)]
+        for stream in streams:
+            for done in fold(stream):
+                check_all(random_model(architecture), done)
+    assert max(sizes) > 1  # they did meet
+    assert engine._reader._joins == (architecture in _JOINING)
+
+
+class _counted:  # noqa: N801
+    """Notes how many steps were done at once."""
+
+    def __init__(self, engine: LocalEngine, sizes: list[int]) -> None:
+        self._scheduler, self._sizes = engine._scheduler, sizes
+
+    def __enter__(self) -> None:
+        self._before = self._scheduler._together
+
+        def together(steps: Sequence[Any]) -> Sequence[Any]:
+            self._sizes.append(len(steps))
+            assert self._before is not None
+            return self._before(steps)
+
+        self._scheduler._together = together
+
+    def __exit__(self, *_: object) -> None:
+        self._scheduler._together = self._before
+
+
+@dataclass
+class _Double:
+    results: list[int]
+    number: int
+
+
+def _doubling(first: int, turns: int) -> Generator[Any, Any, None]:
+    results: list[int] = []
+    for turn in range(turns):
+        results = [(yield _Double(results, first + turn))]
+    yield results
+
+
+def _double(steps: Sequence[_Double]) -> list[int]:
+    return [2 * step.number for step in steps]
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    made = Scheduler(1000, together=_double)
+    yield made
+    made.close()
+
+
+def test_steps_bring_each_work_its_own(scheduler: Scheduler) -> None:
+    tickets = [scheduler.submit(_doubling(100 * number, 5), cost=1, owner=str(number)) for number in range(6)]
+    assert [list(ticket) for ticket in tickets] == [[200 * n + 2 * turn for turn in range(5)] for n in range(6)]
+
+
+def test_a_failing_step_ends_those_that_were_in_it(scheduler: Scheduler) -> None:
+    def failing(_: Sequence[_Double]) -> list[int]:
+        raise MemoryError
+
+    scheduler._together = failing
+    ticket = scheduler.submit(_doubling(1, 3), cost=1)
+    with pytest.raises(OutOfMemory):
+        list(ticket)
+    scheduler._together = _double
+    assert list(scheduler.submit(_doubling(1, 1), cost=1)) == [2]
+
+
+def test_a_work_that_waits_for_a_step_can_be_cancelled(scheduler: Scheduler) -> None:
+    closed = threading.Event()
+
+    def work() -> Generator[Any, Any, None]:
+        try:
+            while True:
+                yield _Double([1], 1)
+        finally:
+            closed.set()
+
+    ticket = scheduler.submit(work(), cost=1)
+    next(ticket)
+    ticket.close()
+    with pytest.raises(Cancelled):
+        for _ in ticket:
+            pass
+    assert closed.wait(20)
+
+
+def test_an_owner_reads_one_prompt_at_a_time(scheduler: Scheduler) -> None:
+    """Whoever has one request waits for one turn of somebody with many, not for many."""
+    entered, go, log = threading.Event(), threading.Event(), []
+
+    def holding() -> Iterator[list[int]]:
+        entered.set()
+        assert go.wait(20)
+        yield [0]
+
+    def work(name: str) -> Iterator[list[str]]:
+        for _ in range(4):
+            log.append(name)
+            yield []
+
+    tickets: list[Ticket] = [scheduler.submit(holding(), cost=1, owner="gate")]
+    assert entered.wait(20)
+    tickets += [scheduler.submit(work(f"crowd {number}"), cost=1, owner="crowd") for number in range(5)]
+    tickets.append(scheduler.submit(work("single"), cost=1, owner="single"))
+    go.set()
+    for ticket in tickets:
+        list(ticket)
+    assert [name.split()[0] for name in log[:8]] == ["crowd", "single"] * 4
+    assert log[::2][:4] == ["crowd 0"] * 4
+
+
+def test_results_can_be_awaited_without_a_thread(scheduler: Scheduler) -> None:
+    heard = threading.Event()
+    ticket = scheduler.submit(_doubling(1, 3), cost=1)
+    ticket.listen(heard.set)
+    found: list[int] = []
+    while not ticket.ended:
+        assert heard.wait(20)
+        heard.clear()
+        found += ticket.poll()
+    assert found + ticket.poll() == [2, 4, 6]
+    late = threading.Event()
+    ticket.listen(late.set)
+    assert late.is_set()
+    assert ticket.poll() == []
+
+
+def test_polling_raises_what_the_work_raised_after_its_results(scheduler: Scheduler) -> None:
+    def work() -> Iterator[list[int]]:
+        yield [1]
+        raise ValueError("odd")
+
+    ticket, ended = scheduler.submit(work(), cost=1), threading.Event()
+    ticket.listen(lambda: ended.set() if ticket.ended else None)
+    assert ended.wait(20)
+    assert ticket.poll() == [1]
+    with pytest.raises(ValueError, match="odd"):
+        ticket.poll()

@@ -1,0 +1,81 @@
+"""Several texts in one pass, each of which sees what they share and itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.kv_cache import make_cache
+from lib.engines.local.loading import load
+from lib.engines.local.model_runner import Reader
+from lib.engines.local.sequence_packing import mask_and_positions, window
+
+
+def test_who_sees_whom() -> None:
+    """One token held, two shared, texts of two and one."""
+    import torch
+
+    mask, positions = mask_and_positions(1, 2, [2, 1], torch.float32)
+    seen = ["".join("x" if value == 0 else "." for value in row) for row in mask[0, 0].tolist()]
+    assert seen == ["xx....", "xxx...", "xxxx..", "xxxxx.", "xxx..x"]
+    assert mask.min() == torch.finfo(torch.float32).min
+    assert positions.tolist() == [[1, 2, 3, 4, 3]]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "most"),
+    [("llama", float("inf")), ("mistral", 64), ("gpt2", float("inf")), ("gemma2", 0), ("qwen3_next", 0)],
+)
+def test_which_models_read_texts_together(random_model: Callable[[str], Path], architecture: str, most: float) -> None:
+    """Those whose logits are capped are run whole, and a running state knows of no texts beside its own."""
+    reader = Reader(load(str(random_model(architecture))))
+    assert reader.reads_together(63) == (most > 0)
+    assert reader.reads_together(64) == (most > 64)
+
+
+def test_how_much_every_layer_holds(random_model: Callable[[str], Path]) -> None:
+    configs = {name: load(str(random_model(name))).model.config for name in ("llama", "mistral", "qwen3_next")}
+    found = {name: window(make_cache(config, 0)) for name, config in configs.items()}
+    assert found == {"llama": float("inf"), "mistral": 64, "qwen3_next": 0}
+
+
+def test_a_prompt_and_its_texts_take_one_pass_and_leave_the_prompt(
+    random_engine: Callable[[str], LocalEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, passes = LocalEngine(random_engine("llama").loaded, budget=10**9), []
+    body = engine._reader._body
+
+    def counted(ids: Any, **options: Any) -> Any:
+        passes.append(ids.shape[1])
+        return body(ids, **options)
+
+    monkeypatch.setattr(engine._reader, "_body", counted)
+    request = Request(prompt="x" * 100, k=1)
+    engine.score(request, ["one", "other", "three"])
+    assert passes == [99 + 1 + 3 + 5 + 5]
+    engine.score(request, ["six", "four"])
+    assert passes[1:] == [1 + 3 + 4]
+    engine.close()
+
+
+def test_texts_that_are_too_long_for_one_pass(
+    random_engine: Callable[[str], LocalEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their prompt is read first; then as many as fit are read together, and one that does not fit by itself."""
+    monkeypatch.setattr("lib.engines.local.scoring.AT_ONCE", 60)
+    engine, request = random_engine("qwen2"), Request(prompt=_text(40), k=2)
+    texts = [_text(length) for length in (20, 30, 100, 9, 40)]
+    for text, done in zip(texts, engine.score(request, texts), strict=True):
+        (alone,) = engine.score(request, [text])
+        assert done.generated.ids.tolist() == alone.generated.ids.tolist()
+        assert abs(done.generated.logprobs - alone.generated.logprobs).max() < 1e-4
+
+
+def _text(length: int) -> str:
+    """Letters that repeat nothing for long, the first of which tells the length."""
+    return "".join(chr(97 + (number * number + length) % 26) for number in range(length))

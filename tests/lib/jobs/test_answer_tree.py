@@ -1,0 +1,80 @@
+"""The tree of answers: walking, pruning, putting back."""
+
+from __future__ import annotations
+
+from lib.access.visitor import ALONE
+from lib.core.completion import Completion
+from lib.jobs import answer_tree as module
+from lib.jobs.answer_tree import Node, Tree, Trees
+from lib.jobs.batch import Many, Outcome, State
+from lib.jobs.job import Job
+from tests.support.strategies import completion_of, tokens_of
+
+
+def done(text: str = "") -> Completion:
+    return completion_of(tokens_of("a"), tokens_of("b"), text=text)
+
+
+def node(name: str, parent: str = "", result: object = None) -> Node:
+    job: Job[object] = Job(lambda _: result)
+    job.run()
+    return Node(name, job, parent)
+
+
+def tree_of(*pairs: tuple[str, str]) -> Tree:
+    tree = Tree()
+    for name, parent in pairs:
+        tree.add(node(name, parent))
+    return tree
+
+
+def shape(tree: Tree) -> list[tuple[int, str]]:
+    return [(depth, each.id) for depth, each in tree.walk()]
+
+
+def test_answers_come_before_their_branches() -> None:
+    tree = tree_of(("a", ""), ("b", "a"), ("c", ""), ("d", "b"), ("e", "a"))
+    assert shape(tree) == [(0, "a"), (1, "b"), (2, "d"), (1, "e"), (0, "c")]
+
+
+def test_pruning_takes_the_branches_along_and_can_be_undone() -> None:
+    tree = tree_of(("a", ""), ("b", "a"), ("c", "b"), ("d", "a"))
+    gone = tree.prune("b")
+    assert [each.id for each in gone] == ["b", "c"]
+    assert shape(tree) == [(0, "a"), (1, "d")]
+    tree.restore(gone)
+    assert sorted(shape(tree)) == [(0, "a"), (1, "b"), (1, "d"), (2, "c")]
+    assert tree.prune("nobody") == ()
+
+
+def test_a_tree_stays_of_bounded_size(monkeypatch: object) -> None:
+    tree = Tree()
+    tree.add(node("root"))
+    for number in range(module._MOST_NODES + 5):
+        tree.add(node(str(number), "root"))
+    assert len(tree) == module._MOST_NODES
+    assert tree.get("root") is not None, "what others branch from stays"
+    assert tree.get("0") is None
+
+
+def test_the_answer_of_a_node() -> None:
+    one, two = done("one"), done("two")
+    assert node("a", result=one).completion is one
+    assert node("a", result=(one, two)).completion is one
+    assert node("a").completion is None
+    outcomes = (Outcome(State.FAILED), Outcome(State.DONE, two))
+    assert node("a", result=Many(outcomes, 0.0, None, None)).completion is two
+    first, after = node("a", result=one), node("b", result=two)
+    first.job.successor = after.job
+    assert first.completion is two
+
+
+def test_trees_are_found_by_their_jobs_and_the_oldest_go() -> None:
+    trees = Trees()
+    mine = trees.new(ALONE)
+    mine.add(node("mine"))
+    assert trees.holding("mine", ALONE) is mine
+    assert trees.holding("other", ALONE) is None
+    for _ in range(module._MOST_TREES):
+        trees.new(ALONE)
+    assert trees.holding("mine", ALONE) is None

@@ -1,0 +1,200 @@
+"""The engines of a process: loaded once, let go when others need the room."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.loading import load
+from lib.errors import Busy, Cancelled, CandorError, ModelUnavailable
+from lib.jobs.engine_pool import Engines, open_local
+from tests.support import tiny
+
+ModelOf = Callable[[str], Path]
+
+
+class FakeEngine:
+    """An engine that only knows whether it was closed."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.closed, self.busy = name, False, False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Opener:
+    """Opens fake engines, slowly, and counts; sources that begin with "bad" fail."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.opened: list[FakeEngine] = []
+        self._seconds = seconds
+
+    def __call__(self, source: str) -> FakeEngine:
+        time.sleep(self._seconds)
+        self.opened.append(FakeEngine(source))
+        if source == "bad":
+            raise ModelUnavailable("It is not there.", "Look elsewhere.")
+        if source == "bad inside":
+            raise ZeroDivisionError("oops")
+        return self.opened[-1]
+
+
+def _engines(opener: Opener, most: int = 2) -> Engines:
+    return Engines(opener, most=most)  # type: ignore[arg-type]
+
+
+def test_many_who_ask_at_once_get_one_engine() -> None:
+    opener = Opener(0.2)
+    engines = _engines(opener)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(engines.get("a"))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    assert not engines.ready("a")
+    for thread in threads:
+        thread.join(20)
+    assert found == [opener.opened[0]] * 20
+    assert len(opener.opened) == 1
+    assert engines.ready("a")
+    assert not engines.ready("b")
+
+
+def test_two_models_load_side_by_side() -> None:
+    opener = Opener(0.3)
+    engines = _engines(opener)
+    began = time.monotonic()
+    threads = [threading.Thread(target=engines.get, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert time.monotonic() - began < 5
+    assert {engine.name for engine in opener.opened} == {"a", "b"}
+
+
+def test_an_error_reaches_all_and_is_not_kept() -> None:
+    opener = Opener(0.2)
+    engines = _engines(opener)
+    errors: list[CandorError] = []
+
+    def ask() -> None:
+        try:
+            engines.get("bad")
+        except ModelUnavailable as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert [error.cause for error in errors] == ["It is not there."] * 5
+    assert len(opener.opened) == 1
+    assert not engines.ready("bad")
+    ask()
+    assert len(opener.opened) == 2
+
+
+def test_an_unexpected_error_is_put_into_words() -> None:
+    with pytest.raises(CandorError, match="ZeroDivisionError") as raised:
+        _engines(Opener()).get("bad inside")
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    assert "log" in raised.value.remedy
+
+
+def test_the_one_used_longest_ago_is_let_go() -> None:
+    opener = Opener()
+    engines = _engines(opener)
+    for name in "aba":
+        engines.get(name)
+    engines.get("c")
+    assert [(engine.name, engine.closed) for engine in opener.opened] == [("a", False), ("b", True), ("c", False)]
+    assert not engines.ready("b")
+    engines.get("b")
+    assert next((engine.name, engine.closed) for engine in opener.opened) == ("a", True)
+
+
+def test_an_engine_at_work_is_not_let_go() -> None:
+    opener = Opener()
+    engines = _engines(opener)
+    first = engines.get("a")
+    engines.get("b")
+    first.busy = True  # type: ignore[misc]
+    engines.get("c")
+    assert (opener.opened[0].closed, opener.opened[1].closed) == (False, True)
+    opener.opened[2].busy = True
+    with pytest.raises(Busy, match="2 models"):
+        engines.get("d")
+    assert len(opener.opened) == 3
+    first.busy = False  # type: ignore[misc]
+    assert engines.get("d").name == "d"
+    assert opener.opened[0].closed
+
+
+def test_failures_take_no_room() -> None:
+    opener = Opener()
+    engines = _engines(opener, most=1)
+    for _ in range(3):
+        with pytest.raises(ModelUnavailable):
+            engines.get("bad")
+    good = engines.get("good")
+    assert engines.get("good") is good
+
+
+def test_a_model_that_is_let_go_leaves_the_memory(random_model: ModelOf) -> None:
+    """Models are full of reference cycles, and what was loaded has been taken out of the collector's sight."""
+    engines = Engines(most=1)
+    engine = engines.get(str(random_model("llama")))
+    engine.complete(Request(prompt="hello", max_tokens=3, n=3))
+    gone = weakref.ref(engine.loaded.model)
+    del engine
+    try:
+        assert gone() is not None
+        engines.get(str(random_model("gpt2")))
+        gc.collect()
+        assert gone() is None
+    finally:
+        gc.unfreeze()
+
+
+def test_the_memory_is_free_before_the_next_model_comes(random_model: ModelOf) -> None:
+    there: list[bool] = []
+    models: list[weakref.ref[object]] = []
+
+    def open_engine(source: str) -> LocalEngine:
+        there.extend(model() is not None for model in models)
+        engine = open_local(source)
+        models.append(weakref.ref(engine.loaded.model))
+        return engine
+
+    engines = Engines(open_engine, most=1)
+    try:
+        for architecture in ("llama", "gpt2"):
+            engines.get(str(random_model(architecture)))
+        assert there == [False]
+    finally:
+        gc.unfreeze()
+
+
+def test_a_closed_engine_ends_its_requests_and_takes_no_more(tmp_path: Path) -> None:
+    directory = tiny.make_markov(tmp_path / "m", tiny.chain("ab", follow={ord("b"): ord("a")}), context=100_000)
+    engine = LocalEngine(load(str(directory)), budget=10**9)
+    stream = engine.stream(Request(prompt="a", max_tokens=90_000))
+    next(stream)
+    assert engine.busy
+    engine.close()
+    assert not engine.busy
+    with pytest.raises(Cancelled):
+        for _ in stream:
+            pass
+    with pytest.raises(Cancelled, match="put away"):
+        engine.complete(Request(prompt="a", max_tokens=1))

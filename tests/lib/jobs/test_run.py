@@ -1,0 +1,189 @@
+"""Asking as a job: what can be seen of it while it runs, and what is left when it is cancelled."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lib.core.completion import Completion
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.loading import load
+from lib.errors import Cancelled, InvalidRequest, ModelUnavailable
+from lib.jobs.engine_pool import Engines
+from lib.jobs.job import Job, Jobs
+from lib.jobs.run import Question, ask
+from tests.support import tiny
+
+_WAIT = 30.0
+_ENDLESS = Request(prompt="a", max_tokens=90_000)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that writes "babababa…" for ever."""
+    logits = tiny.chain("ab", follow={ord("b"): ord("a")})
+    return tiny.make_markov(tmp_path_factory.mktemp("asking") / "model", logits, context=100_000)
+
+
+@pytest.fixture
+def engine(directory: Path) -> Iterator[LocalEngine]:
+    made = LocalEngine(load(str(directory)), budget=10**9)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def engines(engine: LocalEngine) -> Engines:
+    return Engines(lambda _: engine)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    limit = time.monotonic() + _WAIT
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+def _start(engines: Engines, request: Request, owner: str = "") -> Job[Completion]:
+    question = Question("model", request)
+    return Jobs().start(ask(engines, question, owner=owner), question)
+
+
+def test_the_result_is_the_completion(engines: Engines, engine: LocalEngine) -> None:
+    request = Request(prompt="a", max_tokens=5)
+    job = _start(engines, request)
+    assert job.wait(_WAIT)
+    assert job.result == engine.complete(request)[0]
+    assert job.error is None
+    assert job.subject == Question("model", request)
+
+
+def test_partial_answers_grow(engines: Engines) -> None:
+    job = _start(engines, _ENDLESS)
+    _until(lambda: job.partial is not None)
+    first = job.partial
+    assert first is not None
+    assert first.stop_reason == "incomplete"
+    assert len(first.prompt) == 1
+    assert job.note == "Writing"
+    _until(lambda: job.partial is not None and len(job.partial.text) > len(first.text) + 10)
+    job.cancel()
+    assert job.wait(_WAIT)
+
+
+def test_cancelling_keeps_what_has_come(engines: Engines, engine: LocalEngine) -> None:
+    job = _start(engines, _ENDLESS)
+    _until(lambda: job.partial is not None and len(job.partial.text) > 5)
+    shown = job.partial
+    job.cancel()
+    assert job.wait(_WAIT)
+    assert job.error is None
+    assert job.result is not None
+    assert shown is not None
+    assert job.result.stop_reason == "cancelled"
+    assert job.result.text.startswith(shown.text)
+    assert len(job.result.generated) == len(job.result.text)
+    assert len(engine.complete(Request(prompt="a", max_tokens=3))) == 1  # its place is free
+
+
+def test_cancelled_in_the_queue_there_is_no_result(engines: Engines, engine: LocalEngine) -> None:
+    busy = [engine.stream(_ENDLESS, owner="me") for _ in range(3)]
+    job = _start(engines, Request(prompt="a", max_tokens=1), owner="me")
+    _until(lambda: job.note == "Waiting for the model")
+    job.cancel()
+    assert job.wait(_WAIT)
+    assert (job.result, job.error, job.partial) == (None, None, None)
+    for stream in busy:
+        stream.close()
+
+
+def test_cancelled_while_the_model_loads(engine: LocalEngine) -> None:
+    loading = threading.Event()
+
+    def open_engine(_: str) -> LocalEngine:
+        assert loading.wait(_WAIT)
+        return engine
+
+    job = _start(Engines(open_engine), _ENDLESS)
+    _until(lambda: job.note == "Loading the model")
+    job.cancel()
+    loading.set()
+    assert job.wait(_WAIT)
+    assert (job.result, job.error) == (None, None)
+
+
+def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
+    question = Question(str(tmp_path), Request(prompt="a"))
+    job = Jobs().start(ask(Engines(), question), question)
+    assert job.wait(_WAIT)
+    assert isinstance(job.error, ModelUnavailable)
+    assert str(tmp_path) in job.error.cause
+
+
+def test_a_request_that_cannot_be_answered(engines: Engines) -> None:
+    job = _start(engines, Request(prompt="a" * 100_001))
+    assert job.wait(_WAIT)
+    assert isinstance(job.error, InvalidRequest)
+    assert job.result is None
+
+
+def test_an_engine_that_was_just_let_go_is_opened_again(directory: Path) -> None:
+    opened: list[LocalEngine] = []
+
+    def open_engine(_: str) -> LocalEngine:
+        opened.append(LocalEngine(load(str(directory)), budget=10**9))
+        return opened[-1]
+
+    engines = Engines(open_engine, most=1)
+    found = engines.get
+
+    def get(source: str) -> LocalEngine:
+        """The engine is let go between being found and being asked, the first time."""
+        engine = found(source)
+        if len(opened) == 1:
+            found("another")
+        return engine
+
+    engines.get = get  # type: ignore[method-assign]
+    job = _start(engines, Request(prompt="a", max_tokens=3))
+    assert job.wait(_WAIT)
+    assert job.result is not None
+    assert job.result.text == "bab"
+    assert len(opened) == 3
+    opened[-1].close()
+
+
+def test_an_engine_that_stays_closed_is_an_error(engine: LocalEngine, engines: Engines) -> None:
+    engine.close()
+    job = _start(engines, Request(prompt="a", max_tokens=3))
+    assert job.wait(_WAIT)
+    assert isinstance(job.error, Cancelled)
+
+
+def test_an_engine_that_is_let_go_on_the_way_leaves_an_incomplete_answer(engines: Engines, engine: LocalEngine) -> None:
+    job = _start(engines, _ENDLESS)
+    _until(lambda: job.partial is not None and len(job.partial.text) > 5)
+    engine.close()
+    assert job.wait(_WAIT)
+    assert job.error is None
+    assert job.result is not None
+    assert job.result.stop_reason == "incomplete"
+    assert len(job.result.text) > 5
+
+
+def test_whatever_goes_wrong_gives_the_place_back(
+    engines: Engines, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    job = Job(ask(engines, Question("model", _ENDLESS)))
+    monkeypatch.setattr(job, "publish", lambda *_, **options: fail() if options.get("note") == "Writing" else None)
+    job.run()
+    assert job.error is not None
+    _until(lambda: not engine._scheduler._active)

@@ -1,0 +1,74 @@
+"""What in a prompt helped: on a model whose next token depends on the last one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.core.completion import Completion
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.engines.local.loading import load
+from lib.jobs.batch import Many
+from lib.jobs.engine_pool import Engines
+from lib.jobs.job import Job, Jobs
+from lib.jobs.plan import Several, ask_several
+from lib.jobs.run import Question
+from lib.studies.ablation import helped, usefulness
+from tests.support import tiny
+
+QUESTIONS = [Question("tiny", Request(prompt)) for prompt in ("One b. Two b. End a", "b")]
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    logits = tiny.chain("ab", follow={ord("b"): ord("a")}, odds=3.0)
+    directory: Path = tiny.make_markov(tmp_path_factory.mktemp("useful") / "model", logits)
+    engine = LocalEngine(load(str(directory)))
+    yield Engines(lambda _: engine)
+    engine.close()
+
+
+def asked(engines: Engines, several: Several) -> Many[Completion]:
+    job: Job[Many[Completion]] = Jobs().start(ask_several(engines, several))
+    assert job.wait(30)
+    assert job.result is not None
+    return job.result
+
+
+def test_the_part_that_matters_is_found(engines: Engines) -> None:
+    """After "a" comes "b" with odds of 3; only the last part ends with that."""
+    several = usefulness("compare", QUESTIONS, 0, "ba")
+    assert several.marks == (2, 0)
+    assert [each.request.prompt for each in several.questions] == [
+        "One b. Two b. End a",
+        "b",
+        "Two b. End a",
+        "One b. End a",
+        "One b. Two b. ",
+    ]
+    found = helped(several, asked(engines, several))
+    assert found is not None
+    assert found.prompts == ("One b. Two b. End a", "b")
+    first, second = found.under
+    assert first is not None
+    assert second is not None
+    assert first.generated.logprobs[0] > second.generated.logprobs[0]
+    np.testing.assert_allclose(found.falls[:2], 0, atol=1e-4)
+    logits = tiny.chain("ab", follow={ord("b"): ord("a")}, odds=3.0)
+    rows = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    assert found.falls[2] == pytest.approx(rows[ord("a"), ord("b")] - rows[ord(" "), ord("b")], abs=1e-4)
+
+
+def test_what_is_something_else() -> None:
+    several = Several("compare", tuple(QUESTIONS))
+    assert helped(several, Many(())) is None
+    assert helped(Several("compare", usefulness("compare", QUESTIONS, 0, "b").questions, (9, 0)), Many(())) is None
+
+
+def test_a_prompt_of_one_part_has_nothing_to_leave_out() -> None:
+    several = usefulness("compare", QUESTIONS, 1, "a")
+    assert len(several.questions) == 2

@@ -1,0 +1,97 @@
+"""Panics of native libraries, which are no Exception: each is an error of what was asked, and ends nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, models
+
+from lib.errors import CandorError, InvalidRequest, OutOfMemory, as_error
+from lib.jobs.batch import State, Task, run_many
+from lib.jobs.engine_pool import Engines
+from lib.jobs.job import Job, Jobs
+
+
+def panic(_: Any) -> Any:
+    """Encode with a template that adds a token which it does not have."""
+    spec = json.loads(Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")).to_str())
+    pieces = [{"SpecialToken": {"id": "[X]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    spec["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": pieces,
+        "pair": pieces,
+        "special_tokens": {},
+    }
+    return Tokenizer.from_str(json.dumps(spec)).encode("a")
+
+
+def test_the_panic_is_no_exception() -> None:
+    """Else the tests below prove nothing."""
+    with pytest.raises(BaseException, match="no entry") as raised:
+        panic(None)
+    assert not isinstance(raised.value, Exception)
+
+
+def _is_explained(error: BaseException | None) -> None:
+    assert isinstance(error, CandorError)
+    assert error.cause.startswith("A library failed while")
+    assert error.remedy.endswith(".")
+    assert "panic" not in str(error).lower()
+
+
+def test_a_job_that_dies_by_a_panic_has_an_error() -> None:
+    job = Jobs().start(panic)
+    assert job.wait(10)
+    _is_explained(job.error)
+
+
+def test_a_call_that_dies_by_a_panic_leaves_the_others() -> None:
+    works: list[Callable[[Task[Any]], Any]] = [panic, lambda _: 1, panic, lambda _: 2]
+    job = Jobs().start(run_many(works, at_once=1))  # one worker: it has to outlive both
+    assert job.wait(20)
+    assert job.result is not None
+    assert [each.result for each in job.result.outcomes] == [None, 1, None, 2]
+    for place in (0, 2):
+        assert job.result.outcomes[place].state is State.FAILED
+        _is_explained(job.result.outcomes[place].error)
+
+
+def test_a_call_that_exits_leaves_the_others() -> None:
+    def leave(_: Task[Any]) -> Any:
+        raise SystemExit
+
+    works: list[Callable[[Task[Any]], Any]] = [leave, lambda _: 1]
+    job = Jobs().start(run_many(works, at_once=1))
+    assert job.wait(10), "the job waits for a worker that is gone"
+    assert job.result is not None
+    assert job.result.outcomes[1].result == 1
+    assert job.result.outcomes[0].state is State.FAILED
+
+
+def test_a_model_that_panics_while_it_loads_is_an_error_for_all_who_wait() -> None:
+    engines = Engines(panic)
+    for _ in range(2):  # nor is it remembered as if it were an engine
+        with pytest.raises(CandorError) as raised:
+            engines.get("model")
+        _is_explained(raised.value)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_the_end_of_the_process_is_not_swallowed(kind: type[BaseException]) -> None:
+    with pytest.raises(kind):
+        as_error(kind(), "working on this")
+    job: Job[Any] = Job(lambda _: (_ for _ in ()).throw(kind()))
+    with pytest.raises(kind):
+        job.run()
+    assert job.over
+    assert job.error is not None
+
+
+def test_an_error_with_words_of_its_own_keeps_them() -> None:
+    error = InvalidRequest("No.", "Ask otherwise.")
+    assert as_error(error, "working on this") is error
+    assert isinstance(as_error(MemoryError(), "working on this"), OutOfMemory)
+    assert "secret" not in str(as_error(ZeroDivisionError("secret"), "working on this"))

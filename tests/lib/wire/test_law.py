@@ -1,0 +1,92 @@
+"""The law of the wire: what is written and read again is what the format can carry, no more and no less."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.core.completion import Completion, fold
+from lib.core.tokens import NO_TOKENS
+from lib.tokenizers.tokenizer import Tokenizer
+from lib.wire.decode import decode
+from lib.wire.encode import ChunkWriter, encode
+from lib.wire.formats import Format, asked_top
+from lib.wire.stream_decoder import StreamReader
+from tests.support.project import project
+from tests.support.wire_strategies import completions, differences, tokenizer
+
+FORMATS = list(Format)
+
+
+def reader_of(done: Completion) -> Tokenizer:
+    """The tokenizer that the completion was made with."""
+    assert done.request is not None
+    readings = {reader: reader.readings(done.request) for reader in map(tokenizer, (True, False))}
+    return next(reader for reader, found in readings.items() if done.prompt.ids.tolist() in found)
+
+
+def is_lossy(done: Completion) -> bool:
+    """Whether a string in it has lost its bytes."""
+    return "\N{REPLACEMENT CHARACTER}" in "".join(done.pieces.texts)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_decode_encode_is_project(form: Format, data: st.DataObject) -> None:
+    done = data.draw(completions(form))
+    request, reader = done.request, reader_of(done)
+    trimmed = data.draw(st.booleans())
+    reply = json.dumps(encode(done, form, prompt_logprobs=request.prompt_scores, trimmed=trimmed)).encode()
+    (back,) = decode(reply, request, reader)
+    assert differences(back, project(done, form, request, reader)) == {}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_project_is_idempotent(form: Format, data: st.DataObject) -> None:
+    done = data.draw(completions(form))
+    once = project(done, form, done.request, reader_of(done))
+    # A string that stands for several tokens tells less every time it is passed on in a chat's list.
+    if form is Format.CHAT and is_lossy(once):
+        return
+    assert differences(project(once, form, done.request, reader_of(done)), once) == {}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_a_stream_folds_to_the_same(form: Format, data: st.DataObject) -> None:
+    """Cut into chunks anywhere, its text held back at will, a streamed reply is the whole one."""
+    done = data.draw(completions(form))
+    assert done.request is not None
+    scored = form is Format.EARLY  # the OpenAI formats cannot stream prompt scores
+    request, reader = replace(done.request, prompt_scores=scored and done.request.prompt_scores), reader_of(done)
+    writer = ChunkWriter(done, form, top=asked_top(form, request.k))
+    chunks = list(writer.opening())
+    tokens = np.sort(data.draw(st.lists(st.integers(0, len(done.generated)), max_size=4)))
+    places = sorted(data.draw(st.lists(st.integers(0, len(done.text)), min_size=len(tokens), max_size=len(tokens))))
+    edges = [0, *tokens.tolist(), len(done.generated)]
+    cuts = [0, *places, len(done.text)]
+    for number, ((first, last), (start, end)) in enumerate(zip(pairwise(edges), pairwise(cuts), strict=True)):
+        final = done.stop_reason if number + 2 == len(edges) else None
+        chunks.append(writer.chunk(done.generated[first:last], done.text[start:end], final))
+    stream = StreamReader(request, reader)
+    deltas = [delta for chunk in chunks for delta in stream.feed(json.dumps(chunk).encode())]
+    (back,) = fold([*deltas, *stream.close()])
+    expected = project(done, form, request, reader)
+    # A stream says how many tokens the prompt has when it is over, so that BOS, if it has one, is not certain before.
+    if not scored or not request.prompt_scores:
+        back, expected = (replace(each, prompt=NO_TOKENS, chosen_by="") for each in (back, expected))
+    # How much the text tells of lost bytes depends on how much of it there is.
+    if len(done.generated) and not is_lossy(expected):
+        assert differences(back, expected) == {}
+    else:
+        assert (back.text, back.stop_reason) == (expected.text, expected.stop_reason)
