@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-PAGES = sorted([ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "components").glob("*.py")])
+PAGES = sorted([ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "components").rglob("*.py")])
 # What reads markdown in its first argument, and in these whichever element they belong to.
 READS = {
     *("markdown", "caption", "write", "error", "warning", "info", "success", "toast", "title", "header", "subheader"),
@@ -29,11 +29,18 @@ OWN = {
         "in_markdown",
         "len",
         "budget",
-        "formats.count",
-        "formats.seconds",
-        "formats.percent",
+        "formatting.count",
+        "formatting.seconds",
+        "formatting.percent",
     ),
-    *("formats.nats", "formats.signed", "formats.bracket", "formats.rank", "formats.number", "formats.size"),
+    *(
+        "formatting.nats",
+        "formatting.signed",
+        "formatting.bracket",
+        "formatting.rank",
+        "formatting.number",
+        "formatting.size",
+    ),
 }
 # Names that hold words of Candor's own, each looked at: the function, and the expression.
 LOOKED_AT = {
@@ -49,7 +56,7 @@ LOOKED_AT = {
     ("_standing", "label"),
     ("_standing", "(done + failed) / total"),
     ("_standing", "' · '.join(words)"),
-    ("_standing", "' · '.join([*words, f'in {formats.seconds(many.seconds)}'])"),
+    ("_standing", "' · '.join([*words, f'in {formatting.seconds(many.seconds)}'])"),
     ("_slot", "label"),
     ("job_progress", "label"),
     ("job_progress", "note"),
