@@ -19,9 +19,10 @@ page = st.navigation(
             help="How sure was the model of every token?",
         ),
         st.Page(
-            "pages/compare.py", title="Prompts", icon=":material/compare:",
+            "pages/prompts.py", title="Prompts", icon=":material/compare:",
             help="Which prompt does the model understand better?",
         ),
+        st.Page("pages/compare.py", title="Prompts", visibility="hidden"),
         st.Page(
             "pages/models.py", title="Models", icon=":material/compare_arrows:",
             help="What does another model hold likelier in the same text?",

@@ -56,7 +56,7 @@ def clarity_curves(curves: Mapping[str, Column], k: int) -> None:
         )  # fmt: skip
     figure.add_vline(k, line={"color": "#8a8f98", "width": 1, "dash": "dot"})
     figure.update_layout(**_layout("First tokens of the answer (k)", "Mean logprob (nats)"))
-    st.plotly_chart(figure, key="compare.curves", config={"displayModeBar": False})
+    st.plotly_chart(figure, key="prompts.curves", config={"displayModeBar": False})
 
 
 def clarity_by_version(names: Sequence[str], values: Sequence[float], k: int) -> None:
@@ -72,7 +72,7 @@ def clarity_by_version(names: Sequence[str], values: Sequence[float], k: int) ->
     )  # fmt: skip
     figure.update_layout(**_layout("Version", f"Mean logprob of the first {k} tokens (nats)"))
     figure.update_xaxes(type="category")
-    st.plotly_chart(figure, key="compare.by_version", config={"displayModeBar": False})
+    st.plotly_chart(figure, key="prompts.by_version", config={"displayModeBar": False})
 
 
 # Told apart by their dashes as well as by colour; None is the accent.

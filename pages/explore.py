@@ -20,7 +20,7 @@ from lib.studies.saved_response import SavedResponse  # noqa: E402
 st.title("How sure was the model of every token?")
 job = current_job("explore")
 if job is not None and isinstance(job.subject, Question):
-    restore(job.subject.typed)
+    restore(job.subject.original_request)
 with st.container():
     asked = prompt_form(policy(), st.session_state["model"])
 problem = asked if isinstance(asked, CandorError) else None
@@ -33,6 +33,6 @@ with st.container():
         show_error(problem)
     if job is None and gone():
         st.info("The answer that this link names is no longer here. Ask again.", icon=":material/link_off:")
-    if job is not None and isinstance(job.subject, Question) and not is_about(job.subject.typed):
+    if job is not None and isinstance(job.subject, Question) and not is_about(job.subject.original_request):
         st.caption("Below is still the answer to the prompt before.")
 show_answer(job)

@@ -10,7 +10,7 @@ from components.shell.escaping import as_text, bold
 from components.shell.fragments import poll_until
 from components.shell.messages import as_shown, show_error
 from components.shell.services import account
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.engines.bedrock.capabilities import abilities, in_sentence, in_words
 from lib.engines.bedrock.clients import partition_of_region
 from lib.engines.bedrock.control_plane import Imported
@@ -49,10 +49,10 @@ def model_facts(model: BedrockModel) -> None:
         poll_until(lambda: known_abilities(model) is not None and account().peek_tokenizer(model) is not None)
 
 
-def models_table(place: Place) -> None:
+def models_table(place: AwsTarget) -> None:
     """All imported models of the account, and what their import dates say they can return."""
     st.subheader("Your imported models")
-    found = account().peek_models(place)
+    found = account().models_nowait(place)
     if found is None:
         st.markdown(":shimmer[Asking Bedrock for your models]")
         return  # the sidebar looks for the answer
@@ -86,7 +86,7 @@ def _returns(model: Imported) -> dict[str, str]:
     return {name.capitalize(): words.get(name, "no logprobs") for name in names}
 
 
-def permissions(model: BedrockModel | None, place: Place) -> None:
+def permissions(model: BedrockModel | None, place: AwsTarget) -> None:
     """The least IAM policy, ready to copy. place: where AWS is asked, which decides where there is no model."""
     uri = ""
     if model is not None:

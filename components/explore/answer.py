@@ -24,7 +24,7 @@ from components.token_map.details import token_detail
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.jobs.answer_tree import Node
 from lib.jobs.batch import Many
 from lib.jobs.job import Job
@@ -61,7 +61,7 @@ def _show(job: Job[Answers], own: Node | None, beside: Node | None, *, live: boo
     with st.container():
         # On its own, so that a pin does not have the charts and tables made again.
         if beside is not None and beside.completion is not None:
-            st.fragment(_side_by_side)((said_of(own), view), (said_of(beside), View(beside.completion)))
+            st.fragment(_side_by_side)((said_of(own), view), (said_of(beside), TokenMapView(beside.completion)))
         else:
             st.fragment(_map)(job, view, live=live)
     if live:
@@ -100,7 +100,7 @@ def _what_came(job: Job[Answers], *, live: bool) -> Completion | None:
     return _one_of(done, job.id) if isinstance(done, tuple) else done
 
 
-def _map(job: Job[Answers], view: View, *, live: bool) -> None:
+def _map(job: Job[Answers], view: TokenMapView, *, live: bool) -> None:
     """The map, and beside it everything about the token that is pinned."""
     left, right = st.columns([2.4, 1], gap="medium")
     with left:
@@ -112,7 +112,7 @@ def _map(job: Job[Answers], view: View, *, live: bool) -> None:
             what_if_here(view, pinned)
 
 
-def _side_by_side(*answers: tuple[str, View]) -> None:
+def _side_by_side(*answers: tuple[str, TokenMapView]) -> None:
     """Two maps on the same scale, each with the details of the token that is pinned in it."""
     for place, (column, (name, view)) in enumerate(zip(st.columns(2, gap="medium"), answers, strict=True)):
         with column:
@@ -133,9 +133,9 @@ def _one_of(several: tuple[Completion, ...], key: str) -> Completion:
     return several[number]
 
 
-def _view(done: Completion) -> View:
+def _view(done: Completion) -> TokenMapView:
     """The view of a completion, kept from one run to the next."""
-    kept: tuple[Completion, View] | None = st.session_state.get("answer.view")
+    kept: tuple[Completion, TokenMapView] | None = st.session_state.get("answer.view")
     if kept is None or kept[0] is not done:
-        kept = st.session_state["answer.view"] = (done, View(done))
+        kept = st.session_state["answer.view"] = (done, TokenMapView(done))
     return kept[1]

@@ -16,7 +16,7 @@ from lib.core.branching import CUT_ALONE, Fork, fork_of, obstacle
 from lib.core.completion import Completion
 from lib.core.request import MAX_SAMPLES, Request
 from lib.display.export import alternatives
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.job import Job
 from lib.jobs.run import Question
@@ -25,7 +25,7 @@ _AGAIN, _TYPED = -1, -2  # in the place of an alternative's id
 _PAGE = "explore"
 
 
-def branch_here(job: Job[Any], view: View, cell: int | None) -> None:
+def branch_here(job: Job[Any], view: TokenMapView, cell: int | None) -> None:
     """The form for a branch at the pinned cell; greyed, with the reason, where there can be none."""
     if cell is None:
         return
@@ -70,11 +70,11 @@ def _reason(question: object, done: Completion, row: int) -> str:
         return str(found)
     if not engines().ready(question.source):
         return ""  # it turns out when it is tried
-    _, request = fork_of(done, row, (), "", question.request, question.typed)
-    return engines().get(question.source).cannot_go_on(request) if request.begun else ""
+    _, request = fork_of(done, row, (), "", question.request, question.original_request)
+    return engines().get(question.source).continuation_obstacle(request) if request.prefix_ids else ""
 
 
-def _choices(view: View, row: int) -> dict[int, str]:
+def _choices(view: TokenMapView, row: int) -> dict[int, str]:
     """What can stand there, by its id: the alternatives, and the two that are none."""
     listed = alternatives(view.tokens, row)
     named = {
@@ -124,13 +124,13 @@ def _fork(
     question: Question, done: Completion, row: int, choice: int, label: str, typed: str, parameters: Request
 ) -> tuple[Fork, Request]:
     if choice >= 0:
-        return fork_of(done, row, (choice,), label.rsplit("   ", 1)[0], parameters, question.typed)
-    fork, request = fork_of(done, row, (), "", parameters, question.typed)
+        return fork_of(done, row, (choice,), label.rsplit("   ", 1)[0], parameters, question.original_request)
+    fork, request = fork_of(done, row, (), "", parameters, question.original_request)
     if choice == _AGAIN:
         return fork, request
     if not typed:
         raise InvalidRequest("There is no text to put here.", "Type what the answer shall go on with.")
     with st.spinner("Reading it as the model would"):
-        ids, otherwise = engines().get(question.source).spell(request, typed)
-    fork, request = fork_of(done, row, ids, formatting.visible(typed), parameters, question.typed)
+        ids, otherwise = engines().get(question.source).encode_continuation(request, typed)
+    fork, request = fork_of(done, row, ids, formatting.visible(typed), parameters, question.original_request)
     return (replace(fork, warning=CUT_ALONE) if otherwise else fork), request

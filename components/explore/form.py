@@ -120,7 +120,7 @@ _DEFAULTS = {
 def is_about(request: Request) -> bool:
     """Whether the prompt in the form is the one of that request."""
     typed = st.session_state.get("explore.prompt")
-    return typed is None or typed == request.said
+    return typed is None or typed == request.last_user_text
 
 
 def restore(request: Request) -> None:
@@ -129,7 +129,7 @@ def restore(request: Request) -> None:
         return
     values = st.session_state
     values["explore.mode"] = RAW if request.prompt is not None else CHAT
-    values["explore.prompt"] = request.said
+    values["explore.prompt"] = request.last_user_text
     if len(request.messages) > 1:
         values["explore.system"] = request.messages[0].content
     values["explore.max_tokens"], values["explore.k"] = request.max_tokens, request.k

@@ -12,14 +12,14 @@ from components.shell.escaping import as_text
 from lib import formatting
 from lib.core.completion import Completion
 from lib.display.export import alternatives
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.scores.resampling import Elsewhere, Sampling, drawn, elsewhere, reason_against
 
 _MOST = 20  # places in the table
 _AROUND = 3  # tokens before a place that are shown with it
 
 
-def what_if(view: View) -> None:
+def what_if(view: TokenMapView) -> None:
     """Settings, the chance of the same answer under them, and where it could have gone another way."""
     done = view.completion
     if reason := reason_against(done):
@@ -39,7 +39,7 @@ def what_if(view: View) -> None:
     _places(done, sampling, found)
 
 
-def what_if_here(view: View, cell: int | None) -> None:
+def what_if_here(view: TokenMapView, cell: int | None) -> None:
     """The list at the pinned token under the settings last chosen."""
     if cell is None or reason_against(view.completion):
         return

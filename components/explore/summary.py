@@ -6,8 +6,8 @@ import streamlit as st
 
 from lib import formatting
 from lib.core.completion import Completion
-from lib.core.tokens import Kind
-from lib.display.token_map_view import View
+from lib.core.tokens import TokenKind
+from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import Summary, summarise_answer, summarise_prompt
 
 _STOPPED = {
@@ -19,10 +19,10 @@ _STOPPED = {
 }
 
 
-def summary(view: View) -> None:
+def summary(view: TokenMapView) -> None:
     """Scores of answer and prompt, and where the answer was least sure."""
     done = view.completion
-    thinking = bool((done.generated.kinds == Kind.REASONING).any())
+    thinking = bool((done.generated.kinds == TokenKind.REASONING).any())
     include = thinking and st.toggle(
         "Count reasoning in the answer's scores", key="summary.reasoning", help="Tokens between <think> and </think>."
     )

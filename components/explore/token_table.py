@@ -22,7 +22,7 @@ def token_table(completion: Completion) -> None:
             "position": number("Position"),
             "id": number("Token id", format="%d"),
             "text": "Text",
-            "kind": "Kind",
+            "kind": "TokenKind",
             "probability": number("Probability", format="%.4g"),
             "logprob": number("Logprob (nats)", format="%.4f"),
             "rank": number("Rank", format="%d"),

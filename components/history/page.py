@@ -18,7 +18,7 @@ from components.shell.sign_in import identity
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.access.visitor import MOST_IMPORTED
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.errors import CandorError
 from lib.segmentation.char_classes import marked, plain
 from lib.store.archive import MOST_BYTES, export_runs, exported_size, import_runs
@@ -235,7 +235,7 @@ def _side_by_side(store: Runs, chosen: list[Run]) -> None:
                     "Answer", range(len(done)), format_func=lambda number: f"{number + 1}",
                     key=f"history.beside.{place}.{run.id}",
                 )  # fmt: skip
-            map_with_pin(View(done[which]), key=f"history.beside.{place}", beside="history.beside")
+            map_with_pin(TokenMapView(done[which]), key=f"history.beside.{place}", beside="history.beside")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def many_answers(job: Job[Any], many: Many[Completion], *, live: bool) -> Comple
 
 def _standing(job: Job[Any], many: Many[Completion], *, live: bool) -> None:
     total, done, failed = len(many.outcomes), many.count(State.DONE), many.count(State.FAILED)
-    left = many.count(State.LEFT)
+    left = many.count(State.NOT_STARTED)
     words = [f"{done:,} of {formatting.count(total, 'answer')} here"]
     words += [f"{failed:,} failed"] * bool(failed) + [f"{left:,} not begun"] * bool(left)
     if not live:
@@ -52,7 +52,7 @@ def _standing(job: Job[Any], many: Many[Completion], *, live: bool) -> None:
                 key=f"stop.{job.id}.{job.cancelled}",
                 on_click=stop,
                 args=(job,),
-                disabled=job.insisted,
+                disabled=job.force_stopped,
                 icon=":material/stop:",
             )
     waiting = next((each.note for each in many.outcomes if each.state is State.RUNNING and each.note), "")
@@ -71,7 +71,7 @@ def _failed(many: Many[Completion]) -> None:
 
 
 def _rest(job: Job[Any], many: Many[Completion]) -> None:
-    missing = many.count(State.FAILED, State.LEFT)
+    missing = many.count(State.FAILED, State.NOT_STARTED)
     if missing and isinstance(job.subject, Question):
         question = job.subject
         label = f"Ask for the {missing:,} missing" if missing > 1 else "Ask for the missing one"

@@ -19,7 +19,7 @@ from lib.jobs.run import Question, ask, ask_each, one_by_one
 from lib.studies.saved_response import SavedResponse
 
 _PARAMETER = "run"
-PAGES = {page: f"pages/{page}.py" for page in ("explore", "compare", "models", "rank")}
+PAGES = {page: f"pages/{page}.py" for page in ("explore", "prompts", "models", "rank")}
 Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of a question, of one asked often, of a file
 
 
@@ -193,8 +193,8 @@ def _check(*questions: Question) -> None:
     """Raise CandorError where the visitor may not ask one of these, or may not ask for so much."""
     for each in questions:
         check_allowed(each.source)
-    visitor().check_tokens(sum(each.most_written for each in questions))
-    visitor().check_characters(sum(each.most_read for each in questions))
+    visitor().check_tokens(sum(each.max_new_tokens for each in questions))
+    visitor().check_characters(sum(each.max_characters_read for each in questions))
 
 
 def _remember(page: str, job: Job[Answers] | Job[Completion] | Job[object]) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from components.shell.escaping import as_text
 from components.shell.messages import in_markdown, show_error
-from components.shell.services import jobs, keeper, runs, trees, visitor
+from components.shell.services import jobs, run_writer, runs, trees, visitor
 from lib import VERSION
 from lib.errors import CandorError
 from lib.jobs.answer_tree import Node
@@ -18,7 +18,7 @@ from lib.jobs.job import Job
 from lib.jobs.run import Question
 from lib.store.plan_codec import restored, run_about, title_of
 from lib.store.runs import Answer, Run, Runs
-from lib.store.writer import Keeper
+from lib.store.writer import RunWriter
 
 _TOLD = "kept.told"
 
@@ -28,7 +28,7 @@ _MOST_OTHERS = 50  # runs of other people in a tree, beside one's own
 
 def keep(page: str, job: Job[Any], parent: str = "") -> None:
     """Save a job as a run, from now on."""
-    if (follows := keeper()) is not None:
+    if (follows := run_writer()) is not None:
         job.kept = True
         follows.follow(job, run_about(job, page, owner=job.owner, version=VERSION, parent=parent))
 
@@ -108,7 +108,7 @@ def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
 
 def keeping(job: Job[Any], *, what: str = "") -> None:
     """Whether the job is kept as a run, and a way to change that. what: its name, where there are several of them."""
-    store, follows = runs(), keeper()
+    store, follows = runs(), run_writer()
     if store is None or follows is None or not job.kept or not is_mine(job):
         return
     if (lost := follows.given_up(visitor()).get(job.id)) is not None:
@@ -127,7 +127,7 @@ def keeping(job: Job[Any], *, what: str = "") -> None:
             )
 
 
-def _forget(job: Job[Any], follows: Keeper) -> None:
+def _forget(job: Job[Any], follows: RunWriter) -> None:
     def forget(_: Runs) -> None:
         follows.forget(job.id, visitor())
         st.session_state[f"kept.not.{job.id}"] = True
@@ -175,7 +175,7 @@ def _toast(error: CandorError) -> None:
 
 def tell_if_nothing_is_kept() -> None:
     """Say so once when runs cannot be saved, once when they can be again, and of each that is given up."""
-    follows = keeper()
+    follows = run_writer()
     for run_id, error in {} if follows is None else follows.given_up(visitor()).items():
         if not st.session_state.get(key := f"kept.lost.{run_id}"):
             st.session_state[key] = True

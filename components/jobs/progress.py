@@ -33,7 +33,7 @@ def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
             )  # fmt: skip
 
 
-def once_over(job: Job[Any], draw: Callable[[Many[Any]], None]) -> None:
+def when_done(job: Job[Any], draw: Callable[[Many[Any]], None]) -> None:
     """How far a job of several answers has come; once it is over, what `draw` makes of them, after what went wrong."""
     repeated(_once_over, None if job.over else _POLL)(job, draw, live=not job.over)
 
@@ -60,7 +60,7 @@ def _once_over(job: Job[Any], draw: Callable[[Many[Any]], None], *, live: bool) 
 def where_it_stopped(many: Many[Completion]) -> str:
     """What is missing of several answers because somebody stopped them; "" where nothing is."""
     cut = sum(each.result is not None and each.result.stop_reason == "cancelled" for each in many.outcomes)
-    missing = sum(each.state is State.LEFT for each in many.outcomes)
+    missing = sum(each.state is State.NOT_STARTED for each in many.outcomes)
     parts = [
         f"{formatting.count(cut, 'answer')} {'was' if cut == 1 else 'were'} cut off" if cut else "",
         f"{formatting.count(missing, 'answer')} did not come" if missing else "",

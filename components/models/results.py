@@ -9,14 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from components.difference_map import difference_map
-from components.jobs.progress import once_over
+from components.jobs.progress import when_done
 from components.pickers.model_label import model_name
 from components.shell.escaping import bold
 from components.shell.messages import show_error, show_warnings
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.jobs.batch import Many
 from lib.jobs.job import Job
 from lib.jobs.plan import Several
@@ -35,7 +35,7 @@ def show_readings(job: Job[Any] | None) -> None:
         )
         return
     if isinstance(job.subject, Several):
-        once_over(job, partial(_show, [model_name(each.source) for each in job.subject.questions]))
+        when_done(job, partial(_show, [model_name(each.source) for each in job.subject.questions]))
 
 
 def _show(names: list[str], many: Many[Completion]) -> None:
@@ -48,7 +48,7 @@ def _show(names: list[str], many: Many[Completion]) -> None:
         _both(names, came[0], came[1])
     elif came:
         st.caption("Only one model has read it:")
-        map_with_pin(View(came[0]), key="models.only")
+        map_with_pin(TokenMapView(came[0]), key="models.only")
 
 
 def _both(names: list[str], first: Completion, second: Completion) -> None:
@@ -75,7 +75,7 @@ def _both(names: list[str], first: Completion, second: Completion) -> None:
         for number, (column, each) in enumerate(zip(st.columns(2, gap="medium"), (first, second), strict=True)):
             with column:
                 st.markdown(bold(names[number]))
-                map_with_pin(View(each), key=f"models.beside.{number}", beside="models.beside")
+                map_with_pin(TokenMapView(each), key=f"models.beside.{number}", beside="models.beside")
 
 
 def _summary(found: Aligned, names: list[str], first: Completion, second: Completion) -> None:

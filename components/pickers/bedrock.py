@@ -10,7 +10,7 @@ from components.shell.messages import as_shown
 from components.shell.services import account
 from lib.access.policy import Bedrock, Policy
 from lib.core.bedrock_names import as_arn, as_endpoint
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.engines.bedrock.capabilities import Abilities, by_hand, in_sentence
 from lib.engines.bedrock.clients import REGIONS, profiles, usual_region
 from lib.engines.bedrock.control_plane import Imported
@@ -34,7 +34,7 @@ def bedrock_picker(policy: Policy) -> BedrockModel | None:
     return model
 
 
-def ask_again(place: Place, *, key: str) -> None:
+def ask_again(place: AwsTarget, *, key: str) -> None:
     """A button that looks everything up anew, credentials included."""
     if st.button("Ask again", key=key, icon=":material/refresh:", type="tertiary"):
         account().ask_again(place)
@@ -48,7 +48,7 @@ def known_abilities(model: BedrockModel, *, ask: bool = True) -> Abilities | Non
     return account().peek_abilities(model) if ask else account().known_abilities(model)
 
 
-def _place(policy: Policy) -> Place:
+def _place(policy: Policy) -> AwsTarget:
     """Where to ask. Profiles and other addresses are the operator's, where others can reach the page."""
     profile = ""
     if policy.open and (known := _profiles()):
@@ -64,7 +64,7 @@ def _place(policy: Policy) -> Place:
         help="Custom Model Import is in us-east-1, us-east-2, us-west-2 and eu-central-1.",
     )  # fmt: skip
     endpoint, _ = _endpoint(str(st.session_state.get("model.endpoint") or "")) if policy.open else ("", None)
-    place = Place((region or "").strip(), profile or "", endpoint)
+    place = AwsTarget((region or "").strip(), profile or "", endpoint)
     account().choose(place)
     return place
 
@@ -82,14 +82,14 @@ _profiles = st.cache_data(ttl=10, show_spinner=False)(profiles)
 _usual_region = st.cache_data(ttl=10, max_entries=64, show_spinner=False)(usual_region)
 
 
-def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
+def _arn(policy: Policy, place: AwsTarget) -> tuple[str, Imported | None]:
     """(ARN, what the list says of it). The ARN is "" while none is chosen."""
-    found = account().peek_models(place)
+    found = account().models_nowait(place)
     models = {each.arn: each for each in (found.value if found is not None else None) or ()}
     by_hand = policy.bedrock is Bedrock.ANY
     if found is None:
         st.markdown(":shimmer[Asking Bedrock for your models]")
-        poll_until(lambda: account().peek_models(place) is not None)
+        poll_until(lambda: account().models_nowait(place) is not None)
     elif found.error is not None:
         missing = isinstance(found.error, ServiceError) and found.error.statement
         remedy = "Connection has the statement that is missing." if missing else found.error.remedy
@@ -123,7 +123,7 @@ def _arn(policy: Policy, place: Place) -> tuple[str, Imported | None]:
     return arn, models.get(arn)
 
 
-def _model(policy: Policy, place: Place, arn: str, listed: Imported | None) -> BedrockModel | None:
+def _model(policy: Policy, place: AwsTarget, arn: str, listed: Imported | None) -> BedrockModel | None:
     # What is said of a model is kept by its ARN: it is not true of another.
     imported = listed.created.date() if listed is not None and listed.created is not None else None
     with st.expander("Tokenizer, format, endpoint"):

@@ -12,7 +12,7 @@ from components.difference_map import difference_map
 from components.jobs.current_job import start_beside
 from components.jobs.estimate import budget
 from components.jobs.history_sync import find, keeping
-from components.jobs.progress import once_over
+from components.jobs.progress import when_done
 from components.pickers.capabilities import limits_of
 from components.shell.escaping import as_text
 from components.shell.messages import show_error
@@ -25,7 +25,7 @@ from lib.scores.alignment import aligned
 from lib.store.runs import beginning
 from lib.studies.ablation import Helped, helped, usefulness
 
-_PAGE = "compare"
+_PAGE = "prompts"
 _SHOWN = 70  # characters of an answer in the list
 
 
@@ -54,11 +54,11 @@ def what_helped(job: Job[Any] | None) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         place = st.selectbox(
-            "Answer", list(came), key="compare.helped.answer",
+            "Answer", list(came), key="prompts.helped.answer",
             format_func=lambda at: f"{several.places[at] + 1}: {beginning(came[at].text, _SHOWN)}",
         )  # fmt: skip
         asks = usefulness(_PAGE, several.questions, several.places[place], came[place].text)
-        pressed = st.button("Find out", icon=":material/troubleshoot:", key="compare.helped.go")
+        pressed = st.button("Find out", icon=":material/troubleshoot:", key="prompts.helped.go")
         st.caption(budget(asks), width="content")
     if pressed:
         error = start_beside(_PAGE, asks, job)
@@ -74,7 +74,7 @@ def what_helped(job: Job[Any] | None) -> None:
 def show_helped(job: Job[Any]) -> None:
     """What was found out, once it is."""
     if isinstance(job.subject, Several):
-        once_over(job, partial(_show, job.subject))
+        when_done(job, partial(_show, job.subject))
 
 
 def _show(several: Several, many: Many[Completion]) -> None:
@@ -95,7 +95,7 @@ def _parts(found: Helped) -> None:
     ends = [0, *(part.end for part in found.parts)]
     starts = [*(part.start for part in found.parts), len(prompt)]
     difference_map(
-        [prompt[part.start : part.end] for part in found.parts], found.falls, key="compare.helped.parts",
+        [prompt[part.start : part.end] for part in found.parts], found.falls, key="prompts.helped.parts",
         around=[prompt[end:start] for end, start in zip(ends, starts, strict=True)],
         less="likelier without it", more="helps", label="How much each sentence of the prompt helps the answer",
     )  # fmt: skip
@@ -126,7 +126,7 @@ def _prompts(found: Helped) -> None:
             f"{as_text(formatting.signed(float(spans.differences.sum()), 3))} nats"
         )
         difference_map(
-            spans.texts, spans.differences, around=spans.around, key=f"compare.helped.{number}",
+            spans.texts, spans.differences, around=spans.around, key=f"prompts.helped.{number}",
             less=f"likelier after prompt {number + 1}", more=f"after prompt {found.own + 1}",
             label="The answer, by how much likelier one of two prompts makes it",
         )  # fmt: skip

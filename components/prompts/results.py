@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from components.charts import clarity_curves
-from components.jobs.progress import once_over
+from components.jobs.progress import when_done
 from components.prompts.ablation import show_helped
 from components.prompts.versions import LONG_ENOUGH, note_version
 from components.shell.escaping import BREAK, as_lines, as_text
@@ -21,7 +21,7 @@ from components.shell.messages import show_error, show_text_itself, show_warning
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.jobs.batch import Many, State
 from lib.jobs.job import Job
 from lib.jobs.plan import Several
@@ -58,7 +58,7 @@ class _Variant:
     @property
     def prompt(self) -> str:
         """Its text."""
-        return self.question.request.said
+        return self.question.request.last_user_text
 
 
 def show_prompts(job: Job[Any] | None) -> None:
@@ -72,7 +72,7 @@ def show_prompts(job: Job[Any] | None) -> None:
         )
         return
     if isinstance(job.subject, Several):
-        once_over(job, partial(_show, job.subject))
+        when_done(job, partial(_show, job.subject))
 
 
 def _show(several: Several, many: Many[Completion]) -> None:
@@ -110,10 +110,10 @@ def _variants(several: Several, many: Many[Completion]) -> list[_Variant]:
 
 def _numbers(variants: Sequence[_Variant], curves: dict[str, list[Column]], means: dict[str, Column]) -> None:
     k = st.slider(
-        "Tokens at the beginning of the answer (k)", 1, MOST, FIRST, key="compare.k", persist_state="session", width=320
+        "Tokens at the beginning of the answer (k)", 1, MOST, FIRST, key="prompts.k", persist_state="session", width=320
     )
     whole = st.toggle(
-        "Count template and first words in the prompt's perplexity", key="compare.everything", persist_state="session"
+        "Count template and first words in the prompt's perplexity", key="prompts.everything", persist_state="session"
     )
     rows = [_row(each, curves[each.name], k, everything=whole) for each in variants]
     number = st.column_config.NumberColumn
@@ -184,13 +184,13 @@ def _maps(variants: Sequence[_Variant]) -> None:
                 if len(each.answers) > 1:
                     which = st.selectbox(
                         "Run", range(len(each.answers)), format_func=lambda place: f"{place + 1}",
-                        key=f"compare.run.{each.name}",
+                        key=f"prompts.run.{each.name}",
                     )  # fmt: skip
-                map_with_pin(View(each.answers[which]), key=f"compare.map.{each.name}", beside="compare.map")
+                map_with_pin(TokenMapView(each.answers[which]), key=f"prompts.map.{each.name}", beside="prompts.map")
 
 
 def _changes(variants: Sequence[_Variant]) -> None:
-    with st.expander("What sets the prompts apart", icon=":material/difference:", key="compare.changes"):
+    with st.expander("What sets the prompts apart", icon=":material/difference:", key="prompts.changes"):
         first = variants[0]
         for other in variants[1:]:
             st.markdown(f"From {first.name} to {other.name}")

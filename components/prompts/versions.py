@@ -17,7 +17,7 @@ from lib.scores.token_scores import Column
 from lib.store.runs import beginning
 
 LONG_ENOUGH = "Runs whose answer has so many tokens. Shorter answers are in no mean over them."
-_KEY = "compare.versions"
+_KEY = "prompts.versions"
 _LONGEST = 60  # characters of a name
 _SHOWN = 80  # characters of a prompt in the list
 
@@ -46,19 +46,19 @@ def versions(slots: int) -> None:
     if not kept:
         return
     with st.expander(f"Versions of this session: {len(kept):,}", icon=":material/history_edu:"):
-        k = int(st.session_state.get("compare.k", FIRST))
+        k = int(st.session_state.get("prompts.k", FIRST))
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             prompt = st.selectbox(
-                "Version", list(kept), format_func=lambda each: kept[each].name, key="compare.version"
+                "Version", list(kept), format_func=lambda each: kept[each].name, key="prompts.version"
             )
             name = st.text_input(
-                "Its name", kept[prompt].name, max_chars=_LONGEST, key=f"compare.version.name.{kept[prompt].name}"
+                "Its name", kept[prompt].name, max_chars=_LONGEST, key=f"prompts.version.name.{kept[prompt].name}"
             )
-            st.button("Rename", key="compare.version.rename", on_click=_rename, args=(prompt, name.strip()))
+            st.button("Rename", key="prompts.version.rename", on_click=_rename, args=(prompt, name.strip()))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             for slot in range(slots):
                 st.button(
-                    f"Compare as prompt {slot + 1}", key=f"compare.version.to.{slot}", icon=":material/arrow_upward:",
+                    f"Compare as prompt {slot + 1}", key=f"prompts.version.to.{slot}", icon=":material/arrow_upward:",
                     on_click=_bring_back, args=(slot, prompt),
                 )  # fmt: skip
         rows = list(kept.values())
@@ -91,4 +91,4 @@ def _rename(prompt: str, name: str) -> None:
 
 
 def _bring_back(slot: int, prompt: str) -> None:
-    st.session_state[f"compare.prompt.{slot}"] = prompt
+    st.session_state[f"prompts.prompt.{slot}"] = prompt

@@ -89,10 +89,10 @@ def restore(job: Job[Any] | None) -> None:
     request = questions[0].request
     values = st.session_state
     values["rank.mode"] = CHAT if request.messages else RAW
-    values["rank.prompt"] = request.said
-    given = [text for each in questions for text in each.given]
+    values["rank.prompt"] = request.last_user_text
+    given = [text for each in questions for text in each.candidates]
     values["rank.given"] = "\n".join(text.strip(" ").replace("\n", r"\n") for text in given)
-    drawn = [each.request for each in questions if not each.given]
+    drawn = [each.request for each in questions if not each.candidates]
     values["rank.n"] = drawn[0].n if drawn else 0
     if drawn:
         values["rank.max_tokens"], values["rank.temperature"] = drawn[0].max_tokens, drawn[0].temperature
@@ -129,6 +129,8 @@ def _questions(source: Source, mode: str, limits: Limits) -> tuple[Question, ...
     drawn = (Question(source, request),) if n else ()
     texts = tuple(joined(request.prompt or "", text) for text in given)
     scored = (
-        (Question(source, replace(request, n=1, max_tokens=0), given=texts),) if texts and limits.given_scores else ()
+        (Question(source, replace(request, n=1, max_tokens=0), candidates=texts),)
+        if texts and limits.given_scores
+        else ()
     )
     return (*drawn, *scored)

@@ -17,7 +17,7 @@ from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
 from lib.display.spreadsheet import as_csv
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.jobs.batch import Many, State
 from lib.jobs.job import Job
 from lib.scores.ranking import DEFAULT, ORDERS, Ranked, forced_tokens, lengths_differ, ranked
@@ -117,7 +117,7 @@ def _table(came: list[Completion]) -> None:
     rows = [row for row in event.selection.rows if row < len(found)]
     chosen = found[rows[0] if rows else 0]
     st.markdown(bold(marked(beginning(chosen.completion.text, _SHOWN))) or "**An empty answer**")
-    map_with_pin(View(chosen.completion), key="rank.map")
+    map_with_pin(TokenMapView(chosen.completion), key="rank.map")
     show_warnings(chosen.completion.warnings)
     show_text_itself(chosen.completion)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components.shell.escaping import as_lines, as_text, bold
-from components.shell.services import keeper, ledger, policy
+from components.shell.services import ledger, policy, run_writer
 from lib.core.completion import Completion
 from lib.errors import BadReply, CandorError, ServiceError
 from lib.paths import without_directories
@@ -49,7 +49,7 @@ def stop_if_misconfigured() -> None:
     try:
         policy()
         ledger()
-        keeper()
+        run_writer()
     except CandorError as error:
         show_error(error)
         st.stop()

@@ -25,7 +25,7 @@ from lib.jobs.engine_pool import Engines, open_source
 from lib.jobs.job import Jobs
 from lib.store.database import open_database
 from lib.store.runs import Runs
-from lib.store.writer import Keeper
+from lib.store.writer import RunWriter
 
 _STORE, _UNDO = "CANDOR_STORE", "CANDOR_UNDO_MINUTES"
 _LAST = 5.0  # seconds to write what is left when the program ends
@@ -106,14 +106,14 @@ def why_no_runs() -> CandorError | None:
 
 
 @st.cache_resource(show_spinner=False)
-def keeper() -> Keeper | None:
+def run_writer() -> RunWriter | None:
     """Whoever writes jobs into the store; None where nothing is to be kept. Raises InvalidRequest as `ledger`."""
     if os.environ.get(_STORE, "").strip() == "off":
         return None
     minutes = os.environ.get(_UNDO, "").strip() or "60"
     if not minutes.isdecimal():
         raise InvalidRequest(f"{_UNDO} is {minutes!r}.", "Set it to a number of minutes.")
-    made = Keeper(_open_runs)
+    made = RunWriter(_open_runs)
     made.erase_removed(60.0 * int(minutes))
     atexit.register(made.close, _LAST)
     return made
@@ -152,7 +152,7 @@ def check_allowed(source: Source) -> None:
     if isinstance(source, BedrockModel):
         account().check(source)
         if policy().needs_list(source):
-            found = account().peek_models(source.place)
+            found = account().models_nowait(source.place)
             listed = tuple(each.arn for each in (found.value if found is not None else None) or ())
     policy().check(source, listed)
 

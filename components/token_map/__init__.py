@@ -17,7 +17,7 @@ import streamlit as st
 from components.shell.component_assets import component
 from components.token_map.frames import SHARED, framed
 from lib.core.completion import Completion
-from lib.display.token_map_view import PASSAGES, View, fingerprint
+from lib.display.token_map_view import PASSAGES, TokenMapView, fingerprint
 
 _SHORT = 16_384  # bytes
 _VERY_LONG = 1_000_000  # bytes
@@ -38,7 +38,7 @@ class _Sent:
     settled: tuple[tuple[int, int], ...]  # (tokens, their fingerprint), the oldest first
 
 
-def token_map(view: View, *, key: str, live: bool = False, beside: str = "") -> int | None:
+def token_map(view: TokenMapView, *, key: str, live: bool = False, beside: str = "") -> int | None:
     """Draw the map; returns the cell the reader pinned (index into view cells), or None.
 
     A pin is forgotten once `view` shows another completion, and comes back with the one it belongs to. Longer and
@@ -66,7 +66,7 @@ def _forget(key: str) -> None:
     st.session_state.pop(f"{key}.sent", None)
 
 
-def _whole_frame(view: View, key: str, beside: str) -> bytes:
+def _whole_frame(view: TokenMapView, key: str, beside: str) -> bytes:
     _forget(key)
     asked, tokens = _asked(key), len(view.tokens)
     # Of a very long text the colours come first and then the alternatives; groups of a long one when somebody asks.
@@ -103,7 +103,7 @@ def _live_frame(done: Completion, key: str) -> bytes:
     base, before = settled[0] if len(settled) == _OVERLAP else (0, 0)
     if base > len(done.prompt) + len(done.generated) or fingerprint(done, base) != before:
         base, settled = 0, ()  # another completion, or one that was taken back
-    view = View(done, base)
+    view = TokenMapView(done, base)
     options = {"key": key, "live": True, "deflated": False, "whole": True} | ({} if base else {"shared": SHARED})
     frame = framed(options, view.packed())
     settled = (*settled, (view.settled, fingerprint(done, view.settled)))[-_OVERLAP:]
@@ -134,7 +134,7 @@ def _asked(key: str) -> _Asked:
     )
 
 
-def _pinned_cell(pinned: Any, view: View) -> int | None:
+def _pinned_cell(pinned: Any, view: TokenMapView) -> int | None:
     """The pinned cell, if `pinned` was made on this completion or on a beginning of it. It comes from the browser."""
     if not isinstance(pinned, dict):
         return None

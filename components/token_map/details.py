@@ -8,21 +8,21 @@ import pandas as pd
 import streamlit as st
 
 from lib import formatting
-from lib.core.tokens import Kind, Tokens
+from lib.core.tokens import TokenKind, Tokens
 from lib.display.export import alternatives
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import entropy_bounds, margin
 
 _KINDS = {
-    Kind.SPECIAL: "A control token of the vocabulary.",
-    Kind.STOP: "Ended the answer; not part of its text.",
-    Kind.REASONING: "Thinking aloud; left out of the answer's scores.",
-    Kind.TOOL: "Part of a tool call.",
-    Kind.IMAGE: "Stands for image input.",
+    TokenKind.SPECIAL: "A control token of the vocabulary.",
+    TokenKind.STOP: "Ended the answer; not part of its text.",
+    TokenKind.REASONING: "Thinking aloud; left out of the answer's scores.",
+    TokenKind.TOOL: "Part of a tool call.",
+    TokenKind.IMAGE: "Stands for image input.",
 }
 
 
-def token_detail(view: View, cell: int | None) -> None:
+def token_detail(view: TokenMapView, cell: int | None) -> None:
     """The pinned cell's details; without one, how to get there."""
     if cell is None:
         st.caption("Point at a token to read its probability, rank and rivals. Click it to keep them here.")
@@ -35,7 +35,7 @@ def token_detail(view: View, cell: int | None) -> None:
         _one_token(view, row, numbered=len(rows) > 1)
 
 
-def _one_token(view: View, row: int, *, numbered: bool) -> None:
+def _one_token(view: TokenMapView, row: int, *, numbered: bool) -> None:
     tokens = view.tokens[row : row + 1]
     read = len(view.completion.prompt)
     where = f"prompt, token {row + 1} of {read}" if row < read else f"answer, token {row - read + 1}"
@@ -60,7 +60,7 @@ def _one_token(view: View, row: int, *, numbered: bool) -> None:
         f"Margin to the runner-up {formatting.percent(float(margin(tokens)[0]))}  \n"
         f"Entropy {formatting.bracket(float(low[0]), float(high[0]))}"
     )
-    if (kind := Kind(int(tokens.kinds[0]))) in _KINDS:
+    if (kind := TokenKind(int(tokens.kinds[0]))) in _KINDS:
         st.caption(_KINDS[kind])
 
 

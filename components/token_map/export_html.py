@@ -22,7 +22,7 @@ from lib import formatting
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.tokens import Tokens
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import Summary, summarise_answer, summarise_prompt
 from lib.segmentation.cells import split
 from lib.segmentation.char_classes import marked
@@ -92,7 +92,7 @@ button { background: none; border: 1px solid currentColor; border-radius: .375re
 
 def to_html(done: Completion, made: datetime | None = None) -> bytes:
     """A completion as an HTML file, in UTF-8. made: when, to be written on it; now by default."""
-    view = View(done)
+    view = TokenMapView(done)
     options = {"key": "file", "live": False, "deflated": False, "whole": True, "file": True, "shared": SHARED}
     day = f"{made or datetime.now().astimezone():%Y-%m-%d %H:%M}"
     page = _PAGE.format(

@@ -6,10 +6,10 @@ import streamlit as st
 
 from components.token_map import token_map
 from components.token_map.details import token_detail
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 
 
-def map_with_pin(view: View, *, key: str, beside: str = "") -> None:
+def map_with_pin(view: TokenMapView, *, key: str, beside: str = "") -> None:
     """The map, and below it, folded away until there is one, the details of the pinned token.
 
     beside: common to those that are read side by side.

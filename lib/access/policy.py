@@ -12,7 +12,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from lib.core.bedrock_names import as_arn
-from lib.core.sources import EMBEDDED, BedrockModel, Place, Source
+from lib.core.sources import EMBEDDED, AwsTarget, BedrockModel, Source
 from lib.errors import InvalidRequest
 from lib.hosts import is_loopback
 
@@ -120,7 +120,7 @@ class Places:
         self._policy, self._is_region = policy, is_region
         self._chosen: set[tuple[str, str]] = {("endpoint", ""), ("profile", ""), ("tokenizer", "")}
 
-    def choose(self, place: Place, tokenizer: str = "") -> None:
+    def choose(self, place: AwsTarget, tokenizer: str = "") -> None:
         """A visitor chose this in a form."""
         for choice in _choices(place, tokenizer):
             if len(self._chosen) < _MOST_CHOICES:
@@ -132,7 +132,7 @@ class Places:
         if not rules.open and arn not in rules.allowed and not IMPORTED_MODEL.fullmatch(arn):
             raise InvalidRequest("This server calls imported models only.", "Choose a model from the list.")
 
-    def check(self, place: Place, tokenizer: str = "") -> None:
+    def check(self, place: AwsTarget, tokenizer: str = "") -> None:
         """Raise InvalidRequest where this place may not be connected to, or this tokenizer may not be read."""
         if not _REGION.fullmatch(place.region):
             raise InvalidRequest(f"{place.region!r} is not the name of an AWS region.", "Choose a region.")
@@ -187,7 +187,7 @@ def _is_link_local(host: str) -> bool:
     return (mapped or address).is_link_local or str(address) == "fd00:ec2::254"
 
 
-def _choices(place: Place, tokenizer: str) -> tuple[tuple[str, str], ...]:
+def _choices(place: AwsTarget, tokenizer: str) -> tuple[tuple[str, str], ...]:
     return ("endpoint", place.endpoint), ("profile", place.profile), ("tokenizer", tokenizer)
 
 

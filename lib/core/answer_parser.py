@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.tokens import Kind, Tokens
+from lib.core.tokens import TokenKind, Tokens
 
 MARKERS = {
     b"<think>": b"</think>",
@@ -39,15 +39,15 @@ _LONGEST_HEADER = 200  # characters
 
 
 @dataclass(frozen=True)
-class Released:
+class Settled:
     """Tokens whose kind is settled: for each its number in order of arrival and its kind; and their text."""
 
-    tokens: tuple[tuple[int, Kind], ...] = ()
+    tokens: tuple[tuple[int, TokenKind], ...] = ()
     text: str = ""
     stopped: bool = False
 
 
-class AnswerReader:
+class AnswerParser:
     """Follows one answer token by token.
 
     stops: stop strings; the answer ends before the first of them to be complete, however it is cut into tokens.
@@ -59,7 +59,7 @@ class AnswerReader:
         """thinking: where an answer is read from somewhere in its middle, the `thinking` of the reader up to there."""
         self._stops = [stop.encode() for stop in stops]
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._held: list[tuple[int, bytes, Kind]] = []
+        self._held: list[tuple[int, bytes, TokenKind]] = []
         self._count = 0
         self._thinking = thinking or _begins(prompt)
         self._tail = b""  # the last bytes read while thinking, in search of the closing marker
@@ -72,9 +72,9 @@ class AnswerReader:
         """
         return self._thinking
 
-    def push(self, piece: bytes, special: bool = False) -> Released:
+    def push(self, piece: bytes, special: bool = False) -> Settled:
         """Take the next token's bytes and release what is settled."""
-        self._held.append((self._count, piece, Kind.SPECIAL if special else Kind.TEXT))
+        self._held.append((self._count, piece, TokenKind.SPECIAL if special else TokenKind.TEXT))
         self._count += 1
         if not self._follow_harmony(piece):
             self._follow_reasoning(piece)
@@ -84,7 +84,7 @@ class AnswerReader:
         if complete:
             return self._cut(min(complete)[1])
         if undecided:
-            return Released()
+            return Settled()
         return self._release(len(pending) - _longest_beginning(pending, self._stops))
 
     def begin(self, pieces: Sequence[tuple[bytes, bool]]) -> str:
@@ -98,10 +98,10 @@ class AnswerReader:
         self._stops, self._count = stops, 0
         return text
 
-    def end(self) -> Released:
+    def end(self) -> Settled:
         """No more tokens come: release everything."""
         released = self._release(None)
-        return Released(released.tokens, released.text + self._decoder.decode(b"", True))
+        return Settled(released.tokens, released.text + self._decoder.decode(b"", True))
 
     def _may_open(self) -> bool:
         """Whether what is held could still become the opening marker; once it cannot, the answer has begun."""
@@ -145,15 +145,15 @@ class AnswerReader:
         elif piece in _ENDS:
             self._thinking = "header:"
         else:
-            self._held[-1] = (number, blob, Kind.REASONING if state == "open" and kind is Kind.TEXT else kind)
+            self._held[-1] = (number, blob, TokenKind.REASONING if state == "open" and kind is TokenKind.TEXT else kind)
             return True
         # Markers, and the words between them that name a role or a channel, belong to no answer.
-        self._held[-1] = (number, blob, Kind.SPECIAL)
+        self._held[-1] = (number, blob, TokenKind.SPECIAL)
         return True
 
-    def _release(self, settled: int | None) -> Released:
+    def _release(self, settled: int | None) -> Settled:
         """Release the leading held tokens that lie within the first `settled` visible bytes; None for all."""
-        out: list[tuple[int, Kind]] = []
+        out: list[tuple[int, TokenKind]] = []
         text = b""
         while self._held:
             number, blob, kind = self._held[0]
@@ -163,24 +163,24 @@ class AnswerReader:
             text += shown
             out.append((number, kind))
             del self._held[0]
-        return Released(tuple(out), self._decoder.decode(text))
+        return Settled(tuple(out), self._decoder.decode(text))
 
-    def _cut(self, place: int) -> Released:
+    def _cut(self, place: int) -> Settled:
         """End the answer at that visible byte. A token that begins before it keeps its kind, the others are stops."""
-        out: list[tuple[int, Kind]] = []
+        out: list[tuple[int, TokenKind]] = []
         text, position = b"", 0
         for number, blob, kind in self._held:
             shown = _visible(blob, kind)
-            out.append((number, kind if position < place else Kind.STOP))
+            out.append((number, kind if position < place else TokenKind.STOP))
             text += shown[: max(place - position, 0)]
             position += len(shown)
         self._held.clear()
-        return Released(tuple(out), self._decoder.decode(text, True), stopped=True)
+        return Settled(tuple(out), self._decoder.decode(text, True), stopped=True)
 
 
-def _while_thinking(blob: bytes, kind: Kind) -> Kind:
+def _while_thinking(blob: bytes, kind: TokenKind) -> TokenKind:
     """The kind of a token read inside a `<think>` block. In some vocabularies the markers are special tokens."""
-    return kind if kind is Kind.SPECIAL and blob.strip() not in (*MARKERS, *_CLOSING) else Kind.REASONING
+    return kind if kind is TokenKind.SPECIAL and blob.strip() not in (*MARKERS, *_CLOSING) else TokenKind.REASONING
 
 
 def _begins(prompt: str) -> str:
@@ -204,10 +204,10 @@ def without_opening(tokens: Tokens) -> Tokens:
 
     A chat template may open the block, and then only the prompt shows that.
     """
-    if not len(tokens) or (tokens.kinds == Kind.REASONING).any():
+    if not len(tokens) or (tokens.kinds == TokenKind.REASONING).any():
         return tokens
     shown = [
-        tokens.pieces.bytes_of(ref) if kind != Kind.STOP and ref >= 0 else b""
+        tokens.pieces.bytes_of(ref) if kind != TokenKind.STOP and ref >= 0 else b""
         for ref, kind in zip(tokens.refs.tolist(), tokens.kinds.tolist(), strict=True)
     ]
     data = b"".join(shown)
@@ -217,12 +217,12 @@ def without_opening(tokens: Tokens) -> Tokens:
     kinds = tokens.kinds.copy()
     inside = np.cumsum([0, *map(len, shown)])[:-1] < min(ends)
     marks = np.array([blob.strip() in _CLOSING for blob in shown])
-    kinds[inside & ((kinds == Kind.TEXT) | marks)] = Kind.REASONING
+    kinds[inside & ((kinds == TokenKind.TEXT) | marks)] = TokenKind.REASONING
     return tokens.with_kinds(kinds)
 
 
-def _visible(blob: bytes, kind: Kind) -> bytes:
-    return b"" if kind is Kind.SPECIAL else blob
+def _visible(blob: bytes, kind: TokenKind) -> bytes:
+    return b"" if kind is TokenKind.SPECIAL else blob
 
 
 def _longest_beginning(text: bytes, stops: Sequence[bytes]) -> int:

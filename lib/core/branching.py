@@ -14,7 +14,7 @@ import numpy as np
 from lib.core.completion import Completion
 from lib.core.pieces import Pieces
 from lib.core.request import Request
-from lib.core.tokens import Kind, Tokens, concatenate, make_tokens
+from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.errors import InvalidRequest
 
 CUT_ALONE = (
@@ -44,7 +44,7 @@ class Fork:
     warning: str = ""
 
     @property
-    def given(self) -> tuple[int, ...]:
+    def prefix_ids(self) -> tuple[int, ...]:
         """Ids of all that the branch's answer begins with."""
         return (*self.before.generated.ids[: self.kept].tolist(), *self.forced)
 
@@ -66,10 +66,10 @@ def fork_of(
     read = len(before.prompt)
     if row < read:
         text_before = text_of(before.prompt[:row])
-        request = replace(parameters, prompt=text_before, messages=(), begun=tuple(forced))
+        request = replace(parameters, prompt=text_before, messages=(), prefix_ids=tuple(forced))
         return Fork(replace(before, generated=before.generated[:0]), 0, tuple(forced), text, asked), request
     fork = Fork(before, row - read, tuple(forced), text, asked)
-    return fork, replace(parameters, prompt=own.prompt, messages=own.messages, begun=fork.given)
+    return fork, replace(parameters, prompt=own.prompt, messages=own.messages, prefix_ids=fork.prefix_ids)
 
 
 def obstacle(before: Completion, row: int) -> InvalidRequest | None:
@@ -130,12 +130,12 @@ def as_text(done: Completion) -> Request | None:
     """
     if done.request is None:
         return None
-    if not done.request.begun:
+    if not done.request.prefix_ids:
         return done.request
     prompt = done.prompt[1:] if _begins_with_bos(done.prompt, done.request) else done.prompt
     try:
-        whole = text_of(prompt) + text_of(done.generated[: len(done.request.begun)])
-        return replace(done.request, prompt=whole, messages=(), begun=())
+        whole = text_of(prompt) + text_of(done.generated[: len(done.request.prefix_ids)])
+        return replace(done.request, prompt=whole, messages=(), prefix_ids=())
     except InvalidRequest:
         return None
 
@@ -175,13 +175,13 @@ def bytes_of_ids(pieces: Pieces, ids: Sequence[int]) -> bytes:
     return b"".join(pieces.bytes_of(number) for number in ids)
 
 
-def grafted(done: Completion, fork: Fork) -> Completion:
+def merge_into_parent(done: Completion, fork: Fork) -> Completion:
     """A branch as it came from an engine, with all that is known of it from the completion that it leaves.
 
     What stays keeps the scores it had. A forced token that came without a score has the one it had as an alternative.
     As far as the engine read other tokens, they are what is shown, with a warning.
     """
-    before, given = fork.before, fork.given
+    before, given = fork.before, fork.prefix_ids
     prompt = done.prompt
     if np.isnan(prompt.logprobs).all() and prompt.ids.tolist() == before.prompt.ids.tolist():
         prompt = before.prompt
@@ -216,7 +216,7 @@ def _as_alternative(before: Completion, row: int, number: int) -> Tokens | None:
         ranks=np.array([1 + larger], np.int32),
         top_refs=there.top_refs,
         top_logprobs=there.top_logprobs,
-        kinds=np.array([Kind.FORCED], np.uint8),
+        kinds=np.array([TokenKind.FORCED], np.uint8),
     )
 
 

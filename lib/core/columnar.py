@@ -114,7 +114,7 @@ def pack_completion(completion: Completion) -> bytes:
         }
     meta = {name: getattr(completion, name) for name in (*_PLAIN, "warnings", "provenance")}
     meta |= {
-        "request": None if completion.request is None else asdict(completion.request),
+        "request": None if completion.request is None else request_as_json(completion.request),
         "timing": asdict(completion.timing),
     }
     return pack("completion", meta, columns)
@@ -169,13 +169,20 @@ def _column_of(columns: Mapping[str, NDArray[Any]], name: str, *codes: str) -> N
     return column
 
 
+def request_as_json(request: Request) -> dict[str, Any]:
+    """The fields of a request. `prefix_ids` is called "begun", as it was in the first version of all formats."""
+    values = asdict(request)
+    values["begun"] = values.pop("prefix_ids")
+    return values
+
+
 def request_of(values: dict[str, Any]) -> Request:
-    """The request that `dataclasses.asdict` described. Raises KeyError, TypeError, InvalidRequest where it is none."""
+    """The request that `request_as_json` described. Raises KeyError, TypeError, InvalidRequest where it is none."""
     messages = tuple(Message(_typed(each["role"], str), _typed(each["content"], str)) for each in values["messages"])
     plain = {name: _typed(values[name], kind) for name, kind in _REQUEST.items()}
     stop = tuple(_typed(each, str) for each in values["stop"])
-    begun = tuple(_typed(each, int) for each in values.get("begun", ()))  # files of the first version have none
-    return Request(messages=messages, stop=stop, begun=begun, **plain)
+    prefix_ids = tuple(_typed(each, int) for each in values.get("begun", ()))  # files of the first version have none
+    return Request(messages=messages, stop=stop, prefix_ids=prefix_ids, **plain)
 
 
 def _typed(value: Any, kind: Any) -> Any:

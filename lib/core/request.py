@@ -32,7 +32,7 @@ class Request:
     k: alternatives wanted at every position, 0 to 20.
     prompt_scores: whether the prompt's own tokens are scored too.
     n: independent samples wanted.
-    begun: ids of the answer's first tokens, which are given; the model goes on after them.
+    prefix_ids: ids of the answer's first tokens, which are given; the model goes on after them.
 
     Raises InvalidRequest when a value is out of bounds or the text cannot be encoded.
     """
@@ -47,10 +47,10 @@ class Request:
     k: int = 5
     prompt_scores: bool = True
     n: int = 1
-    begun: tuple[int, ...] = ()
+    prefix_ids: tuple[int, ...] = ()
 
     @property
-    def said(self) -> str:
+    def last_user_text(self) -> str:
         """What was typed: the raw prompt, or what a chat's user said last."""
         return self.prompt if self.prompt is not None else self.messages[-1].content
 
@@ -71,7 +71,7 @@ class Request:
         )
         _check("top_p", self.top_p, 1e-6, 1, "1 keeps every token.")
         _check_whole("n", self.n, 1, MAX_SAMPLES, f"Ask for at most {MAX_SAMPLES} samples at once.")
-        for number in self.begun:
+        for number in self.prefix_ids:
             _check_whole("A token id", number, 0, 2**31 - 1, "Choose a token of the model's own.")
         if self.seed is not None:
             _check_whole("seed", self.seed, 0, MAX_SEED, "Leave it out for a fresh one.")

@@ -9,7 +9,7 @@ EMBEDDED = "embedded"  # the model that Candor brings along
 
 
 @dataclass(frozen=True)
-class Place:
+class AwsTarget:
     """Where AWS is asked, and as whom. "" for boto3's own choice.
 
     endpoint: of Bedrock, another address that speaks its API; S3 is not asked there.
@@ -41,9 +41,9 @@ class BedrockModel:
     continues: bool = False
 
     @property
-    def place(self) -> Place:
+    def place(self) -> AwsTarget:
         """Where it is. The region in the ARN is the only one that has it."""
-        return Place(region_of(self.arn) or self.region, self.profile, self.endpoint)
+        return AwsTarget(region_of(self.arn) or self.region, self.profile, self.endpoint)
 
 
 def partition_of(arn: str) -> str:

@@ -23,7 +23,7 @@ MOST_SPELLED = 32_000_000  # bytes that its tokens spell
 MOST_CELLS = 32_000_000  # positions times alternatives of a foreign completion
 
 
-class Kind(IntEnum):
+class TokenKind(IntEnum):
     """What a token is for. Scores of an answer count `TEXT` and `TOOL` unless told otherwise."""
 
     TEXT = 0
@@ -43,7 +43,7 @@ class Tokens:
     logprobs: float32[n], nats, before temperature unless the completion says otherwise; NaN = unscored, -inf = p 0.
     ranks: int32[n], 1 + the number of tokens with a strictly larger logit; -1 = unknown.
     top_refs: int32[n, k] and top_logprobs: float32[n, k], best first; -1 and NaN where a list is shorter than k.
-    kinds: uint8[n] of `Kind`.
+    kinds: uint8[n] of `TokenKind`.
 
     Raises ValueError when the columns do not fit together.
     """
@@ -71,7 +71,7 @@ class Tokens:
         for refs in (self.refs, self.top_refs):
             if refs.size and (refs.min() < -1 or refs.max() >= len(self.pieces)):
                 raise ValueError("a token points outside the piece table")
-        if self.kinds.max(initial=0) > max(Kind):
+        if self.kinds.max(initial=0) > max(TokenKind):
             raise ValueError("a token has a kind that does not exist")
         if (self.ranks == 0).any() or self.ranks.min(initial=-1) < -1:
             raise ValueError("ranks count from 1; -1 is unknown")

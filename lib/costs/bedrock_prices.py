@@ -36,15 +36,15 @@ def window_price(units: Units, rate: float | None = None) -> float:
 
 
 @dataclass(frozen=True)
-class Windows:
+class BillingWindows:
     """Billed windows of one copy. number: so far. until: when the last one ends, on the caller's clock."""
 
     number: int = 0
     until: float = float("-inf")
 
-    def with_call(self, began: float, ended: float) -> Windows:
+    def with_call(self, began: float, ended: float) -> BillingWindows:
         """After a call that was answered between these moments."""
         number, until = (self.number, self.until) if began < self.until else (self.number + 1, began + WINDOW)
         while until < ended:
             number, until = number + 1, until + WINDOW
-        return Windows(number, until)
+        return BillingWindows(number, until)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from lib.costs.bedrock_prices import Units, Windows, window_price
+from lib.costs.bedrock_prices import BillingWindows, Units, window_price
 from lib.errors import CapReached, InvalidRequest
 
 USUAL_CALLS, USUAL_DOLLARS = 1_000, 20.0
@@ -57,7 +57,7 @@ def _number(environ: Mapping[str, str], name: str) -> float | None:
 
 
 @dataclass(frozen=True)
-class Bill:
+class Spend:
     """What one model has cost. calls: that were answered. windows: of five minutes that were begun."""
 
     units: Units = field(default_factory=Units)
@@ -88,7 +88,7 @@ class Call:
 class _Account:
     units: Units = field(default_factory=Units)
     calls: int = 0
-    windows: Windows = field(default_factory=Windows)
+    windows: BillingWindows = field(default_factory=BillingWindows)
     under_way: int = 0
 
 
@@ -105,7 +105,7 @@ class Ledger:
         self._accounts: dict[str, _Account] = {}
         self._lock = threading.Lock()
 
-    def learn(self, arn: str, units: Units) -> None:
+    def set_units(self, arn: str, units: Units) -> None:
         """What a copy of the model takes."""
         with self._lock:
             self._of(arn).units = units
@@ -131,12 +131,12 @@ class Ledger:
                     account.windows = account.windows.with_call(made.answered_at, self._clock())
 
     @property
-    def bills(self) -> dict[str, Bill]:
+    def bills(self) -> dict[str, Spend]:
         """What each model has cost, by ARN."""
         with self._lock:
             now = self._clock()
             return {
-                arn: Bill(
+                arn: Spend(
                     each.units,
                     each.calls,
                     each.windows.number,

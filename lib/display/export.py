@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from lib.core.columnar import request_as_json
 from lib.core.completion import Completion
-from lib.core.tokens import Kind, Tokens
+from lib.core.tokens import TokenKind, Tokens
 from lib.display.spreadsheet import as_csv
 from lib.formatting import visible
 from lib.scores.token_scores import chosen_listed, entropy_bounds, margin, others_mass, probability
@@ -22,7 +23,7 @@ def to_json(completion: Completion) -> str:
         "format": "candor-completion",
         "version": 1,
         "model": completion.model,
-        "request": None if completion.request is None else asdict(completion.request),
+        "request": None if completion.request is None else request_as_json(completion.request),
         "text": completion.text,
         "stop_reason": completion.stop_reason,
         "origin": completion.origin,
@@ -46,7 +47,7 @@ def _row(tokens: Tokens, row: int) -> dict[str, Any]:
     return {
         **_entry(tokens, int(tokens.refs[row]), float(tokens.logprobs[row])),
         "rank": int(tokens.ranks[row]) if tokens.ranks[row] > 0 else None,
-        "kind": Kind(tokens.kinds[row]).name.lower(),
+        "kind": TokenKind(tokens.kinds[row]).name.lower(),
         "alternatives": [_entry(tokens, int(ref), float(logprob)) for ref, logprob in listed if ref >= 0],
     }
 
@@ -88,7 +89,7 @@ def _frame(part: str, tokens: Tokens, vocabulary_size: int | None) -> pd.DataFra
             "position": range(1, count + 1),
             "id": pd.array([number if number >= 0 else pd.NA for number in tokens.ids.tolist()], "Int64"),
             "text": [tokens.pieces.text_of(int(ref)) for ref in tokens.refs],
-            "kind": [Kind(kind).name.lower() for kind in tokens.kinds],
+            "kind": [TokenKind(kind).name.lower() for kind in tokens.kinds],
             "probability": probability(tokens),
             "logprob": tokens.logprobs.astype(float),
             "rank": pd.array([rank if rank > 0 else pd.NA for rank in tokens.ranks.tolist()], "Int64"),

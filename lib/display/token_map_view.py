@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lib.core.columnar import narrow, pack
 from lib.core.completion import Completion
 from lib.core.pieces import make_pieces, unite
-from lib.core.tokens import Kind, Tokens, concatenate, make_tokens
+from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED, Scale, Steps
 from lib.display.unit_metrics import fine_steps, least_sure_tenth, token_metrics, unit_metrics
 from lib.errors import InvalidPattern
@@ -58,7 +58,7 @@ class _Part:
         refs = self.tokens.refs[self.cells.first[:-1]]
         if not len(self.tokens.pieces):
             return refs < 0
-        kinds = np.isin(self.tokens.kinds[self.cells.first[:-1]], (Kind.SPECIAL, Kind.STOP, Kind.IMAGE))
+        kinds = np.isin(self.tokens.kinds[self.cells.first[:-1]], (TokenKind.SPECIAL, TokenKind.STOP, TokenKind.IMAGE))
         found: NDArray[np.bool_] = self.tokens.pieces.special[refs] | (refs < 0) | kinds
         return found
 
@@ -121,7 +121,7 @@ class _Part:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class TokenMapView:
     """Prompt and answer as one row of cells, the prompt's first.
 
     base: the token to begin with, all together counted; a `settled` one, or what comes before is cut in two. Cells and

@@ -69,11 +69,11 @@ class Engine(Protocol):
         may come in one step.
         """
 
-    def cannot_go_on(self, request: Request) -> str:
-        """Why the model cannot go on from `request.begun`, in words; "" where it can. Never waits."""
+    def continuation_obstacle(self, request: Request) -> str:
+        """Why the model cannot go on from `request.prefix_ids`, in words; "" where it can. Never waits."""
 
-    def spell(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
-        """Ids of a text put after `request.begun`, and whether a model that is sent text would read others.
+    def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+        """Ids of a text put after `request.prefix_ids`, and whether a model that is sent text would read others.
 
         Raises InvalidRequest where they cannot be had.
         """

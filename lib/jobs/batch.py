@@ -33,7 +33,7 @@ class State(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    LEFT = "not begun"  # as the job was stopped, or its cap reached
+    NOT_STARTED = "not begun"  # as the job was stopped, or its cap reached
 
 
 @dataclass(frozen=True)
@@ -175,15 +175,15 @@ class _Run(Generic[T]):
     def run(self) -> Many[T]:
         for _ in range(self._at_work):
             threading.Thread(target=self._worker, name="candor-call", daemon=True).start()
-        stopped = insisted = False
+        stopped = force_stopped = False
         while self._at_work:
             self._change.wait(_LOOK)
             self._change.clear()
             if self._job.cancelled and not stopped:
                 stopped = True
                 self._stop_all(Task.stop)
-            if self._job.insisted and not insisted:
-                insisted = True
+            if self._job.force_stopped and not force_stopped:
+                force_stopped = True
                 self._stop_all(Task.cancel)
             self._job.publish(self.state(), note="Finishing what is under way" if stopped else "Asking")
         return self.state()
@@ -211,7 +211,7 @@ class _Run(Generic[T]):
             self._leave(self._left.popleft())
 
     def _leave(self, place: int) -> None:
-        self._outcomes[place] = Outcome(State.LEFT, self._outcomes[place].result)
+        self._outcomes[place] = Outcome(State.NOT_STARTED, self._outcomes[place].result)
 
     def _worker(self) -> None:
         while True:

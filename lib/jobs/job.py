@@ -111,7 +111,7 @@ class Job(Generic[T]):
             self._news.notify_all()
 
     @property
-    def insisted(self) -> bool:
+    def force_stopped(self) -> bool:
         """Whether someone asked it a second time, and would rather lose what is under way."""
         return self._insist.is_set()
 

@@ -37,24 +37,24 @@ class Several:
         return tuple(number for number, each in enumerate(self.questions) for _ in range(answers_to(each)))
 
     @property
-    def calls_of_a_service(self) -> int:
+    def billed_calls(self) -> int:
         """How many calls of a service this takes."""
         return sum(isinstance(each[0].source, BedrockModel) for each in _calls(self.questions))
 
     @property
-    def scored(self) -> int:
+    def scored_texts(self) -> int:
         """How many texts are read and not written."""
-        return sum(answers_to(each) for each in self.questions if each.given or not each.request.max_tokens)
+        return sum(answers_to(each) for each in self.questions if each.candidates or not each.request.max_tokens)
 
     @property
-    def most_written(self) -> int:
+    def max_new_tokens(self) -> int:
         """How many tokens are written at most."""
-        return sum(each.most_written for each in self.questions)
+        return sum(each.max_new_tokens for each in self.questions)
 
 
 def answers_to(question: Question) -> int:
     """How many answers a question has."""
-    return len(question.given) or question.request.n
+    return len(question.candidates) or question.request.n
 
 
 def ask_several(
@@ -84,13 +84,13 @@ def _calls(questions: Sequence[Question]) -> list[Call]:
     for each in questions:
         if not isinstance(each.source, BedrockModel):
             before = found[-1][-1] if found else None
-            alike = before is not None and (before.source, before.given) == (each.source, each.given)
-            if alike and len(each.given) == 1:
+            alike = before is not None and (before.source, before.candidates) == (each.source, each.candidates)
+            if alike and len(each.candidates) == 1:
                 found[-1] = (*found[-1], each)
             else:
                 found.append((each,))
-        elif each.given:
-            found += [(replace(each, given=(text,)),) for text in each.given]
+        elif each.candidates:
+            found += [(replace(each, candidates=(text,)),) for text in each.candidates]
         else:
             found += [(one,) for one in one_by_one(each)]
     return found
@@ -102,13 +102,13 @@ def _answered(engines: Engines, questions: Call, owner: str, task: Task[Answers]
         requests = [each.request for each in questions]
 
         def score_under(engine: Engine) -> Answers:
-            return engine.score_under(requests, question.given[0], owner=owner)
+            return engine.score_under(requests, question.candidates[0], owner=owner)
 
         return with_engine(engines, question.source, task, score_under)
-    if question.given:
+    if question.candidates:
 
         def score(engine: Engine) -> Answers:
-            return engine.score(question.request, question.given, owner=owner)
+            return engine.score(question.request, question.candidates, owner=owner)
 
         return with_engine(engines, question.source, task, score)
     collected = Fold()
@@ -150,6 +150,6 @@ def _flat(many: Many[Answers], sizes: Sequence[int]) -> Many[Completion]:
         came = each.result or ()
         for number in range(size):
             done = came[number] if number < len(came) else None
-            state = State.LEFT if each.state is State.DONE and done is None else each.state
+            state = State.NOT_STARTED if each.state is State.DONE and done is None else each.state
             outcomes.append(Outcome(state, done, each.error, each.note))
     return Many(tuple(outcomes), many.seconds, many.seconds_left, many.cap)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from lib.core.branching import Fork, grafted
+from lib.core.branching import Fork, merge_into_parent
 from lib.core.completion import Completion, Fold
 from lib.core.request import MAX_SEED, Request
 from lib.core.sources import BedrockModel, Source
@@ -30,29 +30,29 @@ _EVERY = 0.04  # seconds between partial results, each of which takes time to pu
 class Question:
     """A request and the model it goes to: what a page keeps of a job so that it can show it again.
 
-    fork: of a branch, where it leaves another answer. given: texts that are scored as its answers, in the place of
+    fork: of a branch, where it leaves another answer. candidates: texts that are scored as its answers, in the place of
     answers of the model's own.
     """
 
     source: Source
     request: Request
     fork: Fork | None = None
-    given: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
 
     @property
-    def most_written(self) -> int:
+    def max_new_tokens(self) -> int:
         """New tokens that it asks for at most."""
-        return 0 if self.given else self.request.max_tokens * self.request.n
+        return 0 if self.candidates else self.request.max_tokens * self.request.n
 
     @property
-    def most_read(self) -> int:
+    def max_characters_read(self) -> int:
         """Characters that it has a model read at most, its own answers aside."""
         request = self.request
         prompt = len(request.prompt or "") + sum(len(each.content) for each in request.messages)
-        return prompt * max(request.n, len(self.given)) + sum(map(len, self.given))
+        return prompt * max(request.n, len(self.candidates)) + sum(map(len, self.candidates))
 
     @property
-    def typed(self) -> Request:
+    def original_request(self) -> Request:
         """The request that somebody typed, which a branch goes back to."""
         return self.request if self.fork is None else self.fork.asked
 
@@ -104,14 +104,14 @@ def wake(engines: Engines, source: BedrockModel) -> Callable[[Job[Completion]], 
     return work
 
 
-class Heard(Protocol):
+class NoteSink(Protocol):
     """Whoever hears what is being done."""
 
     def publish(self, *, note: str | None = None) -> None:
         """What is being done, in words."""
 
 
-class Publisher(Protocol):
+class ProgressSink(Protocol):
     """Whoever hears how far the work has come: a `Job`, or a `Task` of many."""
 
     @property
@@ -122,20 +122,20 @@ class Publisher(Protocol):
         """Here is how far it has come."""
 
 
-def stream_of(engines: Engines, question: Question, owner: str, heard: Heard, *, live: bool) -> Stream:
+def stream_of(engines: Engines, question: Question, owner: str, heard: NoteSink, *, live: bool) -> Stream:
     """The engine's stream of deltas. Raises CandorError."""
-    if question.given:  # which is free of the share of new tokens
+    if question.candidates:  # which is free of the share of new tokens
         raise InvalidRequest("Given texts are scored, not written.", "Open the run on the page that asked for it.")
 
     def open_stream(engine: Engine) -> Stream:
-        if question.request.begun and (reason := engine.cannot_go_on(question.request)):
+        if question.request.prefix_ids and (reason := engine.continuation_obstacle(question.request)):
             raise InvalidRequest(reason)
         return engine.stream(question.request, owner=owner, live=live)
 
     return with_engine(engines, question.source, heard, open_stream)
 
 
-def with_engine(engines: Engines, source: Source, heard: Heard, use: Callable[[Engine], T]) -> T:
+def with_engine(engines: Engines, source: Source, heard: NoteSink, use: Callable[[Engine], T]) -> T:
     """What comes of using a source's engine, which is loaded if need be."""
     left = _ATTEMPTS
     while True:
@@ -152,7 +152,7 @@ def with_engine(engines: Engines, source: Source, heard: Heard, use: Callable[[E
                 raise
 
 
-def _follow(stream: Stream, heard: Publisher, fork: Fork | None = None) -> Completion:
+def _follow(stream: Stream, heard: ProgressSink, fork: Fork | None = None) -> Completion:
     """Read the stream to its end, publishing what has come; if it breaks off, what had come is kept.
 
     fork: of a branch, which then has what is known from the answer that it leaves.
@@ -161,7 +161,7 @@ def _follow(stream: Stream, heard: Publisher, fork: Fork | None = None) -> Compl
 
     def so_far() -> Completion:
         done = collected.completions()[0]
-        return done if fork is None else grafted(done, fork)
+        return done if fork is None else merge_into_parent(done, fork)
 
     try:
         for delta in stream:

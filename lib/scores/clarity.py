@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.core.completion import Completion
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.scores.token_scores import Column, Summary, answer_mask, entropy_bounds, summarise
 
 FIRST = 5  # tokens of an answer that clarity rests on unless told otherwise
@@ -71,7 +71,7 @@ def prompt_mask(completion: Completion, *, everything: bool = False) -> NDArray[
     Left out are control tokens, what a chat template adds around the messages, and the first four tokens of what is
     left, which have no context. everything: only control tokens are left out.
     """
-    counted: NDArray[np.bool_] = completion.prompt.kinds == Kind.TEXT
+    counted: NDArray[np.bool_] = completion.prompt.kinds == TokenKind.TEXT
     if everything:
         return counted
     request = completion.request

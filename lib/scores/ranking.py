@@ -17,7 +17,7 @@ import regex
 from numpy.typing import NDArray
 
 from lib.core.completion import Completion
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.scores.token_scores import answer_mask, least_sure_stretch
 
 LENGTHS_DIFFER = 1.5  # times as long as the shortest: from there on sum and mean favour one side by length alone
@@ -31,8 +31,8 @@ ORDERS = ("balanced", "mean", "sum", "lowest", "tenth", "agreement", "both")
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Scores of one answer; all in nats but for perplexity, and NaN where nothing is scored.
+class CandidateScores:
+    """CandidateScores of one answer; all in nats but for perplexity, and NaN where nothing is scored.
 
     tokens: how many they rest on. impossible: tokens with p = 0, which make the sum -inf and are in no mean. total: the
     sum of logprobs. lowest: mean logprob of the least sure stretch of 8 tokens, of all of them where there are fewer.
@@ -55,7 +55,7 @@ class Scores:
     perplexity: float
 
 
-def scores_of(completion: Completion) -> Scores:
+def scores_of(completion: Completion) -> CandidateScores:
     """The scores of a completion's answer."""
     mask = answer_mask(completion.generated)
     values = completion.generated.logprobs[mask].astype(np.float64)
@@ -63,11 +63,11 @@ def scores_of(completion: Completion) -> Scores:
     finite = values[np.isfinite(values)]
     if not len(finite):
         total = -math.inf if len(values) else math.nan
-        return Scores(len(values), len(values), total, *[math.nan] * 5)
+        return CandidateScores(len(values), len(values), total, *[math.nan] * 5)
     mean = float(finite.mean())
     stretch = least_sure_stretch(completion.generated, mask)
     lowest = mean if stretch is None else stretch.mean_logprob
-    return Scores(
+    return CandidateScores(
         tokens=len(values),
         impossible=len(values) - len(finite),
         total=float(values.sum()),
@@ -92,7 +92,7 @@ class Ranked:
     completion: Completion
     places: tuple[int, ...]
     sampled: int
-    scores: Scores
+    scores: CandidateScores
     agreement: float
     consistency: float
     both: float
@@ -190,4 +190,4 @@ def joined(prompt: str, candidate: str) -> str:
 def forced_tokens(completion: Completion) -> int:
     """How many tokens of the answer were put there by somebody, and count in no score."""
     kinds: NDArray[np.uint8] = completion.generated.kinds
-    return int((kinds == Kind.FORCED).sum())
+    return int((kinds == TokenKind.FORCED).sum())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lib.core.completion import Completion
 from lib.core.request import MAX_TEMPERATURE
-from lib.core.tokens import Kind, Tokens
+from lib.core.tokens import TokenKind, Tokens
 from lib.errors import InvalidRequest
 from lib.scores.token_scores import Column, chosen_listed, others_mass, probability
 
@@ -208,7 +208,7 @@ def elsewhere(done: Completion, sampling: Sampling) -> Elsewhere:
     """How an answer could have gone another way. Forced tokens were not drawn, and do not count."""
     tokens = done.generated
     found = drawn(tokens, sampling, done.vocabulary_size)
-    counted = ~np.isnan(found.chosen_low) & (tokens.kinds != Kind.FORCED)
+    counted = ~np.isnan(found.chosen_low) & (tokens.kinds != TokenKind.FORCED)
     low, high = found.chosen_low[counted], found.chosen_high[counted]
     with np.errstate(divide="ignore"):
         again = float(np.log(low).sum()), float(np.log(high).sum())

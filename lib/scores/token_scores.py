@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.core.completion import Completion
-from lib.core.tokens import Kind, Tokens
+from lib.core.tokens import TokenKind, Tokens
 
 Column = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def _best_first(listed: Column) -> Column:
 
 def answer_mask(tokens: Tokens, *, reasoning: bool = False, stop: bool = False) -> NDArray[np.bool_]:
     """bool[n]: the tokens an answer's scores rest on: text and tool calls; reasoning and the stop token on request."""
-    kinds = [Kind.TEXT, Kind.TOOL] + [Kind.REASONING] * reasoning + [Kind.STOP] * stop
+    kinds = [TokenKind.TEXT, TokenKind.TOOL] + [TokenKind.REASONING] * reasoning + [TokenKind.STOP] * stop
     return np.isin(tokens.kinds, kinds)
 
 
@@ -188,7 +188,7 @@ def summarise_answer(completion: Completion, *, reasoning: bool = False) -> Summ
 
 def summarise_prompt(completion: Completion) -> Summary:
     """The summary of the prompt as the model read it, special tokens left out."""
-    return summarise(completion.prompt, completion.prompt.kinds == Kind.TEXT)
+    return summarise(completion.prompt, completion.prompt.kinds == TokenKind.TEXT)
 
 
 _ROUNDING = 1e-6  # the sum of float32 probabilities misses 1 by about this much

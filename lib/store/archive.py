@@ -51,6 +51,7 @@ from lib.store.schema import RUNS
 
 FORMAT, VERSION = "candor-runs", 1
 MOST_BYTES = 200_000_000  # of a file; what it holds takes less than its base64
+_FORMER_PAGES = {"compare": "prompts"}
 _LONGEST = {
     "title": MOST_TITLE,
     "note": MOST_NOTE,
@@ -238,6 +239,7 @@ def _run(described: Any) -> tuple[Run, tuple[Answer, ...]]:
     answers = tuple(_answer(each) for each in _of(described, "answers", list))
     seconds = described["seconds"]
     texts: dict[str, Any] = {name: _short(_of(described, name, str), most) for name, most in _LONGEST.items()}
+    texts["page"] = _FORMER_PAGES.get(texts["page"], texts["page"])
     run = Run(
         id=run_id,
         **texts,

@@ -93,6 +93,9 @@ _STEPS: list[list[str | dict[str, str]]] = [
         "CREATE INDEX runs_owner_model ON runs (owner, substr(model, 1, 200), number)",
         "CREATE INDEX runs_title ON runs (lower(substr(title, 1, 200)), number)",
     ],
+    [  # the page that compares prompts is called by its name
+        "UPDATE runs SET page = 'prompts' WHERE page = 'compare'",
+    ],
 ]
 
 NEWEST = len(_STEPS)

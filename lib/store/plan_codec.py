@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from lib.core.branching import Fork
-from lib.core.columnar import request_of
+from lib.core.columnar import request_as_json, request_of
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import BedrockModel, Source
@@ -70,15 +70,15 @@ def title_of(question: object) -> str:
         question = question.questions[0]
     if not isinstance(question, Question):
         return "Saved reply"
-    return beginning(question.typed.said, _TITLE)
+    return beginning(question.original_request.last_user_text, _TITLE)
 
 
 def described(question: Question) -> dict[str, Any]:
     """A question as JSON. Where it branches from is not in it: that is the run before it."""
     source, fork = question.source, question.fork
-    about: dict[str, Any] = {"source": source, "request": asdict(question.request), "fork": None}
-    if question.given:
-        about["given"] = list(question.given)
+    about: dict[str, Any] = {"source": source, "request": request_as_json(question.request), "fork": None}
+    if question.candidates:
+        about["given"] = list(question.candidates)
     if isinstance(source, BedrockModel):
         imported = None if source.imported is None else source.imported.isoformat()
         about["source"] = asdict(source) | {"imported": imported}
@@ -87,7 +87,7 @@ def described(question: Question) -> dict[str, Any]:
             "kept": fork.kept,
             "forced": list(fork.forced),
             "text": fork.text,
-            "asked": asdict(fork.asked),
+            "asked": request_as_json(fork.asked),
             "warning": fork.warning,
         }
     return about
@@ -191,7 +191,7 @@ def _result(
 def _outcome(answer: Answer) -> Outcome[Completion]:
     if answer.error is not None:
         return Outcome(State.FAILED, answer.completion, CandorError(*answer.error))
-    return Outcome(State.LEFT if answer.completion is None else State.DONE, answer.completion)
+    return Outcome(State.NOT_STARTED if answer.completion is None else State.DONE, answer.completion)
 
 
 def _name(source: Source) -> str:

@@ -46,7 +46,7 @@ class _Followed:
     not_before: float = 0.0  # when it is tried again, of time.monotonic
 
 
-class Keeper:
+class RunWriter:
     """Follows jobs and writes them. May be used from any thread.
 
     open_runs: opens the store; called again after it failed.

@@ -20,8 +20,11 @@ def usefulness(page: str, questions: Sequence[Question], own: int, answer: str) 
     """Asks how likely `answer`, which question number `own` had, is after each of the prompts, and after its own prompt
     without each of its parts. marks: how many prompts there are, and which of them is its own.
     """
-    scored = [replace(each, request=_scoring(each.request, each.request.said), given=(answer,)) for each in questions]
-    prompt = questions[own].request.said
+    scored = [
+        replace(each, request=_scoring(each.request, each.request.last_user_text), candidates=(answer,))
+        for each in questions
+    ]
+    prompt = questions[own].request.last_user_text
     left = [without(prompt, part) for part in _parts(prompt)]
     fewer = [replace(scored[own], request=_scoring(questions[own].request, text)) for text in left]
     return Several(page, (*scored, *fewer), (len(questions), own))
@@ -58,13 +61,13 @@ class Helped:
 
 def helped(several: Several, many: Many[Completion]) -> Helped | None:
     """None where `several` does not come from `usefulness`."""
-    if len(several.marks) != 2 or not all(each.given for each in several.questions):
+    if len(several.marks) != 2 or not all(each.candidates for each in several.questions):
         return None
     count, own = several.marks
     results = [each.result for each in many.outcomes]
     if not 0 <= own < count <= len(several.questions) or len(results) != len(several.questions):
         return None
-    prompts = tuple(each.request.said for each in several.questions[:count])
+    prompts = tuple(each.request.last_user_text for each in several.questions[:count])
     parts = _parts(prompts[own])
     if len(parts) != len(results) - count:
         return None

@@ -11,7 +11,7 @@ from lib.core.answer_parser import has_reasoning, without_opening
 from lib.core.completion import Completion
 from lib.core.pieces import Ints, make_pieces
 from lib.core.request import MAX_K, Request
-from lib.core.tokens import MOST_CELLS, NO_TOKENS, Kind, Tokens, cells_of, concatenate, make_tokens
+from lib.core.tokens import MOST_CELLS, NO_TOKENS, TokenKind, Tokens, cells_of, concatenate, make_tokens
 from lib.errors import BadReply
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import Vocabulary
@@ -277,7 +277,7 @@ def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer
 def _spells(tokens: Tokens, request: Request | None) -> bool:
     """Whether the known tokens stand in the prompt one after another."""
     text, place = (request.prompt or "").encode("utf-8", "surrogatepass") if request else b"", 0
-    for ref in tokens.refs[tokens.kinds == Kind.TEXT].tolist():
+    for ref in tokens.refs[tokens.kinds == TokenKind.TEXT].tolist():
         blob = tokens.pieces.bytes_of(ref).strip()
         place = text.find(blob, place)
         if place < 0:
@@ -315,7 +315,7 @@ def read_answer(
     thinking: str | None = None,
     counted: int | None = None,
 ) -> Read:
-    """The tokens of the answer, or of the rest of one (`thinking` as in `AnswerReader`).
+    """The tokens of the answer, or of the rest of one (`thinking` as in `AnswerParser`).
 
     held: whether strings that do not spell the text are held against it, as they are once all of it is there.
     counted: the answer's tokens, as the service counts them. Raises WrongTokenizer where, if `strict`, the vocabulary
@@ -421,7 +421,7 @@ def _attempt(
         garbled = other_fit is Fit.SPELLS
         kinds, fit = (other, other_fit) if garbled else (kinds, fit)
     if tokenizer is None and form.is_bedrock:
-        kinds[:] = Kind.TEXT
+        kinds[:] = TokenKind.TEXT
         fit = Fit.DIFFERS
     checked = bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None
     tokens = _without_unknown(tokens.with_kinds(kinds))
@@ -445,7 +445,7 @@ def _said(told: Told, count: int, counted: int | None) -> list[str]:
 def _without_unknown(tokens: Tokens) -> Tokens:
     """With no score for a stop token that was listed without text: the p of 0 sent for it stands for "not known"."""
     last = len(tokens) - 1
-    if last < 0 or tokens.kinds[last] != Kind.STOP or tokens.logprobs[last] != -np.inf:
+    if last < 0 or tokens.kinds[last] != TokenKind.STOP or tokens.logprobs[last] != -np.inf:
         return tokens
     ref = int(tokens.refs[last])
     if ref >= 0 and tokens.pieces.bytes_of(ref):

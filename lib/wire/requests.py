@@ -22,7 +22,7 @@ def encode_request(request: Request, form: Format, *, streamed: bool = False, mo
 
     Raises InvalidRequest for messages in a format that takes a prompt, and for a prompt in the chat format.
     """
-    if request.begun:
+    if request.prefix_ids:
         raise InvalidRequest(
             "A service is sent text, and cannot be told which tokens its answer begins with.",
             "Ask without a beginning.",

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lib.core.answer_parser import AnswerReader
+from lib.core.answer_parser import AnswerParser
 from lib.core.completion import Completion, Delta, End, Timing
 from lib.core.request import Request
 from lib.core.tokens import NO_TOKENS, Tokens, concatenate
@@ -132,7 +132,7 @@ class StreamReader:
         """New text, and the tokens that it settles. Only what is not settled yet is looked at again."""
         tokens = self._read(final=False).tokens
         count, place = _reached(tokens, self._text)
-        reader = AnswerReader((), self._prompt_text, thinking=self._thinking)
+        reader = AnswerParser((), self._prompt_text, thinking=self._thinking)
         for ref in tokens.refs[:count].tolist():
             if ref >= 0:
                 reader.push(tokens.pieces.bytes_of(ref), bool(tokens.pieces.special[ref]))

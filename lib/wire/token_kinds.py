@@ -10,9 +10,9 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.core.answer_parser import MARKERS, AnswerReader
+from lib.core.answer_parser import MARKERS, AnswerParser
 from lib.core.pieces import Ints, Pieces
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.wire.holding import LOST, Spelling
 
 # How vocabularies write the markers that no text holds: <|eot_id|>, <｜User｜>, <s>, [INST], <start_of_turn>.
@@ -29,19 +29,19 @@ _IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|v
 
 
 def prompt_kinds(pieces: Pieces, refs: Ints, *, by_looks: bool = False) -> NDArray[np.uint8]:
-    """uint8[n] of `Kind`: special tokens, placeholders of images, and text.
+    """uint8[n] of `TokenKind`: special tokens, placeholders of images, and text.
 
     by_looks: whether what looks like a marker is taken for special, as where no vocabulary says so.
     """
-    by_row = np.append(np.where(pieces.special, Kind.SPECIAL, Kind.TEXT), Kind.TEXT).astype(np.uint8)
+    by_row = np.append(np.where(pieces.special, TokenKind.SPECIAL, TokenKind.TEXT), TokenKind.TEXT).astype(np.uint8)
     for row in np.flatnonzero(pieces.special).tolist():
         if pieces.bytes_of(row) in _IMAGES:
-            by_row[row] = Kind.IMAGE
+            by_row[row] = TokenKind.IMAGE
     if by_looks:
         starts = pieces.offsets[:-1][np.diff(pieces.offsets) > 0]
         rows = np.flatnonzero(np.diff(pieces.offsets) > 0)[np.isin(pieces.data[starts], _OPENING)]
         marked = [row for row in rows.tolist() if looks_like_marker(pieces.bytes_of(row))]
-        by_row[marked] = [Kind.IMAGE if pieces.bytes_of(row) in _IMAGES else Kind.SPECIAL for row in marked]
+        by_row[marked] = [TokenKind.IMAGE if pieces.bytes_of(row) in _IMAGES else TokenKind.SPECIAL for row in marked]
     return by_row[refs]
 
 
@@ -65,7 +65,7 @@ class Shape:
 
     text: as returned. stopped: whether it ended by itself, so that a stop token or stop string may follow the text.
     reasoning, tools: as in `Answer`. prompt: the text the model read, which may have opened a `<think>` block.
-    thinking: as in `AnswerReader`. stops: the stop strings asked for, None where that is not known.
+    thinking: as in `AnswerParser`. stops: the stop strings asked for, None where that is not known.
     """
 
     text: str
@@ -78,7 +78,7 @@ class Shape:
 
 
 def answer_kinds(pieces: Sequence[tuple[bytes, bool]], shape: Shape) -> tuple[NDArray[np.uint8], Fit]:
-    """uint8[n] of `Kind`, and how the tokens fit the text.
+    """uint8[n] of `TokenKind`, and how the tokens fit the text.
 
     Whether the service leaves special tokens out of its text is its own choice, so either is tried; so is taking for
     special what looks like a marker, for a reply that is read without a tokenizer.
@@ -106,12 +106,12 @@ def _ways(blobs: Sequence[bytes], special: list[bool]) -> Iterator[tuple[list[bo
 
 
 def _kinds(pieces: Sequence[tuple[bytes, bool]], hidden: bool, shape: Shape) -> tuple[NDArray[np.uint8], Fit]:
-    reader = AnswerReader((), shape.prompt, thinking=shape.thinking)
+    reader = AnswerParser((), shape.prompt, thinking=shape.thinking)
     settled = [each for blob, special in pieces for each in reader.push(blob, special).tokens]
     settled += reader.end().tokens
     kinds = np.array([kind for _, kind in settled], np.uint8)
     shown = [
-        b"" if hidden and special and kind == Kind.SPECIAL else blob
+        b"" if hidden and special and kind == TokenKind.SPECIAL else blob
         for kind, (blob, special) in zip(kinds, pieces, strict=True)
     ]
     spelling = Spelling(shown)
@@ -126,34 +126,34 @@ def _kinds(pieces: Sequence[tuple[bytes, bool]], hidden: bool, shape: Shape) -> 
             continue
         if before is not None:
             own = kinds[:first]
-            own[own != Kind.SPECIAL] = before
+            own[own != TokenKind.SPECIAL] = before
         return _with_end(kinds, shown, pieces, last, shape), Fit.SPELLS
     if fit is Fit.DIFFERS and not shape.reasoning and spelling.begins(shape.text):
         fit = Fit.SHORTER
     return kinds, fit
 
 
-def _beginnings(spelling: Spelling, kinds: NDArray[np.uint8], shape: Shape) -> Iterator[tuple[int, Kind | None]]:
+def _beginnings(spelling: Spelling, kinds: NDArray[np.uint8], shape: Shape) -> Iterator[tuple[int, TokenKind | None]]:
     """Where the text may begin among the tokens, and what those before are then, None for what they are as read."""
-    thought = np.flatnonzero(kinds == Kind.REASONING)
+    thought = np.flatnonzero(kinds == TokenKind.REASONING)
     after = int(thought[-1]) + 1 if len(thought) else 0
-    while after and after < len(kinds) and kinds[after] == Kind.SPECIAL:
+    while after and after < len(kinds) and kinds[after] == TokenKind.SPECIAL:
         after += 1
     if shape.reasoning:
         end = spelling.end_of(shape.reasoning)
         if end is not None:
             if after >= end:
-                yield after, Kind.REASONING
-            yield spelling.without_closing(end), Kind.REASONING
+                yield after, TokenKind.REASONING
+            yield spelling.without_closing(end), TokenKind.REASONING
         yield 0, None  # the tokens of the answer alone
         return
     yield 0, None
     if after:
         yield after, None
     if shape.tools and shape.text and (place := spelling.last_of(shape.text)) is not None:
-        yield place, Kind.TOOL
+        yield place, TokenKind.TOOL
     if shape.text:
-        yield from ((place, Kind.SPECIAL) for place in spelling.after_headers())
+        yield from ((place, TokenKind.SPECIAL) for place in spelling.after_headers())
 
 
 def _may_follow(left: str, count: int, shape: Shape) -> bool:
@@ -180,10 +180,10 @@ def _with_end(
     """The kinds, those of what follows the text told apart; last: the first token after it."""
     beyond = [place for place in range(last, len(shown)) if shown[place]]
     if shape.tools and beyond:
-        kinds[beyond[0] :][kinds[beyond[0] :] == Kind.TEXT] = Kind.TOOL
+        kinds[beyond[0] :][kinds[beyond[0] :] == TokenKind.TEXT] = TokenKind.TOOL
     elif shape.stopped and beyond:
-        kinds[beyond[0] :] = Kind.STOP
+        kinds[beyond[0] :] = TokenKind.STOP
     # Some servers list the end of an answer as a token without text.
-    if shape.stopped and len(kinds) and (kinds[-1] == Kind.SPECIAL or (not pieces[-1][0] and len(kinds) > 1)):
-        kinds[-1] = Kind.STOP
+    if shape.stopped and len(kinds) and (kinds[-1] == TokenKind.SPECIAL or (not pieces[-1][0] and len(kinds) > 1)):
+        kinds[-1] = TokenKind.STOP
     return kinds

@@ -51,7 +51,7 @@ def _branch() -> Figure:
         for number in range(_ROUNDS):
             row = _AT - read + number
             begun = (*before.generated.ids[:row].tolist(), int(before.generated.top_ids[row, 1]))
-            request = replace(asked, begun=begun, max_tokens=_MORE)
+            request = replace(asked, prefix_ids=begun, max_tokens=_MORE)
             for engine, taken in times.items():
                 began = time.perf_counter()
                 (done,) = engine.complete(request)

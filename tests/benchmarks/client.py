@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.engine import AT_ONCE, BedrockEngine
@@ -49,7 +49,7 @@ def _whole_call() -> Figure:
     request, ids, names = prompt_of(2000)
     reply, tokenizer = reply_of(ids, names, 5), load_tokenizer("embedded")
     with _answering(reply) as url, closing(Account()) as account:
-        client = account.client("bedrock-runtime", Place("us-east-1", "", url))
+        client = account.client("bedrock-runtime", AwsTarget("us-east-1", "", url))
         ledger = Ledger(Caps(None, None))
         engine = BedrockEngine(BedrockModel(_ARN, endpoint=url, form="OPENAI"), tokenizer, client=client, ledger=ledger)
         body = json.dumps({"prompt": request.prompt, "max_tokens": 2, "logprobs": 5, "prompt_logprobs": 5})

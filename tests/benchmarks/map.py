@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from components.token_map import _deflated
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure
 from tests.support.browser import CHROMIUM_ARGS, chromium_path, serving, wait_for_app
@@ -129,7 +129,7 @@ async (text) => {
 
 def _first_view(browser: Browser, url: str) -> Figure:
     done = long_completion(LONG)
-    frame = _deflated(View(done).packed(passages=False), "bench")
+    frame = _deflated(TokenMapView(done).packed(passages=False), "bench")
     page = _opened(browser, url, way="map", tokens=10)
     page.route("**/frame.bin", lambda route: route.fulfill(body=frame, content_type="application/octet-stream"))
     times = page.evaluate(_DRAW, "".join(done.pieces.text_of(int(ref)) for ref in done.generated.refs))

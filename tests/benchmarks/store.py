@@ -18,7 +18,7 @@ from lib.store.database import Database, open_database
 from lib.store.plan_codec import run_about
 from lib.store.queries import SORTS, Filter, index_size, listed, names, sizes
 from lib.store.runs import FINISHED, Answer, Run, Runs, index_text, indexed, insert_run
-from lib.store.writer import Keeper
+from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure, seconds
 from tests.support.postgres import postgres, schema
@@ -119,7 +119,7 @@ def _kept() -> Figure:
     engines = Engines(open_source)
     with tempfile.TemporaryDirectory() as folder:
         database = open_database(f"sqlite:///{folder}/runs.sqlite")
-        keeper = Keeper(lambda: Runs(database))
+        keeper = RunWriter(lambda: Runs(database))
         question = Question("embedded", Request("Once upon a time", max_tokens=_TOKENS, temperature=0.0))
 
         def generated(number: int, keep: bool) -> float:

@@ -97,7 +97,7 @@ def test_rank_draws_where_given_texts_cannot_be_scored(can: set[Format], formats
     assert "It ranks what it draws" in captions(page)
     assert "to score" not in captions(page)
     (asked,) = press(page, "Rank").session_state["asked"]
-    assert (asked.given, asked.request.n) == ((), 8)
+    assert (asked.candidates, asked.request.n) == ((), 8)
     page.number_input(key="rank.n").set_value(0).run()
     error = press(page, "Rank").session_state["asked"]
     assert isinstance(error, InvalidRequest)
@@ -109,7 +109,7 @@ def test_prompts_say_what_needs_scores_of_a_prompt(can: set[Format]) -> None:
     assert "2 calls · at most 80 tokens to write" in captions(page)
     assert "returns no scores" not in captions(page)
     can.intersection_update({Format.BEDROCK})
-    page.segmented_control(key="compare.mode").set_value("Raw text").run()
+    page.segmented_control(key="prompts.mode").set_value("Raw text").run()
     assert "returns no scores of a prompt" in captions(page)
     asked = press(page, "Compare").session_state["asked"]
     assert [each.request.prompt_scores for each in asked] == [False, False]
@@ -118,11 +118,11 @@ def test_prompts_say_what_needs_scores_of_a_prompt(can: set[Format]) -> None:
 def test_prompts_one_only_or_twice_the_same(can: set[Format]) -> None:
     page = AppTest.from_function(prompts).run()
     assert "no prompt" in str(press(page, "Compare").session_state["asked"])
-    page.text_area(key="compare.prompt.0").set_value("Say hi.").run()
+    page.text_area(key="prompts.prompt.0").set_value("Say hi.").run()
     assert "only one prompt" in str(press(page, "Compare").session_state["asked"])
-    page.text_area(key="compare.prompt.1").set_value("Say hi.").run()
+    page.text_area(key="prompts.prompt.1").set_value("Say hi.").run()
     assert "are the same" in str(press(page, "Compare").session_state["asked"])
-    assert page.text_area(key="compare.prompt.0").value == "Say hi."
+    assert page.text_area(key="prompts.prompt.0").value == "Say hi."
 
 
 def test_models_say_which_cannot_read(can: set[Format]) -> None:

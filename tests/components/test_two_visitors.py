@@ -30,7 +30,7 @@ from lib.store.database import open_database
 from lib.store.plan_codec import described, run_about
 from lib.store.queries import Filter, listed
 from lib.store.runs import FAILED, FINISHED, Answer, Run, Runs
-from lib.store.writer import Keeper
+from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 
 ACCOUNTS = (Visitor("user:a", alone=False, signed_in=True), Visitor("user:b", alone=False, signed_in=True))
@@ -53,7 +53,7 @@ class World:
     runs: Runs
     jobs: Jobs
     trees: Trees
-    keeper: Keeper
+    keeper: RunWriter
     running: Job[Any]
     who: Visitor
 
@@ -91,7 +91,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         runs.change([SHARED], shared=True, by=owner)
         jobs = Jobs()
         running = jobs.start(lambda _: stop.wait(60), by=owner)
-        keeper = Keeper(lambda: runs)
+        keeper = RunWriter(lambda: runs)
         keeper.follow(running, Run(id=running.id, page="explore", model="m", owner=owner.owner))
         here = World(runs, jobs, Trees(), keeper, running, who)
         made.append(here)
@@ -100,7 +100,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             monkeypatch.setattr(module, "jobs", lambda: jobs)
             monkeypatch.setattr(module, "trees", lambda: here.trees)
         monkeypatch.setattr(history_sync, "runs", lambda: runs)
-        monkeypatch.setattr(history_sync, "keeper", lambda: keeper)
+        monkeypatch.setattr(history_sync, "run_writer", lambda: keeper)
         monkeypatch.setattr(current_job, "check_allowed", lambda _: None)
         monkeypatch.setattr(st, "session_state", {})
         monkeypatch.setattr(st, "query_params", {})
@@ -324,14 +324,14 @@ def test_a_visitor_has_a_share_of_what_is_read() -> None:
     with pytest.raises(InvalidRequest, match="characters to be read"):
         VISITS[0].check_characters(MOST_CHARACTERS + 1)
     asked = Question("embedded", Request("x" * 1_000, n=8))
-    assert asked.most_read == 8_000
-    assert replace(asked, given=("ab", "cd")).most_read == 8_004
+    assert asked.max_characters_read == 8_000
+    assert replace(asked, candidates=("ab", "cd")).max_characters_read == 8_004
 
 
 def test_a_question_with_given_texts_never_writes(world: Any) -> None:
     """Its share of new tokens is none, so that no page may have it write."""
-    given = Question("embedded", Request("x", max_tokens=1_000_000, n=64), given=("y",))
-    assert given.most_written == 0
+    given = Question("embedded", Request("x", max_tokens=1_000_000, n=64), candidates=("y",))
+    assert given.max_new_tokens == 0
     engines = Engines(lambda _: pytest.fail("an engine was asked"))
     with pytest.raises(InvalidRequest, match="scored, not written"):
         ask(engines, given)(Job(lambda _: None))
@@ -456,14 +456,14 @@ INTERNAL = {
     "Runs.get": "tells whose it is, so that it can be decided",
     "Runs.known": "tells whose it is, so that it can be decided",
     "Runs.open": "tells whose it is, so that it can be decided",
-    "Keeper.waiting": "tells nothing of the run",
+    "RunWriter.waiting": "tells nothing of the run",
 }
 
 
 def test_whatever_finds_or_changes_by_an_id_is_told_who_asks() -> None:
     """A new function is decided on here before it is used."""
     missing = []
-    for owner in (Jobs, Trees, Runs, Keeper, archive, queries):
+    for owner in (Jobs, Trees, Runs, RunWriter, archive, queries):
         for name, function in inspect.getmembers(owner, callable):
             if name.startswith("_") or inspect.isclass(function):
                 continue
@@ -473,7 +473,7 @@ def test_whatever_finds_or_changes_by_an_id_is_told_who_asks() -> None:
             full = f"{owner.__name__.rpartition('.')[2]}.{name}"
             if named & {"run_id", "run_ids", "job_id", "run", "when"} and "by" not in named and full not in INTERNAL:
                 missing.append(full)
-    assert [each for each in missing if each not in ("Keeper.follow", "files.exported_size")] == []
+    assert [each for each in missing if each not in ("RunWriter.follow", "archive.exported_size")] == []
 
 
 def test_a_visitor_without_a_name_owns_nothing() -> None:

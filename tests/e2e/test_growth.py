@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from tests.benchmarks.completions import long_completion
 from tests.e2e.conftest import Serve
 from tests.support.browser import wait_for_app
@@ -78,7 +78,7 @@ def test_what_is_settled_is_not_sent_again(page: Page, writing: Callable[[], Non
     begun = next(when for tokens, when in notes["published"] if tokens >= 20)
     ended = notes["published"][-1][1]
     live = [size for when, size in sent if begun < when < ended]
-    whole = len(View(long_completion(TOKENS)).packed())
+    whole = len(TokenMapView(long_completion(TOKENS)).packed())
     assert 2_000 < max(live) < 0.8 * whole  # some lines and their alternatives, but not all of them
 
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 
 def test_two_prompts_and_what_helped(page: Page, serve: Serve) -> None:
-    page.goto(serve("app.py") + "/compare")
+    page.goto(serve("app.py") + "/prompts")
     expect(page.get_by_text("Here the prompts will stand side by side")).to_be_visible()
     page.get_by_role("textbox", name="Prompt 1").fill("Name a fruit.")
     page.keyboard.press("Control+Enter")
@@ -52,6 +52,6 @@ def test_two_prompts_and_what_helped(page: Page, serve: Serve) -> None:
     expect(page.get_by_role("textbox", name="Prompt 2")).to_have_value("Name a fruit.")
     link = page.url
     page.goto("about:blank")
-    page.goto(link)
+    page.goto(link.replace("/prompts?", "/compare?"))  # as links were before
     wait_for_map(page)
     expect(page.get_by_role("textbox", name="Prompt 2")).to_have_value("Be *brief*. Name a <b>yellow</b> fruit.")

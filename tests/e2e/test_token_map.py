@@ -17,7 +17,7 @@ import components.token_map as token_map_module
 from components.token_map import _pinned_cell
 from lib import formatting
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED, Scale
-from lib.display.token_map_view import View, fingerprint
+from lib.display.token_map_view import TokenMapView, fingerprint
 from lib.scores.token_scores import entropy_bounds
 from tests.e2e.apps import token_map_app as app
 from tests.e2e.conftest import Serve
@@ -28,8 +28,8 @@ SCRIPT = "tests/e2e/apps/token_map_app.py"
 
 
 @cache
-def view(name: str = "whole") -> View:
-    return View(app.examples()[name])
+def view(name: str = "whole") -> TokenMapView:
+    return TokenMapView(app.examples()[name])
 
 
 def texts(name: str = "whole") -> list[str]:
@@ -403,7 +403,7 @@ def test_a_very_long_text_has_its_colours_first_and_then_everything(page: Page, 
     page.goto(f"{serve(SCRIPT)}/?many=30000")
     wait_for_app(page)
     expect(page.get_by_text(re.compile(r"runs: 2 "))).to_be_visible()  # the second brings the alternatives
-    expect(cells(page)).to_have_count(len(View(app.many(30_000))))
+    expect(cells(page)).to_have_count(len(TokenMapView(app.many(30_000))))
     words = tip(page, cells(page).nth(len(app.PROMPT) + 12))
     assert "all others" in words
     assert "entropy" in words

@@ -14,7 +14,7 @@ import pytest
 from lib.core.completion import Completion, Timing
 from lib.core.pieces import make_pieces
 from lib.core.tokens import MOST_LISTED
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.errors import BadFile, BadReply, CandorError, ModelUnavailable
 from lib.sandbox.sandbox import Sandbox
 from lib.segmentation.groups import _SENTENCE
@@ -153,7 +153,7 @@ def test_texts_of_a_run_that_nothing_can_show_are_replaced() -> None:
     done = answer.completion
     assert done is not None
     assert (done.model, done.text, done.warnings) == ("m \ufffd", "\ufffd", ("\ufffd",))
-    assert View(done).packed()
+    assert TokenMapView(done).packed()
 
 
 def test_a_run_whose_tokens_spell_far_more_than_its_file_is_refused() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lib.core.completion import Completion
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.errors import CandorError
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.encode import ChunkWriter, encode
@@ -139,7 +139,7 @@ def _is_sound(done: Completion) -> None:
         ranked = (tokens.ranks > 0) & scored
         better = (listed > tokens.logprobs[:, None]).sum(axis=1) + 1
         assert (tokens.ranks[ranked] >= better[ranked]).all(), "a rank better than the list allows"
-    assert View(done).packed()
+    assert TokenMapView(done).packed()
     json.dumps(decoded(done))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lib.core.completion import Completion, Timing
 from lib.core.pieces import Pieces, make_pieces
 from lib.core.request import MAX_K, MAX_SAMPLES, MAX_SEED, Message, Request
-from lib.core.tokens import Kind, Tokens, make_tokens
+from lib.core.tokens import TokenKind, Tokens, make_tokens
 
 NAN = float("nan")
 INF = float("inf")
@@ -148,7 +148,7 @@ def tokens(draw: st.DrawFn, pieces: Pieces) -> Tokens:
         picked(_RANKS, np.int32, n),
         picked(refs, np.int32, n, k),
         picked(_LOGPROBS, np.float32, n, k),
-        picked(list(Kind), np.uint8, n),
+        picked(list(TokenKind), np.uint8, n),
         pieces,
     )
 
@@ -170,7 +170,7 @@ def requests(draw: st.DrawFn) -> Request:
         k=draw(st.integers(0, MAX_K)),
         prompt_scores=draw(st.booleans()),
         n=draw(st.integers(1, MAX_SAMPLES)),
-        begun=tuple(draw(st.lists(st.integers(0, 2**31 - 1), max_size=3))),
+        prefix_ids=tuple(draw(st.lists(st.integers(0, 2**31 - 1), max_size=3))),
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from lib.core.answer_parser import AnswerReader, without_opening
+from lib.core.answer_parser import AnswerParser, without_opening
 from lib.core.completion import Completion
 from lib.core.request import MAX_K, Message, Request
-from lib.core.tokens import Kind, Tokens, make_tokens
+from lib.core.tokens import TokenKind, Tokens, make_tokens
 from lib.models.tokenizer_files import from_built
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.formats import Format
@@ -83,12 +83,12 @@ def _columns(tokens: Tokens) -> dict[str, Any]:
 def _as_an_engine_writes(
     answer: list[int], request: Request, reader: Tokenizer
 ) -> tuple[list[int], np.ndarray, str, str]:
-    follow = AnswerReader(request.stop, reader.prompt_text(request) or "")
+    follow = AnswerParser(request.stop, reader.prompt_text(request) or "")
     pieces, kinds, text = reader.vocabulary.pieces, [], ""
     for place, number in enumerate(answer):
         if number == tiny.EOS:
             rest = follow.end()
-            kinds += [kind for _, kind in rest.tokens] + [Kind.STOP]
+            kinds += [kind for _, kind in rest.tokens] + [TokenKind.STOP]
             return answer[: place + 1], np.array(kinds, np.uint8), text + rest.text, "stop"
         released = follow.push(pieces.bytes_of(number), bool(pieces.special[number]))
         kinds += [kind for _, kind in released.tokens]

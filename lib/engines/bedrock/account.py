@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 from lib.access.policy import Places
 from lib.core.bedrock_names import OF_AWS
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Ledger
 from lib.engines.bedrock.capabilities import Abilities, abilities, probe
 from lib.engines.bedrock.clients import Clients
 from lib.engines.bedrock.control_plane import Details, Imported, list_imported, look_up
 from lib.engines.bedrock.errors import STALE
 from lib.engines.bedrock.s3_files import fetch
-from lib.engines.bedrock.single_flight import Found, Lookups
+from lib.engines.bedrock.single_flight import Found, SingleFlightCache
 from lib.engines.bedrock.tokenizers import FoundTokenizer, find_tokenizer
 from lib.errors import CandorError, ModelUnavailable, ServiceError
 from lib.wire.formats import THREE_FORMATS, Format
@@ -40,15 +40,15 @@ class Account:
         """places: where it may connect, anywhere without it. ledger: counts the calls that look something up."""
         self.clients = clients or Clients()
         self.places, self._ledger = places, ledger
-        self._lookups = Lookups()
+        self._lookups = SingleFlightCache()
 
-    def client(self, service: str, place: Place) -> Any:
+    def client(self, service: str, place: AwsTarget) -> Any:
         """boto3's client. Raises ServiceError, or InvalidRequest for a place that is not allowed."""
         if self.places is not None:
             self.places.check(place)
         return self.clients.get(service, place)
 
-    def choose(self, place: Place, tokenizer: str = "") -> None:
+    def choose(self, place: AwsTarget, tokenizer: str = "") -> None:
         """A visitor chose this place and tokenizer in a form."""
         if self.places is not None:
             self.places.choose(place, tokenizer)
@@ -59,7 +59,7 @@ class Account:
             self.places.check(model.place, model.tokenizer)
             self.places.check_model(model.arn)
 
-    def is_aws(self, place: Place) -> bool:
+    def is_aws(self, place: AwsTarget) -> bool:
         """Whether calls go to AWS itself, and are billed."""
         try:
             host = urlsplit(self.client("bedrock-runtime", place).meta.endpoint_url).hostname or ""
@@ -67,32 +67,32 @@ class Account:
             return True
         return host.endswith(OF_AWS)
 
-    def watch(self, error: ServiceError, place: Place) -> ServiceError:
+    def watch(self, error: ServiceError, place: AwsTarget) -> ServiceError:
         """Look the credentials up again the next time where they are why a call failed. Returns the error."""
         if error.code in STALE:
             self.clients.forget(place)
         return error
 
-    def models(self, place: Place) -> tuple[Imported, ...]:
+    def models(self, place: AwsTarget) -> tuple[Imported, ...]:
         """The account's imported models at a place, newest first. Raises ServiceError."""
         return self._lookups.get((_LIST, place), lambda: self._asked(place, list_imported))
 
-    def peek_models(self, place: Place) -> Found[tuple[Imported, ...]] | None:
+    def models_nowait(self, place: AwsTarget) -> Found[tuple[Imported, ...]] | None:
         """The same without waiting."""
-        return self._lookups.peek((_LIST, place), lambda: self._asked(place, list_imported))
+        return self._lookups.get_nowait((_LIST, place), lambda: self._asked(place, list_imported))
 
     def name_of(self, arn: str) -> str:
         """What a model is called in the lists that were read; else the end of its ARN. Nothing is asked."""
         listed = (each for models in self._lookups.known(_LIST) for each in models if each.arn == arn)
         return next((each.name for each in listed), arn.rsplit("/", 1)[-1])
 
-    def details(self, place: Place, arn: str) -> Details:
+    def details(self, place: AwsTarget, arn: str) -> Details:
         """What there is to know of a model. Raises ServiceError."""
         return self._lookups.get((_DETAILS, place, arn), lambda: self._details(place, arn))
 
-    def peek_details(self, place: Place, arn: str) -> Found[Details] | None:
+    def peek_details(self, place: AwsTarget, arn: str) -> Found[Details] | None:
         """The same without waiting."""
-        return self._lookups.peek((_DETAILS, place, arn), lambda: self._details(place, arn))
+        return self._lookups.get_nowait((_DETAILS, place, arn), lambda: self._details(place, arn))
 
     def abilities(self, model: BedrockModel) -> Abilities:
         """What a model can return. Never fails: what cannot be asked is assumed, and says so."""
@@ -100,7 +100,7 @@ class Account:
 
     def peek_abilities(self, model: BedrockModel) -> Abilities | None:
         """The same without waiting."""
-        found = self._lookups.peek(_about(model), lambda: self._abilities(model), _good_for)
+        found = self._lookups.get_nowait(_about(model), lambda: self._abilities(model), _good_for)
         return None if found is None else found.value
 
     def known_abilities(self, model: BedrockModel) -> Abilities | None:
@@ -114,9 +114,9 @@ class Account:
 
     def peek_tokenizer(self, model: BedrockModel) -> Found[FoundTokenizer] | None:
         """The same without waiting."""
-        return self._lookups.peek(_spelling(model), lambda: self._tokenizer(model), _reliable_for)
+        return self._lookups.get_nowait(_spelling(model), lambda: self._tokenizer(model), _reliable_for)
 
-    def ask_again(self, place: Place) -> None:
+    def ask_again(self, place: AwsTarget) -> None:
         """Forget what is known of a place, credentials included."""
         self.clients.forget(place)
         for kind in (_LIST, _DETAILS, _ABILITIES, _TOKENIZER):
@@ -132,14 +132,14 @@ class Account:
         """Give all connections back."""
         self.clients.close()
 
-    def _asked(self, place: Place, ask: Callable[[Any], T], service: str = "bedrock") -> T:
+    def _asked(self, place: AwsTarget, ask: Callable[[Any], T], service: str = "bedrock") -> T:
         try:
             return ask(self.client(service, place))
         except ServiceError as error:
             self.watch(error, place)
             raise
 
-    def _details(self, place: Place, arn: str) -> Details:
+    def _details(self, place: AwsTarget, arn: str) -> Details:
         return self._asked(place, lambda client: look_up(client, arn))
 
     def _abilities(self, model: BedrockModel) -> Abilities:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from lib.core.bedrock_names import as_endpoint
-from lib.core.sources import Place
+from lib.core.sources import AwsTarget
 from lib.engines.bedrock.errors import in_words
 from lib.errors import CandorError
 
@@ -24,11 +24,11 @@ class Clients:
     """Clients by service and place. Safe to share; each is made by the first who asks."""
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[str, Place], Any] = {}
-        self._sessions: dict[Place, Any] = {}
+        self._clients: dict[tuple[str, AwsTarget], Any] = {}
+        self._sessions: dict[AwsTarget, Any] = {}
         self._lock = threading.Lock()
 
-    def get(self, service: str, place: Place) -> Any:
+    def get(self, service: str, place: AwsTarget) -> Any:
         """The client of "bedrock-runtime", "bedrock" or "s3". Raises ServiceError, InvalidRequest for the endpoint."""
         with self._lock:
             client = self._clients.pop((service, place), None)
@@ -48,7 +48,7 @@ class Clients:
                     self._sessions.pop(old, None)
             return client
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: AwsTarget) -> None:
         """Look the credentials up again the next time: somebody may have logged in."""
         with self._lock:
             self._sessions.pop(place, None)
@@ -65,7 +65,7 @@ class Clients:
         for client in clients:
             client.close()
 
-    def _made(self, service: str, place: Place) -> Any:
+    def _made(self, service: str, place: AwsTarget) -> Any:
         import boto3
         from botocore.config import Config
 

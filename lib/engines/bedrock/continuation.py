@@ -16,7 +16,7 @@ import numpy as np
 from lib.core.branching import CUT_DIFFERENTLY, bytes_of_ids, inside_a_character, spelled
 from lib.core.completion import Completion, Delta
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind, Tokens, concatenate, make_tokens
+from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.engines.bedrock.capabilities import Abilities
 from lib.errors import InvalidRequest
 from lib.tokenizers.tokenizer import Tokenizer
@@ -34,7 +34,7 @@ class Continuation:
     """How a request with a given beginning goes out.
 
     request: what is encoded, and read back. form: the format it goes out in. extra: more fields of its body. tokenizer:
-    the one to read the reply with. prompt: the text before the beginning. begun: the text of that.
+    the one to read the reply with. prompt: the text before the beginning. prefix: the text of that.
     """
 
     request: Request
@@ -42,7 +42,7 @@ class Continuation:
     extra: dict[str, Any]
     tokenizer: Tokenizer
     prompt: str
-    begun: str
+    prefix: str
 
 
 def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, *, by_chat: bool) -> Continuation:
@@ -56,20 +56,20 @@ def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, 
             "Give a tokenizer beside the model.",
         )
     pieces = tokenizer.vocabulary.pieces
-    if not tokenizer.knows(np.array(request.begun, np.int32)):
+    if not tokenizer.knows(np.array(request.prefix_ids, np.int32)):
         raise InvalidRequest("The model's tokenizer does not know these tokens.", "Choose the model that wrote them.")
     prompt = _prompt_text(request, tokenizer)
     try:
-        begun = bytes_of_ids(pieces, request.begun).decode()
+        prefix = bytes_of_ids(pieces, request.prefix_ids).decode()
     except UnicodeDecodeError as error:
         raise inside_a_character() from error
     chat = request.prompt is None
     form = can.format_for(chat=False)
     if chat and by_chat and Format.CHAT in can.formats:
-        told = replace(request, messages=(*request.messages, Message("assistant", begun)), begun=())
-        rendered = prompt + begun
+        told = replace(request, messages=(*request.messages, Message("assistant", prefix)), prefix_ids=())
+        rendered = prompt + prefix
         reading = replace(tokenizer, render=lambda _: rendered)
-        return Continuation(told, Format.CHAT, _SWITCH, reading, prompt, begun)
+        return Continuation(told, Format.CHAT, _SWITCH, reading, prompt, prefix)
     if form is None:
         raise InvalidRequest(
             "This model takes chats only, and an answer to a chat cannot be gone on with.",
@@ -77,7 +77,12 @@ def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, 
         )
     prompt = _without_bos(prompt, tokenizer)
     return Continuation(
-        replace(request, prompt=prompt + begun, messages=(), begun=()), form, {}, tokenizer, prompt, begun
+        replace(request, prompt=prompt + prefix, messages=(), prefix_ids=()),
+        form,
+        {},
+        tokenizer,
+        prompt,
+        prefix,
     )
 
 
@@ -124,14 +129,14 @@ def told_apart(deltas: Iterator[Delta], how: Continuation, request: Request) -> 
 
 
 def _apart(done: Completion, how: Continuation, request: Request) -> Completion:
-    found = boundary(done.prompt, how.prompt, how.begun)
+    found = boundary(done.prompt, how.prompt, how.prefix)
     if found is None:
         own = _given(request, how.tokenizer)
         lost = () if not len(done.prompt) else (_ELSEWHERE,)  # of which nothing is known, nothing is wrong
         return _joined(done, request, done.prompt, own, 0, lost)
     first, overlap = found
     given = done.prompt[first:]
-    otherwise = overlap > 0 or given.ids.tolist() != list(request.begun)
+    otherwise = overlap > 0 or given.ids.tolist() != list(request.prefix_ids)
     warnings = (CUT_DIFFERENTLY,) if otherwise else ()
     return _joined(done, request, done.prompt[:first], given, overlap, warnings)
 
@@ -158,7 +163,7 @@ def _joined(
     overlap: int,
     warnings: tuple[str, ...],
 ) -> Completion:
-    forced = given.with_kinds(np.full(len(given), Kind.FORCED, np.uint8))
+    forced = given.with_kinds(np.full(len(given), TokenKind.FORCED, np.uint8))
     special = given.pieces.special[given.refs] if len(given.pieces) else np.zeros(0, bool)
     visible = spelled(given[~special])[overlap:].decode("utf-8", "replace")
     return replace(
@@ -174,4 +179,4 @@ def _joined(
 
 def _given(request: Request, tokenizer: Tokenizer) -> Tokens:
     """The tokens that were asked for as the beginning, unscored."""
-    return make_tokens(tokenizer.vocabulary.pieces, np.array(request.begun, np.int32))
+    return make_tokens(tokenizer.vocabulary.pieces, np.array(request.prefix_ids, np.int32))

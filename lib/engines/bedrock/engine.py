@@ -140,8 +140,8 @@ class BedrockEngine:
         ask = {"messages": (Message("user", "Hi"),)} if chat else {"prompt": "Hi"}
         return self.stream(Request(**ask, max_tokens=1, k=0, prompt_scores=False), live=False)
 
-    def cannot_go_on(self, request: Request) -> str:
-        """Why the model cannot go on from `request.begun`, as far as is known without asking; "" where it can."""
+    def continuation_obstacle(self, request: Request) -> str:
+        """Why the model cannot go on from `request.prefix_ids`, as far as is known without asking; "" where it can."""
         account = self._account
         asking = account is not None and not self.model.form and self._spoken is None
         can = account.peek_abilities(self.model) if account is not None and asking else self.abilities
@@ -155,14 +155,14 @@ class BedrockEngine:
             return str(error)
         return ""
 
-    def spell(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
-        """Ids of a text put after `request.begun`, and whether the model, which is sent both as text, reads others."""
+    def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+        """Ids of a text put after `request.prefix_ids`, and whether a model that is sent text reads others."""
         check_text(text)
         tokenizer = self.tokenizer
         how = continuation(request, self.abilities, tokenizer, by_chat=self.model.continues)
         read = how.tokenizer.readings(replace(how.request, prompt=how.prompt, messages=()))[0]
         pieces = how.tokenizer.vocabulary.pieces
-        return tokens_after(how.tokenizer.encode, pieces, how.prompt + how.begun, [*read, *request.begun], text)
+        return tokens_after(how.tokenizer.encode, pieces, how.prompt + how.prefix, [*read, *request.prefix_ids], text)
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
         """The texts as answers to the request's prompt, scored: one call each. Raises CandorError.
@@ -208,7 +208,7 @@ class BedrockEngine:
         """The answer as deltas, in the format that the model turns out to speak."""
         while True:
             try:
-                if request.begun:
+                if request.prefix_ids:
                     how = continuation(request, self.abilities, self.tokenizer, by_chat=self.model.continues)
                     form = how.form
                     sent = self._answered_in(form, how.request, live, gone, how.extra, how.tokenizer)
@@ -340,7 +340,7 @@ class BedrockEngine:
             return
         found = self._account.peek_details(self.model.place, self.model.arn)
         if found is not None and found.value is not None and found.value.units is not None:
-            self._ledger.learn(self.model.arn, Units(found.value.units, found.value.version, known=True))
+            self._ledger.set_units(self.model.arn, Units(found.value.units, found.value.version, known=True))
 
 
 def _no_format(found: Abilities, *, chat: bool) -> InvalidRequest:

@@ -34,7 +34,7 @@ def _for_long(_: object) -> float:
     return _KEEP
 
 
-class Lookups:
+class SingleFlightCache:
     """Single-flight and time-limited: whoever asks what is being asked already waits for the same answer."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,7 +53,9 @@ class Lookups:
         found: T = entry.future.result()
         return found
 
-    def peek(self, key: Hashable, ask: Callable[[], T], keep: Callable[[T], float] = _for_long) -> Found[T] | None:
+    def get_nowait(
+        self, key: Hashable, ask: Callable[[], T], keep: Callable[[T], float] = _for_long
+    ) -> Found[T] | None:
         """The answer if it is there; None while it is being found behind whoever asks, which begins now."""
         entry, mine = self._entry(key)
         if mine:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib.engines.local.ragged_decode import Apart
+from lib.engines.local.ragged_decode import RaggedKV
 
 NAME = "candor_cpu"
 
@@ -34,7 +34,7 @@ def _attention(
     from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
     groups = getattr(module, "num_key_value_groups", 1)
-    if isinstance(key, Apart):
+    if isinstance(key, RaggedKV):
         return _apart(query, key, value, groups, options), None
     if attention_mask is None and query.shape[2] == 1 and options.get("position_bias") is None:
         return _one_token(query, key, value, groups, options.get("scaling"))
@@ -50,7 +50,7 @@ def _attention(
     )
 
 
-def _apart(query: Any, key: Apart, value: Apart, groups: int, options: dict[str, Any]) -> Any:
+def _apart(query: Any, key: RaggedKV, value: RaggedKV, groups: int, options: dict[str, Any]) -> Any:
     """One new token of several requests, query [b, heads, 1, d]; returns [b, 1, heads, d].
 
     No mask is needed: a cache holds nothing but what its own new token may see.

@@ -12,8 +12,8 @@ from lib.core.request import MAX_K, Request, check_text
 from lib.engines.base import Capabilities
 from lib.engines.local.generation import answer_limit, generate, without_gradients
 from lib.engines.local.loading import LoadedModel
-from lib.engines.local.model_runner import AT_ONCE, Reader, tokens_per_pass
-from lib.engines.local.prefix_cache import BUDGET, KeptCaches
+from lib.engines.local.model_runner import AT_ONCE, ModelRunner, tokens_per_pass
+from lib.engines.local.prefix_cache import BUDGET, PrefixCache
 from lib.engines.local.prompts import encode, render
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.engines.local.scoring import score_texts, score_under, tokenise
@@ -31,8 +31,8 @@ class LocalEngine:
         kept: bytes for the caches of answers, from which branches go on.
         """
         self.loaded = loaded
-        self._reader = Reader(loaded)
-        self._kept = KeptCaches(self._reader, kept)
+        self._reader = ModelRunner(loaded)
+        self._kept = PrefixCache(self._reader, kept)
         self._scheduler = Scheduler(
             int(available_memory() * _SHARE) if budget is None else budget, together=self._reader.steps
         )
@@ -68,7 +68,7 @@ class LocalEngine:
         asked = time.monotonic()
         rendered = render(self.loaded, request)
         work = without_gradients(generate(self.loaded, self._reader, self._kept, request, rendered, asked))
-        read = len(rendered.ids) + len(request.begun)
+        read = len(rendered.ids) + len(request.prefix_ids)
         written, _ = answer_limit(self.loaded, request, read)
         cost = self._cost(read, (read + written) * request.n, request.n)
         return self._scheduler.submit(work, cost=cost, owner=owner)
@@ -106,21 +106,21 @@ class LocalEngine:
         with closing(self._scheduler.submit(work, cost=self._cost(longest, 2 * longest), owner=owner)) as results:
             return tuple(results)
 
-    def cannot_go_on(self, request: Request) -> str:
+    def continuation_obstacle(self, request: Request) -> str:
         """Why not; of a token that ends an answer alone."""
-        ends = bool(request.begun) and request.begun[-1] in self.loaded.eos_ids
+        ends = bool(request.prefix_ids) and request.prefix_ids[-1] in self.loaded.eos_ids
         return "This token would end the answer." if ends else ""
 
-    def spell(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
-        """Ids of a text put after `request.begun`, and whether the two as one text would be cut otherwise."""
+    def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+        """Ids of a text put after `request.prefix_ids`, and whether the two as one text would be cut otherwise."""
         check_text(text)
         rendered, pieces = render(self.loaded, request), self.loaded.vocabulary.pieces
-        begun = b"".join(pieces.bytes_of(token) for token in request.begun).decode("utf-8", "replace")
+        begun = b"".join(pieces.bytes_of(token) for token in request.prefix_ids).decode("utf-8", "replace")
 
         def encoded(text: str) -> list[int]:
             return encode(self.loaded, text, templated=rendered.templated)
 
-        return tokens_after(encoded, pieces, rendered.text + begun, [*rendered.ids, *request.begun], text)
+        return tokens_after(encoded, pieces, rendered.text + begun, [*rendered.ids, *request.prefix_ids], text)
 
     @property
     def busy(self) -> bool:

@@ -9,13 +9,23 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lib.core.answer_parser import AnswerReader, Released
+from lib.core.answer_parser import AnswerParser, Settled
 from lib.core.completion import Completion, Delta, End, Timing
 from lib.core.request import Request
-from lib.core.tokens import NO_TOKENS, Kind, Tokens
+from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
 from lib.engines.local.loading import LoadedModel
-from lib.engines.local.model_runner import Reader, Scores, Step, join, read, rows_of, score, scored_tokens, unscored
-from lib.engines.local.prefix_cache import KeptCaches
+from lib.engines.local.model_runner import (
+    DecodeStep,
+    ModelRunner,
+    PositionScores,
+    join,
+    read,
+    rows_of,
+    score,
+    scored_tokens,
+    unscored,
+)
+from lib.engines.local.prefix_cache import PrefixCache
 from lib.engines.local.prompt_lookup import LONGEST, Drafts
 from lib.engines.local.prompts import Rendered, prompt_kinds
 from lib.engines.local.sampling import choose
@@ -29,12 +39,12 @@ class _Sample:
     """One of the n samples while it is being written."""
 
     number: int
-    reader: AnswerReader
+    reader: AnswerParser
     die: np.random.Generator
-    waiting: dict[int, tuple[int, Scores]] = field(default_factory=dict)  # arrived, not yet released
-    written: list[tuple[int, Scores]] = field(default_factory=list)
+    waiting: dict[int, tuple[int, PositionScores]] = field(default_factory=dict)  # arrived, not yet released
+    written: list[tuple[int, PositionScores]] = field(default_factory=list)
 
-    def take(self, token: int, scores: Scores) -> int:
+    def take(self, token: int, scores: PositionScores) -> int:
         """Remember a token and its one row of scores; returns its number."""
         self.waiting[len(self.written)] = (token, scores)
         self.written.append((token, scores))
@@ -56,16 +66,16 @@ class _Clock:
 
 
 def generate(
-    loaded: LoadedModel, reader: Reader, kept: KeptCaches, request: Request, rendered: Rendered, asked: float
-) -> Generator[list[Delta] | Step, Any, None]:
+    loaded: LoadedModel, reader: ModelRunner, kept: PrefixCache, request: Request, rendered: Rendered, asked: float
+) -> Generator[list[Delta] | DecodeStep, Any, None]:
     """Deltas of all samples, one list per turn. Prompt and answer are scored by the very passes that read them.
 
-    A `Step` asks whoever runs this to `send` its logits, which may be computed together with those of others.
+    A `DecodeStep` asks whoever runs this to `send` its logits, which may be computed together with those of others.
     asked: `time.monotonic()` when the request was handed in. kept: where an answer that is given its beginning looks
     for what has been read of it before, and where the cache of a single sample goes in the end.
     """
     clock = _Clock(asked, time.monotonic())
-    prompt, begun = rendered.ids, list(request.begun)
+    prompt, begun = rendered.ids, list(request.prefix_ids)
     limit, warnings = answer_limit(loaded, request, len(prompt) + len(begun))
     cache, scores, last, before = yield from in_turns(_read(reader, kept, request, prompt, limit))
     asked_for = rows_of(scores, slice(0, len(prompt))) if request.prompt_scores else unscored(len(prompt), request.k)
@@ -80,12 +90,12 @@ def generate(
         provenance=loaded.provenance,
     )
     samples = [
-        _Sample(number, AnswerReader(request.stop, rendered.text), _die(request.seed, number))
+        _Sample(number, AnswerParser(request.stop, rendered.text), _die(request.seed, number))
         for number in range(request.n)
     ]
     deltas = [Delta(sample.number, start=start) for sample in samples]
     if begun:
-        forced = np.full(len(begun), Kind.FORCED, np.uint8)
+        forced = np.full(len(begun), TokenKind.FORCED, np.uint8)
         tokens = scored_tokens(loaded, begun, rows_of(scores, slice(len(prompt), None)), forced)
         pieces = loaded.vocabulary.pieces
         spelled = [(pieces.bytes_of(token), bool(pieces.special[token])) for token in begun]
@@ -105,35 +115,35 @@ def generate(
         if request.n == 1:
             written = samples[0].written
             ids = [*prompt, *begun, *(token for token, _ in written)]
-            kept.offer(ids, join([scores, *(row for _, row in written)]), cache)
+            kept.put(ids, join([scores, *(row for _, row in written)]), cache)
 
 
 def _read(
-    reader: Reader, kept: KeptCaches, request: Request, prompt: list[int], limit: int
-) -> Generator[None, None, tuple[Any, Scores, Any, list[int]]]:
+    reader: ModelRunner, kept: PrefixCache, request: Request, prompt: list[int], limit: int
+) -> Generator[None, None, tuple[Any, PositionScores, Any, list[int]]]:
     """Read the prompt and the answer's given beginning.
 
     Returns the cache, the scores of both, the logits of what follows, and the ids of the answer that this branches
     from with its prompt, where it was kept.
     """
-    ids = [*prompt, *request.begun]
+    ids = [*prompt, *request.prefix_ids]
     room = len(ids) + limit
-    found = kept.find(ids, request.k, room, scored=request.prompt_scores) if request.begun else None
+    found = kept.find(ids, request.k, room, scored=request.prompt_scores) if request.prefix_ids else None
     if found is not None:
         # The first of these has its score already.
         rest, last = yield from read(reader, ids[found.read :], found.cache, request.k)
         return found.cache, join([found.scores, rows_of(rest, slice(1, None))]), last, found.ids
     cache = reader.new_cache(room)
     scores, last = yield from read(reader, prompt, cache, request.k, scored=request.prompt_scores)
-    if request.begun:
-        more, last = yield from read(reader, request.begun, cache, request.k, last)
+    if request.prefix_ids:
+        more, last = yield from read(reader, request.prefix_ids, cache, request.k, last)
         scores = join([scores, more])
     return cache, scores, last, []
 
 
 def _write(
     loaded: LoadedModel,
-    reader: Reader,
+    reader: ModelRunner,
     request: Request,
     samples: list[_Sample],
     cache: Any,
@@ -141,7 +151,7 @@ def _write(
     limit: int,
     clock: _Clock,
     deltas: list[Delta],
-) -> Generator[list[Delta] | Step, Any, None]:
+) -> Generator[list[Delta] | DecodeStep, Any, None]:
     """Write until all samples have ended. last: the logits [1, V] to begin with. deltas: what is to be told first."""
     logits = last.expand(request.n, -1)
     active = samples
@@ -164,13 +174,13 @@ def _write(
         if not active:
             yield deltas
             return
-        logits = yield Step(deltas, chosen, cache)
+        logits = yield DecodeStep(deltas, chosen, cache)
         deltas = []
 
 
 def _write_drafted(
     loaded: LoadedModel,
-    reader: Reader,
+    reader: ModelRunner,
     request: Request,
     sample: _Sample,
     cache: Any,
@@ -179,7 +189,7 @@ def _write_drafted(
     clock: _Clock,
     deltas: list[Delta],
     drafts: Drafts,
-) -> Generator[list[Delta] | Step, Any, None]:
+) -> Generator[list[Delta] | DecodeStep, Any, None]:
     """As `_write`, for one sample: where a draft is at hand, its tokens are read along and kept as far as they fit."""
     import torch
 
@@ -212,7 +222,7 @@ def _write_drafted(
             with reading_a_draft():
                 logits = next(block for block in reader.blocks([tokens[-1], *draft], cache) if block is not None)
         else:
-            logits = yield Step(deltas, chosen[-1:], cache)
+            logits = yield DecodeStep(deltas, chosen[-1:], cache)
         deltas = []
 
 
@@ -241,25 +251,31 @@ def in_turns(steps: Generator[None, None, T]) -> Generator[list[Any], None, T]:
 
 
 def _advance(
-    loaded: LoadedModel, sample: _Sample, token: int, scores: Scores, *, final: bool, timing: Callable[[], Timing]
+    loaded: LoadedModel,
+    sample: _Sample,
+    token: int,
+    scores: PositionScores,
+    *,
+    final: bool,
+    timing: Callable[[], Timing],
 ) -> Delta:
     """Give a sample its next token; the delta holds what is settled by it, and the end if that was it."""
     number = sample.take(token, scores)
     if token in loaded.eos_ids:
         rest = sample.reader.end()
-        released = Released((*rest.tokens, (number, Kind.STOP)), rest.text)
+        released = Settled((*rest.tokens, (number, TokenKind.STOP)), rest.text)
         return Delta(sample.number, None, _tokens(loaded, sample, released), released.text, End("stop", timing()))
     pieces = loaded.vocabulary.pieces
     released = sample.reader.push(pieces.bytes_of(token), bool(pieces.special[token]))
     reason = "stop" if released.stopped else "length" if final else None
     if reason == "length":
         rest = sample.reader.end()
-        released = Released(released.tokens + rest.tokens, released.text + rest.text)
+        released = Settled(released.tokens + rest.tokens, released.text + rest.text)
     end = End(reason, timing()) if reason else None
     return Delta(sample.number, None, _tokens(loaded, sample, released), released.text, end)
 
 
-def _tokens(loaded: LoadedModel, sample: _Sample, released: Released) -> Tokens | None:
+def _tokens(loaded: LoadedModel, sample: _Sample, released: Settled) -> Tokens | None:
     if not released.tokens:
         return None
     rows = [sample.waiting.pop(number) for number, _ in released.tokens]

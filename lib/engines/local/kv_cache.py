@@ -20,7 +20,7 @@ def make_cache(config: Any, tokens: int) -> Any:
     Layers that see all tokens have the room set aside; layers with a window or a state of their own stay as they are.
     """
     cache = DynamicCache(config=config)
-    cache.layers = [RoomyLayer(tokens) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [PreallocatedLayer(tokens) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
@@ -32,7 +32,7 @@ def select_samples(cache: Any, rows: Any) -> None:
         select(rows)
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values [b, heads, n, d] as views of the filled part of buffers [b, heads, room, d]."""
 
     keys: Any

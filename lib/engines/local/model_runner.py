@@ -22,7 +22,7 @@ _ROWS = 128  # rows of logits at a time: 25 MB for a vocabulary of 49,152
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class PositionScores:
     """What the model thought of r positions, as numpy columns; `Tokens` documents shapes and units."""
 
     logprobs: NDArray[np.float32]
@@ -32,7 +32,7 @@ class Scores:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class DecodeStep:
     """What a generation yields when it needs its next logits: one more token, ids int64[b], for each of its samples.
 
     results: what has come since its last step. cache: holds what its samples have read so far.
@@ -43,7 +43,7 @@ class Step:
     cache: Any
 
 
-class Reader:
+class ModelRunner:
     """Reads tokens with a model.
 
     At construction it checks, on a real pass, that the output head applied to hidden states gives the model's own
@@ -105,13 +105,13 @@ class Reader:
         """Whether one pass for requests of different lengths gives each what a pass of its own would."""
         import torch
 
-        def read(texts: list[list[int]]) -> list[Step]:
+        def read(texts: list[list[int]]) -> list[DecodeStep]:
             steps = []
             for text in texts:
                 cache = self.new_cache(len(text) + 1)
                 for token in text:
                     self.step(torch.tensor([token], device=self._device), cache)
-                steps.append(Step([], torch.tensor([1], device=self._device), cache))
+                steps.append(DecodeStep([], torch.tensor([1], device=self._device), cache))
             return steps
 
         texts = [[0], [1, 0, 1]]
@@ -165,9 +165,9 @@ class Reader:
 
     def can_copy(self, cache: Any) -> bool:
         """Whether `copied` can be had of a cache: where all its layers simply hold keys and values of all tokens."""
-        from lib.engines.local.kv_cache import RoomyLayer
+        from lib.engines.local.kv_cache import PreallocatedLayer
 
-        return all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+        return all(isinstance(layer, PreallocatedLayer) for layer in cache.layers)
 
     def copied(self, cache: Any, tokens: int, room: int) -> Any:
         """A cache of its own that has read the first `tokens` tokens of another, with room for `room` of them."""
@@ -292,7 +292,7 @@ class Reader:
         hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state
         return self._head(hidden)[:, -1].float()
 
-    def steps(self, steps: Sequence[Step]) -> list[Any]:
+    def steps(self, steps: Sequence[DecodeStep]) -> list[Any]:
         """The logits of each step as `step` gives them; in one pass, where the model can join them."""
         import torch
 
@@ -301,7 +301,7 @@ class Reader:
                 return self._joint(steps)
             return [self.step(each.ids, each.cache) for each in steps]
 
-    def _joint(self, steps: Sequence[Step]) -> list[Any]:
+    def _joint(self, steps: Sequence[DecodeStep]) -> list[Any]:
         import torch
 
         from lib.engines.local.ragged_decode import joint_cache
@@ -332,7 +332,7 @@ def _same(logits: Any, others: Any) -> bool:
     return bool((logits.float() - others.float()).abs().max() <= 0.05 * logits.float().std())
 
 
-def score(logits: Any, chosen: Any, k: int, scratch: Any = None) -> Scores:
+def score(logits: Any, chosen: Any, k: int, scratch: Any = None) -> PositionScores:
     """Logprob and rank of each row's chosen token, and its k likeliest.
 
     logits: float32 tensor [r, V]. chosen: int64 tensor [r]. scratch: room for another [r, V], where there is some.
@@ -349,7 +349,7 @@ def score(logits: Any, chosen: Any, k: int, scratch: Any = None) -> Scores:
         larger[beyond] = (logits[beyond] > own[beyond]).sum(dim=-1, dtype=torch.int32).to(larger.dtype)
     # Not logits minus their logsumexp: that loses the last digits where they matter, near certainty.
     logprobs = torch.log_softmax(logits, dim=-1, out=scratch)
-    return Scores(
+    return PositionScores(
         logprobs.gather(1, chosen[:, None]).squeeze(1).cpu().numpy(),
         (larger + 1).to(torch.int32).cpu().numpy(),
         top_ids[:, :k].to(torch.int32).cpu().numpy(),
@@ -358,8 +358,8 @@ def score(logits: Any, chosen: Any, k: int, scratch: Any = None) -> Scores:
 
 
 def read(
-    reader: Reader, ids: Sequence[int], cache: Any, k: int, last: Any = None, *, scored: bool = True
-) -> Generator[None, None, tuple[Scores, Any]]:
+    reader: ModelRunner, ids: Sequence[int], cache: Any, k: int, last: Any = None, *, scored: bool = True
+) -> Generator[None, None, tuple[PositionScores, Any]]:
     """Read `ids` after what the cache holds; returns their scores and the float32 logits [1, V] of what follows.
 
     last: those logits from before, which score ids[0]; without them it is unscored, as nothing precedes it.
@@ -382,7 +382,9 @@ def read(
     return (join(parts) if scored else unscored(len(ids), k)), last
 
 
-def read_tail(reader: Reader, ids: Sequence[int], cache: Any, k: int, rows: int) -> Generator[None, None, Scores]:
+def read_tail(
+    reader: ModelRunner, ids: Sequence[int], cache: Any, k: int, rows: int
+) -> Generator[None, None, PositionScores]:
     """Read `ids` after what the cache holds; returns the scores of the last `rows` of them, fewer than all.
 
     No logits are computed for the others. Yields between chunks.
@@ -402,8 +404,8 @@ def read_tail(reader: Reader, ids: Sequence[int], cache: Any, k: int, rows: int)
 
 
 def read_together(
-    reader: Reader, shared: Sequence[int], texts: Sequence[Sequence[int]], cache: Any, k: int, last: Any = None
-) -> tuple[Scores, list[Scores], Any]:
+    reader: ModelRunner, shared: Sequence[int], texts: Sequence[Sequence[int]], cache: Any, k: int, last: Any = None
+) -> tuple[PositionScores, list[PositionScores], Any]:
     """Read `shared` after what the cache holds, and every text as if it came right after that, in one pass.
 
     Returns the scores of `shared`, those of each text, and the float32 logits [1, V] of what follows `shared`. last:
@@ -429,7 +431,7 @@ def read_together(
     return join(begun), found, last
 
 
-def score_next(logits: Any, token: int, k: int) -> Scores:
+def score_next(logits: Any, token: int, k: int) -> PositionScores:
     """The scores of one id, by the logits [1, V] before it."""
     return score(logits, _tensor([token], logits), k)
 
@@ -440,9 +442,9 @@ def _tensor(ids: Sequence[int], like: Any) -> Any:
     return torch.tensor(list(ids), device=like.device)
 
 
-def unscored(rows: int, k: int) -> Scores:
-    """Scores of positions nothing is known of."""
-    return Scores(
+def unscored(rows: int, k: int) -> PositionScores:
+    """PositionScores of positions nothing is known of."""
+    return PositionScores(
         np.full(rows, np.nan, np.float32),
         np.full(rows, -1, np.int32),
         np.full((rows, k), -1, np.int32),
@@ -450,9 +452,9 @@ def unscored(rows: int, k: int) -> Scores:
     )
 
 
-def join(parts: Sequence[Scores]) -> Scores:
+def join(parts: Sequence[PositionScores]) -> PositionScores:
     """Rows of several scores end to end."""
-    return Scores(
+    return PositionScores(
         np.concatenate([part.logprobs for part in parts]),
         np.concatenate([part.ranks for part in parts]),
         np.concatenate([part.top_ids for part in parts]),
@@ -460,13 +462,15 @@ def join(parts: Sequence[Scores]) -> Scores:
     )
 
 
-def rows_of(scores: Scores, rows: slice, k: int | None = None) -> Scores:
+def rows_of(scores: PositionScores, rows: slice, k: int | None = None) -> PositionScores:
     """Some rows of scores, with the first k alternatives of each."""
-    return Scores(scores.logprobs[rows], scores.ranks[rows], scores.top_ids[rows, :k], scores.top_logprobs[rows, :k])
+    return PositionScores(
+        scores.logprobs[rows], scores.ranks[rows], scores.top_ids[rows, :k], scores.top_logprobs[rows, :k]
+    )
 
 
 def scored_tokens(
-    loaded: LoadedModel, ids: Sequence[int], scores: Scores, kinds: NDArray[np.uint8] | None = None
+    loaded: LoadedModel, ids: Sequence[int], scores: PositionScores, kinds: NDArray[np.uint8] | None = None
 ) -> Tokens:
     """Tokens on the model's own vocabulary, whose rows are the ids."""
     return make_tokens(

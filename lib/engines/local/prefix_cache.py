@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.engines.local.model_runner import Reader, Scores, join, rows_of
+from lib.engines.local.model_runner import ModelRunner, PositionScores, join, rows_of
 
 BUDGET = 256_000_000  # bytes of keys and values, of all kept caches of a model together
 _WORTH = 16  # tokens; fewer are read again as quickly
@@ -24,14 +24,14 @@ class _Kept:
     """
 
     ids: NDArray[np.int32]
-    scores: Scores
+    scores: PositionScores
     scored: bool
     cache: Any
     size: int
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class PrefixHit:
     """A cache of one's own that has read the first `read` ids, and the scores of these and of the next: [read + 1].
 
     ids: all that the cache it comes from has read.
@@ -39,23 +39,23 @@ class Found:
 
     cache: Any
     read: int
-    scores: Scores
+    scores: PositionScores
     ids: list[int]
 
 
-class KeptCaches:
+class PrefixCache:
     """The caches of a model's last answers, the newest last. Used by the thread that runs the model, and by no other.
 
     budget: bytes they may take together; the oldest go first. Those of models whose layers cannot be cut back, as ones
     with a running state, are not kept.
     """
 
-    def __init__(self, reader: Reader, budget: int = BUDGET) -> None:
+    def __init__(self, reader: ModelRunner, budget: int = BUDGET) -> None:
         self._reader = reader
         self._budget = budget
         self._kept: deque[_Kept] = deque()
 
-    def offer(self, ids: Sequence[int], scores: Scores, cache: Any) -> None:
+    def put(self, ids: Sequence[int], scores: PositionScores, cache: Any) -> None:
         """Keep a cache that nobody will use any more: of one sample, with the scores of all it has read."""
         read = int(cache.get_seq_length())
         size = self._reader.cache_bytes(read)
@@ -69,7 +69,7 @@ class KeptCaches:
         while sum(each.size for each in self._kept) > self._budget:
             self._kept.popleft()
 
-    def find(self, ids: Sequence[int], k: int, room: int, *, scored: bool) -> Found | None:
+    def find(self, ids: Sequence[int], k: int, room: int, *, scored: bool) -> PrefixHit | None:
         """What can be had of the longest beginning of `ids` that has been read with at least k alternatives.
 
         room: tokens that the cache shall have room for. scored: whether all of it must have scores. At least one id is
@@ -90,14 +90,14 @@ class KeptCaches:
         scores = rows_of(best.scores, slice(0, shared), k)
         if other is not None:
             scores = join([scores, rows_of(other, slice(0, 1), k)])
-        return Found(self._reader.copied(best.cache, read, room), read, scores, best.ids.tolist())
+        return PrefixHit(self._reader.copied(best.cache, read, room), read, scores, best.ids.tolist())
 
     def clear(self) -> None:
         """Let all of them go."""
         self._kept.clear()
 
 
-def _as_listed(scores: Scores, row: int, token: int) -> Scores | None:
+def _as_listed(scores: PositionScores, row: int, token: int) -> PositionScores | None:
     """The one row of scores that a token would have had at a row, where it is one of the alternatives there."""
     places = np.flatnonzero(scores.top_ids[row] == token)
     if not len(places):
@@ -105,7 +105,7 @@ def _as_listed(scores: Scores, row: int, token: int) -> Scores | None:
     listed = scores.top_logprobs[row]
     rank = 1 + int((listed > listed[places[0]]).sum())
     own = slice(row, row + 1)
-    return Scores(listed[places[:1]], np.array([rank], np.int32), scores.top_ids[own], scores.top_logprobs[own])
+    return PositionScores(listed[places[:1]], np.array([rank], np.int32), scores.top_ids[own], scores.top_logprobs[own])
 
 
 def common(ids: NDArray[np.int32], others: NDArray[np.int32]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.core.pieces import Ints
 from lib.core.request import Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.engines.local.loading import LoadedModel
 from lib.errors import CandorError, InvalidRequest, TooLong
 from lib.models.tokenizer_files import turns_of
@@ -30,12 +30,12 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
     ids = encode(loaded, text, templated=templated)
     if not ids:
         raise InvalidRequest("The prompt is empty once it is tokenised.", "Type something for the model to read.")
-    if max(request.begun, default=0) >= (size := _readable(loaded)):
+    if max(request.prefix_ids, default=0) >= (size := _readable(loaded)):
         raise InvalidRequest(
-            f"The answer is to begin with token {max(request.begun):,}; {loaded.name} knows {size:,}.",
+            f"The answer is to begin with token {max(request.prefix_ids):,}; {loaded.name} knows {size:,}.",
             "Choose a token of this model's own.",
         )
-    check_context(loaded, len(ids) + len(request.begun))
+    check_context(loaded, len(ids) + len(request.prefix_ids))
     return Rendered(ids, text, templated)
 
 
@@ -89,9 +89,9 @@ def check_context(loaded: LoadedModel, tokens: int) -> None:
 
 
 def prompt_kinds(loaded: LoadedModel, ids: list[int]) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """uint8[n] of `Kind` for the tokens of a prompt."""
+    """uint8[n] of `TokenKind` for the tokens of a prompt."""
     special = loaded.vocabulary.pieces.special[np.array(ids, np.int32)]
-    return np.where(special, Kind.SPECIAL, Kind.TEXT).astype(np.uint8)
+    return np.where(special, TokenKind.SPECIAL, TokenKind.TEXT).astype(np.uint8)
 
 
 def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tuple[int, int]:

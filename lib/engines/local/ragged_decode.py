@@ -13,7 +13,7 @@ from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
 
-class Apart:
+class RaggedKV:
     """Keys or values of several requests: a tensor [b, heads, n, d] for each, with its own b and n."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -54,8 +54,8 @@ class _JointLayer(CacheLayerMixin):  # type: ignore[misc]
         """Of the longest."""
         return int(self._longest.get_max_length())
 
-    def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Apart, Apart]:
+    def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[RaggedKV, RaggedKV]:
         """Give every request its own new keys and values, each [b, heads, 1, d]; returns all of each."""
         added = zip(self._layers, key_states.split(self._rows), value_states.split(self._rows), strict=True)
         pairs = [layer.update(keys, values, *args, **kwargs) for layer, keys, values in added]
-        return Apart([keys for keys, _ in pairs]), Apart([values for _, values in pairs])
+        return RaggedKV([keys for keys, _ in pairs]), RaggedKV([values for _, values in pairs])

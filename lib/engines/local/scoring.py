@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.answer_parser import AnswerReader, without_opening
+from lib.core.answer_parser import AnswerParser, without_opening
 from lib.core.completion import Completion, Timing
 from lib.core.request import Request, check_text
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.engines.local.generation import in_turns
 from lib.engines.local.loading import LoadedModel
 from lib.engines.local.model_runner import (
     AT_ONCE,
-    Reader,
-    Scores,
+    ModelRunner,
+    PositionScores,
     join,
     read,
     read_tail,
@@ -29,7 +29,7 @@ from lib.engines.local.model_runner import (
     scored_tokens,
     unscored,
 )
-from lib.engines.local.prefix_cache import KeptCaches, common
+from lib.engines.local.prefix_cache import PrefixCache, common
 from lib.engines.local.prompts import Rendered, boundary, check_context, encode, prompt_kinds
 from lib.errors import InvalidRequest
 
@@ -62,8 +62,8 @@ def tokenise(loaded: LoadedModel, rendered: Rendered, continuation: str) -> Forc
 
 def score_texts(
     loaded: LoadedModel,
-    reader: Reader,
-    kept: KeptCaches,
+    reader: ModelRunner,
+    kept: PrefixCache,
     request: Request,
     rendered: Rendered,
     texts: Sequence[Forced],
@@ -98,7 +98,7 @@ def score_texts(
         yield []
     if start.read == shared > 0 and reader.can_copy(start.cache):
         # A copy, as the cache has room for the texts as well.
-        kept.offer(texts[0].ids[:shared], start.scores, reader.copied(start.cache, shared, shared))
+        kept.put(texts[0].ids[:shared], start.scores, reader.copied(start.cache, shared, shared))
     yield [found[number] for number in range(len(texts))]
 
 
@@ -111,18 +111,18 @@ class _Beginning:
     """
 
     read: int
-    scores: Scores
+    scores: PositionScores
     cache: Any
     logits: Any = None
 
-    def after(self, scores: Scores, cache: Any, logits: Any) -> _Beginning:
+    def after(self, scores: PositionScores, cache: Any, logits: Any) -> _Beginning:
         """What there is when more has been read, with the scores of that."""
         known = len(self.scores.logprobs) - self.read
         joined = join([self.scores, rows_of(scores, slice(known, None))])
         return _Beginning(self.read + len(scores.logprobs), joined, cache, logits)
 
 
-def _beginning(reader: Reader, kept: KeptCaches, texts: Sequence[Forced], shared: int, k: int) -> _Beginning:
+def _beginning(reader: ModelRunner, kept: PrefixCache, texts: Sequence[Forced], shared: int, k: int) -> _Beginning:
     """What was kept of what all texts begin with, of which at least the last id is left to be read."""
     room = shared + sum(len(text.ids) - shared for text in texts)
     found = kept.find(texts[0].ids[:shared], k, min(room, shared + AT_ONCE), scored=True) if shared else None
@@ -131,19 +131,19 @@ def _beginning(reader: Reader, kept: KeptCaches, texts: Sequence[Forced], shared
     return _Beginning(0, unscored(0, k), reader.new_cache(min(room, shared + AT_ONCE)))
 
 
-def _read_on(reader: Reader, start: _Beginning, ids: Sequence[int], k: int) -> Generator[None, None, _Beginning]:
+def _read_on(reader: ModelRunner, start: _Beginning, ids: Sequence[int], k: int) -> Generator[None, None, _Beginning]:
     scores, logits = yield from read(reader, ids, start.cache, k, start.logits)
     return start.after(scores, start.cache, logits)
 
 
-def _own(reader: Reader, cache: Any, read: int, more: int) -> Any:
+def _own(reader: ModelRunner, cache: Any, read: int, more: int) -> Any:
     """A cache to be used up, that has read what another has."""
     if reader.can_copy(cache):
         return reader.copied(cache, read, read + more) if read else reader.new_cache(more)
     return copy.deepcopy(cache)
 
 
-def _groups(reader: Reader, lengths: Sequence[int], shared: int) -> list[list[int]]:
+def _groups(reader: ModelRunner, lengths: Sequence[int], shared: int) -> list[list[int]]:
     """The numbers of texts that are read in one pass, each with so many ids after the shared ones."""
     groups: list[list[int]] = []
     filled = 0
@@ -157,7 +157,7 @@ def _groups(reader: Reader, lengths: Sequence[int], shared: int) -> list[list[in
     return groups
 
 
-def _fits(reader: Reader, before: int, tokens: int) -> bool:
+def _fits(reader: ModelRunner, before: int, tokens: int) -> bool:
     """Whether one pass may read that many tokens, of several texts, of which each sees so many before its own."""
     seen = before + tokens
     return tokens <= AT_ONCE and tokens * seen <= _MASK and reader.reads_together(seen)
@@ -165,7 +165,7 @@ def _fits(reader: Reader, before: int, tokens: int) -> bool:
 
 def score_under(
     loaded: LoadedModel,
-    reader: Reader,
+    reader: ModelRunner,
     requests: Sequence[Request],
     rendered: Sequence[Rendered],
     texts: Sequence[Forced],
@@ -205,7 +205,7 @@ def _completion(
     request: Request,
     rendered: Rendered,
     forced: Forced,
-    scores: Scores,
+    scores: PositionScores,
     vocabulary_size: int,
     timing: Timing,
 ) -> Completion:
@@ -235,10 +235,10 @@ def _completion(
 
 def _answer_kinds(loaded: LoadedModel, rendered: Rendered, forced: Forced) -> Any:
     """uint8 kinds of the forced tokens: reasoning is told apart as in an answer of the model's own."""
-    follower = AnswerReader((), rendered.text)
+    follower = AnswerParser((), rendered.text)
     pieces = loaded.vocabulary.pieces
-    kinds: dict[int, Kind] = {}
+    kinds: dict[int, TokenKind] = {}
     for token in forced.ids[forced.first :]:
         kinds.update(follower.push(pieces.bytes_of(token), bool(pieces.special[token])).tokens)
     kinds.update(follower.end().tokens)
-    return np.array([kinds.get(number, Kind.TEXT) for number in range(len(forced.ids) - forced.first)], np.uint8)
+    return np.array([kinds.get(number, TokenKind.TEXT) for number in range(len(forced.ids) - forced.first)], np.uint8)

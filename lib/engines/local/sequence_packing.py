@@ -29,12 +29,12 @@ def window(cache: Any) -> float:
     """Up to how many tokens every layer of an empty cache holds them all; 0 where one keeps something else."""
     from transformers.cache_utils import DynamicSlidingWindowLayer
 
-    from lib.engines.local.kv_cache import RoomyLayer
+    from lib.engines.local.kv_cache import PreallocatedLayer
 
     most = float("inf")
     for layer in cache.layers:
         if isinstance(layer, DynamicSlidingWindowLayer):
             most = min(most, layer.sliding_window)
-        elif not isinstance(layer, RoomyLayer):
+        elif not isinstance(layer, PreallocatedLayer):
             return 0
     return most

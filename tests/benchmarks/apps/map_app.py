@@ -9,7 +9,7 @@ import streamlit as st
 
 from components.token_map import token_map
 from lib.core.completion import Completion
-from lib.display.token_map_view import View
+from lib.display.token_map_view import TokenMapView
 from lib.formatting import percent
 from tests.benchmarks.completions import long_completion
 
@@ -42,7 +42,7 @@ def main() -> None:
         st.html(spans(done))
     elif asked["way"] == "map":
         if "view" not in state or state.view.completion is not done:
-            state.view = View(done)
+            state.view = TokenMapView(done)
         pinned = token_map(state.view, key="map")
         st.write(f"runs: {state.runs} · pinned: {pinned}")
 

@@ -55,7 +55,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             drawn(*args, **options)
             return SimpleNamespace(selection=SimpleNamespace(rows=list(rows)))
 
-        monkeypatch.setattr(page.st, "dataframe", dataframe)
+        monkeypatch.setattr(history_page.st, "dataframe", dataframe)
 
     return given
 

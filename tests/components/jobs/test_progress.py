@@ -18,7 +18,7 @@ def many(*outcomes: Outcome[Completion]) -> Many[Completion]:
 
 
 def test_what_is_missing_is_counted() -> None:
-    done, cut, left = Outcome(State.DONE, WHOLE), Outcome(State.DONE, CUT), Outcome[Completion](State.LEFT)
+    done, cut, left = Outcome(State.DONE, WHOLE), Outcome(State.DONE, CUT), Outcome[Completion](State.NOT_STARTED)
     assert where_it_stopped(many(done, done)) == ""
     assert where_it_stopped(many(done, cut)) == "It was stopped: 1 answer was cut off."
     assert where_it_stopped(many(cut, cut, left)) == "It was stopped: 2 answers were cut off, 1 answer did not come."

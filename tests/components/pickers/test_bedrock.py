@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from components.shell import services
 from components.shell.escaping import as_text
 from lib.access.policy import Bedrock, Policy, check_endpoint
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities
 from lib.engines.bedrock.control_plane import Details, Imported
@@ -33,7 +33,7 @@ class Known:
     def __init__(self, models: Found[tuple[Imported, ...]] | None, formats: set[Format]) -> None:
         self.models, self.formats = models, frozenset(formats)
 
-    def peek_models(self, _: Place) -> Found[tuple[Imported, ...]] | None:
+    def models_nowait(self, _: AwsTarget) -> Found[tuple[Imported, ...]] | None:
         return self.models
 
     def peek_abilities(self, _: BedrockModel) -> Abilities:
@@ -42,7 +42,7 @@ class Known:
     def known_abilities(self, model: BedrockModel) -> Abilities:
         return self.peek_abilities(model)
 
-    def choose(self, _: Place, __: str = "") -> None:
+    def choose(self, _: AwsTarget, __: str = "") -> None:
         pass
 
     def check(self, _: BedrockModel) -> None:
@@ -51,7 +51,7 @@ class Known:
     def peek_tokenizer(self, _: BedrockModel) -> Found[FoundTokenizer]:
         return Found(FoundTokenizer(None, NONE))
 
-    def is_aws(self, _: Place) -> bool:
+    def is_aws(self, _: AwsTarget) -> bool:
         return True
 
     def peek_details(self, *_: Any) -> Found[Details]:
@@ -224,11 +224,11 @@ def test_what_is_said_of_one_model_is_not_said_of_another(known: Known, monkeypa
 
 def connection_page() -> None:
     from components.connection.models import permissions
-    from lib.core.sources import BedrockModel, Place
+    from lib.core.sources import AwsTarget, BedrockModel
 
     government = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:imported-model/abc123def456"
-    permissions(BedrockModel(government, region="us-east-1"), Place("us-east-1"))
-    permissions(None, Place("cn-north-1"))
+    permissions(BedrockModel(government, region="us-east-1"), AwsTarget("us-east-1"))
+    permissions(None, AwsTarget("cn-north-1"))
 
 
 def test_the_policy_to_copy_is_of_the_partition_in_use(known: Known) -> None:

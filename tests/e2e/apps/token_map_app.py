@@ -11,8 +11,8 @@ import numpy as np
 from lib.core.completion import Completion
 from lib.core.pieces import Pieces, make_pieces
 from lib.core.request import Request
-from lib.core.tokens import Kind, Tokens, make_tokens
-from lib.display.token_map_view import View, fingerprint
+from lib.core.tokens import TokenKind, Tokens, make_tokens
+from lib.display.token_map_view import TokenMapView, fingerprint
 from tests.support.hostile_text import STRINGS
 
 Likely = Sequence[tuple[str | bytes, float]]
@@ -25,7 +25,7 @@ class Row:
     text: str | bytes
     p: float | None = 0.95
     rank: int = 1
-    kind: Kind = Kind.TEXT
+    kind: TokenKind = TokenKind.TEXT
     likely: Likely | None = None
 
     @property
@@ -46,23 +46,29 @@ def _data(text: str | bytes) -> bytes:
 
 
 PROMPT = (
-    Row("<|im_start|>", None, -1, Kind.SPECIAL, ()),
+    Row("<|im_start|>", None, -1, TokenKind.SPECIAL, ()),
     Row("user", 0.42, 2),
     Row("\n", 0.99),
     *(Row(word, p) for word, p in (("What", 0.08), (" is", 0.61), (" the", 0.72), (" capital", 0.03))),
     *(Row(word, p) for word, p in ((" of", 0.98), (" France", 0.02), ("?", 0.91))),
-    Row("<|im_end|>", 0.97, 1, Kind.SPECIAL),
+    Row("<|im_end|>", 0.97, 1, TokenKind.SPECIAL),
     Row("\n", 0.99),
-    Row("<|im_start|>", 0.99, 1, Kind.SPECIAL),
+    Row("<|im_start|>", 0.99, 1, TokenKind.SPECIAL),
     Row("assistant", 0.99),
     Row("\n", 0.99),
 )
 REASONING = (
-    Row("<think>", 0.99, 1, Kind.REASONING),
-    *(Row(word, p, 1, Kind.REASONING) for word, p in (("\n", 0.9), ("They", 0.31), (" ask", 0.64), (" for", 0.55))),
-    *(Row(word, p, 2, Kind.REASONING) for word, p in ((" the", 0.2), (" capital", 0.81), (".", 0.4), ("\n", 0.95))),
-    Row("</think>", 0.98, 1, Kind.REASONING),
-    Row("\n\n", 0.99, 1, Kind.REASONING),
+    Row("<think>", 0.99, 1, TokenKind.REASONING),
+    *(
+        Row(word, p, 1, TokenKind.REASONING)
+        for word, p in (("\n", 0.9), ("They", 0.31), (" ask", 0.64), (" for", 0.55))
+    ),
+    *(
+        Row(word, p, 2, TokenKind.REASONING)
+        for word, p in ((" the", 0.2), (" capital", 0.81), (".", 0.4), ("\n", 0.95))
+    ),
+    Row("</think>", 0.98, 1, TokenKind.REASONING),
+    Row("\n\n", 0.99, 1, TokenKind.REASONING),
 )
 EMOJI = (Row(b"\xf0\x9f", 0.12, 4), Row(b"\x98\x80", 0.4, 1))
 ANSWER = (
@@ -104,7 +110,7 @@ ANSWER = (
     Row(" done", 0.74),
     Row(".", 0.86),
 )
-STOP = (Row("<|im_end|>", 0.52, 1, Kind.STOP),)
+STOP = (Row("<|im_end|>", 0.52, 1, TokenKind.STOP),)
 MORE = tuple(
     Row(word, p)
     for line in range(30)
@@ -123,7 +129,7 @@ OTHER = (Row("Lyon", 0.3), Row(" it", 0.02), Row(" is", 0.9), Row(".", 0.97))
 def _table(rows: Iterable[Row]) -> tuple[Pieces, dict[bytes, int]]:
     names: dict[bytes, bool] = {}
     for row in rows:
-        names[row.data] = names.get(row.data, False) or row.kind in (Kind.SPECIAL, Kind.STOP)
+        names[row.data] = names.get(row.data, False) or row.kind in (TokenKind.SPECIAL, TokenKind.STOP)
         for text, _ in row.alternatives:
             names.setdefault(_data(text), False)
     pieces = make_pieces([(1000 + i, name, special) for i, (name, special) in enumerate(sorted(names.items()))])
@@ -196,17 +202,17 @@ OTHER_UNRANKED = tuple(replace(row, rank=-1) for row in OTHER)
 def many(tokens: int) -> Completion:
     """A long answer, with a word at its end that stands nowhere else."""
     rows = (REASONING[2:8] + ANSWER[:25] + MORE[:40])[:60]
-    long = [replace(rows[i % len(rows)], kind=Kind.TEXT) for i in range(tokens - 1)]
+    long = [replace(rows[i % len(rows)], kind=TokenKind.TEXT) for i in range(tokens - 1)]
     return completion(PROMPT, [*long, Row(" Farewell")])
 
 
 def long_prompt(tokens: int) -> Completion:
     """A prompt that has to be scrolled, with an answer half as long."""
-    long = [replace(MORE[i % len(MORE)], kind=Kind.TEXT) for i in range(tokens)]
+    long = [replace(MORE[i % len(MORE)], kind=TokenKind.TEXT) for i in range(tokens)]
     return completion([*PROMPT, *long], [*ANSWER[:20], *long[: tokens // 2]])
 
 
-def as_if_sent(view: View) -> object:
+def as_if_sent(view: TokenMapView) -> object:
     """What Python remembers once the browser has got all of a view but its last lines."""
     from components.token_map import _OVERLAP, _Sent
 
@@ -230,24 +236,24 @@ def page() -> None:
                 state.shown = name
     if st.button("lost frame"):
         state.shown = "longer"
-        state["map.sent"] = as_if_sent(View(examples()["longer"]))
+        state["map.sent"] = as_if_sent(TokenMapView(examples()["longer"]))
     if "beside" in st.query_params:
         for name, column, length in zip(("left", "right"), st.columns(2), (900, 400), strict=True):
             with column:
-                pinned = token_map(View(long_prompt(length)), key=name, beside="both")
+                pinned = token_map(TokenMapView(long_prompt(length)), key=name, beside="both")
                 st.write(f"{name} pinned: {pinned}")
         return
     if "hostile" in st.query_params:
-        view = View(hostile())
+        view = TokenMapView(hostile())
     elif tokens := st.query_params.get("many"):
         if "many" not in state:
-            state.many = View(many(int(tokens)))
+            state.many = TokenMapView(many(int(tokens)))
         view = state.many
     elif state.shown == "no map":
         st.write("shown: no map · ")
         return
     else:
-        view = View(examples()[state.shown])
+        view = TokenMapView(examples()[state.shown])
     pinned = token_map(view, key="map", live=state.shown in ("half", "longer"))
     st.write(f"shown: {state.shown} · runs: {state.runs} · pinned: {pinned}")
 

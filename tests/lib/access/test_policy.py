@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lib.access.policy import Bedrock, Places, Policy, is_forwarded, policy_for
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.errors import InvalidRequest
 from lib.hosts import is_loopback
 
@@ -114,7 +114,7 @@ def test_requests_that_a_proxy_has_passed_on_are_known(name: str) -> None:
     assert not is_forwarded({"Host": "localhost", "Cookie": name})
 
 
-LOCAL = Place("us-east-1", endpoint="http://127.0.0.1:9911")
+LOCAL = AwsTarget("us-east-1", endpoint="http://127.0.0.1:9911")
 
 
 def _places(*, is_open: bool) -> Places:
@@ -123,9 +123,9 @@ def _places(*, is_open: bool) -> Places:
 
 @pytest.mark.parametrize(
     ("place", "tokenizer"),
-    [(LOCAL, ""), (Place(profile="admin"), ""), (Place("us-east-1"), "/etc"), (Place(), "owner/name")],
+    [(LOCAL, ""), (AwsTarget(profile="admin"), ""), (AwsTarget("us-east-1"), "/etc"), (AwsTarget(), "owner/name")],
 )
-def test_only_what_a_visitor_chose_is_used(place: Place, tokenizer: str) -> None:
+def test_only_what_a_visitor_chose_is_used(place: AwsTarget, tokenizer: str) -> None:
     alone, public = _places(is_open=True), _places(is_open=False)
     for places in (alone, public):
         with pytest.raises(InvalidRequest):
@@ -134,23 +134,23 @@ def test_only_what_a_visitor_chose_is_used(place: Place, tokenizer: str) -> None
     alone.check(place, tokenizer)
     with pytest.raises(InvalidRequest, match="own settings"):
         public.check(place, tokenizer)
-    public.check(Place("us-east-1"))
+    public.check(AwsTarget("us-east-1"))
 
 
 def test_what_is_chosen_for_one_thing_holds_for_no_other() -> None:
     places = _places(is_open=True)
-    places.choose(Place(profile="admin"))
+    places.choose(AwsTarget(profile="admin"))
     places.choose(LOCAL)
     with pytest.raises(InvalidRequest):
-        places.check(Place(endpoint="admin"))
+        places.check(AwsTarget(endpoint="admin"))
     with pytest.raises(InvalidRequest):
-        places.check(Place(), "http://127.0.0.1:9911")
+        places.check(AwsTarget(), "http://127.0.0.1:9911")
 
 
 @pytest.mark.parametrize("region", ["us-east-1.evil.org#", "us east", "../x", "a" * 40, "US-EAST-1", "é"])
 def test_a_region_is_the_name_of_one(region: str) -> None:
     with pytest.raises(InvalidRequest, match="region"):
-        _places(is_open=True).check(Place(region))
+        _places(is_open=True).check(AwsTarget(region))
 
 
 @pytest.mark.parametrize(
@@ -178,19 +178,19 @@ def test_a_region_is_the_name_of_one(region: str) -> None:
 )
 def test_an_endpoint_is_an_address_and_no_link_local_one(endpoint: str) -> None:
     places = _places(is_open=True)
-    places.choose(Place(endpoint=endpoint))
+    places.choose(AwsTarget(endpoint=endpoint))
     with pytest.raises(InvalidRequest):
-        places.check(Place(endpoint=endpoint))
+        places.check(AwsTarget(endpoint=endpoint))
 
 
 def test_private_addresses_are_for_one_who_is_alone() -> None:
     for endpoint in ("http://127.0.0.1:9911", "http://10.0.0.1", "http://192.168.1.2:8000", "http://host.internal"):
         alone, public = _places(is_open=True), _places(is_open=False)
         for places in (alone, public):
-            places.choose(Place(endpoint=endpoint))
-        alone.check(Place(endpoint=endpoint))
+            places.choose(AwsTarget(endpoint=endpoint))
+        alone.check(AwsTarget(endpoint=endpoint))
         with pytest.raises(InvalidRequest):
-            public.check(Place(endpoint=endpoint))
+            public.check(AwsTarget(endpoint=endpoint))
 
 
 ELSEWHERE = ["anthropic.claude-opus", "arn:aws:bedrock:us-east-1:123456789012:inference-profile/x", "", "x" * 3_000]
@@ -216,11 +216,11 @@ def test_aws_is_asked_only_where_its_list_decides() -> None:
 
 def test_visitors_name_no_region_of_their_own() -> None:
     public = Places(lambda: Policy(open=False), "us-east-1".__eq__)
-    public.check(Place("us-east-1"))
-    public.check(Place())
+    public.check(AwsTarget("us-east-1"))
+    public.check(AwsTarget())
     with pytest.raises(InvalidRequest, match="region attacker-chosen-0"):
-        public.check(Place("attacker-chosen-0"))
-    Places(lambda: Policy(open=True), "us-east-1".__eq__).check(Place("eu-west-3"))
+        public.check(AwsTarget("attacker-chosen-0"))
+    Places(lambda: Policy(open=True), "us-east-1".__eq__).check(AwsTarget("eu-west-3"))
 
 
 def test_arns_are_listed_however_they_are_spelled() -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lib.core.answer_parser import AnswerReader, Released
-from lib.core.tokens import Kind
+from lib.core.answer_parser import AnswerParser, Settled
+from lib.core.tokens import TokenKind
 from tests.support.strategies import cut
 
-T, S, X, R = Kind.TEXT, Kind.SPECIAL, Kind.STOP, Kind.REASONING
+T, S, X, R = TokenKind.TEXT, TokenKind.SPECIAL, TokenKind.STOP, TokenKind.REASONING
 
 
 @dataclass
@@ -18,12 +18,12 @@ class Told:
     """All that a reader released, and how many tokens it had been given when it stopped."""
 
     numbers: list[int] = field(default_factory=list)
-    kinds: list[Kind] = field(default_factory=list)
+    kinds: list[TokenKind] = field(default_factory=list)
     text: str = ""
     stopped: bool = False
     given: int = 0
 
-    def add(self, released: Released) -> None:
+    def add(self, released: Settled) -> None:
         self.numbers += [number for number, _ in released.tokens]
         self.kinds += [kind for _, kind in released.tokens]
         self.text += released.text
@@ -31,7 +31,7 @@ class Told:
 
 
 def read(*pieces: bytes | str, stops: tuple[str, ...] = (), prompt: str = "", special: tuple[int, ...] = ()) -> Told:
-    reader, told = AnswerReader(stops, prompt), Told()
+    reader, told = AnswerParser(stops, prompt), Told()
     for number, piece in enumerate(pieces):
         told.add(reader.push(piece.encode() if isinstance(piece, str) else piece, number in special))
         told.given += 1
@@ -92,7 +92,7 @@ def test_every_token_is_released_once_in_order(pieces: list[bytes], stops: tuple
 def test_nothing_released_lies_past_a_stop(pieces: list[bytes], stops: tuple[str, ...]) -> None:
     expected, _ = visible_until_stop(b"".join(pieces), stops)
     final = expected.decode("utf-8", "replace")
-    reader, text = AnswerReader(stops), ""
+    reader, text = AnswerParser(stops), ""
     position = 0
     for piece in pieces:
         released = reader.push(piece)
@@ -121,11 +121,11 @@ def test_tokens_beyond_the_cut_are_stops() -> None:
 
 
 def test_what_might_become_a_stop_is_held_back() -> None:
-    reader = AnswerReader(["\n\nUser:"])
-    assert reader.push(b"Hi") == Released(((0, T),), "Hi")
-    assert reader.push(b".\n") == Released()
-    assert reader.push(b"\nUs") == Released()
-    assert reader.push(b"a") == Released(((1, T), (2, T), (3, T)), ".\n\nUsa")
+    reader = AnswerParser(["\n\nUser:"])
+    assert reader.push(b"Hi") == Settled(((0, T),), "Hi")
+    assert reader.push(b".\n") == Settled()
+    assert reader.push(b"\nUs") == Settled()
+    assert reader.push(b"a") == Settled(((1, T), (2, T), (3, T)), ".\n\nUsa")
 
 
 def test_the_end_releases_what_was_held() -> None:
@@ -143,12 +143,12 @@ def test_of_two_stops_the_one_complete_first_counts() -> None:
 
 
 def test_characters_in_several_tokens_are_told_whole() -> None:
-    reader = AnswerReader()
-    assert reader.push(b"x\xf0\x9f") == Released(((0, T),), "x")
-    assert reader.push(b"\x98") == Released(((1, T),), "")
-    assert reader.push(b"\x80y") == Released(((2, T),), "😀y")
-    assert reader.push(b"\xf0\x9f") == Released(((3, T),), "")
-    assert reader.end() == Released((), "\ufffd")
+    reader = AnswerParser()
+    assert reader.push(b"x\xf0\x9f") == Settled(((0, T),), "x")
+    assert reader.push(b"\x98") == Settled(((1, T),), "")
+    assert reader.push(b"\x80y") == Settled(((2, T),), "😀y")
+    assert reader.push(b"\xf0\x9f") == Settled(((3, T),), "")
+    assert reader.end() == Settled((), "\ufffd")
 
 
 def test_a_character_broken_off_by_a_stop() -> None:
@@ -182,7 +182,7 @@ def test_reasoning_at_the_start() -> None:
         (["</think>", "x"], [T, T]),
     ],
 )
-def test_where_reasoning_begins_and_ends(pieces: list[str], kinds: list[Kind]) -> None:
+def test_where_reasoning_begins_and_ends(pieces: list[str], kinds: list[TokenKind]) -> None:
     told = read(*pieces)
     assert told.kinds == kinds
     assert told.text == "".join(pieces)
@@ -199,18 +199,18 @@ def test_a_block_that_the_prompt_closed_again_is_not_open() -> None:
 
 
 def test_an_opening_marker_is_released_as_soon_as_it_is_one() -> None:
-    reader = AnswerReader()
-    assert reader.push(b"<th") == Released()
-    assert reader.push(b"ink>") == Released(((0, R), (1, R)), "<think>")
-    assert reader.push(b"a") == Released(((2, R),), "a")
+    reader = AnswerParser()
+    assert reader.push(b"<th") == Settled()
+    assert reader.push(b"ink>") == Settled(((0, R), (1, R)), "<think>")
+    assert reader.push(b"a") == Settled(((2, R),), "a")
 
 
 def test_markers_that_are_special_tokens() -> None:
     told = read(*THOUGHT, special=(0, 3))
     assert told.kinds == [R, R, R, R, T, T]
     assert told.text == "".join(THOUGHT)
-    reader = AnswerReader()
-    assert reader.push(b"<think>", special=True) == Released(((0, R),), "<think>")
+    reader = AnswerParser()
+    assert reader.push(b"<think>", special=True) == Settled(((0, R),), "<think>")
 
 
 def test_other_special_tokens_stay_special_inside_reasoning() -> None:
@@ -229,4 +229,4 @@ def test_a_stop_inside_reasoning_ends_the_answer_there() -> None:
 def test_an_empty_answer() -> None:
     assert read() == Told()
     assert read("", "") == Told([0, 1], [T, T], "", False, 2)
-    assert AnswerReader().end() == Released()
+    assert AnswerParser().end() == Settled()

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib.core.branching import CUT_DIFFERENTLY, Fork, as_text, fork_of, grafted, obstacle, tokens_after
+from lib.core.branching import CUT_DIFFERENTLY, Fork, as_text, fork_of, merge_into_parent, obstacle, tokens_after
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.errors import InvalidRequest
 from tests.support.strategies import completion_of, table_of, tokens_on
 
@@ -23,7 +23,7 @@ def before(**changes: Any) -> Completion:
     """<s>The fox → ran, ran, sat; at every position "ran" and "sat" are listed."""
     count = 3
     lists = {"top_refs": [[3, 4]] * count, "top_logprobs": [[-0.5, -1.5]] * count}
-    prompt = tokens_on(PIECES, [0, 1, 2], logprobs=[np.nan, -1, -2], kinds=[Kind.SPECIAL, 0, 0])
+    prompt = tokens_on(PIECES, [0, 1, 2], logprobs=[np.nan, -1, -2], kinds=[TokenKind.SPECIAL, 0, 0])
     answer = tokens_on(PIECES, [3, 3, 4], logprobs=[-0.5, -0.5, -1.5], ranks=[1, 1, 2], **lists)
     done = completion_of(prompt, answer, request=ASKED, text=" ran ran sat")
     return replace(done, **changes)
@@ -31,8 +31,8 @@ def before(**changes: Any) -> Completion:
 
 def test_a_branch_is_asked_for_with_all_that_stays() -> None:
     fork, request = fork_of(before(), 4, (4,), " sat", replace(ASKED, temperature=0.7), ASKED)
-    assert fork.given == (3, 4)
-    assert request.begun == (3, 4)
+    assert fork.prefix_ids == (3, 4)
+    assert request.prefix_ids == (3, 4)
     assert (request.prompt, request.temperature) == ("The fox", 0.7)
 
 
@@ -40,13 +40,13 @@ def test_a_branch_of_a_chat_keeps_its_messages() -> None:
     chat = Request(messages=(Message("user", "x"),))
     _, request = fork_of(before(request=chat), 5, (), "", chat, chat)
     assert request.messages == chat.messages
-    assert request.begun == (3, 3)
+    assert request.prefix_ids == (3, 3)
 
 
 def test_a_branch_within_the_prompt_begins_an_answer_there() -> None:
     fork, request = fork_of(before(), 2, (4,), " sat", ASKED, ASKED)
     assert request.prompt == "<s>The"
-    assert request.begun == fork.given == (4,)
+    assert request.prefix_ids == fork.prefix_ids == (4,)
 
 
 @pytest.mark.parametrize(
@@ -73,24 +73,24 @@ def came(refs: list[int], **columns: object) -> Completion:
 def test_what_stays_keeps_its_scores_and_an_alternative_has_that_of_the_list() -> None:
     parent = before()
     fork, _ = fork_of(parent, 4, (4,), " sat", ASKED, ASKED)
-    done = grafted(came([3, 4, 3], logprobs=[np.nan, np.nan, -0.1], kinds=[6, 6, 0]), fork)
+    done = merge_into_parent(came([3, 4, 3], logprobs=[np.nan, np.nan, -0.1], kinds=[6, 6, 0]), fork)
     assert done.prompt == parent.prompt
     assert done.generated.logprobs[0] == parent.generated.logprobs[0]
     assert done.generated.logprobs[1] == np.float32(-1.5)
     assert done.generated.ranks[1] == 2
-    assert done.generated.kinds.tolist() == [Kind.TEXT, Kind.FORCED, Kind.TEXT]
+    assert done.generated.kinds.tolist() == [TokenKind.TEXT, TokenKind.FORCED, TokenKind.TEXT]
     assert done.warnings == ()
 
 
 def test_scores_that_the_engine_worked_out_itself_stay() -> None:
     fork, _ = fork_of(before(), 4, (4,), " sat", ASKED, ASKED)
-    done = grafted(came([3, 4], logprobs=[-9, -1.25], kinds=[6, 6]), fork)
+    done = merge_into_parent(came([3, 4], logprobs=[-9, -1.25], kinds=[6, 6]), fork)
     assert done.generated.logprobs.tolist() == [np.float32(-0.5), np.float32(-1.25)]
 
 
 def test_tokens_that_were_read_otherwise_are_shown_as_read() -> None:
     fork, _ = fork_of(before(), 5, (4,), " sat", ASKED, ASKED)
-    done = grafted(came([3, 4, 4], logprobs=[-9, -9, -9]), fork)
+    done = merge_into_parent(came([3, 4, 4], logprobs=[-9, -9, -9]), fork)
     assert done.generated.refs.tolist() == came([3, 4, 4]).generated.refs.tolist()
     assert done.generated.logprobs.tolist() == [np.float32(-0.5), -9, -9]
     assert CUT_DIFFERENTLY in done.warnings
@@ -98,15 +98,15 @@ def test_tokens_that_were_read_otherwise_are_shown_as_read() -> None:
 
 def test_a_branch_that_has_only_begun_to_come() -> None:
     fork = Fork(before(), 2, (4,), " sat", ASKED)
-    assert len(grafted(came([]), fork).generated) == 0
+    assert len(merge_into_parent(came([]), fork).generated) == 0
 
 
 def test_a_branch_as_text_for_another_program() -> None:
-    done = before(request=replace(ASKED, begun=(3, 3)))
+    done = before(request=replace(ASKED, prefix_ids=(3, 3)))
     found = as_text(done)
     assert found is not None
     assert found.prompt == "The fox ran ran"
-    assert not found.begun
+    assert not found.prefix_ids
     assert as_text(before()) == ASKED
     assert as_text(before(request=None)) is None
 
@@ -114,7 +114,7 @@ def test_a_branch_as_text_for_another_program() -> None:
 def test_what_comes_with_every_prompt_is_no_part_of_its_text() -> None:
     """BOS is left out; the first mark of a role, which stands there several times, is not."""
     table = table_of("<s>", "<|role|>", "Hi", special=[0, 1])
-    chat = Request(messages=(Message("user", "Hi"),), begun=(2,))
+    chat = Request(messages=(Message("user", "Hi"),), prefix_ids=(2,))
     for refs, text in (([0, 2], "HiHi"), ([1, 2, 1], "<|role|>Hi<|role|>Hi")):
         found = as_text(completion_of(tokens_on(table, refs), tokens_on(table, [2]), request=chat))
         assert found is not None
@@ -123,7 +123,7 @@ def test_what_comes_with_every_prompt_is_no_part_of_its_text() -> None:
 
 def test_a_warning_about_the_place_comes_with_the_branch() -> None:
     fork = replace(fork_of(before(), 4, (4,), " sat", ASKED, ASKED)[0], warning="Mind the gap.")
-    assert grafted(came([3, 4], logprobs=[-1, -1]), fork).warnings == ("Mind the gap.",)
+    assert merge_into_parent(came([3, 4], logprobs=[-1, -1]), fork).warnings == ("Mind the gap.",)
 
 
 def encode(text: str) -> list[int]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lib.core.columnar import narrow, pack, pack_completion, unpack, unpack_completion, widen
 from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
-from lib.core.tokens import NO_TOKENS, Kind, Tokens
+from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
 from lib.errors import BadFile
 from tests.support.strategies import INF, NAN, completion_of, completions, table_of, tokens_on
 
@@ -166,7 +166,7 @@ def readable_or_refused(blob: bytes) -> None:
         assert isinstance(getattr(done, name), str)
     for tokens in (done.prompt, done.generated):
         assert isinstance(tokens, Tokens)
-        assert all(Kind(kind) for kind in tokens.kinds if kind)
+        assert all(TokenKind(kind) for kind in tokens.kinds if kind)
 
 
 @settings(max_examples=400)

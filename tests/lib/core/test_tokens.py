@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.core.pieces import make_pieces
-from lib.core.tokens import NO_TOKENS, Kind, Tokens, concatenate, make_tokens, on_one_table
+from lib.core.tokens import NO_TOKENS, TokenKind, Tokens, concatenate, make_tokens, on_one_table
 from tests.support import strategies
 from tests.support.strategies import INF, NAN, column, entries, table_of, tokens_of, tokens_on
 
@@ -37,7 +37,7 @@ def test_what_is_left_out_is_missing_not_zero() -> None:
     tokens = tokens_of("a", "b")
     assert np.isnan(tokens.logprobs).all()
     assert tokens.ranks.tolist() == [-1, -1]
-    assert tokens.kinds.tolist() == [Kind.TEXT, Kind.TEXT]
+    assert tokens.kinds.tolist() == [TokenKind.TEXT, TokenKind.TEXT]
     assert tokens.k == 0
     assert tokens_on(table_of("a"), [-1]).ids.tolist() == [-1]
     assert tokens_on(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.costs.bedrock_prices import WINDOW, Units, Windows, usual_rate, window_price
+from lib.costs.bedrock_prices import WINDOW, BillingWindows, Units, usual_rate, window_price
 from lib.costs.ledger import Caps, Ledger, ledger_for
 from lib.errors import CapReached, InvalidRequest
 
@@ -42,7 +42,7 @@ def test_the_example_of_the_pricing_page() -> None:
     ],
 )
 def test_windows_run_from_the_first_answer(calls: list[tuple[float, float]], windows: int) -> None:
-    found = Windows()
+    found = BillingWindows()
     for began, ended in calls:
         found = found.with_call(began, ended)
     assert found.number == windows
@@ -50,7 +50,7 @@ def test_windows_run_from_the_first_answer(calls: list[tuple[float, float]], win
 
 @given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 2000)), max_size=30))
 def test_windows_cover_every_call_and_no_more_than_needed(calls: list[tuple[float, float]]) -> None:
-    found, busy = Windows(), 0.0
+    found, busy = BillingWindows(), 0.0
     for began, length in sorted(calls):
         found = found.with_call(began, began + length)
         busy += length
@@ -68,7 +68,7 @@ def call(ledger: Ledger, clock: Clock, arn: str = ARN, seconds: float = 1.0) -> 
 def test_a_bill() -> None:
     clock = Clock()
     ledger = Ledger(clock=clock)
-    ledger.learn(ARN, Units(2, "v1.0", known=True))
+    ledger.set_units(ARN, Units(2, "v1.0", known=True))
     call(ledger, clock)
     call(ledger, clock)
     clock.now += 1000

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lib.core.completion import Completion, Timing
 from lib.core.pieces import make_pieces
 from lib.core.request import Message, Request
-from lib.core.tokens import NO_TOKENS, Kind
+from lib.core.tokens import NO_TOKENS, TokenKind
 from lib.display.export import alternatives, table, to_csv, to_json
 from lib.display.spreadsheet import as_csv
 from lib.wire.saved_replies import completions_of, read_saved
@@ -220,7 +220,7 @@ def test_any_completion_has_a_table(done: Completion) -> None:
     lines = lines_of(to_csv(done))
     assert len(lines) == len(done.prompt) + len(done.generated)
     assert [line["kind"] for line in lines[: len(done.prompt)]] == [
-        Kind(kind).name.lower() for kind in done.prompt.kinds
+        TokenKind(kind).name.lower() for kind in done.prompt.kinds
     ]
 
 

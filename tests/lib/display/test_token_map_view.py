@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from lib.core.columnar import unpack
 from lib.core.completion import Completion
 from lib.core.pieces import Pieces
-from lib.core.tokens import NO_TOKENS, Kind, concatenate
+from lib.core.tokens import NO_TOKENS, TokenKind, concatenate
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED
-from lib.display.token_map_view import UNKNOWN, View, fingerprint
+from lib.display.token_map_view import UNKNOWN, TokenMapView, fingerprint
 from lib.scores.token_scores import entropy_bounds, others_mass
 from lib.segmentation.cells import split
 from tests.support.strategies import (
@@ -34,7 +34,7 @@ from tests.support.strategies import (
 class Drawn:
     """What the browser makes of a packed view: strings cut by UTF-16 length, the largest value as missing."""
 
-    def __init__(self, view: View, pattern: str = "") -> None:
+    def __init__(self, view: TokenMapView, pattern: str = "") -> None:
         self.meta, self.columns = unpack(view.packed(pattern), "view")
         self.pieces = self.cut("piece")
         flags = self.columns["token.flags"]
@@ -92,7 +92,7 @@ def close_to(thousandths: int | None, exact: float) -> bool:
 
 @given(completions())
 def test_the_packed_columns_say_what_the_completion_says(done: Completion) -> None:
-    view = View(done)
+    view = TokenMapView(done)
     drawn, tokens = Drawn(view), concatenate([done.prompt, done.generated])
 
     assert drawn.meta["k"] == tokens.k
@@ -122,7 +122,7 @@ def test_the_packed_columns_say_what_the_completion_says(done: Completion) -> No
 @given(cut(HARD_BYTES), cut(HARD_BYTES))
 def test_texts_are_cut_where_the_cells_are(prompt: list[bytes], answer: list[bytes]) -> None:
     done = completion_of(tokens_of(*prompt), tokens_of(*answer))
-    view = View(done)
+    view = TokenMapView(done)
     drawn = Drawn(view)
     shown = []
     for pieces in (prompt, answer):
@@ -139,22 +139,22 @@ def cells_first(pieces: list[bytes]) -> list[int]:
 
 
 def test_lengths_count_utf16_units() -> None:
-    drawn = Drawn(View(completion_of(tokens_of("a", "é", "漢", "😀", "👨\u200d", "👩"), tokens_of(" "))))
+    drawn = Drawn(TokenMapView(completion_of(tokens_of("a", "é", "漢", "😀", "👨\u200d", "👩"), tokens_of(" "))))
     assert drawn.columns["joined.chars"].tolist() == [5]
     assert drawn.cells == ["a", "é", "漢", "😀", "👨\u200d👩", " "]
 
 
 def test_bytes_that_are_no_character_are_shown_as_numbers() -> None:
-    drawn = Drawn(View(completion_of(tokens_of("😀", b"\xff"), tokens_of(b"\xe2\x82"))))
+    drawn = Drawn(TokenMapView(completion_of(tokens_of("😀", b"\xff"), tokens_of(b"\xe2\x82"))))
     assert drawn.cells == ["😀", "\\xff", "\\xe2\\x82"]
     assert sorted(drawn.pieces) == ["\\xe2\\x82", "\\xff", "😀"]
 
 
 def test_no_cell_spans_the_boundary() -> None:
-    view = View(completion_of(tokens_of("e", b"\xf0\x9f"), tokens_of(b"\x98\x80", "a")))
+    view = TokenMapView(completion_of(tokens_of("e", b"\xf0\x9f"), tokens_of(b"\x98\x80", "a")))
     assert [view.text_of(cell) for cell in range(len(view))] == ["e", "\\xf0\\x9f", "\\x98\\x80", "a"]
     assert view.boundary == 2
-    assert len(View(completion_of(tokens_of("e"), tokens_of("\u0301")))) == 2
+    assert len(TokenMapView(completion_of(tokens_of("e"), tokens_of("\u0301")))) == 2
 
 
 EXAMPLE = completion_of(
@@ -164,7 +164,7 @@ EXAMPLE = completion_of(
 
 
 def test_a_cell_knows_its_tokens() -> None:
-    view = View(EXAMPLE)
+    view = TokenMapView(EXAMPLE)
     assert len(view) == 4
     assert [view.tokens_of(cell) for cell in range(4)] == [range(1), range(1, 2), range(2, 4), range(4, 5)]
     assert view.first.tolist() == [0, 1, 2, 4, 5]
@@ -174,14 +174,14 @@ def test_a_cell_knows_its_tokens() -> None:
 
 
 def test_kinds_and_steps_of_cells() -> None:
-    view = View(EXAMPLE)
+    view = TokenMapView(EXAMPLE)
     drawn = Drawn(view)
     assert (drawn.columns["token.flags"] & 7).tolist() == [
-        Kind.TEXT,
-        Kind.TEXT,
-        Kind.REASONING,
-        Kind.REASONING,
-        Kind.STOP,
+        TokenKind.TEXT,
+        TokenKind.TEXT,
+        TokenKind.REASONING,
+        TokenKind.REASONING,
+        TokenKind.STOP,
     ]
     assert drawn.first.tolist() == [0, 1, 2, 4, 5]
     colours = {scale.name: scale.colours(view.steps("token")[scale.name]).tolist() for scale in SCALES}
@@ -194,7 +194,7 @@ def test_kinds_and_steps_of_cells() -> None:
 
 @given(completions())
 def test_packed_steps_and_groups_are_those_of_the_view(done: Completion) -> None:
-    view = View(done)
+    view = TokenMapView(done)
     drawn = Drawn(view)
     for grouping, bit in (("word", 0x10), ("sentence", 0x20), ("line", 0x40)):
         assert drawn.begins(bit) == view.groups(grouping).tolist()
@@ -210,8 +210,8 @@ def test_packed_steps_and_groups_are_those_of_the_view(done: Completion) -> None
 
 @given(completions())
 def test_a_view_without_lists_and_passages_says_the_same_of_its_cells(done: Completion) -> None:
-    view = View(done)
-    drawn, lean = Drawn(view), View(done).packed(passages=False, lists=False)
+    view = TokenMapView(done)
+    drawn, lean = Drawn(view), TokenMapView(done).packed(passages=False, lists=False)
     meta, columns = unpack(lean, "view")
     tokens = concatenate([done.prompt, done.generated])
     assert meta["k"] == 0
@@ -229,7 +229,7 @@ def test_a_view_without_lists_and_passages_says_the_same_of_its_cells(done: Comp
 
 def test_what_a_pattern_matches_is_a_group() -> None:
     words = tokens_of("It", " is", " 3", ".", "14", " or", " so", logprobs=[NAN, -1, -0.55, -0.1, -0.4, -2, -3])
-    view = View(completion_of(words[:0], words))
+    view = TokenMapView(completion_of(words[:0], words))
     first, steps = view.matched(r"\d[\d.]*")
     assert first.tolist() == [0, 2, 5]
     assert steps["surprisal"].tolist() == [OUTSIDE, int(SCALES[1].fine(np.array([1.05]))[0]), OUTSIDE]
@@ -240,14 +240,14 @@ def test_what_a_pattern_matches_is_a_group() -> None:
 
 
 def test_a_pattern_that_cannot_be_used_says_so_and_the_rest_is_there() -> None:
-    drawn = Drawn(View(EXAMPLE), "(")
+    drawn = Drawn(TokenMapView(EXAMPLE), "(")
     assert drawn.meta["pattern"]["error"].startswith("This is no regular expression: missing )")
     assert "pattern.first" not in drawn.columns
     assert len(drawn.cells) == 4
 
 
 def test_a_pattern_that_matches_nothing_leaves_everything_outside() -> None:
-    first, steps = View(EXAMPLE).matched("z")
+    first, steps = TokenMapView(EXAMPLE).matched("z")
     assert first.tolist() == [0, 2]  # prompt and answer are never one group
     assert steps["rank"].tolist() == [OUTSIDE, OUTSIDE]
 
@@ -269,9 +269,12 @@ def test_a_settled_beginning_stays_as_it_is(pieces: list[bytes], data: st.DataOb
     """What a growing completion shows before its settled token is what the whole shows there."""
     tokens = tokens_of(*pieces, b"\n", *pieces, b". X", *pieces)
     seen = data.draw(st.integers(0, len(tokens)))
-    whole, part = View(completion_of(tokens[:2], tokens[2:])), View(completion_of(tokens[:2], tokens[2:][:seen]))
+    whole, part = (
+        TokenMapView(completion_of(tokens[:2], tokens[2:])),
+        TokenMapView(completion_of(tokens[:2], tokens[2:][:seen])),
+    )
     base = part.settled
-    rest = View(whole.completion, base)
+    rest = TokenMapView(whole.completion, base)
     cells = int(np.searchsorted(whole.first, base))
     assert whole.first[cells] == base
     assert [whole.text_of(cell) for cell in range(cells)] == [part.text_of(cell) for cell in range(cells)]
@@ -286,9 +289,9 @@ def test_a_settled_beginning_stays_as_it_is(pieces: list[bytes], data: st.DataOb
 
 
 def test_an_empty_completion() -> None:
-    drawn = Drawn(View(completion_of(NO_TOKENS, NO_TOKENS)))
+    drawn = Drawn(TokenMapView(completion_of(NO_TOKENS, NO_TOKENS)))
     assert (drawn.cells, drawn.pieces, drawn.meta["boundary"]) == ([], [], 0)
-    assert not any(View(completion_of(NO_TOKENS, NO_TOKENS)).available(scale) for scale in SCALES)
+    assert not any(TokenMapView(completion_of(NO_TOKENS, NO_TOKENS)).available(scale) for scale in SCALES)
 
 
 def test_a_hundred_thousand_tokens_take_little_room() -> None:
@@ -298,7 +301,7 @@ def test_a_hundred_thousand_tokens_take_little_room() -> None:
     refs = random.integers(0, 300, (n, k + 1))
     logprobs = -random.random((n, k + 1))
     tokens = tokens_on(pieces, refs[:, 0], logprobs=logprobs[:, 0], top_refs=refs[:, 1:], top_logprobs=logprobs[:, 1:])
-    view = View(completion_of(tokens, NO_TOKENS))
+    view = TokenMapView(completion_of(tokens, NO_TOKENS))
     assert len(view.packed()) / n < 26 + 4 * k
     assert view.packed() is view.packed()
     assert view.packed("a") is view.packed("a")
@@ -307,7 +310,7 @@ def test_a_hundred_thousand_tokens_take_little_room() -> None:
 @given(st.lists(st.floats(-70, 0, width=32), max_size=5))
 def test_logprobs_are_within_half_a_thousandth(logprobs: list[float]) -> None:
     tokens = tokens_on(table_of("a"), [0] * len(logprobs), logprobs=logprobs)
-    drawn = Drawn(View(completion_of(tokens, NO_TOKENS))).logprobs
+    drawn = Drawn(TokenMapView(completion_of(tokens, NO_TOKENS))).logprobs
     assert all(
         abs(each / 1000 + exact) <= 0.000501 or exact < -65.534 for each, exact in zip(drawn, logprobs, strict=True)
     )
@@ -315,6 +318,6 @@ def test_logprobs_are_within_half_a_thousandth(logprobs: list[float]) -> None:
 
 def test_a_token_of_which_nothing_is_known_is_shown() -> None:
     tokens = tokens_on(table_of("a", "b"), [0, -1, 1], logprobs=[NAN, NAN, -0.5])
-    view = View(completion_of(tokens, tokens[:2]))
+    view = TokenMapView(completion_of(tokens, tokens[:2]))
     assert [view.text_of(cell) for cell in range(len(view))] == ["a", "⟨?⟩", "b", "a", "⟨?⟩"]
     assert view.packed()

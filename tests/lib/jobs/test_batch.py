@@ -101,7 +101,7 @@ def test_what_came_of_a_failed_try_is_kept_until_a_better_one() -> None:
 
     first = done([fails])
     second = done([refused], before=first)
-    assert (second.outcomes[0].state, second.outcomes[0].result) == (State.LEFT, "half")
+    assert (second.outcomes[0].state, second.outcomes[0].result) == (State.NOT_STARTED, "half")
     assert done([lambda _: "whole"], before=second).outcomes[0].result == "whole"
 
 
@@ -117,7 +117,7 @@ def test_the_cap_leaves_the_rest() -> None:
 
     many = done([work] * 30, at_once=3)
     assert many.count(State.DONE) == 5
-    assert many.count(State.LEFT) == 25
+    assert many.count(State.NOT_STARTED) == 25
     assert many.cap is not None
     assert many.cap.cause == "Enough."
 
@@ -175,7 +175,7 @@ def test_insisting_drops_what_is_under_way() -> None:
     job.cancel()
     assert job.wait(5)
     assert job.result is not None
-    assert job.result.count(State.LEFT) == 20
+    assert job.result.count(State.NOT_STARTED) == 20
     assert calls.received == Counter()
 
 

@@ -23,7 +23,7 @@ from lib.jobs.run import Question
 from tests.support import tiny
 
 DRAWN = Question("tiny", Request("a", max_tokens=3, n=2))
-GIVEN = Question("tiny", Request("a", max_tokens=0), given=("bab", "bb"))
+GIVEN = Question("tiny", Request("a", max_tokens=0), candidates=("bab", "bb"))
 ARN = BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abc")
 
 
@@ -59,7 +59,7 @@ def test_drawn_and_given_ones_stand_in_a_row(engines: Engines) -> None:
 
 
 def test_one_that_fails_leaves_the_others(engines: Engines) -> None:
-    many = over(engines, DRAWN, replace(GIVEN, given=("", "bb")), GIVEN)
+    many = over(engines, DRAWN, replace(GIVEN, candidates=("", "bb")), GIVEN)
     assert [each.state for each in many.outcomes] == [State.DONE] * 2 + [State.FAILED] * 2 + [State.DONE] * 2
     assert isinstance(many.outcomes[2].error, InvalidRequest)
 
@@ -72,7 +72,7 @@ def test_one_text_after_several_prompts_is_one_call(engines: Engines, monkeypatc
         return LocalEngine.score_under(engine, requests, text, owner=owner)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine, "score_under", counted)
-    under = [Question("tiny", Request(prompt, max_tokens=0), given=("bab",)) for prompt in ("a", "ba", "aba")]
+    under = [Question("tiny", Request(prompt, max_tokens=0), candidates=("bab",)) for prompt in ("a", "ba", "aba")]
     many = over(engines, *under, DRAWN)
     assert asked == [3]
     assert [each.result.text for each in many.outcomes if each.result] == ["bab"] * 5
@@ -99,8 +99,8 @@ def test_stopped_it_keeps_what_has_come(engines: Engines) -> None:
 def test_calls_and_tokens_are_known_before() -> None:
     here = Several("rank", (DRAWN, GIVEN))
     there = Several("rank", (replace(DRAWN, source=ARN), replace(GIVEN, source=ARN)))
-    assert (here.calls_of_a_service, there.calls_of_a_service) == (0, 4)
+    assert (here.billed_calls, there.billed_calls) == (0, 4)
     assert (here.scored, there.scored) == (2, 2)
     read = Several("models", (Question("tiny", Request("a text", max_tokens=0)),))
-    assert (read.scored, read.most_written) == (1, 0)
-    assert here.most_written == there.most_written == 6
+    assert (read.scored, read.max_new_tokens) == (1, 0)
+    assert here.max_new_tokens == there.max_new_tokens == 6

@@ -73,7 +73,7 @@ def test_chat_ends_with_the_models_own_end_token(embedded_engine: LocalEngine) -
     (completion,) = embedded_engine.complete(request)
     assert completion.stop_reason == "stop"
     assert "<|im_end|>" not in completion.text
-    assert completion.generated.kinds[-1] == 2  # Kind.STOP
+    assert completion.generated.kinds[-1] == 2  # TokenKind.STOP
     assert completion.pieces.text_of(completion.generated.refs[-1]) == "<|im_end|>"
 
 

@@ -54,7 +54,7 @@ def _flat_gates(name: str, weight: np.ndarray) -> np.ndarray:
     return weight[0] if "shared_expert_gate" in name else weight
 
 
-# Kind in transformers and in GGUF, its settings, the fields that stand for them, and how weights are stored.
+# TokenKind in transformers and in GGUF, its settings, the fields that stand for them, and how weights are stored.
 _KINDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], Weight]] = {
     "llama": ("llama", "llama", {"head_dim": 8}, {"rope.dimension_count": 8}, _interleaved),
     "qwen2": ("qwen2", "qwen2", {}, {}, _same),

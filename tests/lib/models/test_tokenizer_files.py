@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.errors import ModelUnavailable
 from lib.models.tokenizer_files import load_tokenizer, tokenizer_from_uploads
 from lib.tokenizers.build import Template
@@ -146,7 +146,7 @@ def test_a_sentencepiece_model_with_added_tokens() -> None:
         (done,) = completions_of(read_saved((CASES / "08-reply.json").read_bytes()), tokenizer)
         assert (done.text, done.warnings) == ("hello hello", ())
         assert done.generated.ids.tolist() == [358, 358, 359]
-        assert done.generated.kinds.tolist() == [Kind.TEXT, Kind.TEXT, Kind.STOP]
+        assert done.generated.kinds.tolist() == [TokenKind.TEXT, TokenKind.TEXT, TokenKind.STOP]
         assert done.pieces.text_of(int(done.generated.refs[-1])) == "<|im_end|>"
         assert done.pieces.text_of(int(done.prompt.refs[-1])) == " hello"
         ids = tokenizer.encode("<|im_start|>user\nhello<|im_end|>")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.scores.clarity import (
     clarity_curve,
     long_enough,
@@ -32,7 +32,7 @@ def test_the_curve_by_hand() -> None:
     curve = clarity_curve(DONE, 5)
     np.testing.assert_allclose(curve[:3], [-1, -1.5, -3])
     assert np.isnan(curve[3:]).all()
-    kinds = np.array([Kind.REASONING, Kind.TEXT, Kind.STOP], np.uint8)
+    kinds = np.array([TokenKind.REASONING, TokenKind.TEXT, TokenKind.STOP], np.uint8)
     np.testing.assert_allclose(clarity_curve(replace(DONE, generated=DONE.generated.with_kinds(kinds)), 2)[:1], [-2])
     broken = completion_of(tokens_of("a"), tokens_of("x", "y", "z", logprobs=[-1, -math.inf, -1]), text="xyz")
     assert np.isnan(clarity_curve(broken)).tolist() == [False] + [True] * 19
@@ -55,7 +55,7 @@ def test_the_prompt_without_what_nothing_prepares_for() -> None:
 def test_the_prompt_without_its_template() -> None:
     words = ["<s>", "user", "\n", "Why", " is", " it", " so", " blue", "?", "<e>", "bot", "?"]
     tokens = tokens_of(*words, logprobs=[-1.0] * len(words))
-    kinds = np.array([Kind.SPECIAL if word[0] == "<" else Kind.TEXT for word in words], np.uint8)
+    kinds = np.array([TokenKind.SPECIAL if word[0] == "<" else TokenKind.TEXT for word in words], np.uint8)
     request = Request(messages=(Message("user", " Why is it so blue? "),))
     done = completion_of(tokens.with_kinds(kinds), tokens_of("x"), text="x")
     counted = prompt_mask(replace(done, request=request))

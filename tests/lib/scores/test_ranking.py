@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lib.core.completion import Completion
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.scores.ranking import ORDERS, joined, lengths_differ, normalised, overlap, ranked, scores_of, words_of
 from tests.support.strategies import completion_of, tokens_of
 
@@ -52,7 +52,10 @@ def test_the_tenth(tokens: int, place: int) -> None:
 
 def test_what_was_forced_and_what_is_impossible() -> None:
     done = said("a b c", -1.0, -9.0, -3.0)
-    forced = replace(done, generated=done.generated.with_kinds(np.array([Kind.TEXT, Kind.FORCED, Kind.TEXT], np.uint8)))
+    forced = replace(
+        done,
+        generated=done.generated.with_kinds(np.array([TokenKind.TEXT, TokenKind.FORCED, TokenKind.TEXT], np.uint8)),
+    )
     assert (scores_of(forced).tokens, scores_of(forced).mean) == (2, pytest.approx(-2.0))
     scores = scores_of(said("a b", -1.0, -math.inf))
     assert (scores.tokens, scores.impossible, scores.total, scores.mean) == (2, 1, -math.inf, pytest.approx(-1.0))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.core.tokens import Kind, Tokens, concatenate, make_tokens
+from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.errors import InvalidRequest
 from lib.scores.resampling import Drawn, Sampling, drawn, elsewhere, reason_against
 from tests.support.strategies import completion_of, distribution, tokens_of
@@ -147,7 +147,7 @@ def test_a_chosen_token_of_no_probability() -> None:
 
 def test_where_an_answer_could_have_gone_another_way() -> None:
     answer = concatenate([one(0.5, 0.5, k=2), one(0.9, 0.1, k=2), one(0.2, 0.8, k=2)])
-    kinds = np.array([Kind.TEXT, Kind.TEXT, Kind.FORCED], np.uint8)
+    kinds = np.array([TokenKind.TEXT, TokenKind.TEXT, TokenKind.FORCED], np.uint8)
     done = completion_of(answer[:0], make_tokens(
         answer.pieces, answer.refs, logprobs=answer.logprobs, top_refs=answer.top_refs,
         top_logprobs=answer.top_logprobs, kinds=kinds,

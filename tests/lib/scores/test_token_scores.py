@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.core.tokens import NO_TOKENS, Kind, Tokens
+from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
 from lib.scores.token_scores import (
     Stretch,
     Summary,
@@ -239,7 +239,7 @@ def test_the_least_sure_stretch_is_the_lowest_full_window(logprobs: list[float],
     assert found == Stretch(first, first + window, pytest.approx(means[first]))
 
 
-KINDS = [Kind.TEXT, Kind.SPECIAL, Kind.STOP, Kind.REASONING, Kind.TOOL, Kind.IMAGE]
+KINDS = [TokenKind.TEXT, TokenKind.SPECIAL, TokenKind.STOP, TokenKind.REASONING, TokenKind.TOOL, TokenKind.IMAGE]
 
 
 def test_an_answer_is_text_and_tool_calls() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lib.core.completion import fold
 from lib.core.request import Message, Request
-from lib.core.sources import Place
+from lib.core.sources import AwsTarget
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import Patience
 from lib.errors import CapReached, InvalidRequest
@@ -24,7 +24,7 @@ ASK = Request(prompt="abc", max_tokens=2, k=2)
 
 def test_the_models_are_listed_newest_first(served: Served, open_account: Opened) -> None:
     with closing(open_account(served)) as opened:
-        models = opened.account.models(Place("us-east-1", "", served.url))
+        models = opened.account.models(AwsTarget("us-east-1", "", served.url))
     assert [model.name for model in models] == ["current", "early", "legacy"]
     assert models[0].arn == served.arn("current")
     assert models[0].architecture == "llama"
@@ -34,15 +34,15 @@ def test_the_models_are_listed_newest_first(served: Served, open_account: Opened
 def test_what_is_asked_elsewhere_is_not_billed(served: Served, open_account: Opened) -> None:
     with closing(open_account(served)) as opened:
         assert not opened.account.is_aws(opened.model().place)
-        assert opened.account.is_aws(Place("us-east-1"))
+        assert opened.account.is_aws(AwsTarget("us-east-1"))
 
 
 def test_looking_never_waits(served: Served, open_account: Opened) -> None:
     with closing(open_account(served)) as opened:
-        place = Place("us-east-1", "", served.url)
-        assert opened.account.peek_models(place) is None
-        assert until(lambda: opened.account.peek_models(place) is not None)
-        assert len(opened.account.peek_models(place).value) == 3
+        place = AwsTarget("us-east-1", "", served.url)
+        assert opened.account.models_nowait(place) is None
+        assert until(lambda: opened.account.models_nowait(place) is not None)
+        assert len(opened.account.models_nowait(place).value) == 3
 
 
 @pytest.mark.parametrize(

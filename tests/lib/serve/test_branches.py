@@ -11,7 +11,7 @@ import pytest
 from lib.core.branching import CUT_DIFFERENTLY, fork_of
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.errors import InvalidRequest
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job
@@ -40,7 +40,7 @@ def letters(served: Served, form: Format, request: Request) -> tuple[Any, Comple
     """An engine, and an answer of it that begins with letters: what a random model writes is often no text."""
     engine = served.engine(form)
     begun = tuple(b"well, this")
-    (before,) = engine.complete(replace(request, begun=begun))
+    (before,) = engine.complete(replace(request, prefix_ids=begun))
     return engine, before
 
 
@@ -65,12 +65,12 @@ def test_a_branch_goes_on_as_the_model_itself_would(
     assert done is not None
     given = (*before.generated.ids[:6].tolist(), *forced)
     assert done.generated.ids[:7].tolist() == list(given)
-    assert done.generated.kinds[6] == Kind.FORCED
+    assert done.generated.kinds[6] == TokenKind.FORCED
     assert done.text.startswith("well, !")
     assert CUT_DIFFERENTLY not in done.warnings
     assert len(done.generated) == 12
     # The local engine, told the very ids, gives the same. A template's text goes out as a prompt of its own.
-    (exact,) = tiny_engine.complete(replace(request, begun=given, max_tokens=5, prompt_scores=True))
+    (exact,) = tiny_engine.complete(replace(request, prefix_ids=given, max_tokens=5, prompt_scores=True))
     same(done, exact)
     assert done.prompt.ids.tolist() == exact.prompt.ids.tolist()
 
@@ -78,7 +78,7 @@ def test_a_branch_goes_on_as_the_model_itself_would(
 def test_kept_tokens_keep_their_scores_and_a_forced_one_has_that_of_the_list(served: Served) -> None:
     request = asked(chat=False, prompt_scores=False)
     engine = served.engine(Format.OPENAI)
-    (before,) = engine.complete(replace(request, prompt_scores=True, begun=tuple(b"well, this")))
+    (before,) = engine.complete(replace(request, prompt_scores=True, prefix_ids=tuple(b"well, this")))
     listed = before.generated.top_ids[2:10]
     row, place = np.argwhere((listed >= 0) & (listed < 128))[-1] + (2, 0)  # one that is no half of a character
     forced = int(before.generated.top_ids[row, place])
@@ -86,15 +86,15 @@ def test_kept_tokens_keep_their_scores_and_a_forced_one_has_that_of_the_list(ser
     assert done is not None
     np.testing.assert_array_equal(done.generated.logprobs[:row], before.generated.logprobs[:row])
     assert done.generated.logprobs[row] == before.generated.top_logprobs[row, place]
-    assert done.generated.kinds[row] == Kind.FORCED
+    assert done.generated.kinds[row] == TokenKind.FORCED
     np.testing.assert_array_equal(done.prompt.logprobs, before.prompt.logprobs)
 
 
 def test_a_beginning_that_ends_inside_a_character_is_refused(served: Served) -> None:
     engine = served.engine(Format.OPENAI)
     first = "é".encode()[0]
-    request = asked(chat=False, begun=(ord("a"), first))
-    assert "inside a character" in engine.cannot_go_on(request)
+    request = asked(chat=False, prefix_ids=(ord("a"), first))
+    assert "inside a character" in engine.continuation_obstacle(request)
     with pytest.raises(InvalidRequest, match="inside a character"):
         engine.complete(request)
 
@@ -102,13 +102,13 @@ def test_a_beginning_that_ends_inside_a_character_is_refused(served: Served) -> 
 def test_a_model_without_a_tokenizer_says_what_it_lacks(served: Served) -> None:
     engine = served.engine(Format.OPENAI)
     engine._given = None
-    assert "needs the model's tokenizer" in engine.cannot_go_on(asked(chat=False, begun=(97,)))
+    assert "needs the model's tokenizer" in engine.continuation_obstacle(asked(chat=False, prefix_ids=(97,)))
 
 
 def test_a_chat_without_a_template_says_what_it_lacks(served: Served) -> None:
     engine = served.engine(Format.CHAT)
     engine._given = replace(engine.tokenizer, render=None)
-    assert "No chat template" in engine.cannot_go_on(asked(chat=True, begun=(97,)))
+    assert "No chat template" in engine.continuation_obstacle(asked(chat=True, prefix_ids=(97,)))
 
 
 @pytest.mark.parametrize("setting", ["passed", "ignored"])
@@ -116,7 +116,7 @@ def test_a_chat_may_be_continued_as_one_where_that_is_switched_on(
     served: Served, tiny_engine: Any, setting: str
 ) -> None:
     served.switches(**{"continue-final-message": setting})
-    request = asked(chat=True, begun=tuple(b"well"))
+    request = asked(chat=True, prefix_ids=tuple(b"well"))
     engine = served.engine(Format.CHAT)
     engine.model = replace(engine.model, continues=True)
     (done,) = engine.complete(request)
@@ -136,10 +136,10 @@ def test_no_bos_is_doubled(served: Served, chat: bool) -> None:
     bos = tiny.SPECIALS[tiny.BOS]
     tokenizer = replace(engine.tokenizer, prefix=(tiny.BOS,), bos=tiny.BOS, render=lambda _: f"{bos}hello>")
     prompt = {"prompt": f"{bos}hello>"} if not chat else {"messages": (Message("user", "x"),)}
-    how = continuation(Request(**prompt, begun=tuple(b"ab")), engine.abilities, tokenizer, by_chat=False)
+    how = continuation(Request(**prompt, prefix_ids=tuple(b"ab")), engine.abilities, tokenizer, by_chat=False)
     assert how.request.prompt == "hello>ab"
     without = continuation(
-        Request(**prompt, begun=tuple(b"ab")), engine.abilities, replace(tokenizer, prefix=()), by_chat=False
+        Request(**prompt, prefix_ids=tuple(b"ab")), engine.abilities, replace(tokenizer, prefix=()), by_chat=False
     )
     assert without.request.prompt == f"{bos}hello>ab", "here it is the template that brings it"
 
@@ -155,7 +155,7 @@ def test_text_that_the_model_cuts_anew_is_said_to_be(served: Served, tiny_direct
     engine = served.engine(Format.OPENAI)
     vocabulary = engine.tokenizer.vocabulary
     spare = next(i for i in range(len(vocabulary)) if vocabulary.pieces.bytes_of(i) == b"<think>")
-    request = asked(chat=False, begun=(*b"a<think", ord(">")))
+    request = asked(chat=False, prefix_ids=(*b"a<think", ord(">")))
     (done,) = engine.complete(request)
     assert spare in done.generated.ids.tolist()
     assert CUT_DIFFERENTLY in done.warnings

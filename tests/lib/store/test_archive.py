@@ -24,7 +24,7 @@ from lib.store import runs as store_runs
 from lib.store.archive import export_runs, import_runs, read_runs
 from lib.store.queries import Filter, listed
 from lib.store.runs import FAILED, FINISHED, Answer, Run, Runs, StoreFull
-from lib.store.writer import Keeper
+from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 from tests.support.strategies import completions
 
@@ -295,7 +295,7 @@ def test_a_visitor_has_a_share_of_the_store(runs: Runs, monkeypatch: pytest.Monk
         import_runs(runs, other, by=who)
     assert "Delete some" in raised.value.remedy
     assert len(import_runs(runs, other, by=ALONE).added) == 3, "one who is alone has no share"
-    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    keeper = RunWriter(lambda: runs, every=0.01, pause=0.01)
     job: Job[Any] = Job.over_already("some-job-id", None, DONE, None, 1.0, who.owner)
     keeper.follow(job, Run(id=job.id, page="explore", model="m", title="Mine", owner=who.owner))
     assert keeper.flush(5)

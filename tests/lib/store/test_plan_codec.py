@@ -30,11 +30,13 @@ CHAT = Request(messages=(Message("system", "Be brief."), Message("user", "Why\ni
 QUESTIONS = [
     Question("embedded", Request("Hello")),
     Question(MODEL, CHAT),
-    Question("embedded", Request("Hello", begun=(1, 2)), Fork(DONE, 1, (2,), "text", Request("Hello"), "Careful.")),
+    Question(
+        "embedded", Request("Hello", prefix_ids=(1, 2)), Fork(DONE, 1, (2,), "text", Request("Hello"), "Careful.")
+    ),
 ]
 
 
-MANY = Many((Outcome(State.DONE, DONE), Outcome(State.FAILED, None, CandorError("a", "b")), Outcome(State.LEFT)))
+MANY = Many((Outcome(State.DONE, DONE), Outcome(State.FAILED, None, CandorError("a", "b")), Outcome(State.NOT_STARTED)))
 
 
 def job_of(question: object, result: Any, error: CandorError | None = None) -> Job[Any]:
@@ -50,7 +52,7 @@ def test_a_question_comes_back(question: Question) -> None:
 
 
 def test_several_questions_come_back_with_their_answers() -> None:
-    given = Question("embedded", replace(CHAT, n=1), given=("one", " two"))
+    given = Question("embedded", replace(CHAT, n=1), candidates=("one", " two"))
     several = Several("rank", (Question(MODEL, CHAT), given), (1, 2))
     job = job_of(several, Many((*MANY.outcomes, Outcome(State.DONE, DONE), Outcome(State.DONE, DONE))))
     run = run_about(job, "rank", owner="", version="1")
@@ -61,7 +63,13 @@ def test_several_questions_come_back_with_their_answers() -> None:
     assert [each.state for each in back["result"].outcomes] == [each.state for each in job.result.outcomes]
     # One of which the last answers had not been written when it was cut off.
     some = restored(run, answers_of(job.result)[:2])["result"].outcomes
-    assert [each.state for each in some] == [State.DONE, State.FAILED, State.LEFT, State.LEFT, State.LEFT]
+    assert [each.state for each in some] == [
+        State.DONE,
+        State.FAILED,
+        State.NOT_STARTED,
+        State.NOT_STARTED,
+        State.NOT_STARTED,
+    ]
 
 
 def test_titles() -> None:

@@ -127,22 +127,22 @@ def test_found_far_back(runs: Runs, database: Database, monkeypatch: pytest.Monk
 
 def test_filters_and_names(runs: Runs, database: Database) -> None:
     a = kept(runs, "a", page="explore", model="x", created=10, tags=("red",))
-    b = kept(runs, "b", page="compare", model="y", created=20, owner="me")
-    c = kept(runs, "c", page="compare", model="x", created=30, owner="you", shared=True)
+    b = kept(runs, "b", page="prompts", model="y", created=20, owner="me")
+    c = kept(runs, "c", page="prompts", model="x", created=30, owner="you", shared=True)
 
     def ids(**fields: object) -> list[str]:
         return [run.id for run in listed(database, Filter(**fields)).runs]  # type: ignore[arg-type]
 
     assert ids() == [c.id, b.id, a.id]
-    assert ids(page="compare") == [c.id, b.id]
+    assert ids(page="prompts") == [c.id, b.id]
     assert ids(model="x") == [c.id, a.id]
     assert ids(tag="red") == [a.id]
     assert ids(since=20) == [c.id, b.id]
     assert ids(until=20) == [a.id]
     assert ids(owner="me") == [b.id]
     assert ids(owner="me", shared=True) == [c.id, b.id]
-    assert names(database) == {"page": ["compare", "explore"], "model": ["x", "y"], "tag": ["red"]}
-    assert names(database, "me") == {"page": ["compare"], "model": ["y"], "tag": []}
+    assert names(database) == {"page": ["explore", "prompts"], "model": ["x", "y"], "tag": ["red"]}
+    assert names(database, "me") == {"page": ["prompts"], "model": ["y"], "tag": []}
     assert names(database, "nobody") == {"page": [], "model": [], "tag": []}
 
 

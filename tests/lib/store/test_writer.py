@@ -22,7 +22,7 @@ from lib.jobs.job import Job
 from lib.store.database import StoreRefused, StoreUnavailable, open_database
 from lib.store.queries import Filter, listed
 from lib.store.runs import CANCELLED, FAILED, FINISHED, INCOMPLETE, Run, Runs
-from lib.store.writer import Keeper
+from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 from tests.support.postgres import MISSING, restart, schema
 
@@ -44,13 +44,13 @@ def run_of(job: Job[Completion]) -> Run:
 
 
 @pytest.fixture
-def keeper(runs: Runs) -> Iterator[Keeper]:
-    made = Keeper(lambda: runs, every=0.01, pause=0.01)
+def keeper(runs: Runs) -> Iterator[RunWriter]:
+    made = RunWriter(lambda: runs, every=0.01, pause=0.01)
     yield made
     made.close(5)
 
 
-def test_a_job_is_there_as_it_grows_and_when_it_is_over(keeper: Keeper, runs: Runs) -> None:
+def test_a_job_is_there_as_it_grows_and_when_it_is_over(keeper: RunWriter, runs: Runs) -> None:
     steps = {tokens: threading.Event() for tokens in (40, 90, 150)}
     go_on = threading.Semaphore(0)
 
@@ -79,7 +79,7 @@ def test_a_job_is_there_as_it_grows_and_when_it_is_over(keeper: Keeper, runs: Ru
     assert not keeper.waiting(job.id)
 
 
-def test_what_was_taken_back_is_not_kept(keeper: Keeper, runs: Runs) -> None:
+def test_what_was_taken_back_is_not_kept(keeper: RunWriter, runs: Runs) -> None:
     seen, go_on = threading.Semaphore(0), threading.Semaphore(0)
     other = replace(DONE, generated=DONE.generated[100:160], text="x" * 60)
 
@@ -100,7 +100,7 @@ def test_what_was_taken_back_is_not_kept(keeper: Keeper, runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
-def test_how_it_ended(keeper: Keeper, runs: Runs, cancelled: bool) -> None:
+def test_how_it_ended(keeper: RunWriter, runs: Runs, cancelled: bool) -> None:
     def work(job: Job[Completion]) -> Completion:
         job.publish(so_far(30))
         if not cancelled:
@@ -120,9 +120,9 @@ def test_how_it_ended(keeper: Keeper, runs: Runs, cancelled: bool) -> None:
     assert answer.completion == so_far(30)
 
 
-def test_many_answers_with_their_errors(keeper: Keeper, runs: Runs) -> None:
+def test_many_answers_with_their_errors(keeper: RunWriter, runs: Runs) -> None:
     many = Many(
-        (Outcome(State.DONE, DONE), Outcome(State.FAILED, so_far(3), CandorError("a", "b")), Outcome(State.LEFT))
+        (Outcome(State.DONE, DONE), Outcome(State.FAILED, so_far(3), CandorError("a", "b")), Outcome(State.NOT_STARTED))
     )
     job = started(lambda _: many)  # type: ignore[arg-type,return-value]
     keeper.follow(job, run_of(job))
@@ -142,7 +142,7 @@ def test_a_store_that_cannot_be_written_for_a_while(runs: Runs) -> None:
             raise StoreUnavailable("The disk is full.", "Make room.")
         return runs
 
-    keeper = Keeper(open_runs, every=0.01, pause=0.01)
+    keeper = RunWriter(open_runs, every=0.01, pause=0.01)
     job = started(lambda _: DONE)
     keeper.follow(job, run_of(job))
     assert not keeper.flush(0.1)
@@ -158,7 +158,7 @@ def test_a_store_that_cannot_be_written_for_a_while(runs: Runs) -> None:
 
 def _kept_while(runs: Runs, disturb: Callable[[int], None], *, times: int) -> None:
     """A run that grows while the database is disturbed is there as a whole, and so is one from before."""
-    keeper = Keeper(lambda: runs, every=0.01, pause=0.05)
+    keeper = RunWriter(lambda: runs, every=0.01, pause=0.05)
     before = started(lambda _: DONE)
     keeper.follow(before, run_of(before))
     assert keeper.flush(10)
@@ -221,7 +221,7 @@ def test_a_database_that_is_locked_for_a_while_loses_nothing(
     database.close()
 
 
-def test_a_run_that_shall_not_be_kept(keeper: Keeper, runs: Runs) -> None:
+def test_a_run_that_shall_not_be_kept(keeper: RunWriter, runs: Runs) -> None:
     job = started(lambda _: DONE)
     keeper.follow(job, run_of(job))
     assert job.wait(5)
@@ -243,7 +243,7 @@ def _failing(runs: Runs, bad: str, errors: Iterator[Exception], monkeypatch: pyt
 
 
 def test_an_unforeseen_error_is_tried_again(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    keeper = RunWriter(lambda: runs, every=0.01, pause=0.01)
     bad, good = started(lambda _: DONE), started(lambda _: DONE)
     errors: list[Exception] = [RuntimeError("odd"), StoreRefused("The database refuses it.", "x"), KeyError()]
     _failing(runs, bad.id, iter(errors), monkeypatch)
@@ -258,7 +258,7 @@ def test_an_unforeseen_error_is_tried_again(runs: Runs, monkeypatch: pytest.Monk
 
 
 def test_a_run_is_given_up_with_a_message_that_names_it(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    keeper = RunWriter(lambda: runs, every=0.01, pause=0.01)
     bad, good = started(lambda _: DONE), started(lambda _: DONE)
     _failing(runs, bad.id, itertools.repeat(RuntimeError("odd")), monkeypatch)
     said: set[str] = set()
@@ -299,7 +299,7 @@ def test_a_run_that_the_store_is_never_available_for_is_given_up(runs: Runs, fir
     with pytest.raises(StoreUnavailable) as raised:
         runs.begin(run_of(bad))
     assert type(raised.value) is StoreUnavailable, "not one that the database refuses for good"
-    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    keeper = RunWriter(lambda: runs, every=0.01, pause=0.01)
     for job in [bad, others[0]] if first else [others[0], bad]:
         keeper.follow(job, run_of(job))
     until = time.monotonic() + 10
@@ -321,7 +321,7 @@ def test_an_exhausted_pool_loses_nothing(tmp_path: Path) -> None:
     database = open_database(url)
     database._engine.pool._timeout = 0.2
     runs = Runs(database)
-    keeper = Keeper(lambda: runs, every=0.01, pause=0.01)
+    keeper = RunWriter(lambda: runs, every=0.01, pause=0.01)
     with contextlib.ExitStack() as stack:
         for _ in range(15):
             stack.enter_context(database.reading())

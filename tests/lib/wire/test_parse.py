@@ -10,7 +10,7 @@ import pytest
 
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.wire.decode import decode
 from tests.support.wire_strategies import tokenizer
 
@@ -57,25 +57,25 @@ def test_rounding_above_zero_is_zero() -> None:
 
 def test_a_stop_token_beyond_the_text() -> None:
     done = read({"generation": "x", "stop_reason": "stop", "logprobs": [{"120": -0.5}, {"256": -0.6}]})
-    assert done.generated.kinds.tolist() == [Kind.TEXT, Kind.STOP]
+    assert done.generated.kinds.tolist() == [TokenKind.TEXT, TokenKind.STOP]
 
 
 def test_reasoning_within_the_text() -> None:
     ids = tokenizer().encode("<think>x</think>in")
     reply = {"generation": "<think>x</think>in", "stop_reason": "length", "logprobs": [{str(i): -0.5} for i in ids]}
-    assert read(reply).generated.kinds.tolist() == [Kind.REASONING] * 3 + [Kind.TEXT]
+    assert read(reply).generated.kinds.tolist() == [TokenKind.REASONING] * 3 + [TokenKind.TEXT]
 
 
 def test_reasoning_that_the_service_splits_off() -> None:
     done = read(chat(["<think>", "x", "</think>", "in", "</s>"], "in", reasoning_content="x"))
-    assert done.generated.kinds.tolist() == [Kind.REASONING] * 3 + [Kind.TEXT, Kind.STOP]
+    assert done.generated.kinds.tolist() == [TokenKind.REASONING] * 3 + [TokenKind.TEXT, TokenKind.STOP]
     assert done.text == "in"
     assert not done.warnings[1:]
 
 
 def test_tool_calls() -> None:
     done = read(chat(["{", "x", "}"], None, tool_calls=[{"function": {"name": "x"}}]))
-    assert done.generated.kinds.tolist() == [Kind.TOOL] * 3
+    assert done.generated.kinds.tolist() == [TokenKind.TOOL] * 3
 
 
 def test_echo_puts_the_prompt_first() -> None:
@@ -139,7 +139,7 @@ def test_the_template_is_known_as_the_model_read_it() -> None:
     reply = chat(["x"], "x") | {"prompt_logprobs": rows, "usage": {"prompt_tokens": len(ids)}}
     done = read(reply, request)
     assert done.prompt.ids.tolist() == ids
-    assert done.prompt.kinds[0] == Kind.SPECIAL
+    assert done.prompt.kinds[0] == TokenKind.SPECIAL
 
 
 def test_reasoning_that_the_tokens_do_not_spell_is_noticed() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.core.completion import Completion
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.models.tokenizer_files import load_tokenizer, tokenizer_from_uploads
 from lib.scores.token_scores import summarise_answer
 from lib.tokenizers.tokenizer import Tokenizer
@@ -24,7 +24,7 @@ from lib.wire.decode import GUARDED, LONGER, NO_LOGPROBS, NOT_SPELLED, WRONG_TOK
 from lib.wire.saved_replies import completions_of, read_saved
 from tests.support.paths import CASES
 
-TEXT, SPECIAL, STOP, REASONING = Kind.TEXT, Kind.SPECIAL, Kind.STOP, Kind.REASONING
+TEXT, SPECIAL, STOP, REASONING = TokenKind.TEXT, TokenKind.SPECIAL, TokenKind.STOP, TokenKind.REASONING
 
 
 def case(name: str, tokenizer: Tokenizer | None = None) -> Completion:
@@ -356,11 +356,11 @@ def words() -> Tokenizer:
     return tokenizer_from_uploads({"tokenizer.json": json.dumps(spec).encode()})
 
 
-LETTERS = {TEXT: "t", SPECIAL: "s", STOP: "x", REASONING: "r", Kind.TOOL: "c"}
+LETTERS = {TEXT: "t", SPECIAL: "s", STOP: "x", REASONING: "r", TokenKind.TOOL: "c"}
 
 
 def kinds(reply: dict[str, Any]) -> str:
-    return "".join(LETTERS[Kind(kind)] for kind in read(reply).generated.kinds.tolist())
+    return "".join(LETTERS[TokenKind(kind)] for kind in read(reply).generated.kinds.tolist())
 
 
 def finished(reply: dict[str, Any], reason: object) -> dict[str, Any]:
@@ -420,7 +420,7 @@ def test_a_stop_string_that_was_asked_for() -> None:
     reply = chat("It is", ["It", " is", "\n", "Obs", "erv", "ation", ":"])
     asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9, "stop": ["\nObservation:"]}
     (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": reply}).encode()), None)
-    assert "".join(LETTERS[Kind(kind)] for kind in done.generated.kinds.tolist()) == "ttxxxxx"
+    assert "".join(LETTERS[TokenKind(kind)] for kind in done.generated.kinds.tolist()) == "ttxxxxx"
     assert LONGER not in done.warnings
     asked["stop"] = ["END"]
     (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": reply}).encode()), None)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from lib.access.policy import Bedrock, Places, Policy
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.clients import Clients
 from lib.errors import CandorError
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl"
-FOREIGN = Place("us-east-1", endpoint="http://127.0.0.1:9")
+FOREIGN = AwsTarget("us-east-1", endpoint="http://127.0.0.1:9")
 MODEL = BedrockModel(ARN, region=FOREIGN.region, endpoint=FOREIGN.endpoint)
 
 
@@ -25,13 +25,13 @@ class NoClients:
     """What makes boto3's clients, and remembers that it was asked to."""
 
     def __init__(self) -> None:
-        self.asked: list[Place] = []
+        self.asked: list[AwsTarget] = []
 
-    def get(self, _service: str, place: Place) -> Any:
+    def get(self, _service: str, place: AwsTarget) -> Any:
         self.asked.append(place)
         raise CandorError("It would have connected.")
 
-    def forget(self, _place: Place) -> None:
+    def forget(self, _place: AwsTarget) -> None:
         """Nothing is kept."""
 
     def close(self) -> None:
@@ -89,16 +89,16 @@ def test_the_probe_counts_among_the_calls(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_which_hosts_are_those_of_aws(region: str, endpoint: str, billed: bool, nobody: None) -> None:
     with closing(Account()) as account:
-        assert account.is_aws(Place(region, endpoint=endpoint)) is billed
+        assert account.is_aws(AwsTarget(region, endpoint=endpoint)) is billed
 
 
 def test_few_clients_are_kept(nobody: None) -> None:
     clients = Clients()
     try:
-        first = clients.get("bedrock", Place("us-east-1"))
+        first = clients.get("bedrock", AwsTarget("us-east-1"))
         for number in range(40):
-            assert clients.get("bedrock", Place("us-east-1")) is first, "what is used stays"
-            clients.get("bedrock", Place(f"region-{number}"))
+            assert clients.get("bedrock", AwsTarget("us-east-1")) is first, "what is used stays"
+            clients.get("bedrock", AwsTarget(f"region-{number}"))
         assert len(clients._clients) <= 24
         assert len(clients._sessions) <= 24
     finally:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.core.request import Request
-from lib.core.sources import BedrockModel, Place
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.clients import partition_of_region
 from lib.engines.bedrock.engine import BedrockEngine
@@ -135,7 +135,7 @@ def test_an_endpoint_of_ones_own_is_asked_or_what_is_against_it_named(
     monkeypatch.setenv(variable, "true")
     canned.control = {"/imported-models": {"modelSummaries": []}}
     with closing(Account()) as account:
-        assert account.models(Place("us-east-1", "", url)) == ()
+        assert account.models(AwsTarget("us-east-1", "", url)) == ()
     refused = {
         "AWS_USE_FIPS_ENDPOINT": "Invalid Configuration: FIPS and custom endpoint are not supported",
         "AWS_USE_DUALSTACK_ENDPOINT": "Invalid Configuration: Dualstack and custom endpoint are not supported",
@@ -149,10 +149,10 @@ def test_an_endpoint_is_asked_however_it_is_spelled(canned: Canned, url: str) ->
     canned.control = {"/imported-models": {"modelSummaries": []}}
     with closing(Account()) as account:
         for spelled in (url.removeprefix("http://"), f" '{url}/' ", url.replace("//", "/")):
-            client = account.client("bedrock", Place("us-east-1", "", spelled))
+            client = account.client("bedrock", AwsTarget("us-east-1", "", spelled))
             assert client.list_imported_models()["modelSummaries"] == []
     with closing(Account()) as account, pytest.raises(InvalidRequest, match="no scheme"):
-        account.client("bedrock", Place("us-east-1", "", "gpu-box:9911"))
+        account.client("bedrock", AwsTarget("us-east-1", "", "gpu-box:9911"))
 
 
 @pytest.mark.parametrize("written", ["config", "credentials"])
@@ -230,7 +230,7 @@ def test_an_expired_token_is_looked_up_again(canned: Canned, url: str, monkeypat
 )
 def test_the_control_plane_refuses(canned: Canned, url: str, operation: str, action: str, resource: str) -> None:
     canned.control = {"/imported-models": (403, "AccessDeniedException", "You are not allowed")}
-    place = Place("us-east-1", "", url)
+    place = AwsTarget("us-east-1", "", url)
     with closing(Account()) as account:
         ask = (
             (lambda: account.details(place, ARN)) if operation == "GetImportedModel" else lambda: account.models(place)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lib.engines.bedrock.single_flight import Lookups
+from lib.engines.bedrock.single_flight import SingleFlightCache
 from lib.errors import ServiceError
 
 
@@ -17,7 +17,7 @@ class Clock:
 
 
 def test_whoever_asks_meanwhile_waits_for_the_same_answer() -> None:
-    lookups, asked = Lookups(), []
+    lookups, asked = SingleFlightCache(), []
 
     def ask() -> int:
         asked.append(1)
@@ -35,19 +35,19 @@ def test_whoever_asks_meanwhile_waits_for_the_same_answer() -> None:
 
 
 def test_looking_never_waits() -> None:
-    lookups, go = Lookups(), threading.Event()
-    assert lookups.peek("key", lambda: go.wait(5)) is None
-    assert lookups.peek("key", lambda: pytest.fail("asked twice")) is None
+    lookups, go = SingleFlightCache(), threading.Event()
+    assert lookups.get_nowait("key", lambda: go.wait(5)) is None
+    assert lookups.get_nowait("key", lambda: pytest.fail("asked twice")) is None
     go.set()
     assert lookups.get("key", lambda: pytest.fail("asked twice")) is True
-    found = lookups.peek("key", lambda: pytest.fail("asked twice"))
+    found = lookups.get_nowait("key", lambda: pytest.fail("asked twice"))
     assert found is not None
     assert found.value is True
 
 
 def test_answers_grow_old_and_errors_sooner() -> None:
     clock = Clock()
-    lookups, asked = Lookups(clock), []
+    lookups, asked = SingleFlightCache(clock), []
 
     def ask() -> int:
         asked.append(1)
@@ -69,7 +69,7 @@ def test_answers_grow_old_and_errors_sooner() -> None:
 
 
 def test_forgetting_by_how_a_key_begins() -> None:
-    lookups = Lookups()
+    lookups = SingleFlightCache()
     for key in (("a", 1), ("a", 2), ("b", 1)):
         lookups.get(key, lambda: "old")
     lookups.forget("a")
@@ -77,21 +77,21 @@ def test_forgetting_by_how_a_key_begins() -> None:
 
 
 def test_an_error_is_found_without_waiting() -> None:
-    lookups = Lookups()
+    lookups = SingleFlightCache()
 
     def ask() -> int:
         raise ServiceError("No.", "Later.")
 
     with pytest.raises(ServiceError):
         lookups.get("key", ask)
-    found = lookups.peek("key", ask)
+    found = lookups.get_nowait("key", ask)
     assert found is not None
     assert found.error is not None
     assert found.error.cause == "No."
 
 
 def test_what_is_known_is_told_without_asking() -> None:
-    lookups = Lookups()
+    lookups = SingleFlightCache()
     assert lookups.known("list") == []
     lookups.get(("list", "here"), lambda: 1)
     lookups.get(("list", "there"), lambda: 2)

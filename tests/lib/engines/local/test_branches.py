@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib.core.branching import fork_of, grafted
+from lib.core.branching import fork_of, merge_into_parent
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import LoadedModel, load
 from lib.errors import InvalidRequest, TooLong
@@ -61,20 +61,20 @@ def test_a_branch_from_the_cache_equals_one_computed_afresh(embedded: LoadedMode
         assert max(lengths[1:], default=0) <= 8, "and what is read after that are drafts"
         (afresh,) = cold.complete(request)
         same(branch, afresh)
-        assert branch.generated.ids[:13].tolist() == list(fork.given)
-        assert (branch.generated.kinds[:13] == Kind.FORCED).all()
+        assert branch.generated.ids[:13].tolist() == list(fork.prefix_ids)
+        assert (branch.generated.kinds[:13] == TokenKind.FORCED).all()
         assert np.isfinite(branch.generated.logprobs).all()
         assert branch.generated.logprobs[12] == pytest.approx(float(before.generated.top_logprobs[12, 1]), abs=_EXACT)
-        done = grafted(branch, fork)
-        assert done.generated[:12] == grafted(afresh, fork).generated[:12]
+        done = merge_into_parent(branch, fork)
+        assert done.generated[:12] == merge_into_parent(afresh, fork).generated[:12]
         np.testing.assert_array_equal(done.generated.logprobs[:12], before.generated.logprobs[:12])
-        assert done.generated.kinds[:14].tolist() == [*before.generated.kinds[:12], Kind.FORCED, Kind.TEXT]
+        assert done.generated.kinds[:14].tolist() == [*before.generated.kinds[:12], TokenKind.FORCED, TokenKind.TEXT]
 
         # A branch of the branch goes on from the branch's own cache.
         again, request = fork_of(done, row + 5, [other], "", replace(asked, max_tokens=5), asked)
         (second,) = warm.complete(request)
         same(second, cold.complete(request)[0])
-        assert grafted(second, again).generated.kinds[12] == Kind.FORCED
+        assert merge_into_parent(second, again).generated.kinds[12] == TokenKind.FORCED
     finally:
         warm.close()
         cold.close()
@@ -89,7 +89,7 @@ def test_every_kind_of_model_goes_on_from_a_beginning(
         asked = Request(prompt="hello there, a prompt of some length", max_tokens=24, k=3)
         (before,) = engine.complete(asked)
         begun = (*before.generated.ids[:9].tolist(), int(before.generated.top_ids[9, 2]))
-        request = replace(asked, begun=begun, max_tokens=6)
+        request = replace(asked, prefix_ids=begun, max_tokens=6)
         same(engine.complete(request)[0], afresh.complete(request)[0])
     finally:
         afresh.close()
@@ -100,7 +100,7 @@ def test_the_beginning_of_an_answer_that_goes_on_alike_gives_the_same_answer(ran
     asked = Request(prompt="hello there, how are you", max_tokens=20, k=3)
     (before,) = engine.complete(asked)
     begun = tuple(before.generated.ids[:8].tolist())
-    (after,) = engine.complete(replace(asked, begun=begun, max_tokens=12))
+    (after,) = engine.complete(replace(asked, prefix_ids=begun, max_tokens=12))
     assert after.generated.ids.tolist() == before.generated.ids.tolist()
     assert after.text == before.text
     np.testing.assert_allclose(after.generated.logprobs, before.generated.logprobs, atol=_EXACT)
@@ -110,7 +110,9 @@ def test_several_samples_go_on_from_one_beginning(random_engine: EngineOf) -> No
     engine = random_engine("llama")
     (before,) = engine.complete(Request(prompt="hello there, how are you", max_tokens=20, k=3))
     begun = tuple(before.generated.ids[:10].tolist())
-    asked = Request(prompt="hello there, how are you", begun=begun, max_tokens=8, temperature=1.5, seed=3, n=4, k=3)
+    asked = Request(
+        prompt="hello there, how are you", prefix_ids=begun, max_tokens=8, temperature=1.5, seed=3, n=4, k=3
+    )
     samples = engine.complete(asked)
     assert len({tuple(each.generated.ids.tolist()) for each in samples}) == 4
     for each in samples:
@@ -140,11 +142,11 @@ def test_a_cache_without_what_is_asked_for_is_not_used(random_engine: EngineOf) 
     prompt = "a prompt that nobody else uses here"
     (before,) = engine.complete(Request(prompt=prompt, max_tokens=8, k=2, prompt_scores=False))
     begun = tuple(before.generated.ids[:5].tolist())
-    (more,) = engine.complete(Request(prompt=prompt, begun=begun, max_tokens=2, k=6))
+    (more,) = engine.complete(Request(prompt=prompt, prefix_ids=begun, max_tokens=2, k=6))
     assert more.generated.k == 6
     assert np.isfinite(more.generated.top_logprobs).all()
     assert np.isfinite(more.prompt.logprobs[1:]).all()
-    (fewer,) = engine.complete(Request(prompt=prompt, begun=begun, max_tokens=2, k=3, prompt_scores=False))
+    (fewer,) = engine.complete(Request(prompt=prompt, prefix_ids=begun, max_tokens=2, k=3, prompt_scores=False))
     assert fewer.generated.k == 3
     assert np.isnan(fewer.prompt.logprobs).all()
     assert np.isfinite(fewer.generated.logprobs).all()
@@ -163,7 +165,7 @@ def test_a_cancelled_answer_is_kept_as_far_as_it_came(embedded: LoadedModel) -> 
         stream.close()
         list(engine.complete(Request(prompt="x", max_tokens=1)))
         lengths = reads(engine)
-        engine.complete(replace(asked, begun=(*ids[:8], 5), max_tokens=1))
+        engine.complete(replace(asked, prefix_ids=(*ids[:8], 5), max_tokens=1))
         assert lengths[0] == 2
     finally:
         engine.close()
@@ -172,7 +174,7 @@ def test_a_cancelled_answer_is_kept_as_far_as_it_came(embedded: LoadedModel) -> 
 def test_stop_strings_look_at_what_is_written_only(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
     begun = tuple(b"stop here")
-    (done,) = engine.complete(Request(prompt="hello", begun=begun, stop=("stop",), max_tokens=5))
+    (done,) = engine.complete(Request(prompt="hello", prefix_ids=begun, stop=("stop",), max_tokens=5))
     assert done.text.startswith("stop here")
     assert len(done.generated) == len(begun) + 5
 
@@ -182,14 +184,14 @@ def test_a_character_may_begin_in_what_is_given_and_end_in_what_is_written(marko
     first, second = "é".encode()
     logits[first, second] = 50
     logits[second, ord("!")] = 50
-    (done,) = markov(logits).complete(Request(prompt="x", begun=(ord("a"), first), max_tokens=2))
+    (done,) = markov(logits).complete(Request(prompt="x", prefix_ids=(ord("a"), first), max_tokens=2))
     assert done.text == "aé!"
 
 
 def test_reasoning_that_is_given_goes_on_as_reasoning(random_engine: EngineOf) -> None:
     begun = (tiny.THINK, *b"hm ")
-    (done,) = random_engine("llama").complete(Request(prompt="hello", begun=begun, max_tokens=4))
-    assert done.generated.kinds[len(begun) :].tolist() == [Kind.REASONING] * 4
+    (done,) = random_engine("llama").complete(Request(prompt="hello", prefix_ids=begun, max_tokens=4))
+    assert done.generated.kinds[len(begun) :].tolist() == [TokenKind.REASONING] * 4
 
 
 @pytest.mark.parametrize(
@@ -199,23 +201,23 @@ def test_what_no_answer_can_begin_with(
     begun: tuple[int, ...], error: type[InvalidRequest], random_engine: EngineOf
 ) -> None:
     with pytest.raises(error):
-        random_engine("llama").complete(Request(prompt="hello", begun=begun, max_tokens=1))
+        random_engine("llama").complete(Request(prompt="hello", prefix_ids=begun, max_tokens=1))
 
 
 def test_a_token_that_ends_answers_is_not_gone_on_from(embedded_engine: LocalEngine) -> None:
     (end,) = embedded_engine.loaded.eos_ids
-    assert "end the answer" in embedded_engine.cannot_go_on(Request(prompt="x", begun=(end,)))
-    assert embedded_engine.cannot_go_on(Request(prompt="x", begun=(5, 6))) == ""
+    assert "end the answer" in embedded_engine.continuation_obstacle(Request(prompt="x", prefix_ids=(end,)))
+    assert embedded_engine.continuation_obstacle(Request(prompt="x", prefix_ids=(5, 6))) == ""
 
 
 def test_typed_text_is_spelled_as_the_model_would_read_it(embedded_engine: LocalEngine) -> None:
     asked = Request(prompt="The quick brown fox")
-    ids, differs = embedded_engine.spell(asked, " jumps over")
+    ids, differs = embedded_engine.encode_continuation(asked, " jumps over")
     pieces = embedded_engine.loaded.vocabulary.pieces
     assert [pieces.text_of(number) for number in ids] == [" jumps", " over"]
     assert not differs
-    ids, differs = embedded_engine.spell(replace(asked, prompt="The quick brown f"), "ox")
+    ids, differs = embedded_engine.encode_continuation(replace(asked, prompt="The quick brown f"), "ox")
     assert b"".join(pieces.bytes_of(number) for number in ids) == b"ox"
     assert differs, "as one text they end with the token ' fox'"
     with pytest.raises(InvalidRequest):
-        embedded_engine.spell(asked, "a\0b")
+        embedded_engine.encode_continuation(asked, "a\0b")

@@ -11,7 +11,7 @@ import pytest
 
 from lib.core.completion import Completion, Fold, fold
 from lib.core.request import Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.engines.local.engine import LocalEngine
 from lib.errors import Cancelled, InvalidRequest, OutOfMemory
 from tests.support import tiny
@@ -77,9 +77,9 @@ def test_samples_that_end_early_do_not_disturb_the_others(tmp_path_factory: pyte
         assert {sample.stop_reason for sample in samples} == {"stop", "length"}
         for sample in samples:
             # Reasoning where the samples happen to hold a closing marker.
-            shown = sample.generated.refs[np.isin(sample.generated.kinds, (Kind.TEXT, Kind.REASONING))]
+            shown = sample.generated.refs[np.isin(sample.generated.kinds, (TokenKind.TEXT, TokenKind.REASONING))]
             assert sample.text == sample.pieces.select(shown).data.tobytes().decode("utf-8", "replace")
-            assert (sample.generated.kinds[-1] == Kind.STOP) == (sample.stop_reason == "stop")
+            assert (sample.generated.kinds[-1] == TokenKind.STOP) == (sample.stop_reason == "stop")
             ids = [*sample.prompt.ids.tolist(), *sample.generated.ids.tolist()]
             _check_against_plain_pass(directory, ids, len(sample.prompt), sample.generated.logprobs)
     finally:
@@ -102,7 +102,7 @@ def test_the_end_token_is_scored_and_not_part_of_the_text(markov: Markov) -> Non
     assert answer.text == "bc"
     assert answer.stop_reason == "stop"
     assert answer.generated.ids.tolist() == [ord("b"), ord("c"), tiny.EOS]
-    assert answer.generated.kinds.tolist() == [Kind.TEXT, Kind.TEXT, Kind.STOP]
+    assert answer.generated.kinds.tolist() == [TokenKind.TEXT, TokenKind.TEXT, TokenKind.STOP]
     assert np.isfinite(answer.generated.logprobs).all()
 
 
@@ -128,7 +128,7 @@ def test_reasoning_is_told_from_the_answer(markov: Markov) -> None:
     follow = {ord("?"): tiny.THINK, tiny.THINK: ord("x"), ord("y"): tiny.THOUGHT, tiny.THOUGHT: ord("z")}
     engine = markov(tiny.chain("xy", follow=follow))
     (answer,) = engine.complete(Request(prompt="?", max_tokens=5))
-    assert answer.generated.kinds.tolist() == [Kind.REASONING] * 4 + [Kind.TEXT]
+    assert answer.generated.kinds.tolist() == [TokenKind.REASONING] * 4 + [TokenKind.TEXT]
 
 
 def test_no_tokens_wanted_scores_the_prompt_only(random_engine: EngineOf) -> None:

@@ -17,7 +17,7 @@ from lib.core.request import Request
 from lib.core.tokens import Tokens
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
-from lib.engines.local.model_runner import AT_ONCE, CHUNK, Reader, score
+from lib.engines.local.model_runner import AT_ONCE, CHUNK, ModelRunner, score
 from lib.errors import ModelUnavailable
 from tests.support import tiny
 
@@ -154,7 +154,7 @@ def test_a_cap_is_noticed_on_small_logits(tmp_path: Path) -> None:
     loaded = load(str(tiny.make_random(tmp_path / "even", "gemma2", sharp=2.0, final_logit_softcapping=30.0)))
     with torch.inference_mode():
         assert loaded.model(torch.tensor([[0, 1]])).logits.abs().max() < 3
-    assert not Reader(loaded)._apart
+    assert not ModelRunner(loaded)._apart
 
 
 def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
     shape = {"num_hidden_layers": 2, "num_attention_heads": 4}
     loaded = load(str(tiny.make_random(tmp_path / "masked", "bert", **values, **shape)))
     with pytest.raises(ModelUnavailable, match="later tokens") as raised:
-        Reader(loaded)
+        ModelRunner(loaded)
     assert "masked" in raised.value.cause
     assert "Llama" in raised.value.remedy
 
@@ -171,7 +171,7 @@ def test_a_model_that_ignores_its_cache_is_refused(tmp_path: Path) -> None:
     values = {"vocab_size": tiny.VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}
     loaded = load(str(tiny.make_random(tmp_path / "state", "mamba", **values)))
     with pytest.raises(ModelUnavailable, match="where it stopped reading"):
-        Reader(loaded)
+        ModelRunner(loaded)
 
 
 def test_bfloat16_gives_nearly_the_same_scores(random_engine: EngineOf, random_model: Callable[[str], Path]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Message, Request
-from lib.core.tokens import Kind
+from lib.core.tokens import TokenKind
 from lib.engines.local.engine import LocalEngine
 from lib.errors import InvalidRequest
 from tests.support import tiny
@@ -121,7 +121,7 @@ def test_a_text_beyond_the_context_is_refused(markov: Markov) -> None:
 def test_reasoning_in_a_given_text_is_told_apart(markov: Markov) -> None:
     texts = ["<think>x</think>yz", "x</think>yz"]  # the second as where the chat template opened it
     for scored in markov(tiny.chain("ab")).score(Request(prompt="a"), texts):
-        counted = scored.generated.refs[scored.generated.kinds == Kind.TEXT]
+        counted = scored.generated.refs[scored.generated.kinds == TokenKind.TEXT]
         assert [scored.pieces.text_of(ref) for ref in counted.tolist()] == ["y", "z"]
 
 
@@ -130,7 +130,7 @@ def test_a_chat_can_be_scored(markov: Markov) -> None:
     (scored,) = engine.score(Request(messages=(Message("user", "hi"),)), ["yes"])
     assert scored.generated.ids.tolist() == list(b"yes")
     assert scored.prompt.ids.tolist()[0] == tiny.USER
-    assert scored.prompt.kinds.tolist()[0] == Kind.SPECIAL
+    assert scored.prompt.kinds.tolist()[0] == TokenKind.SPECIAL
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)

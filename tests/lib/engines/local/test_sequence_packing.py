@@ -12,7 +12,7 @@ from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.kv_cache import make_cache
 from lib.engines.local.loading import load
-from lib.engines.local.model_runner import Reader
+from lib.engines.local.model_runner import ModelRunner
 from lib.engines.local.sequence_packing import mask_and_positions, window
 
 
@@ -33,7 +33,7 @@ def test_who_sees_whom() -> None:
 )
 def test_which_models_read_texts_together(random_model: Callable[[str], Path], architecture: str, most: float) -> None:
     """Those whose logits are capped are run whole, and a running state knows of no texts beside its own."""
-    reader = Reader(load(str(random_model(architecture))))
+    reader = ModelRunner(load(str(random_model(architecture))))
     assert reader.reads_together(63) == (most > 0)
     assert reader.reads_together(64) == (most > 64)
 
