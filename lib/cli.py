@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.errors import BadReply, CandorError
+from lib.errors import BadResponse, CandorError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,11 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fetch.set_defaults(run=_fetch)
     decode = commands.add_parser(
         "decode",
-        help="a saved reply of Bedrock with the text of its token ids, as JSON",
-        description="Prints per position: id, text and probability. Takes a bare reply, one with its request as "
+        help="a saved response of Bedrock with the text of its token ids, as JSON",
+        description="Prints per position: id, text and probability. Takes a bare response, one with its request as "
         '{"request": …, "response": …}, or a file with one of either per line.',
     )
-    decode.add_argument("file", help="the saved reply; - for standard input")
+    decode.add_argument("file", help="the saved response; - for standard input")
     decode.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json, tokenizer.model, a directory or a hub id")
     decode.set_defaults(run=_decode)
     _add_serve(commands)
@@ -106,7 +106,7 @@ def _fetch(_: argparse.Namespace) -> None:
 
 def _decode(options: argparse.Namespace) -> None:
     from lib.models.tokenizer_files import load_tokenizer
-    from lib.wire.saved_replies import completions_of, decoded, read_saved
+    from lib.wire.saved_responses import completions_of, decoded, read_saved
 
     tokenizer = load_tokenizer(options.tokenizer) if options.tokenizer else None
     for done in completions_of(read_saved(_bytes_of(options.file)), tokenizer):
@@ -119,4 +119,4 @@ def _bytes_of(file: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise BadReply(f"{file} cannot be read: {error.strerror}.", "Give the path of a saved reply.") from error
+        raise BadResponse(f"{file} cannot be read: {error.strerror}.", "Give the path of a saved response.") from error

@@ -11,7 +11,7 @@ CandorError
  ├── Cancelled           the caller took the request back
  ├── ServiceError        a service refused or failed
  ├── CapReached          the session's cap in calls or money
- ├── BadReply            a reply that is not what a service sends
+ ├── BadResponse            a response that is not what a service sends
  └── BadFile             stored bytes that are not what they claim to be
 
 Each error says what happened (`cause`) and what to do next (`remedy`), in words meant for the person at the screen.
@@ -102,8 +102,8 @@ class CapReached(CandorError):
     """The next call would go beyond what the session may cost."""
 
 
-class BadReply(CandorError):
-    """A reply that is not what Custom Model Import sends. data: the reply as it came, where it would be lost."""
+class BadResponse(CandorError):
+    """A response that is not what Custom Model Import sends. data: the response as it came, where it would be lost."""
 
     def __init__(self, cause: str, remedy: str = "", data: bytes = b"") -> None:
         super().__init__(cause, remedy)

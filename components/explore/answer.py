@@ -121,7 +121,7 @@ def _side_by_side(*answers: tuple[str, TokenMapView]) -> None:
 
 
 def _one_of(several: tuple[Completion, ...], key: str) -> Completion:
-    """The one to look at, of the replies in a file."""
+    """The one to look at, of the responses in a file."""
     if len(several) == 1:
         return several[0]
     number = st.selectbox(

@@ -65,7 +65,7 @@ def branch_here(job: Job[Any], view: TokenMapView, cell: int | None) -> None:
 def _reason(question: object, done: Completion, row: int) -> str:
     """Why there can be no branch here, "" where there can be one."""
     if not isinstance(question, Question):
-        return "This reply was opened from a file: there is no model to go on with."
+        return "This response was opened from a file: there is no model to go on with."
     if (found := obstacle(done, row)) is not None:
         return str(found)
     if not engines().ready(question.source):

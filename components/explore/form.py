@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from components.explore.saved_reply_form import saved_form
+from components.explore.saved_response_form import saved_form
 from components.pickers.capabilities import Limits, limits_of
 from components.shell.escaping import as_text
 from lib.access.policy import Policy
@@ -15,7 +15,7 @@ from lib.core.sources import Source
 from lib.errors import CandorError
 from lib.studies.saved_response import SavedResponse
 
-RAW, CHAT, SAVED = "Raw text", "Chat", "Saved reply"
+RAW, CHAT, SAVED = "Raw text", "Chat", "Saved response"
 IN_ONE_PIECE, AS_WRITTEN = "With prompt scores", "While it is written"
 
 
@@ -38,7 +38,7 @@ EXAMPLES = (
 
 
 def prompt_form(policy: Policy, source: Source) -> Request | SavedResponse | CandorError | None:
-    """The request when Generate was pressed, or why it cannot be made; a saved reply when one was opened; else None.
+    """The request when Generate was pressed, or why it cannot be made; a saved response when one was opened; else None.
 
     What was typed stays. source: the model in use, whose limits show.
     """
@@ -53,10 +53,10 @@ def prompt_form(policy: Policy, source: Source) -> Request | SavedResponse | Can
             persist_state="session",
             label_visibility="collapsed",
             help="Raw text is continued as it stands. Chat wraps it in the model's chat template. A saved "
-            "reply of Bedrock is opened without a model.",
+            "response of Bedrock is opened without a model.",
         )
         if mode == SAVED:
-            st.caption("Look at a reply that you have.", width="content")
+            st.caption("Look at a response that you have.", width="content")
             examples: tuple[Example, ...] = ()
         else:
             st.caption("Try", width="content")

@@ -168,7 +168,7 @@ def _started(question: Question) -> Job[Answers]:
 
 
 def open_saved(page: str, saved: SavedResponse) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Read a saved reply as a job; returns it, or the one before it and why no new one could be started."""
+    """Read a saved response as a job; returns it, or the one before it and why no new one could be started."""
     before = current_job(page)
     try:
         saved.tokenizer.check(policy())

@@ -14,7 +14,7 @@ _NONE, _UPLOAD, _PATH = "None: show ids", "Upload its files", "Directory, file o
 
 
 def tokenizer_picker(policy: Policy, *, key: str) -> TokenizerChoice:
-    """The tokenizer of the model that gave the reply."""
+    """The tokenizer of the model that gave the response."""
     choices = [_NONE, _UPLOAD, *([_PATH] if policy.open else []), NAME]
     choice = st.selectbox(
         "The model's tokenizer",

@@ -22,12 +22,12 @@ _MOST_RUNS = 16
 _DEFAULTS = {
     "prompts.mode": CHAT, "prompts.count": 2, "prompts.max_tokens": 40, "prompts.temperature": 0.0, "prompts.runs": 5,
 }  # fmt: skip
-_COMPLAINT = "A customer writes that the laptop they ordered three weeks ago has still not arrived. Write a reply."
+_COMPLAINT = "A customer writes that the laptop they ordered three weeks ago has still not arrived. Write a response."
 _IN_FULL = (
     "You are an experienced customer service agent of an online electronics shop.\n"
     "A customer writes that the laptop they ordered three weeks ago has still not arrived. "
     "They are upset, and need it for work.\n"
-    "Write a reply that apologises, says what happens next, and lets them choose between waiting and a refund. "
+    "Write a response that apologises, says what happens next, and lets them choose between waiting and a refund. "
     "Keep it polite and under 80 words."
 )
 _EXAMPLE = {"prompts.mode": CHAT, "prompts.count": 2, "prompts.prompt.0": _COMPLAINT, "prompts.prompt.1": _IN_FULL}

@@ -7,7 +7,7 @@ import streamlit as st
 from components.shell.escaping import as_lines, as_text, bold
 from components.shell.services import ledger, policy, run_writer
 from lib.core.completion import Completion
-from lib.errors import BadReply, CandorError, ServiceError
+from lib.errors import BadResponse, CandorError, ServiceError
 from lib.paths import without_directories
 from lib.wire.decode import text_differs
 
@@ -40,8 +40,8 @@ def show_error(error: CandorError) -> None:
     st.error(in_markdown(error), icon=":material/error:")
     if isinstance(error, ServiceError) and error.statement:
         st.code(error.statement, language="json")
-    if isinstance(error, BadReply) and error.data:
-        st.download_button("The reply as it came", error.data, "reply.json", icon=":material/download:")
+    if isinstance(error, BadResponse) and error.data:
+        st.download_button("The response as it came", error.data, "response.json", icon=":material/download:")
 
 
 def stop_if_misconfigured() -> None:

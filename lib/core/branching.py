@@ -77,7 +77,7 @@ def obstacle(before: Completion, row: int) -> InvalidRequest | None:
     read = len(before.prompt)
     if before.request is None:
         return InvalidRequest(
-            "What was asked is not known, so that no model can go on from here.", "Open the reply with its request."
+            "What was asked is not known, so that no model can go on from here.", "Open the response with its request."
         )
     if row == 0:
         return InvalidRequest("Nothing precedes the first token.", "Change the prompt instead.")

@@ -24,7 +24,7 @@ class Timing:
 class Completion:
     """One answer of a model: the prompt as it read it, the tokens it wrote, and how sure it was of each.
 
-    request: None for a saved reply whose request was not kept.
+    request: None for a saved response whose request was not kept.
     prompt, generated: share one canonical piece table. Row 0 of the prompt is unscored, as nothing precedes it.
     text: the answer as returned, without its stop token.
     stop_reason: "stop", "length", "cancelled", "incomplete" (a stream that broke off), or None where unknown.

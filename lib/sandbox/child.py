@@ -20,15 +20,15 @@ _IDLE_SECONDS = 120.0
 def main() -> None:
     """Import what the task needs, take the limits, then answer until the parent closes the pipe or falls silent."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    messages, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no reply
+    messages, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no response
     import msgspec
 
     from lib.sandbox import tasks
 
     task = tasks.TASKS[sys.argv[1]]()
     _take_limits(int(sys.argv[2]), task.files)
-    _send(replies, msgspec.msgpack.encode(("ready", None)))
+    _send(responses, msgspec.msgpack.encode(("ready", None)))
     while select.select([messages], [], [], _IDLE_SECONDS)[0]:
         head = messages.read(8)
         if len(head) < 8:
@@ -36,7 +36,7 @@ def main() -> None:
         message = messages.read(struct.unpack("<Q", head)[0])
         operation, seconds, given = msgspec.msgpack.decode(message)
         _allow_seconds(seconds)
-        _send(replies, _answered(task, operation, given))
+        _send(responses, _answered(task, operation, given))
 
 
 def _answered(task: Any, operation: str, given: Any) -> bytes:
@@ -55,9 +55,9 @@ def _answered(task: Any, operation: str, given: Any) -> bytes:
         return msgspec.msgpack.encode(("failed", text.rstrip(".") + "."))
 
 
-def _send(replies: BinaryIO, message: bytes) -> None:
-    replies.write(struct.pack("<Q", len(message)) + message)
-    replies.flush()
+def _send(responses: BinaryIO, message: bytes) -> None:
+    responses.write(struct.pack("<Q", len(message)) + message)
+    responses.flush()
 
 
 def _take_limits(memory: int, files: int) -> None:

@@ -25,7 +25,7 @@ from lib.errors import ModelUnavailable
 _CHILD = Path(__file__).with_name("child.py")
 # One thread a library, as threads take address space.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-_MOST_REPLY = 100_000_000  # bytes; the largest vocabulary has some 10 MB
+_MOST_RESPONSE = 100_000_000  # bytes; the largest vocabulary has some 10 MB
 _MOST_ALIVE = 4  # children that wait for further work
 _START_SECONDS = 60.0  # a cold disk reads the libraries slowly
 MEMORY: Final = 2_000_000_000  # bytes of address space
@@ -160,7 +160,7 @@ class _Child:
         """(kind, value) of the next message. Raises _Ended or _Late."""
         end = time.monotonic() + seconds
         (length,) = struct.unpack("<Q", self._bytes(8, end))
-        if length > _MOST_REPLY:
+        if length > _MOST_RESPONSE:
             raise _Ended
         try:
             return msgspec.msgpack.decode(self._bytes(length, end), type=tuple[str, Any])

@@ -18,7 +18,7 @@ _USUAL = 100
 
 
 def described(model: ImportedModel, engine: LocalEngine) -> dict[str, Any]:
-    """The reply to GetImportedModel."""
+    """The response to GetImportedModel."""
     job = f"arn:aws:bedrock:{model.region}:{model.account}:model-import-job/{model.id}"
     return {
         **_summary(model, engine),

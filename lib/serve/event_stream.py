@@ -29,7 +29,7 @@ def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def chunk_frame(data: bytes) -> bytes:
-    """A piece of a reply. As at the service, padding of random length hides how long the text is."""
+    """A piece of a response. As at the service, padding of random length hides how long the text is."""
     padding = _PADDING[: 1 + secrets.randbelow(len(_PADDING))]
     payload = json.dumps({"bytes": base64.b64encode(data).decode(), "p": padding}).encode()
     headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}

@@ -1,4 +1,4 @@
-"""Replies and chunks as faults and relays leave them."""
+"""Responses and chunks as faults and relays leave them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lib.serve.faults import Fault
 from lib.wire.encode import without_nulls
 
 
-def altered(reply: dict[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
-    """A reply or a chunk after the faults that concern its keys."""
+def altered(response: dict[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
+    """A response or a chunk after the faults that concern its keys."""
     if "trimmed" in faults:
-        reply = without_nulls(reply)
+        response = without_nulls(response)
     if (fault := faults.get("missing")) is not None:
-        reply = _without(reply, fault.field)
+        response = _without(response, fault.field)
     if (fault := faults.get("sorted")) is not None:
-        reply = _sorted(reply, numbers=fault.order == "numbers")
-    return reply
+        response = _sorted(response, numbers=fault.order == "numbers")
+    return response
 
 
 def _without(value: Any, key: str) -> Any:

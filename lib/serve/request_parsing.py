@@ -35,7 +35,7 @@ _REQUEST_NAMES = {
 
 @dataclass(frozen=True)
 class Ask:
-    """A request, and what its reply shall hold.
+    """A request, and what its response shall hold.
 
     logprobs, prompt_logprobs: whether they are returned. top, prompt_top: how many per position of the answer and of
     the prompt. echo: the prompt before the answer. token_ids: ids beside the text. as_ids: ids in place of strings.

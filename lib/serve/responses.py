@@ -27,7 +27,7 @@ DONE = b"[DONE]"
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything but the completion that decides what its reply looks like."""
+    """Everything but the completion that decides what its response looks like."""
 
     ask: Ask
     model: ImportedModel
@@ -40,16 +40,16 @@ class Setting:
         return f"{self.model.account}-{self.model.id}"
 
 
-def written(reply: Mapping[str, Any]) -> bytes:
-    """A reply or a chunk as JSON."""
-    return json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+def written(response: Mapping[str, Any]) -> bytes:
+    """A response or a chunk as JSON."""
+    return json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def whole(samples: Sequence[Completion], setting: Setting) -> dict[str, Any]:
-    """The reply to InvokeModel."""
+    """The response to InvokeModel."""
     ask = setting.ask
     group = [_prepared(done, setting) for done in samples]
-    reply = encode(
+    response = encode(
         group,
         ask.form,
         top=ask.top,
@@ -59,19 +59,19 @@ def whole(samples: Sequence[Completion], setting: Setting) -> dict[str, Any]:
     )
     if ask.form.is_bedrock:
         if ask.logprobs and setting.switches["second-entry"] == "with-likeliest":
-            reply["logprobs"] = with_likeliest(group[0].generated)
+            response["logprobs"] = with_likeliest(group[0].generated)
         if ask.form is Format.BEDROCK and setting.switches["bedrock-prompt-logprobs"] == "null":
-            reply["prompt_logprobs"] = None
+            response["prompt_logprobs"] = None
         if not setting.model.has_logprobs:
-            del reply["logprobs"]
+            del response["logprobs"]
     else:
-        reply["id"] = new_id(ask.form)
-        for choice, done in zip(reply["choices"], group, strict=True) if ask.echo else ():
+        response["id"] = new_id(ask.form)
+        for choice, done in zip(response["choices"], group, strict=True) if ask.echo else ():
             choice["text"] = (ask.request.prompt or "") + done.text
             if ask.logprobs:
                 both = concatenate([cut_to(done.prompt, ask.top), done.generated])
                 choice["logprobs"] = answer_logprobs(both, ask.form, ask.top)
-    return altered(reply, setting.faults)
+    return altered(response, setting.faults)
 
 
 def new_id(form: Format) -> str:

@@ -183,7 +183,9 @@ def read_runs(data: bytes, limit: int = MOST_BYTES) -> Iterator[tuple[Run, tuple
     except (ValueError, RecursionError) as error:
         raise BadFile("The file is not JSON, or it is cut off.", _DAMAGED) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise BadFile("The file holds no runs of Candor.", "A reply of Bedrock is opened in Explore, as a saved reply.")
+        raise BadFile(
+            "The file holds no runs of Candor.", "A response of Bedrock is opened in Explore, as a saved response."
+        )
     version = document.get("version")
     if type(version) is not int or version > VERSION:
         raise BadFile(f"The file has version {version}; this Candor reads up to {VERSION}.", "Update Candor.")

@@ -65,11 +65,11 @@ def run_about(job: Job[Any], page: str, *, owner: str, version: str, parent: str
 
 
 def title_of(question: object) -> str:
-    """How a question begins: that of a chat is what its user said last. Whatever is none is a saved reply."""
+    """How a question begins: that of a chat is what its user said last. Whatever is none is a saved response."""
     if isinstance(question, Several) and question.questions:
         question = question.questions[0]
     if not isinstance(question, Question):
-        return "Saved reply"
+        return "Saved response"
     return beginning(question.original_request.last_user_text, _TITLE)
 
 

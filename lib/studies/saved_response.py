@@ -10,7 +10,7 @@ from lib.core.sources import EMBEDDED
 from lib.errors import InvalidRequest
 from lib.models.tokenizer_files import load_tokenizer, tokenizer_from_uploads
 from lib.tokenizers.tokenizer import Tokenizer
-from lib.wire.saved_replies import completions_of, read_saved
+from lib.wire.saved_responses import completions_of, read_saved
 
 
 @dataclass(frozen=True)

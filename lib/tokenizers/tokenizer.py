@@ -1,4 +1,4 @@
-"""A model's tokenizer, as far as reading its replies needs it: text to ids, ids to bytes, a chat to its prompt."""
+"""A model's tokenizer, as far as reading its responses needs it: text to ids, ids to bytes, a chat to its prompt."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Which entry of a position is the token that stands there.
 
-Never the likeliest: that would call every surprising token by the name of its rival. A reply with ids says nothing of
-it, so it is found by what is known otherwise, the surest way first; where nothing decides, it stays unknown.
+Never simply the most likely entry: that would name every surprising token after its runner-up. A response with ids
+does not say which entry was chosen, so it is inferred from what else is known, the most certain evidence first. Where
+nothing decides, it stays unknown.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def by_order(found: Positions, known: Ints) -> Ints:
         return undecided
     names = [str(number) for number in found.ids.tolist()]
     texts = np.array([one > other for one, other in pairwise(names)], bool)
-    # Both must be broken in one and the same reply: sorted as numbers it breaks the order of texts, and vice versa.
+    # Both must be broken in one and the same response: sorted as numbers it breaks the order of texts, and vice versa.
     if not (within & (found.ids[:-1] > found.ids[1:])).any() or not (within & texts).any():
         return undecided
     return np.where(several, found.offsets[:-1], UNDECIDED).astype(np.int32)

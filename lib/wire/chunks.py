@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.wire.parse import BROKEN
 
 _MOST_ANSWERS = 1_000  # in one stream
@@ -253,14 +253,14 @@ def _begun_by(number: int, chunk: Chunk, head: _Head | None) -> Group:
 
 
 def joined(chunks: Sequence[bytes]) -> bytes:
-    """One response made of the chunks of a stream, as JSON. Raises BadReply for chunks that do not go together."""
+    """One response made of the chunks of a stream, as JSON. Raises BadResponse for chunks that do not go together."""
     if len(chunks) == 1:
         return chunks[0]
     try:
         parts = [json.loads(chunk) for chunk in chunks]
         whole = _chat_or_text(parts) if any(part.get("choices") for part in parts) else _bedrock(parts)
     except (AttributeError, TypeError, KeyError, ValueError, RecursionError) as error:
-        raise BadReply("The chunks of this stream do not go together.", "Save the stream again.") from error
+        raise BadResponse("The chunks of this stream do not go together.", "Save the stream again.") from error
     return json.dumps(whole).encode()
 
 
@@ -289,7 +289,7 @@ def _chat_or_text(parts: list[dict[str, Any]]) -> dict[str, Any]:
         for choice in part.get("choices") or ():
             own.setdefault(int(choice.get("index") or 0), []).append(choice)
             if len(own) > _MOST_ANSWERS:
-                raise BadReply(f"The stream has more than {_MOST_ANSWERS:,} answers.", "Cut it into several files.")
+                raise BadResponse(f"The stream has more than {_MOST_ANSWERS:,} answers.", "Cut it into several files.")
     chat = any("delta" in choice or "message" in choice for choices in own.values() for choice in choices)
     whole = {
         name: value

@@ -1,4 +1,4 @@
-"""A reply as completions."""
+"""A response as completions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lib.core.completion import Completion
 from lib.core.pieces import Ints, make_pieces
 from lib.core.request import MAX_K, Request
 from lib.core.tokens import MOST_CELLS, NO_TOKENS, TokenKind, Tokens, cells_of, concatenate, make_tokens
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import Vocabulary
 from lib.wire import chosen_token as ways
 from lib.wire.formats import Format, carried_k
-from lib.wire.parse import Answer, Reply, parse
+from lib.wire.parse import Answer, Response, parse
 from lib.wire.positions import Positions, inferred_k, table_for, to_tokens, too_many
 from lib.wire.resolve_ids import ranks_of, with_ids
 from lib.wire.strings import Told, hold, in_plain_spelling, spelled_length
@@ -27,18 +27,18 @@ CUT_SHORT = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens"
 _CALLS = frozenset({"tool_calls", "function_call", "tool_use"})
 STOPS = dict.fromkeys(("stop", "eos_token", "end_turn", "STOP", *_CALLS), "stop") | dict.fromkeys(CUT_SHORT, "length")
 NO_LOGPROBS = (
-    "The reply holds no logprobs. Either they were not asked for (return_logprobs for BedrockCompletion, logprobs for "
+    "The response has no logprobs. Either they were not asked for (return_logprobs for BedrockCompletion, logprobs for "
     "the other formats), or the model was imported before 2025-07-31 and has none: import it again."
 )
 _NO_ANSWER_LOGPROBS = (
-    "The reply holds logprobs of the prompt and none of the answer. They have to be asked for, too: logprobs in "
+    "The response holds logprobs of the prompt and none of the answer. They have to be asked for, too: logprobs in "
     "OpenAI's formats."
 )
-_NO_PROMPT_LOGPROBS = "Scores of the prompt were asked for, and the reply holds none."
+_NO_PROMPT_LOGPROBS = "Scores of the prompt were asked for, and the response holds none."
 _OTHER_READING = "The tokenizer does not read the prompt the way the model did."
 _DATED = " Its chat template writes the date; the day the response was created and today were tried."
 _UNDECIDED = (
-    "At {places} of the {part} the reply lists several tokens and nothing tells which one stands there; the order of "
+    "At {places} of the {part} it lists several tokens and nothing tells which one was chosen; the order of "
     "its keys may have been changed. They are left unscored. With the request and the model's tokenizer they can "
     "usually be told."
 )
@@ -92,24 +92,24 @@ def text_differs(done: Completion) -> bool:
 def decode(
     data: bytes, request: Request | None = None, tokenizer: Tokenizer | None = None, *, model: str = ""
 ) -> tuple[Completion, ...]:
-    """The completions in a reply of any format, one per answer.
+    """The completions in a response of any format, one per answer.
 
     request: what was asked, if known: the prompt's tokens and the number of alternatives follow from it. tokenizer:
-    the model's own; without one, or where it turns out to be another model's, tokens are named as the reply names
-    them, else by their ids. model: its name, by default as the reply says.
+    the model's own; without one, or where it turns out to be another model's, tokens are named as the response names
+    them, else by their ids. model: its name, by default as the response says.
 
-    Raises BadReply.
+    Raises BadResponse.
     """
-    reply = parse(data, names=tokenizer is None)
-    if not reply.answers:
-        raise BadReply("The reply holds no answer.", "Open the whole reply.")
+    response = parse(data, names=tokenizer is None)
+    if not response.answers:
+        raise BadResponse("The response holds no answer.", "Open the whole response.")
     try:
-        return _completions(reply, request, tokenizer, model)
+        return _completions(response, request, tokenizer, model)
     except WrongTokenizer:
-        if reply.guarded:
-            return _completions(reply, request, tokenizer, model, strict=False)
-        reply = parse(data)
-        found = _completions(reply, request, None, model)
+        if response.guarded:
+            return _completions(response, request, tokenizer, model, strict=False)
+        response = parse(data)
+        found = _completions(response, request, None, model)
         return tuple(replace(each, warnings=(WRONG_TOKENIZER, *each.warnings)) for each in found)
 
 
@@ -118,21 +118,21 @@ class WrongTokenizer(Exception):
 
 
 def _completions(
-    reply: Reply, request: Request | None, tokenizer: Tokenizer | None, model: str, *, strict: bool = True
+    response: Response, request: Request | None, tokenizer: Tokenizer | None, model: str, *, strict: bool = True
 ) -> tuple[Completion, ...]:
-    """The completions of a reply. The prompt that its answers share is read once."""
+    """The completions of a response. The prompt that its answers share is read once."""
     prompts: dict[object, Read] = {}
 
     def prompt_of(answer: Answer) -> Read:
         key = id(answer.prompt), answer.prompt_ids
         if key not in prompts:
-            prompts[key] = read_prompt(reply, answer, request, tokenizer)
+            prompts[key] = read_prompt(response, answer, request, tokenizer)
         return prompts[key]
 
     found: list[Completion] = []
     cells = 0
-    for answer in reply.answers:
-        done = _completion(reply, answer, request, tokenizer, model, prompt_of, strict)
+    for answer in response.answers:
+        done = _completion(response, answer, request, tokenizer, model, prompt_of, strict)
         found.append(done)
         cells += cells_of((done.prompt, done.generated))
         if cells > MOST_CELLS:
@@ -141,7 +141,7 @@ def _completions(
 
 
 def _completion(
-    reply: Reply,
+    response: Response,
     answer: Answer,
     request: Request | None,
     tokenizer: Tokenizer | None,
@@ -149,12 +149,12 @@ def _completion(
     prompt_of: Callable[[Answer], Read],
     strict: bool,
 ) -> Completion:
-    answer, prompt_text = _without_echo(reply, answer, request, tokenizer)
+    answer, prompt_text = _without_echo(response, answer, request, tokenizer)
     if answer.generated is not None and not len(answer.generated) and (answer.text or answer.reasoning):
         answer = replace(answer, generated=None)  # an empty list, which some servers send instead of none
     prompt = prompt_of(answer)
     generated = read_answer(
-        reply.form, answer, request, tokenizer, prompt_text, strict=strict, counted=reply.generated_tokens
+        response.form, answer, request, tokenizer, prompt_text, strict=strict, counted=response.generated_tokens
     )
     if request is not None and request.max_tokens == 0 and len(generated.tokens) <= 1:
         generated = replace(generated, tokens=generated.tokens[:0])
@@ -164,20 +164,20 @@ def _completion(
     tokens = without_opening(generated.tokens)
     unopened = tokens is not generated.tokens
     tokens = tokens if tokenizer is not None else named_alike(prompt.tokens, tokens)
-    warnings = [GUARDED] if reply.guarded else []
+    warnings = [GUARDED] if response.guarded else []
     said = (*prompt.warnings, *generated.warnings)
-    warnings += [each for each in said if not (reply.guarded and each in (NOT_SPELLED, LONGER))]
+    warnings += [each for each in said if not (response.guarded and each in (NOT_SPELLED, LONGER))]
     warnings += [_UNOPENED] if unopened and not answer.reasoning else []
-    warnings += [_ECHO] if reply.form is Format.OPENAI and answer.prompt is None and _lacks_first(tokens) else []
+    warnings += [_ECHO] if response.form is Format.OPENAI and answer.prompt is None and _lacks_first(tokens) else []
     if answer.generated is None and answer.prompt is None:
         warnings.append(NO_LOGPROBS)
     elif answer.generated is None and answer.text:
         warnings.append(_NO_ANSWER_LOGPROBS)
-    elif answer.prompt is None and request is not None and request.prompt_scores and reply.form.scores_prompts:
+    elif answer.prompt is None and request is not None and request.prompt_scores and response.form.scores_prompts:
         warnings.append(_NO_PROMPT_LOGPROBS)
     return Completion(
         request=request,
-        model=model or reply.model,
+        model=model or response.model,
         prompt=prompt.tokens,
         generated=tokens,
         text=answer.text,
@@ -187,7 +187,7 @@ def _completion(
         ),
         vocabulary_size=None if tokenizer is None else len(tokenizer.vocabulary),
         warnings=tuple(dict.fromkeys(warnings)),
-        provenance=provenance(reply.form, tokenizer),
+        provenance=provenance(response.form, tokenizer),
     )
 
 
@@ -198,7 +198,7 @@ def _lacks_first(tokens: Tokens) -> bool:
 
 
 def named_alike(prompt: Tokens, generated: Tokens) -> Tokens:
-    """The answer's tokens, each id named as in the prompt: without a tokenizer a reply may name one id in two ways."""
+    """The answer's tokens, with the prompt's names: without a tokenizer a response may name one id in two ways."""
     table, own = prompt.pieces, generated.pieces
     places = {number: row for row, number in enumerate(table.ids.tolist()) if number >= 0}
     entries = []
@@ -215,7 +215,7 @@ def provenance(form: Format, tokenizer: Tokenizer | None) -> tuple[tuple[str, st
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """Some tokens of a reply, how the chosen ones were found, and what is to be said of them.
+    """Some tokens of a response, how the chosen ones were found, and what is to be said of them.
 
     checked: whether they were held against the text that came with them. wrong: whether that failed for want of the
     right tokenizer. fit: how the answer's tokens go with its text. garbled: whether only as the model's decoder
@@ -231,23 +231,23 @@ class Read:
     garbled: bool = False
 
 
-def read_prompt(reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None) -> Read:
-    """The tokens of the prompt; unscored where the reply has no scores of it, none where not even the ids are known."""
-    readings = [] if tokenizer is None or request is None else tokenizer.readings(request, reply.created)
+def read_prompt(response: Response, answer: Answer, request: Request | None, tokenizer: Tokenizer | None) -> Read:
+    """The tokens of the prompt; unscored where the response has no scores, none where even the ids are unknown."""
+    readings = [] if tokenizer is None or request is None else tokenizer.readings(request, response.created)
     vocabulary = None if tokenizer is None else tokenizer.vocabulary
     warnings = []
-    if readings and reply.prompt_tokens is not None and reply.prompt_tokens not in map(len, readings):
+    if readings and response.prompt_tokens is not None and response.prompt_tokens not in map(len, readings):
         warnings.append(
-            f"The model counts {reply.prompt_tokens:,} tokens in the prompt, the tokenizer {len(readings[0]):,}. "
+            f"The model counts {response.prompt_tokens:,} tokens in the prompt, the tokenizer {len(readings[0]):,}. "
             "It may be another model's, or the prompt not the one that was sent."
         )
     if answer.prompt is None:
-        fitting = [ids for ids in _sent_ids(answer, readings) if len(ids) == (reply.prompt_tokens or len(ids))]
+        fitting = [ids for ids in _sent_ids(answer, readings) if len(ids) == (response.prompt_tokens or len(ids))]
         if not fitting:
             return Read(NO_TOKENS, (), tuple(warnings))
         return Read(_unscored(fitting[0], vocabulary), ("tokens",), tuple(warnings))
     found = answer.prompt
-    k, inferred = _k_of(reply.form, request, found)
+    k, inferred = _k_of(response.form, request, found)
     if inferred and k:
         warnings.append(_INFERRED.format(part="prompt", k=k, are="is" if k == 1 else "are"))
     if tokenizer is None and found.literals is not None and (respell := in_plain_spelling(found.literals)):
@@ -319,7 +319,7 @@ def read_answer(
 
     held: whether strings that do not spell the text are held against it, as they are once all of it is there.
     counted: the answer's tokens, as the service counts them. Raises WrongTokenizer where, if `strict`, the vocabulary
-    does not spell the text although the strings of the reply do, or it sent none.
+    does not spell the text although the strings of the response do, or it sent none.
     """
     found = answer.generated
     if found is None:
@@ -510,15 +510,15 @@ def _as_one(text: str) -> Tokens:
 
 
 def _without_echo(
-    reply: Reply, answer: Answer, request: Request | None, tokenizer: Tokenizer | None
+    response: Response, answer: Answer, request: Request | None, tokenizer: Tokenizer | None
 ) -> tuple[Answer, str]:
     """With `echo`, prompt and answer come as one; they are told apart by the unscored first token and its count."""
     text = (request and request.prompt) or ""
     if request is not None and request.prompt is None and tokenizer is not None:
         text = tokenizer.prompt_text(request) or ""
-    found, count = answer.generated, _echoed(reply, answer, text)
+    found, count = answer.generated, _echoed(response, answer, text)
     echoed = (
-        reply.form is Format.OPENAI
+        response.form is Format.OPENAI
         and found is not None
         and answer.prompt is None
         and count is not None
@@ -535,13 +535,13 @@ def _without_echo(
     return replace(answer, prompt=prompt, generated=rest, text=answer.text[length:]), text
 
 
-def _echoed(reply: Reply, answer: Answer, text: str) -> int | None:
+def _echoed(response: Response, answer: Answer, text: str) -> int | None:
     """How many tokens the prompt takes in an answer that repeats it, None where nothing tells.
 
     The text of the prompt decides where it is known, then the service's counts: of the prompt, unless both together are
     not the tokens listed, as where BOS is counted and not listed.
     """
-    found, count, written = answer.generated, reply.prompt_tokens, reply.generated_tokens
+    found, count, written = answer.generated, response.prompt_tokens, response.generated_tokens
     if found is None:
         return None
     if text and answer.text.startswith(text) and found.literals is not None and (found.chosen >= 0).all():
@@ -551,7 +551,7 @@ def _echoed(reply: Reply, answer: Answer, text: str) -> int | None:
                 return number
             place += len(name) if data.startswith(name, place) else 0
         return len(found) if place >= len(data) else count
-    if count is not None and written is not None and len(reply.answers) == 1 and count + written != len(found):
+    if count is not None and written is not None and len(response.answers) == 1 and count + written != len(found):
         return len(found) - written if 0 < written < len(found) else count
     return count
 

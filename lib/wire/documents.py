@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 from botocore.eventstream import EventStreamBuffer, ParserError
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.wire.carried import carried
 from lib.wire.encodings import as_utf8, is_utf8, unpacked
 from lib.wire.named import no_json, refuse_text
@@ -48,7 +48,7 @@ class Document:
     data: bytes
     place: str = ""
     stream: int | None = None
-    problem: BadReply | None = None
+    problem: BadResponse | None = None
     cut: bool = False
     fields: Fields | None = field(default=None, repr=False)
 
@@ -62,13 +62,13 @@ def fields_of(data: bytes) -> Fields | None:
 
 
 def documents(data: bytes) -> list[Document]:
-    """The documents in a file. Raises BadReply where there is none."""
+    """The documents in a file. Raises BadResponse where there is none."""
     data = unpacked(data)
     if _is_event_stream(data) and (frames := _frames(data)):
         return frames
     text = as_utf8(data).strip(b" \t\r\n\x00\x1a")
     if not text:
-        raise BadReply("There is nothing in it.", "Paste the whole response, from its first { to its last }.")
+        raise BadResponse("There is nothing in it.", "Paste the whole response, from its first { to its last }.")
     return _documents(text, 0)
 
 
@@ -141,26 +141,28 @@ def _scanned(text: bytes) -> list[Document]:
 
 
 def _headless(line: int) -> Document:
-    problem = BadReply("The beginning of this record is missing.", "Paste the whole response, from its first { on.")
+    problem = BadResponse("The beginning of this record is missing.", "Paste the whole response, from its first { on.")
     return Document(b"", f"Line {line}", problem=problem)
 
 
-def _nothing_in(text: bytes) -> BadReply:
+def _nothing_in(text: bytes) -> BadResponse:
     """The error of a text without any object. Raises it where that is known better elsewhere."""
     if text.startswith((b"[", b'"')) and is_json(text):
         return single_value()
     if b"data:" in text and _DONE in text:
-        return BadReply("These are server-sent events without any JSON.", "Save the stream again, with its data lines.")
+        return BadResponse(
+            "These are server-sent events without any JSON.", "Save the stream again, with its data lines."
+        )
     refuse_text(text)
     if text.startswith((b"{", b"[")):
         standard(text)  # says what is wrong with it
         return single_value()
     if not is_utf8(text):
-        return BadReply("This is not text in UTF-8.", "Open the response as JSON, saved as UTF-8.")
+        return BadResponse("This is not text in UTF-8.", "Open the response as JSON, saved as UTF-8.")
     return no_json()
 
 
-class TooMany(BadReply):
+class TooMany(BadResponse):
     """More documents than are looked at."""
 
 
@@ -175,7 +177,7 @@ def _is_event_stream(data: bytes) -> bool:
 
 
 def _frames(data: bytes) -> list[Document]:
-    """The events of an event stream; none where it was saved as text, which changes its bytes. Raises BadReply."""
+    """The events of an event stream; none where it was saved as text, which changes its bytes. Raises BadResponse."""
     buffer = EventStreamBuffer()
     found: list[Document] = []
     number = 0
@@ -189,20 +191,20 @@ def _frames(data: bytes) -> list[Document]:
             if len(found) > MOST_DOCUMENTS:
                 raise too_many()
     except ParserError as error:
-        damaged = BadReply("The event stream is damaged.", "Save the stream again.")
+        damaged = BadResponse("The event stream is damaged.", "Save the stream again.")
         if not found and is_utf8(data):
             return []
         if not found:
             raise damaged from error
         found.append(Document(b"", f"Event {number + 1}", 0, damaged))
     if not found:
-        raise BadReply("The event stream ends before its first event.", "Save the stream again.")
+        raise BadResponse("The event stream ends before its first event.", "Save the stream again.")
     return found
 
 
-def single_value() -> BadReply:
+def single_value() -> BadResponse:
     """The error of JSON that is no object."""
-    return BadReply(
+    return BadResponse(
         "This is JSON, but a list or a single value, not a response.",
         "A response begins with {. Of many, put each on a line of its own.",
     )

@@ -1,4 +1,4 @@
-"""Completions as replies: what a service would have sent. Whole, and as the chunks of a stream."""
+"""Completions as responses: what a service would have sent. Whole, and as the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def encode(
     token_ids: bool = False,
     trimmed: bool = False,
 ) -> dict[str, Any]:
-    """The reply, as a dictionary to be written as JSON. Several samples of one request make several choices.
+    """The response, as a dictionary to be written as JSON. Several samples of one request make several choices.
 
     top: the number that was asked for at every position of the answer; by default what `encode_request` asks for.
     logprobs, prompt_logprobs: whether they were asked for. token_ids: with the ids of the chosen tokens, for services
@@ -38,10 +38,10 @@ def encode(
     if top is None:
         top = asked_top(form, first.request.k if first.request is not None else first.generated.k)
     if form.is_bedrock:
-        reply = _bedrock(first, form, logprobs, prompt_logprobs)
+        response = _bedrock(first, form, logprobs, prompt_logprobs)
     else:
-        reply = _openai(group, form, top, logprobs, prompt_logprobs, token_ids)
-    return without_nulls(reply) if trimmed else reply
+        response = _openai(group, form, top, logprobs, prompt_logprobs, token_ids)
+    return without_nulls(response) if trimmed else response
 
 
 def without_nulls(value: Any) -> Any:
@@ -52,7 +52,7 @@ def without_nulls(value: Any) -> Any:
 
 
 def _bedrock(done: Completion, form: Format, logprobs: bool, prompt_logprobs: bool) -> dict[str, Any]:
-    reply: dict[str, Any] = {
+    response: dict[str, Any] = {
         "generation": done.text,
         "prompt_token_count": len(done.prompt),
         "generation_token_count": len(done.generated),
@@ -60,8 +60,8 @@ def _bedrock(done: Completion, form: Format, logprobs: bool, prompt_logprobs: bo
         "logprobs": by_id(sent_answer(done.generated, form, 1)) if logprobs else None,
     }
     if form is Format.EARLY and prompt_logprobs:
-        reply["prompt_logprobs"] = by_id(sent_prompt(done.prompt, form))
-    return reply
+        response["prompt_logprobs"] = by_id(sent_prompt(done.prompt, form))
+    return response
 
 
 def _openai(
@@ -90,7 +90,7 @@ def _openai(
             choice["prompt_token_ids"] = prompt_ids
         choices.append(choice)
     written = sum(len(done.generated) for done in group)
-    reply: dict[str, Any] = {
+    response: dict[str, Any] = {
         "id": "chatcmpl-candor" if chat else "cmpl-candor",
         "object": "chat.completion" if chat else "text_completion",
         "created": int(time.time()),
@@ -101,8 +101,8 @@ def _openai(
         "usage": usage(len(first.prompt), written),
     }
     if chat:
-        reply |= {"prompt_logprobs": prompt, "prompt_token_ids": prompt_ids}
-    return reply | {"kv_transfer_params": None}
+        response |= {"prompt_logprobs": prompt, "prompt_token_ids": prompt_ids}
+    return response | {"kv_transfer_params": None}
 
 
 def usage(read: int, written: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import codecs
 import json
 import zlib
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
 from lib.wire.parse import MAX_BYTES, check_size
 
@@ -42,26 +42,26 @@ _BINARIES = (
 def unpacked(data: bytes) -> bytes:
     """The content of a gzip file, all of its members; other data as it is.
 
-    Raises BadReply, also for archives and for files that hold no text.
+    Raises BadResponse, also for archives and for files that hold no text.
     """
     check_size(len(data))
     if data.startswith(_GZIP):
         data = _unzipped(data)
     for start, kind in _ARCHIVES:
         if data.startswith(start):
-            raise BadReply(f"This is {kind}.", "Unpack it, and open the file inside.")
+            raise BadResponse(f"This is {kind}.", "Unpack it, and open the file inside.")
     if data[257:262] == b"ustar":
-        raise BadReply("This is a tar archive.", "Unpack it, and open the file inside.")
+        raise BadResponse("This is a tar archive.", "Unpack it, and open the file inside.")
     for start, kind in _BINARIES:
         if data.startswith(start) and (data[0] >= 0x80 or b"\x00" in data[:1000]):
-            raise BadReply(f"This is {kind}, not a response.", "Open the response as JSON.")
+            raise BadResponse(f"This is {kind}, not a response.", "Open the response as JSON.")
     return data
 
 
 def as_utf8(data: bytes) -> bytes:
     """Text in UTF-8, UTF-16 or UTF-32 as UTF-8 without a byte order mark.
 
-    Lone surrogates become U+FFFD. Bytes that look like UTF-8 are not checked. Raises BadReply.
+    Lone surrogates become U+FFFD. Bytes that look like UTF-8 are not checked. Raises BadResponse.
     """
     encoding = json.detect_encoding(data)
     if encoding.startswith("utf-8"):
@@ -71,7 +71,7 @@ def as_utf8(data: bytes) -> bytes:
     except UnicodeDecodeError as error:
         if is_utf8(data):
             return data
-        raise BadReply(
+        raise BadResponse(
             f"The file looks like {encoding.upper()}, but is damaged at byte {error.start:,}.",
             "Save it again as UTF-8.",
         ) from error
@@ -95,12 +95,12 @@ def _unzipped(data: bytes) -> bytes:
         try:
             content.append(reader.decompress(rest, MAX_BYTES + 1 - size))
         except zlib.error as error:
-            raise BadReply("The gzip file is damaged.", "Download it again, or unpack it first.") from error
+            raise BadResponse("The gzip file is damaged.", "Download it again, or unpack it first.") from error
         size += len(content[-1])
         check_size(size)
         if not reader.eof:
-            raise BadReply("The gzip file is cut off.", "Download it again.")
+            raise BadResponse("The gzip file is cut off.", "Download it again.")
         rest = rest[len(rest) - len(reader.unused_data) :]
     if bytes(rest).strip(b"\x00"):
-        raise BadReply("Other bytes follow the end of the gzip file.", "Download it again, or unpack it first.")
+        raise BadResponse("Other bytes follow the end of the gzip file.", "Download it again, or unpack it first.")
     return b"".join(content)

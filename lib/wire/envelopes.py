@@ -7,7 +7,7 @@ from itertools import islice
 
 import msgspec
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.wire.carried import carried
 from lib.wire.chunks import Chunk, Group, groups_of, joined
 from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, fields_of, single_value, too_many
@@ -16,7 +16,7 @@ from lib.wire.parse import BROKEN, Fields, error_text, standard
 from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
 from lib.wire.scan import values
 
-_RESPONSES = ("response", "reply", "output", "modelOutput", "outputBodyJson", "body", "Body")
+_RESPONSES = ("response", "response", "output", "modelOutput", "outputBodyJson", "body", "Body")
 _REQUESTS = ("request", "input", "modelInput", "inputBodyJson")
 _EVENTS = ("chunk", "PayloadPart")  # of Bedrock, of SageMaker
 _LISTS = ("events", "logEvents")
@@ -58,13 +58,13 @@ class Contents:
 
 
 def contents(data: bytes) -> Contents:
-    """The responses in the bytes of a file or of pasted text. Raises BadReply, also where there is none."""
+    """The responses in the bytes of a file or of pasted text. Raises BadResponse, also where there is none."""
     listed = documents(data)
     found: _Found = []
     for document in listed:
         try:
             found += _unwrapped(document, 0)
-        except BadReply as error:
+        except BadResponse as error:
             if len(listed) == 1 or isinstance(error, TooMany):
                 raise placed(document.place, error) from error
             found.append(_left_out(document.place, error))
@@ -73,24 +73,24 @@ def contents(data: bytes) -> Contents:
     parts = _without_closers(_settled([each for each in found if isinstance(each, Part)]))
     left_out = [each for each in found if isinstance(each, NoResponse)]
     if not parts:
-        raise BadReply(left_out[0].cause, left_out[0].remedy) if left_out else _nothing()
+        raise BadResponse(left_out[0].cause, left_out[0].remedy) if left_out else _nothing()
     whole = _with_joined(parts)
     if listed[-1].cut and left_out and whole[-1].cut:
         left_out.pop()  # the stream says that it was cut off
     return Contents(tuple(whole), tuple(left_out))
 
 
-def placed(place: str, error: BadReply) -> BadReply:
+def placed(place: str, error: BadResponse) -> BadResponse:
     """The error with the place it was found at."""
     return type(error)(f"{place}: {error.cause}", error.remedy) if place else error
 
 
-def _left_out(place: str, error: BadReply) -> NoResponse:
+def _left_out(place: str, error: BadResponse) -> NoResponse:
     return NoResponse(placed(place, error).cause, error.remedy)
 
 
-def _nothing() -> BadReply:
-    return BadReply("The file holds no response.", "Open a response that has an answer.")
+def _nothing() -> BadResponse:
+    return BadResponse("The file holds no response.", "Open a response that has an answer.")
 
 
 def _settled(parts: list[Part]) -> list[Part]:
@@ -242,7 +242,7 @@ def _of_responses_event(part: Part, fields: Fields, depth: int) -> _Found:
 def _each(part: Part, items: list[bytes], word: str, depth: int) -> _Found:
     """What each entry of a list holds. Entries without a response are named; the first is raised where all are."""
     found: _Found = []
-    first: BadReply | None = None
+    first: BadResponse | None = None
     for number, item in enumerate(items, 1):
         place = f"{part.place}, {word.lower()} {number}" if part.place else f"{word} {number}"
         own = part if len(items) == 1 else replace(part, place=place)
@@ -250,7 +250,7 @@ def _each(part: Part, items: list[bytes], word: str, depth: int) -> _Found:
             found += _within(own, item, depth)
         except TooMany:
             raise
-        except BadReply as error:
+        except BadResponse as error:
             first = first or placed("" if len(items) == 1 else f"{word} {number}", error)
             found.append(_left_out(own.place, error))
         if len(found) > MOST_DOCUMENTS:
@@ -308,12 +308,12 @@ def _as_one(part: Part, found: _Found) -> _Found:
     return [*first, *others, *(each for each in found if isinstance(each, NoResponse))]
 
 
-def _paired(part: Part, fields: Fields, reply: bytes, depth: int, *, streamed: bool = True) -> _Found:
+def _paired(part: Part, fields: Fields, response: bytes, depth: int, *, streamed: bool = True) -> _Found:
     """A response with its request, or a record that holds both. streamed: whether a list is known to be of chunks."""
     body = next((bytes(fields[name]) for name in _REQUESTS if name in fields), None)
     request = None if body is None else _asked(_unquoted(body))
     part = replace(part, request=request, model=_string(fields, "modelId") or part.model)
-    return _of_reply(part, carried(reply) or b"", depth, streamed)
+    return _of_response(part, carried(response) or b"", depth, streamed)
 
 
 def _asked(request: bytes) -> bytes | None:
@@ -327,16 +327,16 @@ def _asked(request: bytes) -> bytes | None:
     return None if outside else request
 
 
-def _of_reply(part: Part, reply: bytes, depth: int, streamed: bool) -> _Found:
+def _of_response(part: Part, response: bytes, depth: int, streamed: bool) -> _Found:
     """The responses in the value of a record that holds them."""
-    if (own := fields_of(reply)) is not None and not _is_own(own):
+    if (own := fields_of(response)) is not None and not _is_own(own):
         refuse_object(own)
         if "outputBodyJson" in own:
-            return _of_reply(part, _unquoted(bytes(own["outputBodyJson"])), depth + 1, True)
+            return _of_response(part, _unquoted(bytes(own["outputBodyJson"])), depth + 1, True)
         _refuse_elsewhere(own)
-    if not reply.startswith(b"["):
-        return _within(part, reply, depth)
-    listed = _listed(reply)
+    if not response.startswith(b"["):
+        return _within(part, response, depth)
+    listed = _listed(response)
     if not listed:
         raise NoResponse("The list of chunks is empty.", "Save the stream again.")
     stream = 0 if streamed and part.stream is None else part.stream
@@ -375,7 +375,7 @@ def _unquoted(data: bytes) -> bytes:
 
 
 def _listed(data: bytes) -> list[bytes] | None:
-    """The entries of a list; None where it is none. Raises BadReply for more than are looked at."""
+    """The entries of a list; None where it is none. Raises BadResponse for more than are looked at."""
     if not data.startswith(b"["):
         return None
     if data.count(b",") > MOST_DOCUMENTS:

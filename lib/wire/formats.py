@@ -15,7 +15,7 @@ THREE_FORMATS = datetime(2025, 11, 11, tzinfo=UTC)
 
 
 class Format(StrEnum):
-    """How a request and its reply are spelled."""
+    """How a request and its response are spelled."""
 
     EARLY = "BedrockCompletion, imported before 2025-11-11"  # scores the prompt, too
     BEDROCK = "BedrockCompletion"
@@ -29,12 +29,12 @@ class Format(StrEnum):
 
     @property
     def scores_prompts(self) -> bool:
-        """Whether a reply can hold logprobs of the prompt."""
+        """Whether a response can hold logprobs of the prompt."""
         return self is not Format.BEDROCK
 
 
 def carried_k(form: Format, k: int) -> int:
-    """How many of `k` alternatives a reply of this format can hold: BedrockCompletion has the likeliest one only."""
+    """How many of `k` alternatives a response of this format can hold: BedrockCompletion has the likeliest one only."""
     return 1 if form.is_bedrock else min(k, MAX_K)
 
 

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.wire.parse import BROKEN, Fields
 
 _SAVE = "Save the response itself, as JSON."
@@ -129,10 +129,10 @@ _ANTHROPIC_EVENTS = {
     "content_block_stop",
     "message_delta",
 }
-_ANSWERS = {"generation", "choices", "outputs", "response", "reply", "output", "modelOutput", "body", "stop_reason"}
+_ANSWERS = {"generation", "choices", "outputs", "response", "output", "modelOutput", "body", "stop_reason"}
 
 
-class NoResponse(BadReply):
+class NoResponse(BadResponse):
     """A record that is read and holds no response, such as one of a failed call."""
 
 
@@ -180,9 +180,9 @@ def _is_turn(message: bytes) -> bool:
         return False
 
 
-def flattened(reply: bytes) -> NoResponse | None:
-    """The error of a reply of which ConvertTo-Json of PowerShell, told no depth, left out what is nested."""
-    if not _FLATTENED.search(reply):
+def flattened(response: bytes) -> NoResponse | None:
+    """The error of a response of which ConvertTo-Json of PowerShell, told no depth, left out what is nested."""
+    if not _FLATTENED.search(response):
         return None
     return NoResponse(
         "PowerShell saved this response without what is nested deeply in it.",
@@ -195,14 +195,14 @@ def no_response(fields: Fields) -> NoResponse:
     if {"prompt", "messages", "modelInput"} & set(fields) and not _ANSWERS & set(fields):
         return NoResponse("This is a request, without its response.", _OPEN)
     return NoResponse(
-        "This is JSON, but no reply of Custom Model Import.",
-        'A reply has "generation" or "choices" at its top. Paste it as Bedrock sent it, or with its request as '
+        "This is JSON, but no response of Custom Model Import.",
+        'A response has "generation" or "choices" at its top. Paste it as Bedrock sent it, or with its request as '
         '{"request": …, "response": …}.',
     )
 
 
-def no_json() -> BadReply:
+def no_json() -> BadResponse:
     """The error of text without any JSON."""
-    return BadReply(
+    return BadResponse(
         "This is not JSON.", "Paste the whole response, from its first { to its last }, as Bedrock sent it."
     )

@@ -1,6 +1,6 @@
-"""Replies as they come, in any of the formats, as columns. Nothing is interpreted here yet.
+"""Responses as they come, in any of the formats, as columns. Nothing is interpreted here yet.
 
-The text of a reply is cut into its positions without building objects for the whole of it: a reply of 20 MB takes
+The text of a response is cut into its positions without building objects for the whole of it: a response of 20 MB takes
 little more memory than its columns.
 """
 
@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from lib.core.pieces import Ints, offsets_of
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
 from lib.wire.chosen_token import by_ids
 from lib.wire.formats import Format
@@ -27,7 +27,7 @@ MAX_BYTES = 100_000_000  # four times what InvokeModel may return
 _ROUNDING = 0.01  # nats above 0 that half precision may explain
 _MOST_ID = 2**31 - 1
 _MOST_ENTRIES = 1_000  # of a position
-_MOST_POSITIONS = 1_000_000  # a reply of 25 MB has room for half of that
+_MOST_POSITIONS = 1_000_000  # a response of 25 MB has room for half of that
 _MOST_ANSWERS = 1_000
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
@@ -53,7 +53,7 @@ class _Named(msgspec.Struct, gc=False):
 
 
 class _Spelled(msgspec.Struct, gc=False):
-    """An entry of a chat reply.
+    """An entry of a chat response.
 
     id, prob, top_probs: as llama.cpp sends them. top_logprobs: some servers key them by string.
     """
@@ -71,7 +71,7 @@ class _Top(
     msgspec.Struct,
     rename={"metrics": "amazon-bedrock-invocationMetrics", "guardrail": "amazon-bedrock-guardrailAction"},
 ):
-    """The top of a reply in one of OpenAI's formats."""
+    """The top of a response in one of OpenAI's formats."""
 
     choices: list[dict[str, msgspec.Raw]] | None = None
     object: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -117,7 +117,7 @@ _CHAT = msgspec.json.Decoder(list[_Spelled] | None)
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """One of the answers in a reply, or what a chunk of a stream adds to it.
+    """One of the answers in a response, or what a chunk of a stream adds to it.
 
     text: of the answer. reasoning: where the service splits it off. tools: whether tokens outside the text are tool
     calls. stop_reason: "stop", "length", another word of the service, or None. chosen ids: `ids` where the service
@@ -136,8 +136,8 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class Reply:
-    """A reply, or a chunk of a streamed one.
+class Response:
+    """A response, or a chunk of a streamed one.
 
     prompt_tokens, generated_tokens: as the service counts them. created: seconds since 1970, None where not sent.
     final: whether it says that the stream is over. guarded: whether a guardrail changed the text.
@@ -153,10 +153,10 @@ class Reply:
     guarded: bool = False
 
 
-def parse(data: bytes, *, names: bool = True) -> Reply:
-    """The reply in these bytes. names: whether strings sent beside ids are wanted.
+def parse(data: bytes, *, names: bool = True) -> Response:
+    """The response in these bytes. names: whether strings sent beside ids are wanted.
 
-    JSON that only Python writes (NaN, -Infinity) is read as well. Raises BadReply.
+    JSON that only Python writes (NaN, -Infinity) is read as well. Raises BadResponse.
     """
     check_size(len(data))
     try:
@@ -171,20 +171,20 @@ def parse(data: bytes, *, names: bool = True) -> Reply:
 
 
 def check_size(size: int) -> None:
-    """Raise BadReply for more bytes than any reply has."""
+    """Raise BadResponse for more bytes than any response has."""
     if size > MAX_BYTES:
-        raise BadReply(
-            f"This has {size / 1e6:,.0f} MB; a reply of Bedrock has at most 25 MB.",
-            "Open the reply itself, or cut a long list of replies into several files.",
+        raise BadResponse(
+            f"This has {size / 1e6:,.0f} MB; a response of Bedrock has at most 25 MB.",
+            "Open the response itself, or cut a long list of responses into several files.",
         )
 
 
 def standard(data: bytes) -> bytes:
-    """The same JSON without Python's constants and lone surrogates. Raises BadReply when it is no JSON."""
+    """The same JSON without Python's constants and lone surrogates. Raises BadResponse when it is no JSON."""
 
     def constant(name: str) -> float | None:
         if name == "Infinity":
-            raise BadReply("The reply holds Infinity where a logprob should be.", "Save the reply again.")
+            raise BadResponse("The response holds Infinity where a logprob should be.", "Save the response again.")
         return ABSENT if name == "-Infinity" else None
 
     try:
@@ -193,26 +193,30 @@ def standard(data: bytes) -> bytes:
     except RecursionError as deep:
         raise _too_deep() from deep
     except UnicodeDecodeError as error:
-        raise BadReply(f"The text is not UTF-8 (byte {error.start + 1:,}).", "Save it again as UTF-8.") from error
+        raise BadResponse(f"The text is not UTF-8 (byte {error.start + 1:,}).", "Save it again as UTF-8.") from error
     except ValueError as broken:
         ends = isinstance(broken, json.JSONDecodeError) and broken.pos >= len(text.rstrip())
         cut = ends or str(broken).startswith("Unterminated string")
-        raise BadReply(
+        raise BadResponse(
             "This JSON ends too early." if cut and text.lstrip().startswith(("{", "[")) else "This is not JSON.",
             "Paste the whole response, from its first { to its last }, as Bedrock sent it.",
         ) from broken
 
 
-def _too_deep() -> BadReply:
-    return BadReply("This JSON is nested too deeply for a reply.", "Open the reply itself, as Bedrock sent it.")
+def _too_deep() -> BadResponse:
+    return BadResponse(
+        "This JSON is nested too deeply for a response.", "Open the response itself, as Bedrock sent it."
+    )
 
 
-def _unlike(error: Exception) -> BadReply:
+def _unlike(error: Exception) -> BadResponse:
     detail = str(error).split("\n")[0][:200]
-    return BadReply(f"The reply is not spelled as Bedrock spells it: {detail}", "Open the reply itself, unchanged.")
+    return BadResponse(
+        f"The response is not spelled as Bedrock spells it: {detail}", "Open the response itself, unchanged."
+    )
 
 
-def _parse(data: bytes, names: bool) -> Reply:
+def _parse(data: bytes, names: bool) -> Response:
     found = _openai_fields(data)
     if found is not None:
         return _openai(*found, names)
@@ -222,12 +226,14 @@ def _parse(data: bytes, names: bool) -> Reply:
     if "generation" in fields or "outputs" in fields or "generation_token_count" in fields:
         return _bedrock(fields, names)
     if "amazon-bedrock-invocationMetrics" in fields:
-        return Reply(Format.BEDROCK, (), final=True)
+        return Response(Format.BEDROCK, (), final=True)
     if "message" in fields or "error" in fields:
-        raise BadReply(f"This is an error, not a reply: {error_text(fields)}", "Open a reply that has an answer.")
-    raise BadReply(
-        "This is JSON, but no reply of Custom Model Import.",
-        'A reply has "generation" or "choices" at its top. Paste it as Bedrock sent it, or with its request as '
+        raise BadResponse(
+            f"This is an error, not a response: {error_text(fields)}", "Open a response that has an answer."
+        )
+    raise BadResponse(
+        "This is JSON, but no response of Custom Model Import.",
+        'A response has "generation" or "choices" at its top. Paste it as Bedrock sent it, or with its request as '
         '{"request": …, "response": …}.',
     )
 
@@ -236,7 +242,9 @@ def _object(data: bytes | msgspec.Raw) -> Fields:
     try:
         return _FIELDS.decode(data)
     except msgspec.ValidationError as error:
-        raise BadReply("This is JSON, but not an object: a reply begins with {.", "Open a single reply.") from error
+        raise BadResponse(
+            "This is JSON, but not an object: a response begins with {.", "Open a single response."
+        ) from error
 
 
 def error_text(fields: Fields) -> str:
@@ -259,7 +267,7 @@ def _any(fields: Fields, name: str) -> Any:
         return None
 
 
-def _bedrock(fields: Fields, names: bool) -> Reply:
+def _bedrock(fields: Fields, names: bool) -> Response:
     text = _read(fields, "generation", str | None, None)
     stop = _word(fields, "stop_reason")
     if text is None and "outputs" in fields:
@@ -268,7 +276,7 @@ def _bedrock(fields: Fields, names: bool) -> Reply:
         text, stop = _text_or_none(first.get("text")), _text_or_none(first.get("stop_reason")) or stop
     prompt = _scored(fields, "prompt_logprobs", names)
     answer = Answer(0, text or "", _scored(fields, "logprobs", names), stop, prompt=prompt)
-    return Reply(
+    return Response(
         Format.BEDROCK if prompt is None else Format.EARLY,
         (answer,),
         prompt_tokens=_count(_any(fields, "prompt_token_count")),
@@ -278,7 +286,7 @@ def _bedrock(fields: Fields, names: bool) -> Reply:
     )
 
 
-def _offline(fields: Fields, names: bool) -> Reply | None:
+def _offline(fields: Fields, names: bool) -> Response | None:
     """What vLLM's own `generate` returns, as JSON: answers by id, with their tokens. None for another's outputs."""
     outputs = _any_list(fields["outputs"])
     if not outputs or not all("token_ids" in each and "logprobs" in each for each in outputs):
@@ -300,7 +308,7 @@ def _offline(fields: Fields, names: bool) -> Reply | None:
                 prompt_ids=_ids(fields, "prompt_token_ids"),
             )
         )
-    return Reply(Format.OPENAI, tuple(answers), final=True)
+    return Response(Format.OPENAI, tuple(answers), final=True)
 
 
 def _any_list(raw: msgspec.Raw) -> list[Fields]:
@@ -315,7 +323,7 @@ def _intervened(fields: Fields, name: str) -> bool:
 
 
 def _openai_fields(data: bytes) -> tuple[Fields, list[dict[str, msgspec.Raw]]] | None:
-    """The fields of a reply in one of OpenAI's formats and its choices, in one pass; None where it is none."""
+    """The fields of a response in one of OpenAI's formats and its choices, in one pass; None where it is none."""
     try:
         top = _TOP.decode(data)
     except msgspec.ValidationError:
@@ -328,9 +336,11 @@ def _openai_fields(data: bytes) -> tuple[Fields, list[dict[str, msgspec.Raw]]] |
     return {name: raw for name, raw in named.items() if raw is not msgspec.UNSET}, top.choices
 
 
-def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) -> Reply:
+def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) -> Response:
     if len(choices) > _MOST_ANSWERS:
-        raise BadReply(f"The reply has {len(choices):,} answers; at most {_MOST_ANSWERS:,} are opened.", "Cut it up.")
+        raise BadResponse(
+            f"The response has {len(choices):,} answers; at most {_MOST_ANSWERS:,} are opened.", "Cut it up."
+        )
     stated = _any(fields, "usage")
     usage = stated if isinstance(stated, dict) else {}
     kind = _read(fields, "object", str | None, None) or ""
@@ -349,7 +359,7 @@ def _openai(fields: Fields, choices: list[dict[str, msgspec.Raw]], names: bool) 
                 prompt_ids=shared_ids if own_ids is None else own_ids,
             )
         )
-    return Reply(
+    return Response(
         Format.CHAT if chat else Format.OPENAI,
         tuple(answers),
         model=_read(fields, "model", str | None, None) or "",
@@ -365,7 +375,7 @@ def _index(choice: Fields) -> int:
     stated = _any(choice, "index")
     number = int(stated) if isinstance(stated, int) or (isinstance(stated, str) and stated.isdecimal()) else 0
     if not 0 <= number < _MOST_ANSWERS:
-        raise BadReply(f"The reply numbers an answer {number}.", "Save the reply again.")
+        raise BadResponse(f"The response numbers an answer {number}.", "Save the response again.")
     return number
 
 
@@ -455,13 +465,13 @@ def _listed(logprobs: msgspec.Raw | None, text: str) -> tuple[Positions | None, 
 
 
 def _check_density(raw: msgspec.Raw) -> None:
-    """Raise BadReply for more entries than any reply has room for, before they are built."""
+    """Raise BadResponse for more entries than any response has room for, before they are built."""
     data = memoryview(raw)
     if len(data) < _LARGE:
         return
     count = bytes(data).count(b"{")
     if count > _MOST_POSITIONS and count * _LEAST_ENTRY > len(data):
-        raise BadReply(f"The reply lists {count:,} entries without content.", "Open the reply itself.")
+        raise BadResponse(f"The response lists {count:,} entries without content.", "Open the response itself.")
 
 
 def _is_null(raw: msgspec.Raw) -> bool:
@@ -524,27 +534,27 @@ def _columns(
     except OverflowError:
         wide = np.array([_MOST_ID + 1])
     if len(wide) and wide.max() > _MOST_ID:
-        raise BadReply("The reply holds a token id that no vocabulary has.", "Save the reply again.")
+        raise BadResponse("The response holds a token id that no vocabulary has.", "Save the response again.")
     if len(counts) > _MOST_POSITIONS:
-        raise BadReply(
-            f"The reply has {len(counts):,} positions; at most {_MOST_POSITIONS:,} are read.",
-            "Open the reply itself, as Bedrock sent it.",
+        raise BadResponse(
+            f"The response has {len(counts):,} positions; at most {_MOST_POSITIONS:,} are read.",
+            "Open the response itself, as Bedrock sent it.",
         )
     if max(counts, default=0) > _MOST_ENTRIES:
-        raise BadReply(
-            f"The reply lists {max(counts):,} tokens at one position; no service lists more than 20.",
-            "Open the reply itself, as Bedrock sent it.",
+        raise BadResponse(
+            f"The response lists {max(counts):,} tokens at one position; no service lists more than 20.",
+            "Open the response itself, as Bedrock sent it.",
         )
     numbers = wide.astype(np.int32)
     if len(wide) and chosen is None and wide.min() < 0:
-        raise BadReply("The reply holds a negative token id.", "Save the reply again.")
+        raise BadResponse("The response holds a negative token id.", "Save the response again.")
     with np.errstate(over="ignore"):
         scores = np.array(logprobs, np.float32)  # None becomes NaN
     with np.errstate(invalid="ignore"):
         if (scores > _ROUNDING).any():
-            raise BadReply(
-                f"The reply holds {scores[scores > _ROUNDING][0]:g} as a logprob; none lies above 0.",
-                "These may be probabilities or logits: open the reply as Bedrock sent it.",
+            raise BadResponse(
+                f"The response holds {scores[scores > _ROUNDING][0]:g} as a logprob; none lies above 0.",
+                "These may be probabilities or logits: open the response as Bedrock sent it.",
             )
         scores[scores <= ABSENT] = -np.inf
         scores[scores > 0] = 0.0
@@ -574,8 +584,8 @@ def _spelled_out(spelling: _Spelling) -> Positions:
     scores: list[float | None] = list((spelling.tokens and spelling.token_logprobs) or [None] * length)
     lists: list[dict[str, float | _Score | None] | None] = list(spelling.top_logprobs or [None] * length)
     if not len(names) == len(scores) == len(lists):
-        raise BadReply(
-            f"The reply's lists differ in length: {len(names):,} tokens, {len(scores):,} logprobs and {len(lists):,} "
+        raise BadResponse(
+            f"Its lists differ in length: {len(names):,} tokens, {len(scores):,} logprobs and {len(lists):,} "
             "lists of alternatives.",
             "It is cut off or was edited: save it again.",
         )
@@ -673,7 +683,7 @@ def _ids(fields: Fields, name: str) -> tuple[int, ...] | None:
     if ids is None:
         return None
     if any(not 0 <= number <= _MOST_ID for number in ids):
-        raise BadReply("The reply holds a token id that no vocabulary has.", "Save the reply again.")
+        raise BadResponse("The response holds a token id that no vocabulary has.", "Save the response again.")
     return tuple(ids)
 
 

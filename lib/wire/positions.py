@@ -1,4 +1,4 @@
-"""What a reply says of its positions, as columns; and the tokens that come of it."""
+"""What a response says of its positions, as columns; and the tokens that come of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lib.core.pieces import Ints, Pieces, make_pieces, offsets_of, positions
 from lib.core.tokens import MOST_CELLS, MOST_LISTED, Floats, Tokens, make_tokens, within_bounds
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.tokenizers.vocabulary import Vocabulary
 
 UNDECIDED = -1
@@ -24,7 +24,7 @@ class Positions:
     offsets: int32[n + 1] into the entries; a position without entries is unscored.
     ids: int32[e], -1 where only a string was sent. logprobs: float32[e], nats; -inf = p 0, NaN where null was sent.
     ranks: int32[e], -1 where none was sent. literals: the bytes of the strings sent, or None where none are needed.
-    chosen: int32[n], the entry that is the token at that place; -1 where the reply does not say.
+    chosen: int32[n], the entry that is the token at that place; -1 where the response does not say.
     """
 
     offsets: Ints
@@ -132,9 +132,9 @@ def _end_to_end(tables: list[Pieces]) -> Pieces:
     )
 
 
-def too_many() -> BadReply:
-    """The error of a reply whose columns would take far more memory than any answer's."""
-    return BadReply("The reply has more positions and alternatives than any answer.", "Open the reply itself.")
+def too_many() -> BadResponse:
+    """The error of a response whose columns would take far more memory than any answer's."""
+    return BadResponse("The response has more positions and alternatives than any answer.", "Open the response itself.")
 
 
 def to_tokens(

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
 
 _MOST_BYTES = 2_000_000  # that are read as Python, which takes far more memory than JSON
@@ -69,10 +69,10 @@ def _as_token(found: re.Match[bytes]) -> bytes:
 def as_json(text: bytes, spent: int) -> bytes:
     """A printed dictionary as JSON, as Python itself reads it. spent: bytes of the file that were read so, with these.
 
-    Raises BadReply.
+    Raises BadResponse.
     """
     if spent > _MOST_BYTES:
-        raise BadReply(
+        raise BadResponse(
             f"More than {_MOST_BYTES / 1e6:.0f} MB of what Python printed is no plain dictionary.",
             "Save the response with json.dumps.",
         )
@@ -84,11 +84,11 @@ def as_json(text: bytes, spent: int) -> bytes:
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         pass
     if _UNREAD.search(text):
-        raise BadReply(
+        raise BadResponse(
             "This is boto3's response as Python prints it; its body was not read.",
             "Save what response['body'].read() returns.",
         )
-    raise BadReply("This is not JSON, but what a program printed.", "Save the response with json.dumps.")
+    raise BadResponse("This is not JSON, but what a program printed.", "Save the response with json.dumps.")
 
 
 def _spelled(value: Any) -> Any:

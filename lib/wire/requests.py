@@ -16,7 +16,7 @@ _LEAST_TOP = 1  # whether 0, for a prompt's own tokens alone, is passed on by th
 def encode_request(request: Request, form: Format, *, streamed: bool = False, most: int = MAX_K) -> dict[str, Any]:
     """The body of InvokeModel for one sample.
 
-    The seed is never sent: there is word of replies that come without logprobs when it is. With `streamed`, prompt
+    The seed is never sent: there is word of responses that come without logprobs when it is. With `streamed`, prompt
     scores are not asked for in the OpenAI formats, which have no place for them in a stream and refuse. most: the
     largest number of alternatives that the service takes.
 

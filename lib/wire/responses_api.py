@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.wire.named import NoResponse
 
 _WRITTEN = "response.output_text.delta"
@@ -13,7 +13,7 @@ _REFUSED = "response.refusal.delta"
 
 
 def as_chat(data: bytes) -> bytes:
-    """A whole response as one of Chat Completions. Raises BadReply for one that is damaged."""
+    """A whole response as one of Chat Completions. Raises BadResponse for one that is damaged."""
     try:
         whole: dict[str, Any] = json.loads(data)
         message, listed, tools = _written(whole.get("output") or ())
@@ -91,5 +91,5 @@ def refuse_unfinished(data: bytes) -> None:
         raise NoResponse(f"The response is not written yet: its status is {status}.", "Fetch it again when it is done.")
 
 
-def _damaged() -> BadReply:
-    return BadReply("The response of the Responses API is damaged.", "Save it again.")
+def _damaged() -> BadResponse:
+    return BadResponse("The response of the Responses API is damaged.", "Save it again.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
 from lib.wire import printed
 from lib.wire.parse import BROKEN
@@ -49,7 +49,7 @@ class Value:
     end: int
     line: int
     lead: bytes = b""
-    problem: BadReply | None = None
+    problem: BadResponse | None = None
     cut: bool = False
 
 
@@ -78,7 +78,7 @@ class _Read:
     data: bytes = b""
     end: int = 0
     at: int = 0
-    problem: BadReply | None = None
+    problem: BadResponse | None = None
     cut: bool = False
 
 
@@ -104,7 +104,7 @@ class _Scan:
                 lead = self._text[max(low, self._text.rfind(self._newline, low, start) + 1) : start]
                 yield Value(read.data, start, end, line, lead, read.problem, read.cut)
             if self._wasted > 4 * len(self._text) + 1_000_000:
-                problem = BadReply("From here on, too much of the text is damaged to be read.", _REMEDY)
+                problem = BadResponse("From here on, too much of the text is damaged to be read.", _REMEDY)
                 yield Value(b"", start, len(self._text), line, b"", problem)
                 return
             place = end
@@ -138,19 +138,19 @@ class _Scan:
         """What the reader's complaint tells: where the object ends and other text begins, or what is wrong."""
         told = _PLACE.search(error)
         if told is None:
-            return _Read(at=len(self._text), problem=BadReply("This JSON ends too early.", _REMEDY), cut=True)
+            return _Read(at=len(self._text), problem=BadResponse("This JSON ends too early.", _REMEDY), cut=True)
         at = start + int(told[1])
         if "trailing characters" in error:
             end = self._text.rindex(b"}", start, at - 1) + 1
             return _Read(self._text[start:end], end)
         if self._text.startswith(b"Infinity", at) and self._text[at - 1 : at] != b"-":
             return _Read(
-                at=at, problem=BadReply("The reply holds Infinity where a logprob should be.", "Save it again.")
+                at=at, problem=BadResponse("The response holds Infinity where a logprob should be.", "Save it again.")
             )
         if self._text[at : at + 1] in (b"\n", b"\r"):
             cause = "A line break cuts this JSON in the middle of a string."
-            return _Read(at=at, problem=BadReply(cause, "Copy it from the file rather than from a terminal."))
-        return _Read(at=at, problem=BadReply("This is not JSON.", _REMEDY))
+            return _Read(at=at, problem=BadResponse(cause, "Copy it from the file rather than from a terminal."))
+        return _Read(at=at, problem=BadResponse("This is not JSON.", _REMEDY))
 
     def _repaired(self, start: int, read: _Read) -> _Read:
         """An object that JSON's reader refused, with Python's constants respelled; else where it ends."""
@@ -177,7 +177,7 @@ class _Scan:
         stop = self._line_after(start)
         end = printed.end_of(self._text, start, stop)
         if end < 0:
-            problem = BadReply("This is not JSON, and as Python's print it ends too early.", _REMEDY)
+            problem = BadResponse("This is not JSON, and as Python's print it ends too early.", _REMEDY)
             return _Read(at=stop, problem=problem, cut=stop == len(self._text))
         text = self._text[start:end]
         try:
@@ -185,7 +185,7 @@ class _Scan:
             if not is_json(data):
                 self._printed += len(text)
                 data = printed.as_json(text, self._printed)
-        except BadReply as error:
+        except BadResponse as error:
             return _Read(end=end, problem=error)
         return _Read(data if is_json(data) else _mended(data), end)
 
@@ -196,7 +196,7 @@ class _Scan:
         try:
             inner = str(json.loads(b'"' + self._text[start:end] + b'"')).encode("utf-8", "surrogatepass")
         except ValueError:
-            return _Read(end=end, problem=BadReply("This is not JSON.", _REMEDY))
+            return _Read(end=end, problem=BadResponse("This is not JSON.", _REMEDY))
         first = None if self._depth >= _DEEPEST else next(values(inner, self._depth + 1), None)
         return _Read(end=end) if first is None else _Read(first.data, end, problem=first.problem, cut=first.cut)
 
@@ -250,6 +250,8 @@ def _respelled(found: re.Match[bytes]) -> bytes:
         return token
 
 
-def too_deep() -> BadReply:
+def too_deep() -> BadResponse:
     """The error of JSON that nests more deeply than any reader follows."""
-    return BadReply("This JSON is nested too deeply for a response.", "Open the response itself, as Bedrock sent it.")
+    return BadResponse(
+        "This JSON is nested too deeply for a response.", "Open the response itself, as Bedrock sent it."
+    )

@@ -16,7 +16,7 @@ ANY_ARN = "arn:aws:bedrock:REGION:ACCOUNT:imported-model/MODEL"
 
 
 def as_boto3(body: dict[str, Any], model: BedrockModel) -> str:
-    """A Python script that makes the call and prints the reply."""
+    """A Python script that makes the call and prints the response."""
     region = _region(model)
     profile = f"profile_name={model.profile!r}, " if model.profile else ""
     endpoint = f", endpoint_url={model.endpoint!r}" if model.endpoint else ""
@@ -32,11 +32,11 @@ def as_boto3(body: dict[str, Any], model: BedrockModel) -> str:
 
 
 def as_cli(body: dict[str, Any], model: BedrockModel) -> str:
-    """A line for a POSIX shell that makes the call and writes the reply to reply.json."""
+    """A line for a POSIX shell that makes the call and writes the response to response.json."""
     parts = ["aws", "bedrock-runtime", "invoke-model", "--model-id", model.arn, "--region", _region(model)]
     parts += ["--profile", model.profile] * bool(model.profile)
     parts += ["--endpoint-url", model.endpoint] * bool(model.endpoint)
-    parts += ["--cli-binary-format", "raw-in-base64-out", "--body", json.dumps(body), "reply.json"]
+    parts += ["--cli-binary-format", "raw-in-base64-out", "--body", json.dumps(body), "response.json"]
     return " ".join(shlex.quote(part) for part in parts)
 
 

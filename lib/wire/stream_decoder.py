@@ -1,4 +1,4 @@
-"""A streamed reply, chunk by chunk, as deltas.
+"""A streamed response, chunk by chunk, as deltas.
 
 Text and tokens arrive on their own ways: a chunk may hold tokens whose text is held back, as it may be the beginning
 of a stop string. A token is passed on once the text has reached it; what the text never reaches ended the answer.
@@ -15,7 +15,7 @@ from lib.core.answer_parser import AnswerParser
 from lib.core.completion import Completion, Delta, End, Timing
 from lib.core.request import Request
 from lib.core.tokens import NO_TOKENS, Tokens, concatenate
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.decode import (
     GUARDED,
@@ -32,7 +32,7 @@ from lib.wire.decode import (
     read_prompt,
 )
 from lib.wire.formats import Format
-from lib.wire.parse import Answer, Reply, parse
+from lib.wire.parse import Answer, Response, parse
 from lib.wire.positions import NO_POSITIONS, Positions
 
 CUT_OFF = "The stream ended before its answer did. What had come is kept."
@@ -64,16 +64,16 @@ class StreamReader:
         self.over = False
 
     def feed(self, data: bytes) -> Iterator[Delta]:
-        """The deltas that a chunk settles. What is no JSON is passed over. Raises BadReply."""
+        """The deltas that a chunk settles. What is no JSON is passed over. Raises BadResponse."""
         if not data.lstrip().startswith(b"{"):
             return  # such as the [DONE] of server-sent events
-        reply = parse(data, names=self._tokenizer is None)
-        self._counted = reply.prompt_tokens if reply.prompt_tokens is not None else self._counted
-        self.over = self.over or reply.final
-        self._guarded = self._guarded or reply.guarded
-        for answer in reply.answers[:1]:
+        response = parse(data, names=self._tokenizer is None)
+        self._counted = response.prompt_tokens if response.prompt_tokens is not None else self._counted
+        self.over = self.over or response.final
+        self._guarded = self._guarded or response.guarded
+        for answer in response.answers[:1]:
             if not self._started:
-                yield self._start(reply, answer)
+                yield self._start(response, answer)
             elif answer.prompt is not None:
                 self._late = True
             self._text += answer.text
@@ -88,7 +88,7 @@ class StreamReader:
     def close(self, timing: Timing | None = None) -> Iterator[Delta]:
         """The last deltas. A stream without a sign of its end is incomplete."""
         if not self._started:
-            raise BadReply("The stream ended before anything had come.", "Ask again.")
+            raise BadResponse("The stream ended before anything had come.", "Ask again.")
         read = self._read(final=True)
         if len(read.tokens):
             yield Delta(0, generated=self._named(read.tokens))
@@ -104,27 +104,27 @@ class StreamReader:
         reason = said if self.over else "incomplete"
         yield Delta(0, end=End(reason, timing or Timing(), tuple(warnings)))
 
-    def _start(self, reply: Reply, answer: Answer) -> Delta:
-        self._started, self._form = True, reply.form
+    def _start(self, response: Response, answer: Answer) -> Delta:
+        self._started, self._form = True, response.form
         try:
-            prompt = read_prompt(reply, answer, self._request, self._tokenizer)
+            prompt = read_prompt(response, answer, self._request, self._tokenizer)
         except WrongTokenizer:
             self._tokenizer = None
-            prompt = read_prompt(reply, answer, self._request, None)
+            prompt = read_prompt(response, answer, self._request, None)
             prompt = replace(prompt, warnings=(MISMATCH, *prompt.warnings))
         self._names = prompt.tokens
-        written = "single entry" if reply.form.is_bedrock else "name"
+        written = "single entry" if response.form.is_bedrock else "name"
         how = [f"prompt: {', '.join(prompt.ways)}"] * bool(prompt.ways) + [f"answer: {written}"]
         start = Completion(
             request=self._request,
-            model=self._model or reply.model,
+            model=self._model or response.model,
             prompt=prompt.tokens,
             generated=NO_TOKENS,
             text="",
             chosen_by="; ".join(how),
             vocabulary_size=None if self._tokenizer is None else len(self._tokenizer.vocabulary),
             warnings=prompt.warnings,
-            provenance=provenance(reply.form, self._tokenizer),
+            provenance=provenance(response.form, self._tokenizer),
         )
         return Delta(0, start=start)
 

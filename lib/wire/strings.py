@@ -1,4 +1,4 @@
-"""The strings of a reply held against its text: where they don't spell it, what is missing or in another spelling."""
+"""Compare a response's strings with its text: what is missing, and what is spelled otherwise."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def answer_kinds(pieces: Sequence[tuple[bytes, bool]], shape: Shape) -> tuple[ND
     """uint8[n] of `TokenKind`, and how the tokens fit the text.
 
     Whether the service leaves special tokens out of its text is its own choice, so either is tried; so is taking for
-    special what looks like a marker, for a reply that is read without a tokenizer.
+    special what looks like a marker, for a response that is read without a tokenizer.
 
     pieces: the bytes of every token and whether it is special.
     """

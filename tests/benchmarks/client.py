@@ -23,7 +23,7 @@ from lib.models.tokenizer_files import load_tokenizer
 from lib.serve.server import in_thread
 from tests.benchmarks.report import Figure, alternated
 from tests.benchmarks.serve import CALLS, LATENCY
-from tests.benchmarks.wire import prompt_of, reply_of
+from tests.benchmarks.wire import prompt_of, response_of
 from tests.support.loopback import Canned, bedrock
 from tests.support.serve_clients import Recorded, service_of
 
@@ -47,8 +47,8 @@ def figures() -> Iterator[Figure]:
 
 def _whole_call() -> Figure:
     request, ids, names = prompt_of(2000)
-    reply, tokenizer = reply_of(ids, names, 5), load_tokenizer("embedded")
-    with _answering(reply) as url, closing(Account()) as account:
+    response, tokenizer = response_of(ids, names, 5), load_tokenizer("embedded")
+    with _answering(response) as url, closing(Account()) as account:
         client = account.client("bedrock-runtime", AwsTarget("us-east-1", "", url))
         ledger = Ledger(Caps(None, None))
         engine = BedrockEngine(BedrockModel(_ARN, endpoint=url, form="OPENAI"), tokenizer, client=client, ledger=ledger)
@@ -67,10 +67,12 @@ def _whole_call() -> Figure:
 
 
 @contextmanager
-def _answering(reply: bytes, latency: float = 0.0) -> Iterator[str]:
-    """The address of a process that gives this reply to everything."""
+def _answering(response: bytes, latency: float = 0.0) -> Iterator[str]:
+    """The address of a process that gives this response to everything."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_answer, args=(reply, latency, theirs), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_answer, args=(response, latency, theirs), daemon=True
+    )
     process.start()
     try:
         yield ours.recv()
@@ -79,8 +81,8 @@ def _answering(reply: bytes, latency: float = 0.0) -> Iterator[str]:
         process.join()
 
 
-def _answer(reply: bytes, latency: float, pipe: Any) -> None:
-    with bedrock(Canned(reply=reply, latency=latency)) as url:
+def _answer(response: bytes, latency: float, pipe: Any) -> None:
+    with bedrock(Canned(response=response, latency=latency)) as url:
         pipe.send(url)
         pipe.recv()
 
@@ -88,7 +90,7 @@ def _answer(reply: bytes, latency: float, pipe: Any) -> None:
 def _rate() -> Figure:
     """The service is a process of its own with nothing to work out, so that the latency is what takes time."""
     request, ids, names = prompt_of(4)
-    with _answering(reply_of(ids, names, 5), LATENCY) as url, closing(Account()) as account:
+    with _answering(response_of(ids, names, 5), LATENCY) as url, closing(Account()) as account:
         model, ledger = BedrockModel(_ARN, "embedded", endpoint=url, form="OPENAI"), Ledger(Caps(None, None))
         engines = Engines(lambda source: BedrockEngine(source, account=account, ledger=ledger))  # type: ignore[arg-type]
         works = ask_each(engines, [Question(model, request)] * CALLS)

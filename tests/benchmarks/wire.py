@@ -1,4 +1,4 @@
-"""Reading replies against json.loads, and the memory it takes."""
+"""Reading responses against json.loads, and the memory it takes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from lib.core.request import Request
 from lib.models.tokenizer_files import load_tokenizer
 from lib.wire.decode import decode
-from lib.wire.saved_replies import completions_of, read_saved
+from lib.wire.saved_responses import completions_of, read_saved
 from tests.benchmarks.report import Figure, alternated
 
 _MEMORY = Path(__file__).with_name("wire_memory.py")
 
 
-def reply_of(ids: list[int], vocabulary: list[str], k: int) -> bytes:
-    """An OpenAICompletion reply with scores of these prompt tokens and two generated ones."""
+def response_of(ids: list[int], vocabulary: list[str], k: int) -> bytes:
+    """An OpenAICompletion response with scores of these prompt tokens and two generated ones."""
     dice = random.Random(1)
     positions: list[dict[str, dict[str, object]] | None] = [None]
     for own in ids[1:]:
@@ -66,18 +66,20 @@ def figures() -> Iterator[Figure]:
     """Each figure as soon as it is known."""
     request, ids, names = prompt_of(2000)
     tokenizer = load_tokenizer("embedded")
-    reply = reply_of(ids, names, 5)
-    (done,) = decode(reply, request, tokenizer)
+    response = response_of(ids, names, 5)
+    (done,) = decode(response, request, tokenizer)
     assert len(done.prompt) == len(ids) == 2000
     assert done.chosen_by.startswith("prompt: tokens")
     assert not done.warnings
-    ours, theirs = alternated(lambda: decode(reply, request, tokenizer), lambda: json.loads(reply), 25)
-    yield Figure("OpenAICompletion reply, 2,000 prompt tokens, top-5, to Completion ÷ json.loads", ours / theirs, 1.2)
-    (saved,) = read_saved(reply)
-    assert saved.completions(tokenizer)[0].generated == decode(reply, None, tokenizer)[0].generated
-    opened, read = alternated(
-        lambda: completions_of(read_saved(reply), tokenizer), lambda: decode(reply, None, tokenizer), 15
+    ours, theirs = alternated(lambda: decode(response, request, tokenizer), lambda: json.loads(response), 25)
+    yield Figure(
+        "OpenAICompletion response, 2,000 prompt tokens, top-5, to Completion ÷ json.loads", ours / theirs, 1.2
     )
-    yield Figure("the same reply opened as a saved file ÷ decoded as it is", opened / read, 1.1)
+    (saved,) = read_saved(response)
+    assert saved.completions(tokenizer)[0].generated == decode(response, None, tokenizer)[0].generated
+    opened, read = alternated(
+        lambda: completions_of(read_saved(response), tokenizer), lambda: decode(response, None, tokenizer), 15
+    )
+    yield Figure("the same response opened as a saved file ÷ decoded as it is", opened / read, 1.1)
     run = subprocess.run([sys.executable, str(_MEMORY)], capture_output=True, text=True, check=True, cwd=Path.cwd())
-    yield Figure("peak memory of decoding a 20 MB reply, reply counted ÷ the reply", float(run.stdout), 4.0)
+    yield Figure("peak memory of decoding a 20 MB response, response counted ÷ the response", float(run.stdout), 4.0)

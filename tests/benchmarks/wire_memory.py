@@ -1,4 +1,4 @@
-"""Prints how much the process grows while it decodes a reply of 20 MB, in multiples of the reply. Run by wire.py."""
+"""Prints how much the process grows while decoding a response of 20 MB, in multiples of it. Run by wire.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from lib.models.tokenizer_files import load_tokenizer
 from lib.wire.decode import decode
-from tests.benchmarks.wire import prompt_of, reply_of
+from tests.benchmarks.wire import prompt_of, response_of
 
 
 def peak() -> int:
@@ -26,19 +26,19 @@ def current() -> int:
 
 
 def main() -> None:
-    """Make the reply in a process of its own, so that what making it took does not hide what reading it takes."""
+    """Make the response in a process of its own, so that what making it took does not hide what reading it takes."""
     import os
 
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "reply.json"
+        file = Path(place) / "response.json"
         request, ids, names = prompt_of(40_000)
         if os.fork() == 0:
-            file.write_bytes(reply_of(ids, names, 5))
+            file.write_bytes(response_of(ids, names, 5))
             os._exit(0)
         os.wait()
         tokenizer = load_tokenizer("embedded")
         small, few, _ = prompt_of(50)
-        decode(reply_of(few, names, 5), small, tokenizer)  # what is made once is not counted
+        decode(response_of(few, names, 5), small, tokenizer)  # what is made once is not counted
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
         before = current()
         data = file.read_bytes()

@@ -114,7 +114,7 @@ def test_a_run_file_decides_neither_where_the_server_connects_nor_as_whom(
 def test_an_uploaded_tokenizer_reads_no_file_of_the_server(page: Page, tmp_path: Path) -> None:
     secret = tmp_path / "secrets.toml"
     secret.write_text(f"[UNK]\n{SECRET}\n" * 3)
-    reply = json.loads(FOX.read_text())["response"]
+    response = json.loads(FOX.read_text())["response"]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
     tokenizer = tmp_path / "tokenizer.json"
     with serving("app.py", {"CANDOR_WARM_UP": "0", "CANDOR_PUBLIC": "1", "CANDOR_TEST_SECRET": SECRET}) as url:
@@ -122,8 +122,8 @@ def test_an_uploaded_tokenizer_reads_no_file_of_the_server(page: Page, tmp_path:
             model = {"type": "WordPiece", "vocab": str(path), "unk_token": "[UNK]"}
             tokenizer.write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
             page.goto(url)
-            page.get_by_text("Saved reply", exact=True).click()
-            page.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(reply))
+            page.get_by_text("Saved response", exact=True).click()
+            page.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(response))
             choose(page, "The model's tokenizer", "Upload its files")
             page.locator("input[type=file]").last.set_input_files([tokenizer, tmp_path / "tokenizer_config.json"])
             wait_for_app(page)

@@ -15,7 +15,7 @@ from lib.jobs.engine_pool import open_local
 from lib.serve.server import in_thread
 from tests.e2e.conftest import Serve
 from tests.lib.engines.bedrock.test_engine import ARN, FOX
-from tests.lib.wire.test_saved_replies import LLAMA3
+from tests.lib.wire.test_saved_responses import LLAMA3
 from tests.support import tiny
 from tests.support.browser import PATIENCE, choose, wait_for_app, wait_for_map
 from tests.support.loopback import Canned, bedrock
@@ -37,7 +37,7 @@ NOBODY = {
 
 @pytest.fixture
 def canned() -> Iterator[tuple[Canned, str]]:
-    answers = Canned(reply=FOX["response"])
+    answers = Canned(response=FOX["response"])
     with bedrock(answers) as url:
         yield answers, url
 
@@ -68,7 +68,7 @@ def generate(page: Page, prompt: str = PROMPT) -> None:
 
 def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) -> None:
     answers, _ = canned
-    # Models of this generation can stream with prompt scores: the whole reply as one chunk.
+    # Models of this generation can stream with prompt scores: the whole response as one chunk.
     answers.chunks = [FOX["response"]]
     generate(by_hand)
     expect(by_hand.get_by_test_id("stMetric").last).to_be_visible()

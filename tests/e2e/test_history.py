@@ -57,12 +57,12 @@ def history(page: Page, serve: Serve, kept: Path) -> Page:
     return page
 
 
-def open_reply(page: Page, url: str) -> None:
-    """Open the published reply in Explore."""
+def open_response(page: Page, url: str) -> None:
+    """Open the published response in Explore."""
     page.goto(url)
-    page.get_by_text("Saved reply", exact=True).click()
-    reply = json.dumps(json.loads(FOX.read_text())["response"])
-    page.get_by_role("textbox", name="A response, as you saved it").fill(reply)
+    page.get_by_text("Saved response", exact=True).click()
+    response = json.dumps(json.loads(FOX.read_text())["response"])
+    page.get_by_role("textbox", name="A response, as you saved it").fill(response)
     page.get_by_test_id("stBaseButton-primary").click()
     wait_for_map(page)
 
@@ -127,13 +127,13 @@ def test_titled_tagged_and_exported(history: Page, kept: Path) -> None:
 
 @pytest.mark.model
 def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Page, tmp_path: Path) -> None:
-    """A reply that was opened, and as much of an answer as had been written."""
+    """A response that was opened, and as much of an answer as had been written."""
     environment = {"CANDOR_DATA": str(tmp_path)}
     with serving("app.py", environment) as url:
-        open_reply(page, url)
+        open_response(page, url)
         text = page.locator(".text i").all_text_contents()
         expect(page.get_by_text("Kept in the history.")).to_be_visible()
-        reply = link_of(page)
+        response = link_of(page)
         page.get_by_text("Raw text", exact=True).click()
         generate(page, "The rivers of Europe are", tokens=400)
         runs = store(tmp_path)
@@ -151,7 +151,7 @@ def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Pag
         expect(page.get_by_text("Candor ended while this answer was being written.")).to_be_visible()
         assert "".join(page.locator(".text i").all_text_contents()).startswith("The rivers of Europe are")
         assert page.locator(".text i").count() >= written
-        page.goto(f"{url}/?{reply}")
+        page.goto(f"{url}/?{response}")
         wait_for_map(page)
         assert page.locator(".text i").all_text_contents() == text
         page.get_by_role("button", name="Do not keep").click()
@@ -195,7 +195,7 @@ def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> N
 def test_a_store_that_cannot_be_written_is_said_once_and_nothing_is_lost(page: Page, tmp_path: Path) -> None:
     (tmp_path / "runs.sqlite").write_bytes(b"This is no database, whatever its name may say." * 30)
     with serving("app.py", {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}) as url:
-        open_reply(page, url)
+        open_response(page, url)
         page.get_by_role("radio", name="Chat").or_(page.get_by_text("Chat", exact=True)).first.click()
         expect(page.get_by_text("Runs cannot be saved or read at the moment")).to_be_visible()
         expect(page.locator(".text i").first).to_be_visible()

@@ -1,4 +1,4 @@
-"""A saved reply, opened by someone without a model or an account."""
+"""A saved response, opened by someone without a model or an account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LLAMA3 = Path(llama_models.llama3.__file__).parent / "tokenizer.model"
 @pytest.fixture
 def saved(page: Page, serve: Serve) -> Page:
     page.goto(serve("app.py", CANDOR_WARM_UP="0"))
-    page.get_by_text("Saved reply", exact=True).click()
+    page.get_by_text("Saved response", exact=True).click()
     expect(page.get_by_test_id("stBaseButton-primary")).to_be_visible()
     wait_for_app(page)
     return page
@@ -35,7 +35,7 @@ def opened(page: Page) -> None:
     wait_for_map(page)
 
 
-def test_the_published_reply_with_an_uploaded_tokenizer(saved: Page) -> None:
+def test_the_published_response_with_an_uploaded_tokenizer(saved: Page) -> None:
     upload(saved, saved.locator("input[type=file]").first, FOX)
     choose(saved, "The model's tokenizer", "Upload its files")
     saved.get_by_test_id("stBaseButton-primary").click()
@@ -54,15 +54,15 @@ def test_the_published_reply_with_an_uploaded_tokenizer(saved: Page) -> None:
 
 
 def test_pasted_without_a_tokenizer_it_shows_ids(saved: Page) -> None:
-    reply = json.loads(FOX.read_text())["response"]
-    saved.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(reply))
+    response = json.loads(FOX.read_text())["response"]
+    saved.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(response))
     opened(saved)
     assert saved.locator(".text i").all_text_contents()[-5:-1] == ["⟨927⟩", "⟨279⟩", "⟨16053⟩", "⟨5679⟩"]
 
 
 def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
-    reply = json.loads(FOX.read_text())["response"]
-    saved.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(reply, sort_keys=True))
+    response = json.loads(FOX.read_text())["response"]
+    saved.get_by_role("textbox", name="A response, as you saved it").fill(json.dumps(response, sort_keys=True))
     opened(saved)
     expect(saved.get_by_role("alert")).to_contain_text("At 3 places of the prompt")
     unknown = saved.locator(".text i").nth(1)
@@ -72,9 +72,10 @@ def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "cause"), [("", "There is nothing in it"), ("no json", "not JSON"), ("[1]", "a list"), ("{}", "no reply")]
+    ("text", "cause"),
+    [("", "There is nothing in it"), ("no json", "not JSON"), ("[1]", "a list"), ("{}", "no response")],
 )
-def test_what_is_no_reply(saved: Page, text: str, cause: str) -> None:
+def test_what_is_no_response(saved: Page, text: str, cause: str) -> None:
     field = saved.get_by_role("textbox", name="A response, as you saved it")
     field.fill(text)
     saved.get_by_test_id("stBaseButton-primary").click()
@@ -101,17 +102,17 @@ def test_a_stream_as_the_service_sent_it(saved: Page, tmp_path: Path) -> None:
     expect(saved.get_by_role("alert")).to_have_count(0)
 
 
-def test_many_replies_in_one_file(saved: Page) -> None:
+def test_many_responses_in_one_file(saved: Page) -> None:
     lines = [{"generation": f" number {i}", "stop_reason": "stop", "logprobs": [{"1": -0.5}]} for i in range(3)]
     saved.get_by_role("textbox", name="A response, as you saved it").fill("\n".join(map(json.dumps, lines)))
     opened(saved)
     expect(saved.get_by_text("3 answers in the file")).to_be_visible()
 
 
-def test_a_large_reply_leaves_the_field_it_was_pasted_into(saved: Page) -> None:
-    reply = {"generation": " the" * 60_000, "logprobs": [{"279": -0.5}] * 60_000, "stop_reason": "length"}
+def test_a_large_response_leaves_the_field_it_was_pasted_into(saved: Page) -> None:
+    response = {"generation": " the" * 60_000, "logprobs": [{"279": -0.5}] * 60_000, "stop_reason": "length"}
     field = saved.get_by_role("textbox", name="A response, as you saved it")
-    field.fill(json.dumps(reply))
+    field.fill(json.dumps(response))
     field.press("Control+Enter")
     expect(saved.get_by_text("Pasted text, 1.1 MB")).to_be_visible()
     expect(field).to_have_value("")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.test_history import choose_rows, open_reply
+from tests.e2e.test_history import choose_rows, open_response
 from tests.support.browser import PATIENCE, serving, wait_for_app, wait_for_map
 from tests.support.oidc import provider
 
@@ -45,7 +45,7 @@ def visitor(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], Page]]
 
 def test_a_link_opens_for_its_owner_and_for_others_once_it_is_shared(visitor: Callable[[str], Page]) -> None:
     ann = visitor("ann")
-    open_reply(ann, "/")
+    open_response(ann, "/")
     expect(ann.get_by_text("Kept in the history.")).to_be_visible()
     link = ann.url[ann.url.index("/?") :]
     cookies = {each["name"]: each for each in ann.context.cookies()}

@@ -23,7 +23,7 @@ from components.explore.downloads import SNIPPET
 from components.token_map.export_html import to_html
 from lib.core.completion import Completion
 from lib.display.export import to_csv, to_json
-from lib.wire.saved_replies import completions_of, read_saved
+from lib.wire.saved_responses import completions_of, read_saved
 from tests.e2e.apps.token_map_app import Row, completion, examples, hostile
 from tests.e2e.conftest import Serve
 from tests.support.hostile_text import STRINGS

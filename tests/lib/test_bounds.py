@@ -15,7 +15,7 @@ from lib.core.completion import Completion, Timing
 from lib.core.pieces import make_pieces
 from lib.core.tokens import MOST_LISTED
 from lib.display.token_map_view import TokenMapView
-from lib.errors import BadFile, BadReply, CandorError, ModelUnavailable
+from lib.errors import BadFile, BadResponse, CandorError, ModelUnavailable
 from lib.sandbox.sandbox import Sandbox
 from lib.segmentation.groups import _SENTENCE
 from lib.segmentation.text_diff import Change, changes
@@ -25,13 +25,13 @@ from lib.tokenizers.build import build, check_spec
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import Vocabulary
 from lib.wire.holding import _broken
-from lib.wire.saved_replies import completions_of, read_saved
+from lib.wire.saved_responses import completions_of, read_saved
 
 _SECONDS = 6.0
 
 
-def _read(reply: Any) -> list[Completion]:
-    data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+def _read(response: Any) -> list[Completion]:
+    data = response if isinstance(response, bytes) else json.dumps(response).encode()
     began = time.monotonic()
     try:
         return [done for saved in read_saved(data) for done in saved.completions(None)]
@@ -44,7 +44,7 @@ def _entries(count: int) -> dict[str, int]:
 
 
 def test_one_position_with_many_entries_is_refused() -> None:
-    with pytest.raises(BadReply, match="100,000 tokens at one position"):
+    with pytest.raises(BadResponse, match="100,000 tokens at one position"):
         _read({"generation": "", "logprobs": [_entries(100_000), *[{"1": 0}] * 60_000]})
 
 
@@ -53,13 +53,13 @@ def test_a_position_that_is_not_decided_widens_the_others_a_little_only() -> Non
     assert done.generated.k == MOST_LISTED
 
 
-def test_a_reply_of_too_many_cells_is_refused() -> None:
-    with pytest.raises(BadReply, match="more positions and alternatives"):
+def test_a_response_of_too_many_cells_is_refused() -> None:
+    with pytest.raises(BadResponse, match="more positions and alternatives"):
         _read({"generation": "", "logprobs": [_entries(900), *[{"1": 0}] * 350_000]})
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "response",
     [
         b'{"choices": [{"message": {}, "logprobs": {"content": [' + b"{}," * 100_000 + b"{}]}}]}",
         b'{"generation": "", "logprobs": [' + b"{}," * 100_000 + b"{}]}",
@@ -70,14 +70,14 @@ def test_a_reply_of_too_many_cells_is_refused() -> None:
         + b'{"token": "\\n", "logprob": -1},' * 60_000 + b"{}]}}]}",
     ],
 )  # fmt: skip
-def test_a_reply_of_empty_tokens_is_read_in_time(reply: bytes) -> None:
-    (done,) = _read(reply)
+def test_a_response_of_empty_tokens_is_read_in_time(response: bytes) -> None:
+    (done,) = _read(response)
     assert len(done.generated) > 50_000
 
 
 @pytest.mark.parametrize("count", [1_001, 1_000_000])
-def test_a_reply_of_many_answers_is_refused(count: int) -> None:
-    with pytest.raises(BadReply, match="answers; at most 1,000"):
+def test_a_response_of_many_answers_is_refused(count: int) -> None:
+    with pytest.raises(BadResponse, match="answers; at most 1,000"):
         _read(b'{"choices": [' + b"{}," * (count - 1) + b"{}]}")
 
 
@@ -170,45 +170,45 @@ def _tokenizer(*pieces: bytes) -> Tokenizer:
     return Tokenizer("made up", Vocabulary(made), lambda text: [0] * len(text))
 
 
-def _read_with(tokenizer: Tokenizer, reply: Any) -> tuple[Completion, ...]:
+def _read_with(tokenizer: Tokenizer, response: Any) -> tuple[Completion, ...]:
     began = time.monotonic()
     try:
-        return completions_of(read_saved(json.dumps(reply).encode()), tokenizer)
+        return completions_of(read_saved(json.dumps(response).encode()), tokenizer)
     finally:
         assert time.monotonic() - began < _SECONDS
 
 
 def test_a_long_token_is_not_spelled_out_very_often() -> None:
-    reply = {"generation": "", "logprobs": [{"0": -1}] * 2_000}
-    with pytest.raises(BadReply, match="more positions"):
-        _read_with(_tokenizer(b"x" * 1_000_000), reply)
+    response = {"generation": "", "logprobs": [{"0": -1}] * 2_000}
+    with pytest.raises(BadResponse, match="more positions"):
+        _read_with(_tokenizer(b"x" * 1_000_000), response)
 
 
 def test_very_many_ways_to_spell_a_text_are_given_up() -> None:
-    reply = {"generation": "a" * 4_000, "logprobs": [{"0": -1, "1": -1}] * 8_000}
-    _read_with(_tokenizer(b"a", b"<s>"), reply)
+    response = {"generation": "a" * 4_000, "logprobs": [{"0": -1, "1": -1}] * 8_000}
+    _read_with(_tokenizer(b"a", b"<s>"), response)
 
 
 def test_very_many_ids_of_one_name_are_not_tried_one_by_one() -> None:
     tokenizer = _tokenizer(*(b"\xff\xfe" for _ in range(40_000)))
     entry = {"token": "\ufffd\ufffd", "logprob": -1}
-    reply = {"choices": [{"message": {"content": "\ufffd\ufffd"}, "logprobs": {"content": [entry] * 2_000}}]}
-    _read_with(tokenizer, reply)
+    response = {"choices": [{"message": {"content": "\ufffd\ufffd"}, "logprobs": {"content": [entry] * 2_000}}]}
+    _read_with(tokenizer, response)
 
 
 def test_a_prompt_that_many_answers_share_is_read_once_and_bounded() -> None:
-    with pytest.raises(BadReply, match="more positions"):
+    with pytest.raises(BadResponse, match="more positions"):
         _read({"choices": [{"text": ""}] * 1_000, "prompt_logprobs": [{"1": 0}] * 50_000})
     calls: list[str] = []
     tokenizer = replace(_tokenizer(b"a"), encode=lambda text: calls.append(text) or [0] * len(text))  # type: ignore[func-returns-value]
-    reply = {"request": {"prompt": "a" * 100, "max_tokens": 1}, "response": {"choices": [{"text": ""}] * 200}}
-    assert len(_read_with(tokenizer, reply)) == 200
+    response = {"request": {"prompt": "a" * 100, "max_tokens": 1}, "response": {"choices": [{"text": ""}] * 200}}
+    assert len(_read_with(tokenizer, response)) == 200
     assert len(calls) < 5
 
 
 def test_answers_are_counted_over_all_lines() -> None:
     data = b"\n".join([b'{"choices": [' + b"{}," * 900 + b"{}]}"] * 20)
-    with pytest.raises(BadReply, match="more than 10,000 answers"):
+    with pytest.raises(BadResponse, match="more than 10,000 answers"):
         completions_of(read_saved(data), None)
 
 

@@ -1,4 +1,4 @@
-"""Mutated replies, as many as wanted: each gives a clear error or a completion that says nothing untrue.
+"""Mutated responses, as many as wanted: each gives a clear error or a completion that says nothing untrue.
 
 Then large texts that are meant to take long: each is read in time linear in its length.
 
@@ -25,7 +25,7 @@ from lib.errors import CandorError
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.encode import ChunkWriter, encode
 from lib.wire.formats import Format, asked_top
-from lib.wire.saved_replies import decoded, read_saved
+from lib.wire.saved_responses import decoded, read_saved
 from lib.wire.stream_decoder import StreamReader
 from tests.support import hostile_responses
 from tests.support.paths import FOX
@@ -41,7 +41,7 @@ _SNIPPETS = (b"null", b"{}", b"[", b"]", b'"', b"\\", b"-", b"e9", b",", b":", b
 
 @cache
 def fixtures() -> list[bytes]:
-    """Replies of every format, with and without their requests."""
+    """Responses of every format, with and without their requests."""
     from lib.core.request import Message, Request
     from tests.lib.engines.bedrock.test_engine import answer
 
@@ -178,7 +178,7 @@ def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     problems = run(count, seed, lambda line: print(line, flush=True))
-    print(f"{count:,} mutated replies from seed {seed}: {problems:,} problems")
+    print(f"{count:,} mutated responses from seed {seed}: {problems:,} problems")
     slow = [name for name in hostile_responses.SHAPES if hostile_responses.seconds_of(name, 1_000_000) > 60]
     print(f"{len(hostile_responses.SHAPES)} large texts: {len(slow)} take more than 60 s {slow or ''}".rstrip())
     problems += len(slow)

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lib.errors import BadReply
-from lib.wire.saved_replies import completions_of, read_saved
+from lib.errors import BadResponse
+from lib.wire.saved_responses import completions_of, read_saved
 from tests.support.event_stream import frame
 
 
@@ -81,7 +81,7 @@ def seconds_of(name: str, size: int) -> float:
     """How long a shape of that size takes to be opened or refused."""
     data = SHAPES[name](size)
     began = time.monotonic()
-    with contextlib.suppress(BadReply):  # and nothing else
+    with contextlib.suppress(BadResponse):  # and nothing else
         completions_of(read_saved(data), None)
     return time.monotonic() - began
 

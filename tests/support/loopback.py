@@ -21,11 +21,11 @@ class Canned:
 
     error: (status, code, message) instead of an answer; refuse: the same for some bodies. chunks: of a stream; an entry
     of the form (type, message) is an exception in its midst. hold, latency: what and how long an answer waits for.
-    control: replies of the control plane by the beginning of their paths, an error as above or JSON. headers: sent with
-    everything. bodies, paths: as received.
+    control: responses of the control plane by the beginning of their paths, an error as above or JSON. headers: sent
+    with everything. bodies, paths: as received.
     """
 
-    reply: Any = None
+    response: Any = None
     refuse: Callable[[dict[str, Any]], tuple[int, str, str] | None] = lambda _: None
     chunks: Sequence[Any] = ()
     error: tuple[int, str, str] | None = None
@@ -65,7 +65,7 @@ def bedrock(canned: Canned) -> Iterator[str]:
                 status, code, message = error
                 self._send(status, json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code})
             elif self.path.endswith("/invoke"):
-                data = canned.reply if isinstance(canned.reply, bytes) else json.dumps(canned.reply).encode()
+                data = canned.response if isinstance(canned.response, bytes) else json.dumps(canned.response).encode()
                 self._send(200, data, {"Content-Type": "application/json"})
             else:
                 data = b"".join(map(framed, canned.chunks))
@@ -74,14 +74,16 @@ def bedrock(canned: Canned) -> Iterator[str]:
         def do_GET(self) -> None:
             path = unquote(self.path)
             canned.paths.append(path)
-            reply = next((reply for beginning, reply in canned.control.items() if path.startswith(beginning)), None)
-            if isinstance(reply, tuple):
-                status, code, message = reply
+            response = next(
+                (response for beginning, response in canned.control.items() if path.startswith(beginning)), None
+            )
+            if isinstance(response, tuple):
+                status, code, message = response
                 self._send(status, json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code})
-            elif reply is None:
+            elif response is None:
                 self._send(404, b'{"message": "nothing here"}', {"x-amzn-ErrorType": "ResourceNotFoundException"})
             else:
-                self._send(200, json.dumps(reply).encode(), {"Content-Type": "application/json"})
+                self._send(200, json.dumps(response).encode(), {"Content-Type": "application/json"})
 
         def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
             self.send_response_only(status)

@@ -112,7 +112,7 @@ class Served:
         return next(model.arn for model in self.service.models if model.name == name)
 
     def invoke(self, body: Any, name: str = "current") -> Any:
-        """The reply to InvokeModel."""
+        """The response to InvokeModel."""
         data = body if isinstance(body, bytes) else json.dumps(body)
         return json.loads(self.runtime.invoke_model(modelId=self.arn(name), body=data)["body"].read())
 

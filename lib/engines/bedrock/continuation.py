@@ -34,7 +34,7 @@ class Continuation:
     """How a request with a given beginning goes out.
 
     request: what is encoded, and read back. form: the format it goes out in. extra: more fields of its body. tokenizer:
-    the one to read the reply with. prompt: the text before the beginning. prefix: the text of that.
+    the one to read the response with. prompt: the text before the beginning. prefix: the text of that.
     """
 
     request: Request

@@ -29,7 +29,7 @@ from lib.engines.bedrock.runtime import Runtime
 from lib.engines.remote.rate_limit import Gate, Turn
 from lib.engines.remote.retry import THROTTLED, Patience, patiently
 from lib.engines.remote.stream import Call
-from lib.errors import BadReply, CandorError, InvalidRequest, ServiceError
+from lib.errors import BadResponse, CandorError, InvalidRequest, ServiceError
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.decode import decode
 from lib.wire.formats import Format, asked_top
@@ -319,7 +319,7 @@ class BedrockEngine:
         return request if asked_top(form, request.k) <= self._most else replace(request, k=min(request.k, self._most))
 
     def _notes(self, request: Request, form: Format, tokenizer: Tokenizer | None) -> tuple[str, ...]:
-        """What is to be said of an answer beside what its reply shows."""
+        """What is to be said of an answer beside what its response shows."""
         notes = []
         if tokenizer is None and self._account is not None:
             notes.append(_NO_TOKENIZER)
@@ -328,11 +328,11 @@ class BedrockEngine:
         return tuple(notes)
 
     def _decoded(self, data: bytes, request: Request, tokenizer: Tokenizer | None) -> Completion:
-        """The completion in a reply. Raises BadReply, which keeps what was paid for."""
+        """The completion in a response. Raises BadResponse, which keeps what was paid for."""
         try:
             return decode(data, request, tokenizer, model=self.model.arn)[0]
-        except BadReply as error:
-            raise BadReply(error.cause, error.remedy, data) from error
+        except BadResponse as error:
+            raise BadResponse(error.cause, error.remedy, data) from error
 
     def _learn_price(self) -> None:
         """Tell the ledger what a copy of the model takes, once Bedrock has said so; nobody waits for that."""

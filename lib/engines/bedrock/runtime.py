@@ -13,7 +13,7 @@ from lib.engines.remote.retry import ASLEEP
 from lib.errors import ServiceError
 
 _ANSWER = re.compile(rb'"(generation|choices|outputs)"')
-_SMALL = 1000  # bytes; replies with an answer and its logprobs are larger
+_SMALL = 1000  # bytes; responses with an answer and its logprobs are larger
 
 
 class Runtime:
@@ -23,7 +23,7 @@ class Runtime:
         self._model, self._account, self._client = model, account, client
 
     def invoke(self, body: bytes) -> bytes:
-        """A whole reply. Raises ServiceError."""
+        """A whole response. Raises ServiceError."""
         try:
             answer = self._made().invoke_model(**self._asking(body))
             with closing(answer["body"]) as arriving:  # whatever happens, the connection does not stay half read

@@ -15,8 +15,8 @@ from lib.errors import ModelUnavailable
 from lib.models.tokenizer_files import load_tokenizer, tokenizer_from_uploads
 from lib.tokenizers.build import Template
 from lib.tokenizers.chat_templates import render, writes_date
-from lib.wire.saved_replies import completions_of, read_saved
-from tests.lib.wire.test_saved_replies import LLAMA3, llama3
+from lib.wire.saved_responses import completions_of, read_saved
+from tests.lib.wire.test_saved_responses import LLAMA3, llama3
 from tests.support import tiny
 from tests.support.paths import CASES
 

@@ -37,9 +37,9 @@ def aws(served: Served, place: Path, *arguments: str) -> subprocess.CompletedPro
     )
 
 
-def told(reply: Any) -> Any:
-    """A reply without what differs from call to call."""
-    return {name: value for name, value in reply.items() if name not in ("id", "created")}
+def told(response: Any) -> Any:
+    """A response without what differs from call to call."""
+    return {name: value for name, value in response.items() if name not in ("id", "created")}
 
 
 @pytest.mark.parametrize(
@@ -56,23 +56,23 @@ def test_invoke_model(served: Served, tmp_path: Path, name: str, form: Format) -
     (tmp_path / "body.json").write_text(json.dumps(bodies(form)))
     done = aws(
         served, tmp_path, "bedrock-runtime", "invoke-model", "--model-id", served.arn(name),
-        "--body", "fileb://body.json", "reply.json",
+        "--body", "fileb://body.json", "response.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert told(json.loads((tmp_path / "reply.json").read_text())) == told(served.invoke(bodies(form), name))
+    assert told(json.loads((tmp_path / "response.json").read_text())) == told(served.invoke(bodies(form), name))
 
 
 def test_an_error(served: Served, tmp_path: Path) -> None:
     served.faults({"kind": "error", "code": "ModelNotReadyException"})
     done = aws(
-        served, tmp_path, "bedrock-runtime", "invoke-model", "--model-id", served.arn(), "--body", "{}", "reply.json"
+        served, tmp_path, "bedrock-runtime", "invoke-model", "--model-id", served.arn(), "--body", "{}", "response.json"
     )
     assert done.returncode != 0
     assert "ValidationException" in done.stderr  # an empty body is refused before the model is asked
     (tmp_path / "body.json").write_text('{"prompt": "abc"}')
     done = aws(
         served, tmp_path, "bedrock-runtime", "invoke-model", "--model-id", served.arn(),
-        "--body", "fileb://body.json", "reply.json",
+        "--body", "fileb://body.json", "response.json",
     )  # fmt: skip
     assert "ModelNotReadyException" in done.stderr
 

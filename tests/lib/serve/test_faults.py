@@ -97,7 +97,7 @@ def test_a_stream_cut_elsewhere(served: Served, where: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_whole_reply_cut_off(served: Served, form: Format) -> None:
+def test_a_whole_response_cut_off(served: Served, form: Format) -> None:
     served.faults({"kind": "cut", "after": 40, "operation": "invoke"})
     with pytest.raises(ServiceError, match="broke off"):
         served.engine(form).complete(asked(form))
@@ -108,8 +108,8 @@ def test_a_whole_reply_cut_off(served: Served, form: Format) -> None:
 def test_sorted_keys(served: Served, form: Format, order: str) -> None:
     (expected,) = served.engine(form).complete(asked(form))
     served.faults({"kind": "sorted", "order": order})
-    reply = served.invoke(bodies(form), model_of(form))
-    assert list(reply) == sorted(reply)
+    response = served.invoke(bodies(form), model_of(form))
+    assert list(response) == sorted(response)
     (done,) = served.engine(form).complete(asked(form))
     assert done.prompt == expected.prompt
     assert done.text == expected.text
@@ -118,8 +118,8 @@ def test_sorted_keys(served: Served, form: Format, order: str) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_trimmed(served: Served, form: Format) -> None:
     served.faults({"kind": "trimmed"})
-    reply = served.invoke(bodies(form), model_of(form))
-    assert all(value is not None for value in reply.values())
+    response = served.invoke(bodies(form), model_of(form))
+    assert all(value is not None for value in response.values())
     assert served.engine(form).complete(asked(form))[0].text
     chunks = served.chunks(bodies(form, streamed=True), model_of(form))
     assert all(value is not None for chunk in chunks for value in chunk.values())
@@ -128,11 +128,11 @@ def test_trimmed(served: Served, form: Format) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_probability_of_zero(served: Served, form: Format) -> None:
     served.faults({"kind": "absent", "position": 4})
-    for reply in (
+    for response in (
         served.invoke(bodies(form), model_of(form)),
         *served.chunks(bodies(form, streamed=True), model_of(form)),
     ):
-        json.dumps(reply, allow_nan=False)
+        json.dumps(response, allow_nan=False)
     texts = [json.dumps(served.invoke(bodies(form), model_of(form)))]
     texts.append(json.dumps(served.chunks(bodies(form, streamed=True), model_of(form))))
     assert all("-9999.0" in text for text in texts)
@@ -166,9 +166,9 @@ def test_odd_pieces(served: Served, form: Format) -> None:
     expected = served.invoke(bodies(form), model_of(form))
     served.faults({"kind": "splits", "size": 3})
     found = served.invoke(bodies(form), model_of(form))
-    for reply in (expected, found):
+    for response in (expected, found):
         for name in ("id", "created"):
-            reply.pop(name, None)
+            response.pop(name, None)
     assert found == expected
     assert served.chunks(bodies(form, streamed=True), model_of(form))[-1][METRICS]
 

@@ -62,17 +62,17 @@ def test_streams_say_the_same(served: Served, tiny_engine: LocalEngine, form: Fo
 
 @pytest.mark.parametrize("name", ["legacy", "early", "current"])
 def test_what_a_generation_returns(served: Served, name: str) -> None:
-    reply = served.invoke({"prompt": "abc", "max_gen_len": 4, "temperature": 0, "return_logprobs": True}, name)
-    assert reply["prompt_token_count"] == 3
-    assert reply["generation_token_count"] == 4
-    assert reply["stop_reason"] == "length"
-    assert ("logprobs" in reply, "prompt_logprobs" in reply) == (name != "legacy", name == "early")
+    response = served.invoke({"prompt": "abc", "max_gen_len": 4, "temperature": 0, "return_logprobs": True}, name)
+    assert response["prompt_token_count"] == 3
+    assert response["generation_token_count"] == 4
+    assert response["stop_reason"] == "length"
+    assert ("logprobs" in response, "prompt_logprobs" in response) == (name != "legacy", name == "early")
     if name == "early":
-        assert reply["prompt_logprobs"][0] is None
-        assert [len(entry) for entry in reply["prompt_logprobs"][1:]] == [2, 2]
-        assert next(iter(reply["prompt_logprobs"][1])) == str(ord("b"))
+        assert response["prompt_logprobs"][0] is None
+        assert [len(entry) for entry in response["prompt_logprobs"][1:]] == [2, 2]
+        assert next(iter(response["prompt_logprobs"][1])) == str(ord("b"))
     if name != "legacy":
-        assert [len(entry) for entry in reply["logprobs"]] == [1] * 4
+        assert [len(entry) for entry in response["logprobs"]] == [1] * 4
     plain = served.invoke({"prompt": "abc", "max_gen_len": 4}, name)
     assert plain.get("logprobs") is None
     assert "prompt_logprobs" not in plain
@@ -109,8 +109,8 @@ def test_numbers_are_taken_as_the_model_server_takes_them(served: Served) -> Non
 
 
 def test_how_many_alternatives_come(served: Served) -> None:
-    reply = served.invoke({**bodies(Format.OPENAI), "logprobs": 4, "prompt_logprobs": 1})
-    (choice,) = reply["choices"]
+    response = served.invoke({**bodies(Format.OPENAI), "logprobs": 4, "prompt_logprobs": 1})
+    (choice,) = response["choices"]
     listed = [len(entry) for entry in choice["logprobs"]["top_logprobs"]]
     assert max(listed) in (4, 5)  # strings that look alike share a key, so there may be fewer
     assert all(1 <= len(entry) <= 2 for entry in choice["prompt_logprobs"][1:])
@@ -122,10 +122,12 @@ def test_how_many_alternatives_come(served: Served) -> None:
 
 def test_samples_come_as_choices(served: Served) -> None:
     body = {"prompt": "abc", "max_tokens": 5, "temperature": 1.0, "n": 3, "seed": 7, "logprobs": 1}
-    reply = served.invoke(body)
-    assert [choice["index"] for choice in reply["choices"]] == [0, 1, 2]
-    assert reply["usage"]["completion_tokens"] == sum(len(each["logprobs"]["tokens"]) for each in reply["choices"])
-    assert [each["logprobs"] for each in served.invoke(body)["choices"]] == [e["logprobs"] for e in reply["choices"]]
+    response = served.invoke(body)
+    assert [choice["index"] for choice in response["choices"]] == [0, 1, 2]
+    assert response["usage"]["completion_tokens"] == sum(
+        len(each["logprobs"]["tokens"]) for each in response["choices"]
+    )
+    assert [each["logprobs"] for each in served.invoke(body)["choices"]] == [e["logprobs"] for e in response["choices"]]
     found = {chunk["choices"][0]["index"] for chunk in served.chunks(body)}
     assert found == {0, 1, 2}
 
@@ -157,25 +159,25 @@ def test_usage_comes_last_when_asked_for(served: Served) -> None:
 
 
 def test_a_chat_may_go_on_to_the_end_of_the_context(served: Served, tiny_engine: LocalEngine) -> None:
-    reply = served.invoke({"messages": [{"role": "user", "content": "x" * 2000}], "temperature": 0})
-    assert reply["usage"]["total_tokens"] == tiny_engine.capabilities.context
-    assert reply["choices"][0]["finish_reason"] == "length"
+    response = served.invoke({"messages": [{"role": "user", "content": "x" * 2000}], "temperature": 0})
+    assert response["usage"]["total_tokens"] == tiny_engine.capabilities.context
+    assert response["choices"][0]["finish_reason"] == "length"
 
 
 def test_a_stop_string_ends_the_text_but_its_token_is_listed(served: Served) -> None:
     free = served.invoke({"prompt": "abc", "max_gen_len": 40, "temperature": 0, "return_logprobs": True})
     letter = next(each for each in free["generation"][3:] if each.isascii() and each.isprintable())
     body = {"prompt": "abc", "max_gen_len": 40, "temperature": 0, "return_logprobs": True, "stop": [letter]}
-    reply = served.invoke(body)
-    assert reply["stop_reason"] == "stop"
-    assert reply["generation"] == free["generation"].split(letter)[0]
-    assert len(reply["logprobs"]) == reply["generation_token_count"]
-    assert list(reply["logprobs"][-1]) == [str(ord(letter))]
+    response = served.invoke(body)
+    assert response["stop_reason"] == "stop"
+    assert response["generation"] == free["generation"].split(letter)[0]
+    assert len(response["logprobs"]) == response["generation_token_count"]
+    assert list(response["logprobs"][-1]) == [str(ord(letter))]
 
 
 def test_values_are_float32_printed_in_full(served: Served, tiny_engine: LocalEngine) -> None:
-    reply = served.invoke({"prompt": PROMPT, "max_gen_len": 5, "temperature": 0, "return_logprobs": True}, "early")
+    response = served.invoke({"prompt": PROMPT, "max_gen_len": 5, "temperature": 0, "return_logprobs": True}, "early")
     (done,) = tiny_engine.complete(Request(prompt=PROMPT, max_tokens=5, k=1))
-    sent = [next(iter(entry.values())) for entry in reply["logprobs"]]
+    sent = [next(iter(entry.values())) for entry in response["logprobs"]]
     assert sent == [float(value) for value in done.generated.logprobs]
     assert np.array(sent, np.float32).tolist() == sent

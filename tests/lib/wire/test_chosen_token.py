@@ -19,7 +19,7 @@ NONE = np.empty(0, np.int32)
 
 
 def positions(*rows: dict[str, Any] | None) -> Positions:
-    """Positions as a reply lists them."""
+    """Positions as a response lists them."""
     found = parse(json.dumps({"generation": "", "logprobs": list(rows)}).encode()).answers[0].generated
     assert found is not None
     return found
@@ -87,8 +87,8 @@ def test_by_text() -> None:
 
 def test_never_the_likeliest() -> None:
     """A position whose own token is unlikely is not given to its rival, whatever is known of it."""
-    reply = {"generation": "", "stop_reason": "length", "logprobs": [],
+    response = {"generation": "", "stop_reason": "length", "logprobs": [],
              "prompt_logprobs": [None, {"220": -0.1, "4062": -9.0}]}  # fmt: skip
-    (done,) = decode(json.dumps(reply).encode(), Request(prompt="x"), None)
+    (done,) = decode(json.dumps(response).encode(), Request(prompt="x"), None)
     assert done.prompt.ids.tolist() == [-1, -1]
     assert np.isnan(done.prompt.logprobs).all()

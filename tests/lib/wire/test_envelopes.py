@@ -19,18 +19,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.core.completion import Completion
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.wire.encode import ChunkWriter, encode
 from lib.wire.envelopes import contents
 from lib.wire.formats import Format
-from lib.wire.saved_replies import completions_of, read_saved
+from lib.wire.saved_responses import completions_of, read_saved
 from lib.wire.scan import values
 from lib.wire.stream_decoder import CUT_OFF
 from tests.support.event_stream import chunk_event, frame
 from tests.support.paths import CASES
 from tests.support.wire_strategies import completions, differences
 
-REPLY = {
+RESPONSE = {
     "generation": " over the lazy dog",
     "prompt_token_count": 6,
     "generation_token_count": 4,
@@ -171,7 +171,7 @@ def test_several_streams_in_one_file() -> None:
 
 
 def test_responses_on_lines_stay_apart() -> None:
-    line = json.dumps(REPLY)
+    line = json.dumps(RESPONSE)
     assert len(opened(f"{line}\n{line}")) == 2
     text = json.loads((CASES / "05a-greedy-token-listed-instead-of-the-sampled.json").read_bytes())
     assert len(opened(f"{json.dumps(text)}\n{json.dumps(text)}")) == 2
@@ -206,11 +206,11 @@ FORMATS = list(Format)
 def test_every_dress_opens_to_the_same(form: Format, data: st.DataObject) -> None:
     """The law of dresses: a response opens to what it opens to bare, whatever it was saved in."""
     done = data.draw(completions(form))
-    reply = encode(done, form, prompt_logprobs=done.request is not None and done.request.prompt_scores)
-    text = json.dumps(reply)
+    response = encode(done, form, prompt_logprobs=done.request is not None and done.request.prompt_scores)
+    text = json.dumps(response)
     (bare,) = opened(text)
     dress = data.draw(st.sampled_from(sorted(DRESSES)))
-    (back,) = opened(DRESSES[dress](reply))
+    (back,) = opened(DRESSES[dress](response))
     back = Completion(**{**_fields(back), "request": bare.request, "model": bare.model})
     assert differences(back, bare) == {}, dress
     assert back.warnings == bare.warnings
@@ -220,112 +220,118 @@ def _fields(done: Completion) -> dict[str, Any]:
     return {name: getattr(done, name) for name in Completion.__dataclass_fields__}
 
 
-def _spaced(reply: object) -> str:
-    return json.dumps(reply, indent=2, ensure_ascii=False)
+def _spaced(response: object) -> str:
+    return json.dumps(response, indent=2, ensure_ascii=False)
 
 
 DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
-    "spaced": lambda reply: _spaced(reply).encode("utf-8", "surrogatepass"),
-    "UTF-8 with a mark": lambda reply: codecs.BOM_UTF8 + json.dumps(reply).encode(),
+    "spaced": lambda response: _spaced(response).encode("utf-8", "surrogatepass"),
+    "UTF-8 with a mark": lambda response: codecs.BOM_UTF8 + json.dumps(response).encode(),
     **{
-        name: lambda reply, name=name: json.dumps(reply).encode(name)  # type: ignore[misc]
+        name: lambda response, name=name: json.dumps(response).encode(name)  # type: ignore[misc]
         for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le")
     },
-    "gzip": lambda reply: gzip.compress(json.dumps(reply).encode()),
-    "a string": lambda reply: json.dumps(json.dumps(reply)).encode(),
-    "what Python prints": lambda reply: repr(reply).encode("utf-8", "backslashreplace"),
-    "printed bytes": lambda reply: repr(json.dumps(reply).encode()).encode(),
-    "boto3 with its body": lambda reply: json.dumps(
-        {"ResponseMetadata": {"HTTPStatusCode": 200}, "contentType": "application/json", "body": json.dumps(reply)}
+    "gzip": lambda response: gzip.compress(json.dumps(response).encode()),
+    "a string": lambda response: json.dumps(json.dumps(response)).encode(),
+    "what Python prints": lambda response: repr(response).encode("utf-8", "backslashreplace"),
+    "printed bytes": lambda response: repr(json.dumps(response).encode()).encode(),
+    "boto3 with its body": lambda response: json.dumps(
+        {"ResponseMetadata": {"HTTPStatusCode": 200}, "contentType": "application/json", "body": json.dumps(response)}
     ).encode(),
-    "the AWS CLI": lambda reply: json.dumps(reply).encode() + b'{\n    "contentType": "application/json"\n}\n',
-    "a code fence": lambda reply: b"```json\n" + _spaced(reply).encode("utf-8", "replace") + b"\n```",
-    "HTTP": lambda reply: b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + json.dumps(reply).encode(),
-    "a line of a log": lambda reply: b"INFO response: " + json.dumps(reply).encode(),
-    "an array of one": lambda reply: json.dumps([reply]).encode(),
-    "a log record": lambda reply: json.dumps(_log(reply, asked=False)).encode(),
-    "a log record as text": lambda reply: json.dumps(_log(json.dumps(reply), asked=False)).encode(),
-    "CloudWatch": lambda reply: json.dumps(
+    "the AWS CLI": lambda response: json.dumps(response).encode() + b'{\n    "contentType": "application/json"\n}\n',
+    "a code fence": lambda response: b"```json\n" + _spaced(response).encode("utf-8", "replace") + b"\n```",
+    "HTTP": lambda response: (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + json.dumps(response).encode()
+    ),
+    "a line of a log": lambda response: b"INFO response: " + json.dumps(response).encode(),
+    "an array of one": lambda response: json.dumps([response]).encode(),
+    "a log record": lambda response: json.dumps(_log(response, asked=False)).encode(),
+    "a log record as text": lambda response: json.dumps(_log(json.dumps(response), asked=False)).encode(),
+    "CloudWatch": lambda response: json.dumps(
         {
-            "events": [{"timestamp": 1, "message": json.dumps(_log(reply, asked=False)), "eventId": "1"}],
+            "events": [{"timestamp": 1, "message": json.dumps(_log(response, asked=False)), "eventId": "1"}],
             "searchedLogStreams": [],
         }
     ).encode(),
-    "CloudWatch Insights": lambda reply: json.dumps(
-        {"@timestamp": "1", "@message": json.dumps(_log(reply, asked=False))}
+    "CloudWatch Insights": lambda response: json.dumps(
+        {"@timestamp": "1", "@message": json.dumps(_log(response, asked=False))}
     ).encode(),
-    "a batch record": lambda reply: json.dumps({"recordId": "1", "modelOutput": reply}).encode(),
-    "reply": lambda reply: json.dumps({"reply": reply}).encode(),
-    "HTTP with a header of JSON": lambda reply: (
-        b'HTTP/2 200\r\nnel: {"success_fraction":0}\r\n\r\n' + json.dumps(reply).encode()
+    "a batch record": lambda response: json.dumps({"recordId": "1", "modelOutput": response}).encode(),
+    "response": lambda response: json.dumps({"response": response}).encode(),
+    "HTTP with a header of JSON": lambda response: (
+        b'HTTP/2 200\r\nnel: {"success_fraction":0}\r\n\r\n' + json.dumps(response).encode()
     ),
-    "what curl says": lambda reply: (
-        b"< HTTP/1.1 200 OK\n{ [300 bytes data]\n" + json.dumps(reply).encode() + b"\n* Connection left intact\n200"
+    "what curl says": lambda response: (
+        b"< HTTP/1.1 200 OK\n{ [300 bytes data]\n" + json.dumps(response).encode() + b"\n* Connection left intact\n200"
     ),
-    "a fence within text": lambda reply: b"Here it is:\n```json\n" + json.dumps(reply).encode() + b"\n```\nand so on",
-    "after an error": lambda reply: (
-        b"An error occurred (ThrottlingException) when calling it\nretrying\n" + json.dumps(reply).encode()
+    "a fence within text": lambda response: (
+        b"Here it is:\n```json\n" + json.dumps(response).encode() + b"\n```\nand so on"
     ),
-    "after a line like an event": lambda reply: b"x\ndata: see below\n" + json.dumps(reply).encode(),
-    "a table of tabs": lambda reply: b"EVENTS\t1\t1\t" + json.dumps(_log(reply, asked=False)).encode() + b"\tstream\n",
-    "CSV": lambda reply: (
-        b'@timestamp,@message\r\nx,"' + json.dumps(_log(reply, asked=False)).replace('"', '""').encode() + b'"\r\n'
+    "after an error": lambda response: (
+        b"An error occurred (ThrottlingException) when calling it\nretrying\n" + json.dumps(response).encode()
     ),
-    "rows of Insights": lambda reply: json.dumps(
+    "after a line like an event": lambda response: b"x\ndata: see below\n" + json.dumps(response).encode(),
+    "a table of tabs": lambda response: (
+        b"EVENTS\t1\t1\t" + json.dumps(_log(response, asked=False)).encode() + b"\tstream\n"
+    ),
+    "CSV": lambda response: (
+        b'@timestamp,@message\r\nx,"' + json.dumps(_log(response, asked=False)).replace('"', '""').encode() + b'"\r\n'
+    ),
+    "rows of Insights": lambda response: json.dumps(
         {
             "results": [
                 [
                     {"field": "@timestamp", "value": "2026-01-01"},
-                    {"field": "@message", "value": json.dumps(_log(reply, asked=False))},
+                    {"field": "@message", "value": json.dumps(_log(response, asked=False))},
                     {"field": "@ptr", "value": "x"},
                 ]
             ],
             "status": "Complete",
         }
     ).encode(),
-    "a subscription": lambda reply: json.dumps(
-        {"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": json.dumps(_log(reply, asked=False))}]}
+    "a subscription": lambda response: json.dumps(
+        {"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": json.dumps(_log(response, asked=False))}]}
     ).encode(),
-    "a subscription, packed": lambda reply: json.dumps(
-        {"awslogs": {"data": base64.b64encode(gzip.compress(DRESSES["a subscription"](reply))).decode()}}
+    "a subscription, packed": lambda response: json.dumps(
+        {"awslogs": {"data": base64.b64encode(gzip.compress(DRESSES["a subscription"](response))).decode()}}
     ).encode(),
-    "escaped, in a field of a log": lambda reply: (
-        b"level=info body=" + json.dumps(json.dumps(reply)).encode() + b" n=1"
+    "escaped, in a field of a log": lambda response: (
+        b"level=info body=" + json.dumps(json.dumps(response)).encode() + b" n=1"
     ),
-    "escaped, without its quotes": lambda reply: json.dumps(json.dumps(reply)).encode()[1:-1],
-    "printed bytes in a log": lambda reply: b"INFO body=" + repr(json.dumps(reply).encode()).encode(),
-    "printed text in a log": lambda reply: b"INFO body=" + repr(json.dumps(reply)).encode(),
-    "pprint": lambda reply: (
-        b">>> pprint(reply)\n" + pprint.pformat(reply, sort_dicts=False).encode("utf-8", "backslashreplace")
+    "escaped, without its quotes": lambda response: json.dumps(json.dumps(response)).encode()[1:-1],
+    "printed bytes in a log": lambda response: b"INFO body=" + repr(json.dumps(response).encode()).encode(),
+    "printed text in a log": lambda response: b"INFO body=" + repr(json.dumps(response)).encode(),
+    "pprint": lambda response: (
+        b">>> pprint(response)\n" + pprint.pformat(response, sort_dicts=False).encode("utf-8", "backslashreplace")
     ),
-    "no-break spaces": lambda reply: (
-        _spaced(reply).replace("\n  ", "\n\N{NO-BREAK SPACE} ").encode("utf-8", "surrogatepass")
+    "no-break spaces": lambda response: (
+        _spaced(response).replace("\n  ", "\n\N{NO-BREAK SPACE} ").encode("utf-8", "surrogatepass")
     ),
-    "a file of two members": lambda reply: gzip.compress(b" ") + gzip.compress(json.dumps(reply).encode()),
-    "a batch record of OpenAI": lambda reply: json.dumps(
-        {"id": "1", "custom_id": "1", "response": {"status_code": 200, "body": reply}, "error": None}
+    "a file of two members": lambda response: gzip.compress(b" ") + gzip.compress(json.dumps(response).encode()),
+    "a batch record of OpenAI": lambda response: json.dumps(
+        {"id": "1", "custom_id": "1", "response": {"status_code": 200, "body": response}, "error": None}
     ).encode(),
-    "a buffer": lambda reply: json.dumps(
-        {"body": {"type": "Buffer", "data": list(json.dumps(reply).encode())}}
+    "a buffer": lambda response: json.dumps(
+        {"body": {"type": "Buffer", "data": list(json.dumps(response).encode())}}
     ).encode(),
-    "a byte object": lambda reply: json.dumps(
-        {str(place): value for place, value in enumerate(json.dumps(reply).encode())}
+    "a byte object": lambda response: json.dumps(
+        {str(place): value for place, value in enumerate(json.dumps(response).encode())}
     ).encode(),
-    "a list of bytes": lambda reply: json.dumps(list(json.dumps(reply).encode())).encode(),
-    "Lambda": lambda reply: json.dumps(
-        {"statusCode": 200, "isBase64Encoded": True, "body": base64.b64encode(json.dumps(reply).encode()).decode()}
+    "a list of bytes": lambda response: json.dumps(list(json.dumps(response).encode())).encode(),
+    "Lambda": lambda response: json.dumps(
+        {"statusCode": 200, "isBase64Encoded": True, "body": base64.b64encode(json.dumps(response).encode()).decode()}
     ).encode(),
-    "a client's text": lambda reply: json.dumps({"status": 200, "text": json.dumps(reply)}).encode(),
-    "outputs": lambda reply: json.dumps({"inputs": {"messages": []}, "outputs": reply}).encode(),
-    "results": lambda reply: json.dumps({"results": [reply]}).encode(),
-    "a record with much else": lambda reply: json.dumps(
-        {"embedding": [0.1], "message": {"role": "user", "content": "a"}, "error": None, "response": reply}
+    "a client's text": lambda response: json.dumps({"status": 200, "text": json.dumps(response)}).encode(),
+    "outputs": lambda response: json.dumps({"inputs": {"messages": []}, "outputs": response}).encode(),
+    "results": lambda response: json.dumps({"results": [response]}).encode(),
+    "a record with much else": lambda response: json.dumps(
+        {"embedding": [0.1], "message": {"role": "user", "content": "a"}, "error": None, "response": response}
     ).encode(),
-    "a trace": lambda reply: json.dumps({"observations": [{"name": "x", "output": reply}]}).encode(),
-    "a recording of HTTP": lambda reply: json.dumps(
-        {"log": {"entries": [{"response": {"status": 200, "content": {"text": json.dumps(reply)}}}]}}
+    "a trace": lambda response: json.dumps({"observations": [{"name": "x", "output": response}]}).encode(),
+    "a recording of HTTP": lambda response: json.dumps(
+        {"log": {"entries": [{"response": {"status": 200, "content": {"text": json.dumps(response)}}}]}}
     ).encode(),
-    "one server-sent event": lambda reply: b"data: " + json.dumps(reply).encode() + b"\n\ndata: [DONE]\n\n",
+    "one server-sent event": lambda response: b"data: " + json.dumps(response).encode() + b"\n\ndata: [DONE]\n\n",
 }
 
 
@@ -364,7 +370,7 @@ def test_log_records_keep_their_request_and_model() -> None:
     assert saved.model == "arn:aws:bedrock:us-east-1:123456789012:imported-model/abc123def456"
     line = json.dumps(json.loads((CASES / "02a-invocation-log.json").read_bytes()))
     assert [each.place for each in read_saved(f"{line}\n{line}".encode())] == ["Line 1", "Line 2"]
-    (saved,) = read_saved(json.dumps(_log(REPLY, asked=False)).encode())
+    (saved,) = read_saved(json.dumps(_log(RESPONSE, asked=False)).encode())
     assert saved.request is None
     assert saved.warnings == ()
 
@@ -378,7 +384,7 @@ def test_log_records_keep_their_request_and_model() -> None:
     ],
 )
 def test_what_holds_no_response_is_named(name: str, said: str) -> None:
-    with pytest.raises(BadReply, match=said) as raised:
+    with pytest.raises(BadResponse, match=said) as raised:
         opened((CASES / name).read_bytes())
     assert raised.value.remedy
 
@@ -410,16 +416,16 @@ CONVERSE = json.loads((CASES / "03a-converse-reply.json").read_bytes())
 )
 def test_other_responses_and_errors_are_named(document: dict[str, Any], said: str) -> None:
     for data in (json.dumps(document), repr(document), f"\ufeff{json.dumps(document, indent=2)}"):
-        with pytest.raises(BadReply, match=said) as raised:
+        with pytest.raises(BadResponse, match=said) as raised:
             opened(data)
         assert raised.value.remedy
 
 
 def test_printed_errors_are_named() -> None:
     told = "An error occurred (ValidationException) when calling the InvokeModel operation: max_gen_len is wrong"
-    with pytest.raises(BadReply, match=r"ValidationException.*max_gen_len is wrong"):
+    with pytest.raises(BadResponse, match=r"ValidationException.*max_gen_len is wrong"):
         opened(told)
-    with pytest.raises(BadReply, match="body was not read"):
+    with pytest.raises(BadResponse, match="body was not read"):
         opened("{'ResponseMetadata': {}, 'body': <botocore.response.StreamingBody object at 0x7f>}")
 
 
@@ -433,7 +439,7 @@ def test_a_stream_that_ends_in_an_error_keeps_what_came() -> None:
 
 def test_records_without_a_response_are_left_out_and_named() -> None:
     failed = json.loads((CASES / "03c-batch-error-record.jsonl").read_bytes())
-    lines = [{"recordId": "1", "modelInput": REQUEST, "modelOutput": REPLY}, failed, {"modelOutput": REPLY}]
+    lines = [{"recordId": "1", "modelInput": REQUEST, "modelOutput": RESPONSE}, failed, {"modelOutput": RESPONSE}]
     found = opened("\n".join(map(json.dumps, lines)))
     assert all(map(is_the_fox, found))
     assert len(found) == 2
@@ -441,7 +447,7 @@ def test_records_without_a_response_are_left_out_and_named() -> None:
     assert "Line 2" in found[0].warnings[0]
     assert "max_gen_len is out of range" in found[0].warnings[0]
     assert found[1].warnings == ()
-    with pytest.raises(BadReply, match=r"Line 1.*max_gen_len"):
+    with pytest.raises(BadResponse, match=r"Line 1.*max_gen_len"):
         opened("\n".join(map(json.dumps, [failed, failed])))
 
 
@@ -476,8 +482,8 @@ def test_lone_surrogates_become_replacement_characters() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (json.dumps(REPLY).encode("utf-16")[:-1], "UTF-16.*damaged"),
-        (gzip.compress(json.dumps(REPLY).encode())[:-20][:30] + b"xx", "gzip|ends too early|not JSON"),
+        (json.dumps(RESPONSE).encode("utf-16")[:-1], "UTF-16.*damaged"),
+        (gzip.compress(json.dumps(RESPONSE).encode())[:-20][:30] + b"xx", "gzip|ends too early|not JSON"),
         ('{"generation": "é"}'.encode("latin-1"), "not UTF-8"),
         (frame(b"{}")[:-6], "ends before its first event"),
         (frame(b'{"bytes": "e30="}')[:-1] + b"x" + frame(b"{}"), "damaged"),
@@ -488,7 +494,7 @@ def test_lone_surrogates_become_replacement_characters() -> None:
     ],
 )
 def test_what_is_damaged_is_named(data: bytes, said: str) -> None:
-    with pytest.raises(BadReply, match=said) as raised:
+    with pytest.raises(BadResponse, match=said) as raised:
         opened(data)
     assert raised.value.remedy
 
@@ -510,12 +516,12 @@ def test_any_damage_opens_or_is_refused(how: str, data: st.DataObject) -> None:
 
 
 def _opened_or_refused(data: bytes) -> None:
-    with contextlib.suppress(BadReply):  # and nothing else
+    with contextlib.suppress(BadResponse):  # and nothing else
         opened(data)
 
 
 def test_a_gzip_bomb_is_refused() -> None:
-    with pytest.raises(BadReply, match="MB"):
+    with pytest.raises(BadResponse, match="MB"):
         opened(gzip.compress(b" " * 120_000_000, 1))
 
 
@@ -524,7 +530,7 @@ TEXT = 'a\n"b" c\'s \\ \\n é 😀\N{NO-BREAK SPACE}{"generation": NaN} None\ttr
 
 @pytest.mark.parametrize("dress", DRESSES)
 def test_every_dress_of_a_text_that_looks_like_code(dress: str) -> None:
-    (done,) = opened(DRESSES[dress](REPLY))
+    (done,) = opened(DRESSES[dress](RESPONSE))
     assert is_the_fox(done)
     assert done.warnings == ()
     (done,) = opened(DRESSES[dress]({"generation": TEXT, "stop_reason": "stop", "logprobs": [{"5": -0.5}]}))
@@ -627,14 +633,14 @@ def test_chunks_with_and_without_alternatives() -> None:
 
 
 def test_a_response_and_its_closing_chunk() -> None:
-    (done,) = opened(json.dumps(REPLY) + "\n" + json.dumps({"amazon-bedrock-invocationMetrics": {}}))
+    (done,) = opened(json.dumps(RESPONSE) + "\n" + json.dumps({"amazon-bedrock-invocationMetrics": {}}))
     assert is_the_fox(done)
     text = {"id": "c", "object": "text_completion", "choices": [{"text": "a", "finish_reason": "length"}], "usage": {}}
     closing = {"id": "c", "object": "text_completion", "choices": [], "usage": {"completion_tokens": 1}}
     assert [done.text for done in opened(json.dumps(text) + "\n" + json.dumps(closing))] == ["a"]
 
 
-LINE = json.dumps(REPLY)
+LINE = json.dumps(RESPONSE)
 FAILED = {"schemaType": "ModelInvocationLog", "errorCode": "ThrottlingException", "input": {}}
 
 
@@ -649,17 +655,17 @@ FAILED = {"schemaType": "ModelInvocationLog", "errorCode": "ThrottlingException"
         (f"{LINE}\n\n{LINE[10:]}\n", 1, "Line 3: The beginning of this record is missing"),
         (f"{LINE}\n{LINE[:9]}\n{LINE}", 2, "Line 2: A line break cuts this JSON"),
         (f"[{LINE},{LINE},{LINE[:40]}", 2, "Entry 3: This JSON ends too early"),
-        (f"{LINE}\n" + LINE.replace("-0.0409", "Infinity"), 1, "Line 2: The reply holds Infinity"),
-        (f'{LINE}\n{{"generation": 5}}', 1, "Line 2: The reply is not spelled"),
-        (f'{{"generation": 5}}\n{LINE}', 1, "Line 1: The reply is not spelled"),
+        (f"{LINE}\n" + LINE.replace("-0.0409", "Infinity"), 1, "Line 2: The response holds Infinity"),
+        (f'{LINE}\n{{"generation": 5}}', 1, "Line 2: The response is not spelled"),
+        (f'{{"generation": 5}}\n{LINE}', 1, "Line 1: The response is not spelled"),
         (f'{LINE}\n{{"error":{{"message":"boom"}}}}', 1, "Line 2: This is an error, not a response: boom"),
-        (f'{{"level":"info","msg":"start"}}\n{LINE}', 1, "Line 1: This is JSON, but no reply"),
+        (f'{{"level":"info","msg":"start"}}\n{LINE}', 1, "Line 1: This is JSON, but no response"),
         ('{"prompt": "a",\n "max_gen_len": 4}\n' + LINE, 1, "Line 1: This is a request"),
         (json.dumps({"events": [{"message": json.dumps(FAILED)}, {"message": LINE}]}), 1, "Event 1: This is an error"),
         (json.dumps({"events": [{"message": LINE}, {"message": "START RequestId: 1"}]}), 1, "Event 2.*plain text"),
         (json.dumps(_log({"embedding": [0.1]})) + "\n" + LINE, 1, "Line 1.*an embedding model"),
         (json.dumps(_log([{"type": "message_start", "message": {}}])) + "\n" + LINE, 1, "Line 1.*Anthropic"),
-        (json.dumps({"data": [REPLY, {"error": "boom"}]}), 1, "Entry 2.*boom"),
+        (json.dumps({"data": [RESPONSE, {"error": "boom"}]}), 1, "Entry 2.*boom"),
         (f"{LINE}\n{{'generation': open('x')", 1, "Line 2: .*Python's print it ends too early"),
         ("HTTP/1.1 200\n" + LINE + "\n" + '{"a":' * 5000, 1, "Line 3.*nested too deeply"),
     ],
@@ -682,7 +688,7 @@ def test_a_file_that_ends_within_a_chunk() -> None:
 
 def test_what_is_gzipped_in_several_members() -> None:
     assert len(opened(gzip.compress(f"{LINE}\n".encode()) * 3)) == 3
-    with pytest.raises(BadReply, match="Other bytes follow"):
+    with pytest.raises(BadResponse, match="Other bytes follow"):
         opened(gzip.compress(LINE.encode()) + b"x")
 
 
@@ -727,9 +733,9 @@ def test_the_events_of_the_responses_api() -> None:
     assert body["choices"][0]["message"]["refusal"] == "No."
     failed = {"type": "response.failed", "response": {"status": "failed", "error": {"message": "boom"}}}
     for data in (_events([created, failed]), json.dumps({"object": "response"} | failed["response"])):
-        with pytest.raises(BadReply, match="boom"):
+        with pytest.raises(BadResponse, match="boom"):
             opened(data)
-    with pytest.raises(BadReply, match="status is queued"):
+    with pytest.raises(BadResponse, match="status is queued"):
         opened(json.dumps({"object": "response", "status": "queued", "error": None}))
 
 
@@ -756,8 +762,8 @@ def test_the_events_of_the_responses_api() -> None:
         (LINE.replace('"', "\N{LEFT DOUBLE QUOTATION MARK}"), "typographic", "Copy"),
         ("{\n  generation: ' over',\n  logprobs: [ [Object] ]\n}", "console.log", "JSON.stringify"),
         (LINE.replace("over the", "over\nthe"), "line break", "terminal"),
-        (json.dumps(REPLY | {"logprobs": ["@{927=-0.0409}"]}), "PowerShell", "Depth 100"),
-        (json.dumps(REPLY | {"logprobs": "System.Object[]"}), "PowerShell", "Depth 100"),
+        (json.dumps(RESPONSE | {"logprobs": ["@{927=-0.0409}"]}), "PowerShell", "Depth 100"),
+        (json.dumps(RESPONSE | {"logprobs": "System.Object[]"}), "PowerShell", "Depth 100"),
         (json.dumps({"recordId": "1", "modelInput": {"prompt": "a"}}), "a batch job's input", "jsonl.out"),
         (json.dumps({"custom_id": "1", "method": "POST", "url": "/", "body": {}}), "a batch job's input", "job wrote"),
         (json.dumps({"totalRecordCount": 1, "processedRecordCount": 1}), "summary of a batch job", "jsonl.out"),
@@ -815,28 +821,28 @@ def test_the_events_of_the_responses_api() -> None:
         (b"\x89PNG\r\n\x1a\n\x00\x00", "PNG", "JSON"),
         (b"SQLite format 3\x00", "SQLite", "JSON"),
         (b"PAR1\x00\x01", "Parquet", "JSON"),
-        (pickle.dumps(REPLY), "pickle", "JSON"),
+        (pickle.dumps(RESPONSE), "pickle", "JSON"),
         (pickle.dumps("x", 2), "pickle", "JSON"),
         (b"\xde\xad\xbe\xef", "not text in UTF-8", "JSON"),
     ],
 )
 def test_what_is_no_response_is_named_with_the_next_step(data: str | bytes, said: str, next_step: str) -> None:
-    with pytest.raises(BadReply, match=said) as raised:
+    with pytest.raises(BadResponse, match=said) as raised:
         opened(data)
     assert next_step in raised.value.remedy
 
 
 def test_nothing_is_left_without_a_word() -> None:
     for events in ([{"type": "response.created", "response": {}}], [{"type": "response.output_item.added"}]):
-        with pytest.raises(BadReply, match="holds no response"):
+        with pytest.raises(BadResponse, match="holds no response"):
             opened(_events(events))
 
 
 def test_more_documents_than_are_looked_at() -> None:
     for data in (b"{}" * 100_001, b"[" + b"{}," * 100_001 + b"{}]", b'{"events":[' + b"{}," * 100_001 + b"{}]}"):
-        with pytest.raises(BadReply, match="more than 100,000 documents"):
+        with pytest.raises(BadResponse, match="more than 100,000 documents"):
             opened(data)
-    with pytest.raises(BadReply, match="more than 1,000 answers"):
+    with pytest.raises(BadResponse, match="more than 1,000 answers"):
         opened(_events([_chunk("a") | {"choices": [{"index": n, "delta": {}} for n in range(1001)]}] * 2))
 
 

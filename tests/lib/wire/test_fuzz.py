@@ -12,7 +12,7 @@ from tests.support.wire_strategies import tokenizer
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_mutated_replies_give_a_clear_error_or_a_sound_completion(seed: int) -> None:
+def test_mutated_responses_give_a_clear_error_or_a_sound_completion(seed: int) -> None:
     dice = random.Random(1_000_000 + seed)
     for _ in range(60):
         check(mutated(dice), dice.choice((None, tokenizer())))

@@ -43,8 +43,8 @@ def test_decode_encode_is_project(form: Format, data: st.DataObject) -> None:
     done = data.draw(completions(form))
     request, reader = done.request, reader_of(done)
     trimmed = data.draw(st.booleans())
-    reply = json.dumps(encode(done, form, prompt_logprobs=request.prompt_scores, trimmed=trimmed)).encode()
-    (back,) = decode(reply, request, reader)
+    response = json.dumps(encode(done, form, prompt_logprobs=request.prompt_scores, trimmed=trimmed)).encode()
+    (back,) = decode(response, request, reader)
     assert differences(back, project(done, form, request, reader)) == {}
 
 
@@ -64,7 +64,7 @@ def test_project_is_idempotent(form: Format, data: st.DataObject) -> None:
 @given(data=st.data())
 @settings(max_examples=40)
 def test_a_stream_folds_to_the_same(form: Format, data: st.DataObject) -> None:
-    """Cut into chunks anywhere, its text held back at will, a streamed reply is the whole one."""
+    """Cut into chunks anywhere, its text held back at will, a streamed response is the whole one."""
     done = data.draw(completions(form))
     assert done.request is not None
     scored = form is Format.EARLY  # the OpenAI formats cannot stream prompt scores

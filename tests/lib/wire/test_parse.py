@@ -15,8 +15,8 @@ from lib.wire.decode import decode
 from tests.support.wire_strategies import tokenizer
 
 
-def read(reply: dict[str, Any], request: Request | None = None, known: bool = True) -> Completion:
-    return decode(json.dumps(reply).encode(), request, tokenizer() if known else None)[0]
+def read(response: dict[str, Any], request: Request | None = None, known: bool = True) -> Completion:
+    return decode(json.dumps(response).encode(), request, tokenizer() if known else None)[0]
 
 
 def chat(names: list[str], content: str | None, **message: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def chat(names: list[str], content: str | None, **message: Any) -> dict[str, Any
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "response",
     [
         {"generation": "in the"},
         {"choices": [{"text": "in the"}]},
@@ -35,8 +35,8 @@ def chat(names: list[str], content: str | None, **message: Any) -> dict[str, Any
         {"outputs": [{"text": "in the", "stop_reason": "stop"}]},
     ],
 )
-def test_every_envelope(reply: dict[str, Any]) -> None:
-    assert read(reply).text == "in the"
+def test_every_envelope(response: dict[str, Any]) -> None:
+    assert read(response).text == "in the"
 
 
 def test_minus_9999_is_p_zero_and_stays_outside_of_means() -> None:
@@ -62,8 +62,8 @@ def test_a_stop_token_beyond_the_text() -> None:
 
 def test_reasoning_within_the_text() -> None:
     ids = tokenizer().encode("<think>x</think>in")
-    reply = {"generation": "<think>x</think>in", "stop_reason": "length", "logprobs": [{str(i): -0.5} for i in ids]}
-    assert read(reply).generated.kinds.tolist() == [TokenKind.REASONING] * 3 + [TokenKind.TEXT]
+    response = {"generation": "<think>x</think>in", "stop_reason": "length", "logprobs": [{str(i): -0.5} for i in ids]}
+    assert read(response).generated.kinds.tolist() == [TokenKind.REASONING] * 3 + [TokenKind.TEXT]
 
 
 def test_reasoning_that_the_service_splits_off() -> None:
@@ -81,11 +81,11 @@ def test_tool_calls() -> None:
 def test_echo_puts_the_prompt_first() -> None:
     listed = [None, {"x": -2.0, "y": -1.0}, {"in": -0.5}]
     logprobs = {"tokens": ["x", "x", "in"], "token_logprobs": [None, -2.0, -0.5], "top_logprobs": listed}
-    reply = {
+    response = {
         "choices": [{"text": "xxin", "logprobs": logprobs, "finish_reason": "length"}],
         "usage": {"prompt_tokens": 2, "completion_tokens": 1},
     }
-    done = read(reply, Request(prompt="xx", k=2))
+    done = read(response, Request(prompt="xx", k=2))
     assert done.text == "in"
     assert len(done.prompt) == 2
     assert np.isnan(done.prompt.logprobs[0])
@@ -121,14 +121,14 @@ def test_several_answers() -> None:
 
 
 def test_a_count_that_does_not_fit_is_said() -> None:
-    reply = {"generation": "x", "stop_reason": "length", "prompt_token_count": 99, "logprobs": [{"120": -0.5}]}
-    done = read(reply, Request(prompt="in"))
+    response = {"generation": "x", "stop_reason": "length", "prompt_token_count": 99, "logprobs": [{"120": -0.5}]}
+    done = read(response, Request(prompt="in"))
     assert any("counts 99 tokens" in warning for warning in done.warnings)
 
 
 def test_a_prompt_scored_alone_has_no_answer() -> None:
-    reply = {"generation": "x", "stop_reason": "length", "logprobs": [{"120": -0.5}]}
-    done = read(reply, Request(prompt="in", max_tokens=0))
+    response = {"generation": "x", "stop_reason": "length", "logprobs": [{"120": -0.5}]}
+    done = read(response, Request(prompt="in", max_tokens=0))
     assert (len(done.generated), done.text) == (0, "")
 
 
@@ -136,8 +136,8 @@ def test_the_template_is_known_as_the_model_read_it() -> None:
     request = Request(messages=(Message("user", "x"),), k=2)
     ids = tokenizer().readings(request)[0]
     rows: list[Any] = [None, *({str(number): {"logprob": -1.0, "rank": 1}} for number in ids[1:])]
-    reply = chat(["x"], "x") | {"prompt_logprobs": rows, "usage": {"prompt_tokens": len(ids)}}
-    done = read(reply, request)
+    response = chat(["x"], "x") | {"prompt_logprobs": rows, "usage": {"prompt_tokens": len(ids)}}
+    done = read(response, request)
     assert done.prompt.ids.tolist() == ids
     assert done.prompt.kinds[0] == TokenKind.SPECIAL
 

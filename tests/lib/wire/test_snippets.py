@@ -23,7 +23,7 @@ NASTY = 'It\'s "quoted", $HOME `id` \\ and\nnew lines — 世界'
 
 @pytest.mark.parametrize("request_", [Request(prompt=NASTY, k=5), Request(messages=(Message("user", NASTY),))])
 def test_the_script_makes_the_request(request_: Request, tmp_path: Path) -> None:
-    canned = Canned(reply={"ok": 1})
+    canned = Canned(response={"ok": 1})
     with bedrock(canned) as url:
         script, line = call_of(request_, BedrockModel(ARN, endpoint=url))
         environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "secret-example", "PATH": "/usr/bin:/bin"}

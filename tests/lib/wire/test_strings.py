@@ -21,7 +21,7 @@ from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import byte_alphabet
 from lib.wire import decode as decoding
 from lib.wire.decode import GUARDED, LONGER, NO_LOGPROBS, NOT_SPELLED, WRONG_TOKENIZER, decode
-from lib.wire.saved_replies import completions_of, read_saved
+from lib.wire.saved_responses import completions_of, read_saved
 from tests.support.paths import CASES
 
 TEXT, SPECIAL, STOP, REASONING = TokenKind.TEXT, TokenKind.SPECIAL, TokenKind.STOP, TokenKind.REASONING
@@ -32,8 +32,8 @@ def case(name: str, tokenizer: Tokenizer | None = None) -> Completion:
     return done
 
 
-def read(reply: dict[str, Any], tokenizer: Tokenizer | None = None) -> Completion:
-    return decode(json.dumps(reply).encode(), None, tokenizer)[0]
+def read(response: dict[str, Any], tokenizer: Tokenizer | None = None) -> Completion:
+    return decode(json.dumps(response).encode(), None, tokenizer)[0]
 
 
 def shown(done: Completion, part: str = "generated") -> list[str]:
@@ -75,15 +75,15 @@ def test_the_chat_form_in_a_completion() -> None:
 
 def test_the_completion_form_in_a_chat_and_a_bare_list() -> None:
     lists = completion("", ["It", " is"])["choices"][0]["logprobs"]
-    reply = {"choices": [{"message": {"content": "It is"}, "logprobs": lists, "finish_reason": "length"}]}
-    assert shown(read(reply)) == ["It", " is"]
-    reply = chat("It is", ["It", " is"])
-    reply["choices"][0]["logprobs"] = reply["choices"][0]["logprobs"]["content"]
-    assert shown(read(reply)) == ["It", " is"]
+    response = {"choices": [{"message": {"content": "It is"}, "logprobs": lists, "finish_reason": "length"}]}
+    assert shown(read(response)) == ["It", " is"]
+    response = chat("It is", ["It", " is"])
+    response["choices"][0]["logprobs"] = response["choices"][0]["logprobs"]["content"]
+    assert shown(read(response)) == ["It", " is"]
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "response",
     [
         json.loads((CASES / "04e-completion-empty-lists.json").read_bytes()),
         chat("It is blue.", []),
@@ -95,8 +95,8 @@ def test_the_completion_form_in_a_chat_and_a_bare_list() -> None:
     ],
 )
 @pytest.mark.parametrize("known", [False, True])
-def test_empty_logprobs_are_none(reply: dict[str, Any], known: bool, words: Tokenizer) -> None:
-    done = read(reply, words if known else None)
+def test_empty_logprobs_are_none(response: dict[str, Any], known: bool, words: Tokenizer) -> None:
+    done = read(response, words if known else None)
     assert shown(done) == ["It is blue."]
     assert np.isnan(done.generated.logprobs).all()
     assert done.warnings == (NO_LOGPROBS,)
@@ -128,9 +128,9 @@ def test_a_gap_that_may_be_anywhere_is_not_guessed() -> None:
 
 
 def test_alternatives_without_the_tokens_themselves() -> None:
-    reply = completion("Hi", None)
-    reply["choices"][0]["logprobs"] = {"top_logprobs": [{"Hi": -0.3, "Ho": -1.5}, {"!": -0.1}]}
-    done = read(reply)
+    response = completion("Hi", None)
+    response["choices"][0]["logprobs"] = {"top_logprobs": [{"Hi": -0.3, "Ho": -1.5}, {"!": -0.1}]}
+    done = read(response)
     assert np.isnan(done.generated.logprobs).all()
     first = [done.pieces.text_of(ref) for ref in done.generated.top_refs[0].tolist() if ref >= 0]
     assert first == ["Hi", "Ho"]
@@ -224,9 +224,9 @@ def test_prompt_logprobs_in_the_spelling_of_the_vocabulary() -> None:
 
 @pytest.mark.parametrize("logprob", [-9999.0, -0.001])
 def test_a_last_entry_without_text_is_the_stop_token(logprob: float) -> None:
-    reply = json.loads((CASES / "15a-trailing-empty-entry-minus-9999.json").read_bytes())
-    reply["choices"][0]["logprobs"]["content"][-1]["logprob"] = logprob
-    done = read(reply)
+    response = json.loads((CASES / "15a-trailing-empty-entry-minus-9999.json").read_bytes())
+    response["choices"][0]["logprobs"]["content"][-1]["logprob"] = logprob
+    done = read(response)
     assert shown(done) == ["{", "}", ""]
     assert done.generated.kinds.tolist() == [TEXT, TEXT, STOP]
     summary = summarise_answer(done)
@@ -278,11 +278,11 @@ def test_reasoning_in_any_format(pair: tuple[str, str], opened: bool, words: Tok
     assert split.generated.kinds.tolist() == expected
     # By ids, with the tokenizer; without it the page says that they cannot be told apart.
     ids = words.encode(text)
-    reply = {"generation": text, "stop_reason": "length", "logprobs": [{str(number): -0.5} for number in ids]}
-    done = read(reply, words)
+    response = {"generation": text, "stop_reason": "length", "logprobs": [{str(number): -0.5} for number in ids]}
+    done = read(response, words)
     kinds = done.generated.kinds.tolist()
     assert kinds == [REASONING] * (len(kinds) - 2) + [TEXT] * 2
-    assert decoding._UNTOLD in read(reply).warnings
+    assert decoding._UNTOLD in read(response).warnings
 
 
 HARMONY = ["<|channel|>", "analysis", "<|message|>", "2", "+", "2", "<|end|>", "<|start|>", "assistant"]
@@ -305,8 +305,8 @@ def test_channels_with_and_without_markers_in_the_text(text: str, known: bool, w
     tokenizer = words if known else None
     assert read(completion(text, HARMONY), tokenizer).generated.kinds.tolist() == HARMONY_KINDS
     ids = [number for name in HARMONY for number in words.encode(name)]
-    reply = {"generation": text, "stop_reason": "stop", "logprobs": [{str(number): -0.5} for number in ids]}
-    done = read(reply, tokenizer)
+    response = {"generation": text, "stop_reason": "stop", "logprobs": [{str(number): -0.5} for number in ids]}
+    done = read(response, tokenizer)
     if known:
         kinds = done.generated.kinds.tolist()
         assert [kind for kind in kinds if kind in (TEXT, STOP)] == [TEXT, STOP]
@@ -322,8 +322,8 @@ def test_an_added_token_whose_letters_the_decoder_takes_for_bytes(words: Tokeniz
     (number,) = words.encode("đem")
     text = "It \x11em"
     ids = [*words.encode("It "), number]
-    reply = {"generation": text, "stop_reason": "length", "logprobs": [{str(each): -0.5} for each in ids]}
-    done = read(reply, words)
+    response = {"generation": text, "stop_reason": "length", "logprobs": [{str(each): -0.5} for each in ids]}
+    done = read(response, words)
     assert done.generated.ids.tolist() == ids
     assert shown(done)[-1] == "đem"
     assert any("other letters" in each for each in done.warnings)
@@ -359,13 +359,13 @@ def words() -> Tokenizer:
 LETTERS = {TEXT: "t", SPECIAL: "s", STOP: "x", REASONING: "r", TokenKind.TOOL: "c"}
 
 
-def kinds(reply: dict[str, Any]) -> str:
-    return "".join(LETTERS[TokenKind(kind)] for kind in read(reply).generated.kinds.tolist())
+def kinds(response: dict[str, Any]) -> str:
+    return "".join(LETTERS[TokenKind(kind)] for kind in read(response).generated.kinds.tolist())
 
 
-def finished(reply: dict[str, Any], reason: object) -> dict[str, Any]:
-    reply["choices"][0]["finish_reason"] = reason
-    return reply
+def finished(response: dict[str, Any], reason: object) -> dict[str, Any]:
+    response["choices"][0]["finish_reason"] = reason
+    return response
 
 
 CALL = {"tool_calls": [{"id": "1"}]}
@@ -373,7 +373,7 @@ MARK = "\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize(
-    ("reply", "expected"),
+    ("response", "expected"),
     [
         # Agents: reasoning, text and tool calls, in any of the ways that they are split.
         (chat("", ["hm", "</think>", "<tool_call>", "{}"], reasoning_content="hm", **CALL), "rrcc"),
@@ -397,13 +397,13 @@ MARK = "\N{REPLACEMENT CHARACTER}"
         (chat("", ["I", " can't"], refusal="I can't"), "tt"),
     ],
 )
-def test_the_parts_of_an_answer(reply: dict[str, Any], expected: str) -> None:
-    assert kinds(reply) == expected
-    assert not {NOT_SPELLED, LONGER} & set(read(reply).warnings)
+def test_the_parts_of_an_answer(response: dict[str, Any], expected: str) -> None:
+    assert kinds(response) == expected
+    assert not {NOT_SPELLED, LONGER} & set(read(response).warnings)
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "response",
     [
         chat("It", ["It", " is", " really", " blue", "."]),
         finished(completion("It is", ["It", " is", " blue", " and"]), "MAX_TOKENS"),
@@ -411,19 +411,19 @@ def test_the_parts_of_an_answer(reply: dict[str, Any], expected: str) -> None:
         chat("", ["It", " is", " blue", "."]),
     ],
 )
-def test_a_text_that_ends_before_its_tokens(reply: dict[str, Any]) -> None:
-    assert set(kinds(reply)) == {"t"}
-    assert LONGER in read(reply).warnings
+def test_a_text_that_ends_before_its_tokens(response: dict[str, Any]) -> None:
+    assert set(kinds(response)) == {"t"}
+    assert LONGER in read(response).warnings
 
 
 def test_a_stop_string_that_was_asked_for() -> None:
-    reply = chat("It is", ["It", " is", "\n", "Obs", "erv", "ation", ":"])
+    response = chat("It is", ["It", " is", "\n", "Obs", "erv", "ation", ":"])
     asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9, "stop": ["\nObservation:"]}
-    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": reply}).encode()), None)
+    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": response}).encode()), None)
     assert "".join(LETTERS[TokenKind(kind)] for kind in done.generated.kinds.tolist()) == "ttxxxxx"
     assert LONGER not in done.warnings
     asked["stop"] = ["END"]
-    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": reply}).encode()), None)
+    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": response}).encode()), None)
     assert LONGER in done.warnings
 
 
@@ -449,12 +449,12 @@ def test_an_answer_cut_in_the_midst_of_a_character(text: str) -> None:
 
 
 def test_logprobs_of_the_reasoning_and_of_a_refusal() -> None:
-    reply = chat("4", ["4"], reasoning_content="so")
-    reply["choices"][0]["logprobs"]["reasoning_content"] = [{"token": "so", "logprob": -0.3}]
-    assert kinds(reply) == "rt"
-    reply = chat("", [], refusal="No.")
-    reply["choices"][0]["logprobs"] = {"content": None, "refusal": [{"token": "No.", "logprob": -0.1}]}
-    done = read(reply)
+    response = chat("4", ["4"], reasoning_content="so")
+    response["choices"][0]["logprobs"]["reasoning_content"] = [{"token": "so", "logprob": -0.3}]
+    assert kinds(response) == "rt"
+    response = chat("", [], refusal="No.")
+    response["choices"][0]["logprobs"] = {"content": None, "refusal": [{"token": "No.", "logprob": -0.1}]}
+    done = read(response)
     assert (done.text, shown(done)) == ("No.", ["No."])
 
 
@@ -471,11 +471,11 @@ def test_answers_of_vllm_without_a_server() -> None:
 
 
 def _echo(prompt_tokens: int | None, prompt: str | None) -> Completion:
-    reply = completion("The capital is Paris", ["The", " capital", " is", " Paris"])
-    reply["choices"][0]["logprobs"]["token_logprobs"][0] = None
+    response = completion("The capital is Paris", ["The", " capital", " is", " Paris"])
+    response["choices"][0]["logprobs"]["token_logprobs"][0] = None
     if prompt_tokens is not None:
-        reply["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": 2}
-    saved = {"response": reply} | ({} if prompt is None else {"request": {"prompt": prompt, "max_tokens": 2}})
+        response["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": 2}
+    saved = {"response": response} | ({} if prompt is None else {"request": {"prompt": prompt, "max_tokens": 2}})
     (done,) = completions_of(read_saved(json.dumps(saved).encode()), None)
     return done
 
@@ -504,9 +504,9 @@ def test_ids_in_place_of_strings() -> None:
 @pytest.mark.parametrize("known", [False, True])
 def test_fewer_logprobs_than_tokens_by_id(known: bool, words: Tokenizer) -> None:
     ids = words.encode("It is")
-    reply = {"generation": "It is", "stop_reason": "length", "generation_token_count": len(ids)}
-    reply["logprobs"] = [{str(number): -0.5} for number in ids[:2]]
-    done = read(reply, words if known else None)
+    response = {"generation": "It is", "stop_reason": "length", "generation_token_count": len(ids)}
+    response["logprobs"] = [{str(number): -0.5} for number in ids[:2]]
+    done = read(response, words if known else None)
     assert done.generated.ids[:2].tolist() == ids[:2]
     assert f"lists 2 of the answer's {len(ids)} tokens" in done.warnings[0]
     assert WRONG_TOKENIZER not in done.warnings
@@ -517,8 +517,8 @@ def test_fewer_logprobs_than_tokens_by_id(known: bool, words: Tokenizer) -> None
 def test_tokens_that_all_are_listed_and_spell_only_the_beginning(words: Tokenizer) -> None:
     """Nothing is missing by the count, so that it is another model's vocabulary."""
     ids = words.encode("It")
-    reply = {"generation": "It is", "stop_reason": "length", "generation_token_count": len(ids)}
-    done = read(reply | {"logprobs": [{str(number): -0.5} for number in ids]}, words)
+    response = {"generation": "It is", "stop_reason": "length", "generation_token_count": len(ids)}
+    done = read(response | {"logprobs": [{str(number): -0.5} for number in ids]}, words)
     assert WRONG_TOKENIZER in done.warnings
     assert NOT_SPELLED in read(completion("It is", ["It"], 1)).warnings
 
@@ -550,18 +550,18 @@ def test_a_request_for_no_tokens_empties_no_answer() -> None:
     ],
 )
 def test_other_spellings_of_logprobs(logprobs: dict[str, Any], expected: list[float]) -> None:
-    for reply in (completion("Hi yo", None), chat("Hi yo", [])):
-        reply["choices"][0]["logprobs"] = logprobs
-        done = read(finished(reply, {"type": "length", "matched": 2}) | {"usage": []})
+    for response in (completion("Hi yo", None), chat("Hi yo", [])):
+        response["choices"][0]["logprobs"] = logprobs
+        done = read(finished(response, {"type": "length", "matched": 2}) | {"usage": []})
         assert shown(done) == ["Hi", " yo"]
         assert done.stop_reason == "length"
         assert done.generated.logprobs.tolist() == pytest.approx(expected, abs=1e-3)
 
 
 def test_tokens_without_logprobs_say_so() -> None:
-    reply = completion("Hi yo", None)
-    reply["choices"][0]["logprobs"] = {"tokens": ["Hi", " yo"]}
-    assert decoding._NO_SCORES in read(reply).warnings
+    response = completion("Hi yo", None)
+    response["choices"][0]["logprobs"] = {"tokens": ["Hi", " yo"]}
+    assert decoding._NO_SCORES in read(response).warnings
 
 
 def _cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -581,8 +581,8 @@ WAYS: dict[str, Any] = {
 @settings(max_examples=150)
 def test_a_text_cut_anywhere_is_spelled(way: str, text: str, places: list[int]) -> None:
     """In the midst of characters, too, and in each of the ways that servers send such parts."""
-    reply = chat(text, [WAYS[way](part) for part in _cut(text.encode(), places)])
-    done = read(reply)
+    response = chat(text, [WAYS[way](part) for part in _cut(text.encode(), places)])
+    done = read(response)
     assert not {NOT_SPELLED, LONGER} & set(done.warnings)
     assert (done.generated.kinds == TEXT).all()
 
@@ -650,16 +650,16 @@ def test_ordinary_responses_raise_no_alarm(data: st.DataObject) -> None:
     blobs = [pieces.bytes_of(number) for number in ids]
     if form == "bedrock":
         rows = [{str(number): -0.5} for number in ids]
-        reply = {"generation": text, "stop_reason": reason, "logprobs": rows, "generation_token_count": len(ids)}
+        response = {"generation": text, "stop_reason": reason, "logprobs": rows, "generation_token_count": len(ids)}
     elif form == "completion":
-        reply = finished(completion(text, [blob.decode("utf-8", "replace") for blob in blobs], len(ids)), reason)
+        response = finished(completion(text, [blob.decode("utf-8", "replace") for blob in blobs], len(ids)), reason)
     else:
         spelled = PARTS[data.draw(st.sampled_from(sorted(PARTS)))]
         entries = [spelled(blob) | {"logprob": -0.5} for blob in blobs]
-        reply = finished(chat(text, [], len(ids), **({"reasoning_content": thought} if split else {})), reason)
-        reply["choices"][0]["logprobs"] = {"content": entries}
+        response = finished(chat(text, [], len(ids), **({"reasoning_content": thought} if split else {})), reason)
+        response["choices"][0]["logprobs"] = {"content": entries}
     known = form == "bedrock" or data.draw(st.booleans())
-    done = read(reply, tokenizer if known else None)
+    done = read(response, tokenizer if known else None)
     assert [each for each in done.warnings if "alternatives were asked" not in each] == []
     own = done.generated.ids.tolist()
     assert all(number in (-1, right) for number, right in zip(own, ids, strict=True))

@@ -18,11 +18,11 @@ from lib.core.sources import BedrockModel
 from lib.core.tokens import NO_TOKENS, make_tokens
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import Patience
-from lib.errors import BadReply, Cancelled, InvalidRequest, ServiceError
+from lib.errors import BadResponse, Cancelled, InvalidRequest, ServiceError
 from lib.jobs.engine_pool import Engines
 from lib.wire.encode import ChunkWriter, encode
 from lib.wire.formats import Format, asked_top
-from lib.wire.saved_replies import decoded
+from lib.wire.saved_responses import decoded
 from tests.support import paths
 from tests.support.loopback import Canned
 from tests.support.project import project
@@ -65,7 +65,7 @@ def test_every_format_whole(canned: Canned, url: str, form: Format) -> None:
     chat = form is Format.CHAT
     request = Request(prompt=None if chat else "the x", messages=(Message("user", "x"),) if chat else (), k=2)
     done = answer(request)
-    canned.reply = encode(done, form)
+    canned.response = encode(done, form)
     (back,) = engine(url, form=form.name).complete(request)
     expected = project(done, form, request, tokenizer())
     assert back.prompt == expected.prompt
@@ -100,7 +100,7 @@ def test_every_format_streamed(canned: Canned, url: str, form: Format) -> None:
 
 def test_prompt_scores_come_in_one_piece(canned: Canned, url: str) -> None:
     request = Request(prompt="the x", k=2)
-    canned.reply = encode(answer(request), Format.OPENAI)
+    canned.response = encode(answer(request), Format.OPENAI)
     (back,) = fold(engine(url).stream(request))
     assert canned.paths == [f"/model/{ARN}/invoke"]
     assert canned.bodies[0]["prompt_logprobs"] == 2
@@ -184,17 +184,17 @@ def test_whoever_waits_can_be_told_to_stop(canned: Canned, url: str) -> None:
 def test_given_texts_are_scored(canned: Canned, url: str) -> None:
     request = Request(prompt="the", k=2)
     whole = answer(Request(prompt="the in", k=2))
-    canned.reply = encode(whole, Format.OPENAI)
+    canned.response = encode(whole, Format.OPENAI)
     (done,) = engine(url).score(request, [" in"])
     assert (done.origin, done.text) == ("scored", " in")
     assert done.pieces.select(done.generated.refs).data.tobytes() == b" in"
     assert canned.bodies[0]["prompt"] == "the in"
 
 
-def test_the_published_reply_through_the_engine(canned: Canned, url: str) -> None:
-    canned.reply = FOX["response"]
+def test_the_published_response_through_the_engine(canned: Canned, url: str) -> None:
+    canned.response = FOX["response"]
     model = BedrockModel(ARN, endpoint=url, form="EARLY")
-    from tests.lib.wire.test_saved_replies import llama3
+    from tests.lib.wire.test_saved_responses import llama3
 
     request = Request(prompt="The quick brown fox jumps", max_tokens=50, temperature=0.5, stop=(".", "\n"))
     (done,) = BedrockEngine(model, llama3()).complete(request)
@@ -214,7 +214,7 @@ def test_formats_assumed_in_error_are_mended_by_the_refusal(canned: Canned, url:
     """Where the model could not be asked before, the refusal of the first call names its formats, and it goes again."""
     request = Request(prompt="the x", k=2)
     canned.refuse = lambda body: (400, "ValidationException", LISTED) if "max_tokens" in body else None
-    canned.reply = encode(answer(request), Format.BEDROCK)
+    canned.response = encode(answer(request), Format.BEDROCK)
     asked = engine(url)
     assert asked.form(request) is Format.OPENAI
     (done,) = asked.complete(request)
@@ -237,7 +237,7 @@ def test_a_format_chosen_by_hand_is_left_alone(canned: Canned, url: str) -> None
 
 def test_an_answer_with_nothing_in_it_is_asked_for_again(canned: Canned, url: str) -> None:
     """Models were seen to give one while they were being brought back."""
-    canned.reply = {"stop_reason": None}
+    canned.response = {"stop_reason": None}
     request = Request(prompt="the x", k=2)
     patience = Patience(cold=20, asks=(0.01, 0.02))
     model = BedrockModel(ARN, endpoint=url, form="OPENAI")
@@ -246,14 +246,14 @@ def test_an_answer_with_nothing_in_it_is_asked_for_again(canned: Canned, url: st
         for delta in asked.stream(request):
             notes.append(delta.note)
             if len(notes) == 2:
-                canned.reply = encode(answer(request), Format.OPENAI)
+                canned.response = encode(answer(request), Format.OPENAI)
     assert "is being woken" in notes[0]
     assert notes[-1] == ""
 
 
-def test_a_reply_that_cannot_be_read_is_not_lost(canned: Canned, url: str) -> None:
+def test_a_response_that_cannot_be_read_is_not_lost(canned: Canned, url: str) -> None:
     """It has been paid for."""
-    canned.reply = {"choices": [{"text": "in", "logprobs": {"tokens": "no list"}}], "padding": "x" * 2000}
-    with pytest.raises(BadReply) as raised:
+    canned.response = {"choices": [{"text": "in", "logprobs": {"tokens": "no list"}}], "padding": "x" * 2000}
+    with pytest.raises(BadResponse) as raised:
         engine(url).complete(Request(prompt="the x"))
-    assert json.loads(raised.value.data) == canned.reply
+    assert json.loads(raised.value.data) == canned.response

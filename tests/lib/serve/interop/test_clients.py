@@ -141,12 +141,12 @@ def test_aws_cli(local: Served, run: Run, tmp_path: Path, capsys: pytest.Capture
     newest_first = sorted(local.service.models, key=lambda model: model.imported, reverse=True)
     assert out.splitlines()[:3] == [f"{model.name}\t{model.arn}" for model in newest_first]
     done = answer(local, prompt=PROMPT, max_tokens=5)
-    saved = (tmp_path / "reply.json").read_text()
+    saved = (tmp_path / "response.json").read_text()
     assert out.endswith(saved)
-    reply = json.loads(saved)
-    assert reply["generation"] == done.text
-    expect_same(reply["logprobs"], done)
-    assert main(["decode", str(tmp_path / "reply.json"), "--tokenizer", "embedded"]) == 0
+    response = json.loads(saved)
+    assert response["generation"] == done.text
+    expect_same(response["logprobs"], done)
+    assert main(["decode", str(tmp_path / "response.json"), "--tokenizer", "embedded"]) == 0
     shown = [text for entry in json.loads(capsys.readouterr().out)["logprobs"] for text, _ in entry.values()]
     assert "".join(shown) == done.text
 
@@ -277,8 +277,8 @@ def test_the_tokenizer_comes_from_s3(local: Served, s3: Any) -> None:
     }
     assert sorted(files) == sorted(TOKENIZER_FILES)
     tokenizer = tokenizer_from_uploads(files)
-    reply = local.invoke({"prompt": PROMPT, "max_gen_len": 10, "temperature": 0, "return_logprobs": True})
-    ids = [int(token) for entry in reply["logprobs"] for token in entry]
-    assert len(ids) == reply["generation_token_count"] == 10
-    assert tokenizer.vocabulary.decode(np.array(ids)) == reply["generation"]
-    assert len(tokenizer.readings(Request(prompt=PROMPT))[0]) == reply["prompt_token_count"]
+    response = local.invoke({"prompt": PROMPT, "max_gen_len": 10, "temperature": 0, "return_logprobs": True})
+    ids = [int(token) for entry in response["logprobs"] for token in entry]
+    assert len(ids) == response["generation_token_count"] == 10
+    assert tokenizer.vocabulary.decode(np.array(ids)) == response["generation"]
+    assert len(tokenizer.readings(Request(prompt=PROMPT))[0]) == response["prompt_token_count"]

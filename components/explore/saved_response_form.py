@@ -1,4 +1,4 @@
-"""Opening a reply that was saved: no model and no account are needed for that."""
+"""Opening a response that was saved: no model and no account are needed for that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved replies: what a file of them holds, each with its request where that was kept."""
+"""Saved responses: what a file of them holds, each with its request where that was kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.tokens import MOST_CELLS, Tokens, cells_of
-from lib.errors import BadReply, InvalidRequest
+from lib.errors import BadResponse, InvalidRequest
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.decode import decode
 from lib.wire.envelopes import Part, contents, placed
@@ -20,55 +20,55 @@ from lib.wire.named import flattened
 from lib.wire.requests import decode_request, route
 from lib.wire.stream_decoder import CUT_OFF
 
-MAX_REPLIES = 1000
-MAX_ANSWERS = 10_000  # in all replies of a file
+MAX_RESPONSES = 1000
+MAX_ANSWERS = 10_000  # in all responses of a file
 _MOST_NAMED = 5  # records without a response
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved reply.
+    """A saved response.
 
-    reply: its JSON. request: what was asked, None where that was not kept. place: where it is in a file of many, such
-    as "Line 3". model: the model that was called, "" where only the reply can say.
+    response: its JSON. request: what was asked, None where that was not kept. place: where it is in a file of many, as
+    "Line 3". model: the model that was called, "" where only the response can say.
     """
 
-    reply: bytes
+    response: bytes
     request: Request | None = None
     place: str = ""
     warnings: tuple[str, ...] = ()
     model: str = ""
 
     def completions(self, tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
-        """What is in the reply. Raises BadReply."""
+        """What is in the response. Raises BadResponse."""
         try:
-            return decode(self.reply, self.request, tokenizer, model=self.model)
-        except BadReply as error:
-            raise placed(self.place, flattened(self.reply) or error) from error
+            return decode(self.response, self.request, tokenizer, model=self.model)
+        except BadResponse as error:
+            raise placed(self.place, flattened(self.response) or error) from error
 
 
-def completions_of(replies: Iterable[Saved], tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
-    """What is in all of the replies, with their warnings. Replies that cannot be read are left out and named.
+def completions_of(responses: Iterable[Saved], tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
+    """What is in all of the responses, with their warnings. Responses that cannot be read are left out and named.
 
-    Raises BadReply where none can be read, and for more answers than are opened.
+    Raises BadResponse where none can be read, and for more answers than are opened.
     """
     found: list[Completion] = []
-    failed: list[BadReply] = []
-    notes: tuple[str, ...] = ()  # of replies that were left out
+    failed: list[BadResponse] = []
+    notes: tuple[str, ...] = ()  # of responses that were left out
     cells = 0
-    for reply in replies:
+    for response in responses:
         try:
-            own = reply.completions(tokenizer)
-        except BadReply as error:
+            own = response.completions(tokenizer)
+        except BadResponse as error:
             failed.append(error)
-            notes += reply.warnings
+            notes += response.warnings
             continue
-        found += (replace(done, warnings=(*reply.warnings, *done.warnings)) for done in own)
+        found += (replace(done, warnings=(*response.warnings, *done.warnings)) for done in own)
         cells += sum(cells_of((done.prompt, done.generated)) for done in own)
         if len(found) > MAX_ANSWERS:
-            raise BadReply(f"The file holds more than {MAX_ANSWERS:,} answers.", "Cut it into several files.")
+            raise BadResponse(f"The file holds more than {MAX_ANSWERS:,} answers.", "Cut it into several files.")
         if cells > 2 * MOST_CELLS:
-            raise BadReply("The file holds more positions and alternatives than are opened at once.", "Cut it up.")
+            raise BadResponse("The file holds more positions and alternatives than are opened at once.", "Cut it up.")
     if failed and not found:
         raise failed[0]
     notes += _left_out(failed)
@@ -76,22 +76,22 @@ def completions_of(replies: Iterable[Saved], tokenizer: Tokenizer | None) -> tup
 
 
 def read_saved(data: bytes) -> list[Saved]:
-    """The replies in a file or in pasted text, however they were saved. Raises BadReply, naming the place.
+    """The responses in a file or in pasted text, however they were saved. Raises BadResponse, naming the place.
 
     Records without a response, such as those of failed calls, are left out and named in the warnings of the first
-    reply, unless no other is left.
+    response, unless no other is left.
     """
     found = contents(data)
-    if len(found.parts) > MAX_REPLIES:
-        raise BadReply(
-            f"The file holds {len(found.parts):,} replies; at most {MAX_REPLIES:,} are opened at once.",
+    if len(found.parts) > MAX_RESPONSES:
+        raise BadResponse(
+            f"The file holds {len(found.parts):,} responses; at most {MAX_RESPONSES:,} are opened at once.",
             "Cut it into several files.",
         )
     saved = []
     for number, part in enumerate(found.parts):
         try:
             own = _paired(part)
-        except BadReply as error:
+        except BadResponse as error:
             raise placed(part.place, error) from error
         notes: tuple[str, ...] = (CUT_OFF,) if part.cut else ()
         notes += _left_out(found.left_out) if number == 0 else ()
@@ -99,7 +99,7 @@ def read_saved(data: bytes) -> list[Saved]:
     return saved
 
 
-def _left_out(errors: Sequence[BadReply]) -> tuple[str, ...]:
+def _left_out(errors: Sequence[BadResponse]) -> tuple[str, ...]:
     if not errors:
         return ()
     listed = " ".join(error.cause for error in errors[:_MOST_NAMED])
@@ -118,18 +118,18 @@ def _paired(part: Part) -> Saved:
         return Saved(part.body, decode_request(asked, _form(asked, part.body)), part.place, model=part.model)
     except (ValueError, RecursionError, InvalidRequest) as error:
         reason = error.cause if isinstance(error, InvalidRequest) else "It is not JSON."
-        note = f"The request that was saved with the reply cannot be used: {reason}"
+        note = f"The request that was saved with the response cannot be used: {reason}"
         return Saved(part.body, None, part.place, (note,), part.model)
 
 
-def _form(body: dict[str, Any], reply: bytes) -> Format:
-    """The format of a request, its generation told from the reply: only early models answer with prompt scores."""
+def _form(body: dict[str, Any], response: bytes) -> Format:
+    """The format of a request, its generation told from the response: only early models answer with prompt scores."""
     form = route(body)
-    return Format.EARLY if form is Format.BEDROCK and b'"prompt_logprobs"' in reply else form
+    return Format.EARLY if form is Format.BEDROCK and b'"prompt_logprobs"' in response else form
 
 
 def decoded(done: Completion) -> dict[str, list[dict[str, list[Any]] | None]]:
-    """Per position id to [text, p rounded to four decimals], as published with the first replies that had logprobs.
+    """Per position id to [text, p rounded to four decimals], as published with the first responses that had logprobs.
 
     A position's own token comes first, then the others, likeliest first; null where nothing is scored. A token without
     an id goes by its text.

@@ -1,4 +1,4 @@
-"""Saved replies, from the published one on."""
+"""Saved responses, from the published one on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import llama_models.llama3
 import pytest
 
 from lib.cli import main
-from lib.errors import BadReply
+from lib.errors import BadResponse
 from lib.models.tokenizer_files import load_tokenizer
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.decode import NO_LOGPROBS, WRONG_TOKENIZER
-from lib.wire.saved_replies import decoded, read_saved
+from lib.wire.saved_responses import decoded, read_saved
 from tests.support.paths import FOX
 from tests.support.wire_strategies import tokenizer as tiny_tokenizer
 
@@ -41,7 +41,7 @@ def as_numbers(name: str) -> tuple[int, int, str]:
     return (0, int(name), "") if name.isdigit() else (1, 0, name)
 
 
-def test_the_published_reply_comes_out_exactly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_response_comes_out_exactly(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decode", str(PUBLISHED), "--tokenizer", str(LLAMA3)]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == FOX["decoded"]
@@ -59,8 +59,8 @@ def test_with_sorted_keys_too_when_the_request_is_known(key: Any) -> None:
 @pytest.mark.parametrize("key", [str, as_numbers])
 @pytest.mark.parametrize("known", [True, False])
 def test_with_sorted_keys_and_no_request_nothing_is_guessed(key: Any, known: bool) -> None:
-    reply = json.dumps(sorted_keys(FOX["response"], key)).encode()
-    (done,) = read_saved(reply)[0].completions(llama3() if known else None)
+    response = json.dumps(sorted_keys(FOX["response"], key)).encode()
+    (done,) = read_saved(response)[0].completions(llama3() if known else None)
     assert done.prompt.ids.tolist()[1:] == [-1, -1, -1, 39935, 35308]
     assert (done.prompt.top_refs[1] >= 0).sum() == 2
     assert any("3 places" in warning for warning in done.warnings)
@@ -112,8 +112,8 @@ def test_no_logprobs_says_why() -> None:
         (b'{"generation": "\xe9"}', "not UTF-8"),
         (b"[1, 2]", "a list"),
         (b'"text"', "a single value"),
-        (b"{}", "no reply of Custom Model Import"),
-        (b'{"name": "x"}', "no reply of Custom Model Import"),
+        (b"{}", "no response of Custom Model Import"),
+        (b'{"name": "x"}', "no response of Custom Model Import"),
         (b'{"message": "Too many requests"}', "an error, not a response: Too many requests"),
         (b'{"choices": []}', "no answer"),
         (b'{"choices": 5}', "not spelled"),
@@ -132,20 +132,20 @@ def test_no_logprobs_says_why() -> None:
         (b'{"generation": "x"}\n{"generation": 5}\n', "Line 2"),
     ],
 )
-def test_what_is_no_reply(data: bytes, cause: str) -> None:
-    with pytest.raises(BadReply, match=cause) as raised:
+def test_what_is_no_response(data: bytes, cause: str) -> None:
+    with pytest.raises(BadResponse, match=cause) as raised:
         _ = [saved.completions(None) for saved in read_saved(data)]
     assert raised.value.remedy
 
 
 def test_two_hundred_megabytes() -> None:
-    with pytest.raises(BadReply, match="200 MB"):
+    with pytest.raises(BadResponse, match="200 MB"):
         read_saved(b" " * 200_000_000)
 
 
 def test_constants_that_only_python_writes() -> None:
-    reply = '{"generation": "ab", "logprobs": [{"1": -Infinity}, {"2": NaN}], "stop_reason": "length"}'
-    for data in (reply, f'{{"response": {reply}, "request": {{"prompt": "x"}}}}'):
+    response = '{"generation": "ab", "logprobs": [{"1": -Infinity}, {"2": NaN}], "stop_reason": "length"}'
+    for data in (response, f'{{"response": {response}, "request": {{"prompt": "x"}}}}'):
         (done,) = read_saved(data.encode())[0].completions(None)
         assert done.generated.logprobs.tolist()[0] == float("-inf")
         assert done.generated.logprobs[1] != done.generated.logprobs[1]
@@ -156,4 +156,4 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], monk
     assert "cannot be read" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}")))
     assert main(["decode", "-"]) == 1
-    assert "no reply" in capsys.readouterr().err
+    assert "no response" in capsys.readouterr().err
