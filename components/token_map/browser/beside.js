@@ -19,8 +19,8 @@ function landmarks(map) {
   const { text, view } = map;
   const most = text.scrollHeight - text.clientHeight;
   const { boundary } = view;
-  if (boundary === 0 || boundary >= view.length) return [0, most];
-  const element = map.cells[boundary] ?? map.blockOf(boundary).element;
+  if (boundary === 0 || boundary >= view.length || map.blocks.folded) return [0, most];
+  const element = map.blocks.cells[boundary] ?? map.blocks.blockOf(boundary).element;
   const top = element.getBoundingClientRect().top - text.getBoundingClientRect().top + text.scrollTop;
   return [Math.max(0, Math.min(top, most)), most];
 }

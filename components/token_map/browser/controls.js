@@ -6,7 +6,7 @@ import { count, element } from "./words.js";
 
 const GROUPINGS = { token: "token", word: "word", sentence: "sentence", line: "line", pattern: "pattern …" };
 const PICTURES = { "": "Picture …", png: "PNG", svg: "SVG" };
-export const TOGGLES = { spaces: "Spaces", code: "Fixed width" };
+export const TOGGLES = { spaces: "Spaces", code: "Fixed width", fold: "Fold prompt", mute: "Mute template" };
 
 /**
  * Keeps what the reader chose, and tells: `changed` after colours did, `moved` after thresholds did, `shown` after a
@@ -65,8 +65,9 @@ export class Controls {
   /** The elements in their order, with the map's own beside the toggles. */
   *elements(...beside) {
     const group = element("label", { class: "choice" }, "by", this.groupings);
-    const toggles = Object.entries(TOGGLES).map(([name, label]) => element("label", { class: "choice" }, this.toggles[name], label));
-    yield element("div", { class: "bar" }, this.metrics, group, ...toggles, this.pictures, ...beside);
+    this.labels = Object.fromEntries(Object.entries(TOGGLES).map(([name, label]) =>
+      [name, element("label", { class: "choice" }, this.toggles[name], label)]));
+    yield element("div", { class: "bar" }, this.metrics, group, ...Object.values(this.labels), this.pictures, ...beside);
     yield* [this.asking, this.legend, this.edges, element("div", { class: "about" }, this.explanation, this.adjust)];
   }
 
@@ -98,6 +99,8 @@ export class Controls {
     this.metric = (usable.find(({ name }) => name === this.wanted) ?? usable[0] ?? shared.scales[0]).name;
     this.grouping = view.groups[this.wantedGrouping] ? this.wantedGrouping : "token";
     this.groupings.value = this.wantedGrouping;
+    this.labels.fold.hidden = !(view.boundary > 0 && view.boundary < view.length);
+    this.labels.mute.hidden = !view.hasTemplate;
     this.show();
   }
 

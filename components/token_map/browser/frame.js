@@ -1,10 +1,10 @@
-// What Python sends, made readable: frames of packed columns (lib/core/columnar.py, lib/display/token_map_view.py), and the view they add up to.
+// Frames of packed columns (lib/core/columnar.py, lib/display/token_map_view.py) and the view they add up to.
 
 import { shared } from "./shared.js";
 
 const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
 export const Kind = { SPECIAL: 1, STOP: 2, REASONING: 3, TOOL: 4, IMAGE: 5, FORCED: 6 };
-const Flag = { KIND: 0x07, JOINS: 0x08, word: 0x10, sentence: 0x20, line: 0x40 };
+const Flag = { KIND: 0x07, JOINS: 0x08, word: 0x10, sentence: 0x20, line: 0x40, TEMPLATE: 0x80 };
 const BEGINS = Flag.word | Flag.sentence | Flag.line;
 const PASSAGES = ["word", "sentence", "line"];
 const NONE = 0xffffffff; // a ref that points to nothing
@@ -161,6 +161,20 @@ export class View {
 
   kind(cell) {
     return this.of.flags[this.first[cell]] & Flag.KIND;
+  }
+
+  /** Whether a cell belongs to the chat template, not to what was said: role names, and control tokens anywhere. */
+  isTemplate(cell) {
+    return (this.of.flags[this.first[cell]] & Flag.TEMPLATE) !== 0;
+  }
+
+  get hasTemplate() {
+    return this.of.flags.some((flag) => flag & Flag.TEMPLATE);
+  }
+
+  /** The text of the first `end` cells without what the chat template adds. */
+  ownText(end) {
+    return this.texts.slice(0, end).filter((_, cell) => !this.isTemplate(cell)).join("");
   }
 
   /** The first cell that begins at or after a token. */

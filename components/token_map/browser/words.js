@@ -74,6 +74,13 @@ export function visible(text) {
     .replace(/\r\n|\n/g, "↵").replaceAll("\t", "→").replaceAll(" ", "·").replaceAll("\r", "␍");
 }
 
+/** The beginning of a text on one line, in quotation marks. */
+export function excerpt(text, most = 120) {
+  const line = marked(text).replace(/\s+/g, " ").trim();
+  const letters = [...line.slice(0, 2 * most)];
+  return `“${letters.length > most ? `${letters.slice(0, most).join("").trimEnd()} …` : line}”`;
+}
+
 /** An element with a class, attributes and children; strings become text nodes. */
 export function element(name, { class: className, ...attributes } = {}, ...children) {
   const made = document.createElement(name);
