@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lib.core.columnar import request_as_json
 from lib.core.completion import Completion
+from lib.core.serialization import request_as_json
 from lib.core.tokens import TokenKind, Tokens
 from lib.display.spreadsheet import as_csv
 from lib.formatting import visible

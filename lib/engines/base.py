@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lib.core.completion import Completion, Delta
+from lib.core.completion import Completion
 from lib.core.request import Request
+from lib.core.stream import Delta
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from lib.core.completion import Completion, Fold
+from lib.core.completion import Completion
 from lib.core.sources import BedrockModel
+from lib.core.stream import Fold
 from lib.engines.base import Engine
 from lib.errors import Cancelled
 from lib.jobs.batch import Many, Outcome, State, Task, run_many

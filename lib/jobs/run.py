@@ -10,9 +10,10 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from lib.core.branching import Fork, merge_into_parent
-from lib.core.completion import Completion, Fold
+from lib.core.completion import Completion
 from lib.core.request import MAX_SEED, Request
 from lib.core.sources import BedrockModel, Source
+from lib.core.stream import Fold
 from lib.engines.base import Engine, Stream
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.errors import Cancelled, CandorError, InvalidRequest

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lib.core.completion import Delta, fold
+from lib.core.stream import Delta, fold
 from lib.engines.local.engine import LocalEngine
 from lib.errors import CandorError
 from lib.serve import control_plane

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from lib.core.completion import Delta
 from lib.core.request import Request
+from lib.core.stream import Delta
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.scheduler import Ticket
 

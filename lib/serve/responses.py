@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lib.core.completion import Completion, Delta
+from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
+from lib.core.stream import Delta
 from lib.core.tokens import Tokens, concatenate, on_one_table
 from lib.serve.behaviours import Switches
 from lib.serve.faults import Fault

@@ -19,8 +19,9 @@ import numpy as np
 from sqlalchemy import Connection, update
 
 from lib.access.visitor import MOST_IMPORTED, Visitor
-from lib.core.columnar import pack, pack_completion, unpack, unpack_completion
+from lib.core.columnar import pack, unpack
 from lib.core.completion import Completion
+from lib.core.serialization import pack_completion, unpack_completion
 from lib.errors import BadFile
 from lib.paths import without_directories
 from lib.segmentation.char_classes import encodable, plain

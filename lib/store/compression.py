@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.core.columnar import pack, pack_completion, unpack, unpack_completion
+from lib.core.columnar import pack, unpack
 from lib.core.completion import Completion
+from lib.core.serialization import pack_completion, unpack_completion
 from lib.errors import BadFile
 
 _KIND = "compact completion"

@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 from lib.core.branching import Fork
-from lib.core.columnar import request_as_json, request_of
 from lib.core.completion import Completion
 from lib.core.request import Request
+from lib.core.serialization import request_as_json, request_of
 from lib.core.sources import BedrockModel, Source
 from lib.core.tokens import NO_TOKENS
 from lib.errors import BadFile, CandorError, InvalidRequest

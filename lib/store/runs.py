@@ -18,9 +18,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text, update
 
 from lib.access.visitor import MOST_STORED, Visitor
-from lib.core.columnar import pack_completion
 from lib.core.completion import Completion
 from lib.core.pieces import Pieces
+from lib.core.serialization import pack_completion
 from lib.core.tokens import NO_TOKENS, Tokens, concatenate
 from lib.errors import BadFile, CandorError, InvalidRequest
 from lib.segmentation.char_classes import plain

@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from lib.core.answer_parser import AnswerParser
-from lib.core.completion import Completion, Delta, End, Timing
+from lib.core.completion import Completion, Timing
 from lib.core.request import Request
+from lib.core.stream import Delta, End
 from lib.core.tokens import NO_TOKENS, Tokens, concatenate
 from lib.errors import BadResponse
 from lib.tokenizers.tokenizer import Tokenizer

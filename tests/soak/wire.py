@@ -121,8 +121,8 @@ def _whole(data: bytes, reader: Tokenizer | None) -> list[Completion]:
 
 
 def _streamed(data: bytes, reader: Tokenizer | None) -> list[Completion]:
-    from lib.core.completion import fold
     from lib.core.request import Request
+    from lib.core.stream import fold
 
     stream = StreamReader(Request(prompt="the x", k=2), reader)
     return list(fold([*stream.feed(data), *stream.close()]))

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.completion import Completion, fold
+from lib.core.completion import Completion
 from lib.core.request import Message, Request
+from lib.core.stream import fold
 from lib.errors import CandorError
 from lib.serve.behaviours import QUESTIONS
 from lib.wire.formats import Format

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from lib.core.branching import CUT_DIFFERENTLY, bytes_of_ids, inside_a_character, spelled
-from lib.core.completion import Completion, Delta
+from lib.core.completion import Completion
 from lib.core.request import Message, Request
+from lib.core.stream import Delta
 from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.engines.bedrock.capabilities import Abilities
 from lib.errors import InvalidRequest

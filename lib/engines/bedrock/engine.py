@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from lib.core.branching import tokens_after
-from lib.core.completion import Completion, Delta, Timing, fold
+from lib.core.completion import Completion, Origin, Timing
 from lib.core.request import MAX_K, Message, Request, check_text
 from lib.core.sources import BedrockModel
+from lib.core.stream import Delta, fold
 from lib.core.tokens import Tokens
 from lib.costs.bedrock_prices import Units
 from lib.costs.ledger import Ledger
@@ -192,7 +193,7 @@ class BedrockEngine:
             generated=done.prompt[first:],
             text=continuation,
             stop_reason=None,
-            origin="scored",
+            origin=Origin.SCORED,
             overlap=overlap,
         )
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from lib.core.branching import tokens_after
-from lib.core.completion import Completion, fold
+from lib.core.completion import Completion
 from lib.core.request import MAX_K, Request, check_text
+from lib.core.stream import fold
 from lib.engines.base import Capabilities
 from lib.engines.local.generation import answer_limit, generate, without_gradients
 from lib.engines.local.loading import LoadedModel

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lib.core.answer_parser import AnswerParser, Settled
-from lib.core.completion import Completion, Delta, End, Timing
+from lib.core.completion import Completion, Timing
 from lib.core.request import Request
+from lib.core.stream import Delta, End
 from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
 from lib.engines.local.loading import LoadedModel
 from lib.engines.local.model_runner import (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lib.core.answer_parser import AnswerParser, without_opening
-from lib.core.completion import Completion, Timing
+from lib.core.completion import Completion, Origin, Timing
 from lib.core.request import Request, check_text
 from lib.core.tokens import TokenKind
 from lib.engines.local.generation import in_turns
@@ -224,7 +224,7 @@ def _completion(
         prompt=tokens[: forced.first],
         generated=without_opening(tokens[forced.first :]),
         text=forced.text,
-        origin="scored",
+        origin=Origin.SCORED,
         overlap=forced.overlap,
         vocabulary_size=vocabulary_size,
         timing=timing,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lib import formatting
-from lib.core.completion import Delta
+from lib.core.stream import Delta
 from lib.engines.remote.rate_limit import Turn
 from lib.errors import Cancelled, ServiceError
 

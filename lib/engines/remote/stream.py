@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lib.core.completion import Delta
+from lib.core.stream import Delta
 from lib.errors import Cancelled
 
 _END = object()

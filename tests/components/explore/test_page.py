@@ -36,7 +36,7 @@ class Canned:
         self.asked = []
 
     def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Iterator[object]:
-        from lib.core.completion import Delta, End
+        from lib.core.stream import Delta, End
 
         self.asked.append(request)
         pieces = make_pieces([(1, b"Hi", False), (2, b" there", False), (3, b" you", False)])

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 import streamlit as st
 
 from components.explore import answer
-from lib.core.completion import Completion, Delta, End
+from lib.core.completion import Completion
+from lib.core.stream import Delta, End
 from lib.core.tokens import concatenate
 from lib.jobs.job import Job
 from lib.jobs.run import _follow

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lib.core.columnar import narrow, pack, pack_completion, unpack, unpack_completion, widen
+from lib.core.columnar import narrow, pack, unpack, widen
 from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
+from lib.core.serialization import pack_completion, unpack_completion
 from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
 from lib.errors import BadFile
 from tests.support.strategies import INF, NAN, completion_of, completions, table_of, tokens_on

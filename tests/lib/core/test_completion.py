@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.core.completion import Completion, Delta, End, Fold, Timing, fold
+from lib.core.completion import Completion, Timing
 from lib.core.pieces import make_pieces
 from lib.core.request import Request
+from lib.core.stream import Delta, End, Fold, fold
 from lib.core.tokens import NO_TOKENS, Tokens, concatenate
 from tests.support.strategies import NAN, completion_of, completions, table_of, tokens_of, tokens_on
 

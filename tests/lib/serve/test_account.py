@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lib.core.completion import fold
 from lib.core.request import Message, Request
 from lib.core.sources import AwsTarget
+from lib.core.stream import fold
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import Patience
 from lib.errors import CapReached, InvalidRequest

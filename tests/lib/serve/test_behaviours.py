@@ -7,8 +7,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from lib.core.completion import fold
 from lib.core.request import Request
+from lib.core.stream import fold
 from lib.errors import InvalidRequest
 from lib.serve.behaviours import QUESTIONS, Switches, read_switches
 from lib.wire.formats import Format

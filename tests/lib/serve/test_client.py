@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from lib.core.completion import Completion, Delta, Fold, fold
+from lib.core.completion import Completion
 from lib.core.request import Message, Request
+from lib.core.stream import Delta, Fold, fold
 from lib.engines.remote.retry import Patience
 from lib.errors import Cancelled, InvalidRequest, ServiceError
 from lib.jobs.engine_pool import Engines

@@ -15,8 +15,8 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import ProtocolError
 
-from lib.core.completion import fold
 from lib.core.request import Message, Request
+from lib.core.stream import fold
 from lib.errors import ServiceError
 from lib.serve.service_errors import ERRORS, IN_STREAM
 from lib.wire.formats import Format

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.core.completion import Completion, fold
+from lib.core.completion import Completion
 from lib.core.request import Message, Request
+from lib.core.stream import fold
 from lib.core.tokens import NO_TOKENS
 from lib.engines.local.engine import LocalEngine
 from lib.models.tokenizer_files import from_built

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import text
 
 from lib.access.visitor import ALONE, MOST_IMPORTED, Visitor
-from lib.core.columnar import pack, pack_completion, unpack, unpack_completion
+from lib.core.columnar import pack, unpack
 from lib.core.completion import Completion
+from lib.core.serialization import pack_completion, unpack_completion
 from lib.errors import BadFile
 from lib.jobs.job import Job
 from lib.store import archive

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.core.completion import Completion, fold
+from lib.core.completion import Completion
+from lib.core.stream import fold
 from lib.core.tokens import NO_TOKENS
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.decode import decode

@@ -12,9 +12,10 @@ from datetime import date
 import numpy as np
 import pytest
 
-from lib.core.completion import Completion, fold
+from lib.core.completion import Completion
 from lib.core.request import Message, Request
 from lib.core.sources import BedrockModel
+from lib.core.stream import fold
 from lib.core.tokens import NO_TOKENS, make_tokens
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import Patience

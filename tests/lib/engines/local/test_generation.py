@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lib.core.completion import Completion, Fold, fold
+from lib.core.completion import Completion
 from lib.core.request import Request
+from lib.core.stream import Fold, fold
 from lib.core.tokens import TokenKind
 from lib.engines.local.engine import LocalEngine
 from lib.errors import Cancelled, InvalidRequest, OutOfMemory

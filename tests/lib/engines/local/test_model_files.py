@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib.core.completion import fold
 from lib.core.request import Request
+from lib.core.stream import fold
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import LoadedModel, load
 from lib.engines.local.prompts import encode

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lib.core.completion import fold
 from lib.core.request import Request
+from lib.core.stream import fold
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.errors import Cancelled, OutOfMemory
