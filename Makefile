@@ -22,10 +22,14 @@ NEEDS_CUDA := $(BIN)/python -c 'import importlib.metadata as m; exit(not [x for 
 	@$(INSTALL) --no-index -r requirements-cpu.lock 2>/dev/null || true
 	$(INSTALL) -r requirements.lock
 	@if $(NEEDS_CUDA); then echo $(INSTALL) -r requirements-gpu.lock; $(INSTALL) -r requirements-gpu.lock; fi
+	@# The command `candor`, which runs this checkout.
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-index --no-build-isolation -e .
 	@touch $@
 
-.venv/.ready-for-tests: tests/requirements.lock .venv/.ready
+.venv/.ready-for-tests: tests/requirements.lock tests/browser_js/package-lock.json .venv/.ready
 	$(INSTALL) -r tests/requirements.lock
+	@# npm, too, checks every file that it installs against a hash, and runs none of their scripts.
+	cd tests/browser_js && ../../$(BIN)/npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # Make the lock files again, after a change of requirements.txt or tests/requirements.txt. Versions stay where they still
@@ -70,6 +74,7 @@ lint: .venv/.ready-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/node tests/browser_js/node_modules/typescript/bin/tsc -p tests/browser_js
 
 format: .venv/.ready-for-tests
 	$(BIN)/ruff check --fix .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.metadata import distributions, requires
 from pathlib import Path
@@ -58,6 +59,7 @@ def test_both_builds_of_torch_have_the_version_that_is_asked_for() -> None:
 def test_what_is_installed_is_what_is_locked() -> None:
     installed = {canonicalize_name(each.name): each.version.partition("+")[0] for each in distributions()}
     installed.pop("pip", None)
+    installed.pop("candor", None)  # this checkout itself
     wanted = locked(TESTS)
     if any("cuda" in each for each in requires("torch") or ()):
         wanted |= locked(GPU)
@@ -74,4 +76,16 @@ def test_the_makefile_installs_by_hash_alone() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     installs = re.findall(r"pip .*install.*", makefile)
     assert installs
-    assert not [each for each in installs if "--require-hashes" not in each or "--no-deps" not in each]
+    others = [each for each in installs if "--require-hashes" not in each or "--no-deps" not in each]
+    assert [each.split("install ")[1] for each in others] == ["--quiet --no-deps --no-index --no-build-isolation -e ."]
+    assert re.findall(r"npm .*", makefile)[-1].startswith("npm ci --ignore-scripts ")
+
+
+def test_what_npm_installs_has_a_version_and_a_hash() -> None:
+    text = (ROOT / "tests" / "browser_js" / "package-lock.json").read_text()
+    assert "://" not in text, "no registry is named"
+    packages = {name: each for name, each in json.loads(text)["packages"].items() if name}
+    assert packages
+    for name, each in packages.items():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", each["version"]), name
+        assert each["integrity"].startswith("sha512-"), name

@@ -79,10 +79,9 @@ export class Blocks {
     const text = this.view.texts[cell];
     const label = this.label(cell);
     if (label) parent.append(element("b", { "data-label": label, class: this.endsLine(cell - 1) ? "start" : "" }));
-    const drawn = document.createElement("i");
+    const drawn = Object.assign(document.createElement("i"), { cell });
     this.classes[cell] = this.fixedClasses(cell);
     drawn.className = this.names[cell] = this.nameOf(cell);
-    drawn.cell = cell;
     fill(drawn, text);
     this.cells[cell] = drawn;
     parent.append(drawn);

@@ -35,7 +35,7 @@ export function colours(scale) {
   return Uint8Array.from({ length: 256 }, (_, fine) => (fine >= shared.outside ? fine : lowerBound(edges, fine, edges.length)));
 }
 
-/** What each colour stands for, in words; empty for one that moved thresholds left nothing. As Scale.legend. */
+/** The range of values of each colour; empty for one that moved thresholds left nothing. As Scale.legend. */
 export function legendOf(scale) {
   const places = [-1, ...edgesOf(scale), scale.words.length];
   return places.slice(1).map((far, i) => between(scale, places[i], far));
@@ -74,7 +74,11 @@ export function placeOf(scale, text) {
   return far.indexOf(Math.min(...far));
 }
 
-/** Choices that outlive a reload. Even naming the storage may be forbidden; then they last as long as the page. */
+/**
+ * Choices that outlive a reload. Even naming the storage may be forbidden; then they last as long as the page.
+ * @param {"localStorage" | "sessionStorage"} storage
+ * @param {string} key
+ */
 export function remembered(storage, key) {
   try {
     return JSON.parse(window[storage].getItem(key)) ?? {};
@@ -83,6 +87,11 @@ export function remembered(storage, key) {
   }
 }
 
+/**
+ * @param {"localStorage" | "sessionStorage"} storage
+ * @param {string} key
+ * @param {object} chosen
+ */
 export function remember(storage, key, chosen) {
   try {
     window[storage].setItem(key, JSON.stringify(chosen));

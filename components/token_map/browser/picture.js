@@ -22,7 +22,7 @@ const MARKS = { n: () => "↵", t: () => "→", c: (each) => each.dataset.mark, 
 
 /**
  * Everything to be drawn, in order: tints, frames, lines and texts with places in pixels, from the picture's top left.
- * @param {Element} root the map
+ * @param {HTMLElement} root the map
  * @param {Element[]} cells elements of the passage
  * @param {string} before what precedes it in its paragraph: it decides which way the paragraph is written
  * @param {object} scale the metric
@@ -189,7 +189,7 @@ function* lettersOf(block) {
   let paragraph = { toLeft: null };
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const [look, hidden] = [looks(node.parentElement), node.parentElement.matches(UNSEEN)];
-    for (const { segment, index } of graphemes.segment(node.data)) {
+    for (const { segment, index } of graphemes.segment(node.textContent)) {
       if (/[\r\n]/.test(segment)) {
         paragraph = { toLeft: null };
         yield { text: "\n" };

@@ -44,6 +44,8 @@ export default function draw({ data, parentElement, setStateValue }) {
 export class TokenMap {
   /** @param {ShadowRoot} parent */
   constructor(parent) {
+    /** Tells Python. @type {(name: string, value: unknown) => void} */
+    this.send = () => {};
     this.view = null;
     this.led = null; // where another map has scrolled this one to
     this.parent = parent;

@@ -81,7 +81,13 @@ export function excerpt(text, most = 120) {
   return `“${letters.length > most ? `${letters.slice(0, most).join("").trimEnd()} …` : line}”`;
 }
 
-/** An element with a class, attributes and children; strings become text nodes. */
+/**
+ * An element with a class, attributes and children; strings become text nodes.
+ * @param {string} name
+ * @param {Record<string, string>} attributes
+ * @param {...(Node | string)} children
+ * @returns {any} the type of element depends on `name`
+ */
 export function element(name, { class: className, ...attributes } = {}, ...children) {
   const made = document.createElement(name);
   if (className) made.className = className;
