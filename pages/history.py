@@ -1,4 +1,4 @@
-"""History: what was asked before, and what came of it?"""
+"""History: search, reopen and compare saved runs."""
 
 import streamlit as st
 
@@ -9,5 +9,5 @@ require_entrypoint("pages/history.py")
 # Nothing else may run before the entry point.
 from components.history.page import history  # noqa: E402
 
-st.title("What did the models say before?")
+st.title("History")
 history()

@@ -1,4 +1,4 @@
-"""What was asked before is found again: after a restart, by its text, by its link, from a file."""
+"""Saved runs are found again: after a restart, by their text, by link, from a file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def store(folder: Path) -> Runs:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with four runs. Tests find them as they were, but for what they change about their own."""
+    """A folder with four saved runs. Each test changes its own run only."""
     folder = tmp_path_factory.mktemp("kept")
     runs = store(folder)
     for number, text in enumerate(["Rivers flow to the sea.", "東京へ行く。", "A third <b>answer</b>."]):
@@ -52,7 +52,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def history(page: Page, serve: Serve, kept: Path) -> Page:
     page.goto(serve("app.py", CANDOR_WARM_UP="0", CANDOR_DATA=str(kept)) + "/history")
-    expect(page.get_by_text(re.compile(r"\d runs kept"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d runs saved"))).to_be_visible()
     wait_for_app(page)
     return page
 
@@ -62,13 +62,13 @@ def open_response(page: Page, url: str) -> None:
     page.goto(url)
     page.get_by_text("Saved response", exact=True).click()
     response = json.dumps(json.loads(FOX.read_text())["response"])
-    page.get_by_role("textbox", name="A response, as you saved it").fill(response)
+    page.get_by_role("textbox", name="Response").fill(response)
     page.get_by_test_id("stBaseButton-primary").click()
     wait_for_map(page)
 
 
 def look_for(page: Page, text: str) -> None:
-    page.get_by_role("textbox", name="Look for").fill(text)
+    page.get_by_role("textbox", name="Search").fill(text)
     page.keyboard.press("Enter")
     wait_for_app(page)
 
@@ -95,17 +95,17 @@ def test_two_are_compared(history: Page) -> None:
     look_for(history, "say it")
     choose_rows(history, 0, 1)
     expect(history.locator(".candor")).to_have_count(2)
-    expect(history.get_by_text("2 runs chosen")).to_be_visible()
+    expect(history.get_by_text("2 runs selected")).to_be_visible()
 
 
-def test_deleted_and_put_back(history: Page) -> None:
+def test_removed_and_put_back(history: Page) -> None:
     look_for(history, "rivers")
     choose_rows(history, 0)
-    history.get_by_role("button", name="Delete", exact=True).click()
-    expect(history.get_by_text("No run is like that")).to_be_visible()
-    expect(history.get_by_text("1 run deleted")).to_be_visible()
+    history.get_by_role("button", name="Remove from history", exact=True).click()
+    expect(history.get_by_text("No matching runs")).to_be_visible()
+    expect(history.get_by_text("1 run removed from history")).to_be_visible()
     history.get_by_role("button", name="Undo").click()
-    expect(history.get_by_text("No run is like that")).to_have_count(0)
+    expect(history.get_by_text("No matching runs")).to_have_count(0)
     expect(history.get_by_test_id("stDataFrame")).to_be_visible()
 
 
@@ -132,9 +132,9 @@ def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Pag
     with serving("app.py", environment) as url:
         open_response(page, url)
         text = page.locator(".text i").all_text_contents()
-        expect(page.get_by_text("Kept in the history.")).to_be_visible()
+        expect(page.get_by_text("Saved to history.")).to_be_visible()
         response = link_of(page)
-        page.get_by_text("Raw text", exact=True).click()
+        page.get_by_text("Raw", exact=True).click()
         generate(page, "The rivers of Europe are", tokens=400)
         runs = store(tmp_path)
         before, written = sizes(runs.database).tokens, 0
@@ -154,10 +154,10 @@ def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Pag
         page.goto(f"{url}/?{response}")
         wait_for_map(page)
         assert page.locator(".text i").all_text_contents() == text
-        page.get_by_role("button", name="Do not keep").click()
-        expect(page.get_by_text("Not kept.")).to_be_visible()
+        page.get_by_role("button", name="Remove from history").click()
+        expect(page.get_by_text("Not saved;")).to_be_visible()
         page.goto(f"{url}/history")
-        expect(page.get_by_text("1 run kept")).to_be_visible()
+        expect(page.get_by_text("1 run saved")).to_be_visible()
         page.goto("about:blank")
 
 
@@ -183,13 +183,13 @@ def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> N
     file = tmp_path / "runs.json"
     file.write_text("".join(export_runs(other, [run.id], by=ALONE)))
     other.database.close()
-    history.get_by_text("Files", exact=True).click()
-    for said in ("1 run added.", "0 runs added, 1 run there already."):
+    history.get_by_text("Import and export", exact=True).click()
+    for said in ("1 run imported.", "0 runs imported, 1 run already here."):
         upload(history, history.locator("input[type=file]"), file)
         history.get_by_role("button", name="Import", exact=True).click()
         expect(history.get_by_text(said)).to_be_visible()
         wait_for_app(history)
-    expect(history.get_by_text("5 runs kept")).to_be_visible()
+    expect(history.get_by_text("5 runs saved")).to_be_visible()
 
 
 def test_a_store_that_cannot_be_written_is_said_once_and_nothing_is_lost(page: Page, tmp_path: Path) -> None:
@@ -201,9 +201,9 @@ def test_a_store_that_cannot_be_written_is_said_once_and_nothing_is_lost(page: P
         expect(page.locator(".text i").first).to_be_visible()
         (tmp_path / "runs.sqlite").unlink()
         page.wait_for_timeout(6_000)  # it is tried again now and then
-        page.get_by_text("Raw text", exact=True).click()
-        expect(page.get_by_text("Runs are being kept again.")).to_be_visible()
-        expect(page.get_by_text("Kept in the history.")).to_be_visible()
+        page.get_by_text("Raw", exact=True).click()
+        expect(page.get_by_text("Runs are being saved again.")).to_be_visible()
+        expect(page.get_by_text("Saved to history.")).to_be_visible()
         page.goto(f"{url}/history")
-        expect(page.get_by_text("1 run kept")).to_be_visible()
+        expect(page.get_by_text("1 run saved")).to_be_visible()
         page.goto("about:blank")

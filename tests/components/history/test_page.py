@@ -1,4 +1,4 @@
-"""The History page over a store in which one row is not as Candor writes rows: it is shown with a note, and can go."""
+"""The History page with one row that Candor did not write: it is shown, marked as damaged, and can be removed."""
 
 from __future__ import annotations
 
@@ -39,15 +39,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
         runs.finish(run, [Answer(DONE)])
         runs.tag(run.id, ["tag"], by=ALONE)
     monkeypatch.setattr(history_page, "runs", lambda: runs)
-    monkeypatch.setattr(history_page, "visitor", lambda: ALONE)
-    monkeypatch.setattr(history_page, "identity", lambda: "")
     yield runs
     runs.database.close()
 
 
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Rows of the first table to be chosen, as a click would: the test runner has no way to."""
+    """Select rows of the table as a click would; AppTest cannot."""
     drawn = st.dataframe
 
     def given(*rows: int) -> None:
@@ -55,7 +53,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             drawn(*args, **options)
             return SimpleNamespace(selection=SimpleNamespace(rows=list(rows)))
 
-        monkeypatch.setattr(history_page.st, "dataframe", dataframe)
+        monkeypatch.setattr(st, "dataframe", dataframe)
 
     return given
 
@@ -70,7 +68,7 @@ def rows_of(shown: AppTest) -> list[dict[str, Any]]:
     return shown.dataframe[0].value.to_dict("records")  # type: ignore[no-any-return]
 
 
-# What is written into the row, as SQL, and whether its kind can be told to be wrong.
+# SQL that damages the row, and whether Candor can tell.
 DAMAGES: dict[str, tuple[str, bool]] = {
     "a time after the year 9999": ("created = 4611686018427387903", True),
     "a time before 1970": ("created = -4611686018427387904", True),
@@ -100,19 +98,19 @@ DAMAGES: dict[str, tuple[str, bool]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_one_bad_row_breaks_nothing_and_can_be_deleted(store: Runs, choose: Callable[..., None], damage: str) -> None:
+def test_one_bad_row_breaks_nothing_and_can_be_removed(store: Runs, choose: Callable[..., None], damage: str) -> None:
     change, told = DAMAGES[damage]
     with store.database.writing() as connection:
         connection.exec_driver_sql(f"UPDATE runs SET {change} WHERE id = 'run-two'")
     rows = rows_of(opened())
     assert len(rows) == 3
-    place = next(at for at, row in enumerate(rows) if row["Asked"] not in ("one", "three"))
-    assert rows[place]["Ended"].startswith("damaged") == told
-    others = [row for row in rows if row["Asked"] in ("one", "three")]
-    assert [row["Ended"] for row in others] == [FINISHED] * 2
+    place = next(at for at, row in enumerate(rows) if row["Prompt"] not in ("one", "three"))
+    assert rows[place]["State"].startswith("damaged") == told
+    others = [row for row in rows if row["Prompt"] in ("one", "three")]
+    assert [row["State"] for row in others] == [FINISHED] * 2
     choose(place)
     shown = opened()
-    next(each for each in shown.button if each.label == "Delete").click().run()
+    next(each for each in shown.button if each.label == "Remove from history").click().run()
     assert not shown.exception
     assert sorted(run.title for run in listed(store.database, Filter()).runs) == ["one", "three"]
 
@@ -123,7 +121,7 @@ def test_a_bad_tag_breaks_nothing(store: Runs, choose: Callable[..., None]) -> N
         connection.execute(text("UPDATE tags SET tag = CAST(x'ff' AS TEXT) WHERE tag = 'tag'"))
     rows = rows_of(opened())
     assert sorted(len(row["Tags"]) for row in rows) == [1, 1, 2]
-    choose(next(at for at, row in enumerate(rows) if row["Asked"] == "two"))
+    choose(next(at for at, row in enumerate(rows) if row["Prompt"] == "two"))
     opened()
 
 
@@ -132,7 +130,7 @@ def test_a_bad_answer_breaks_nothing(store: Runs, choose: Callable[..., None], d
     with store.database.writing() as connection:
         number = connection.execute(text("SELECT number FROM runs WHERE id = 'run-two'")).scalar_one()
         connection.exec_driver_sql(f"UPDATE answers SET data = {data} WHERE run = {number}")
-    places = {row["Asked"]: at for at, row in enumerate(rows_of(opened()))}
+    places = {row["Prompt"]: at for at, row in enumerate(rows_of(opened()))}
     assert len(places) == 3
     choose(places["two"])
     opened()
@@ -141,7 +139,7 @@ def test_a_bad_answer_breaks_nothing(store: Runs, choose: Callable[..., None], d
     assert len(shown.get("bidi_component")) == 1, "the other one is shown"
 
 
-def test_an_error_of_the_store_is_said_in_words(store: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_store_is_shown(store: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE tags")
     (said,) = opened().error
@@ -166,3 +164,11 @@ def test_why_there_is_no_history(named: str, told: str, tmp_path: Path, monkeypa
     assert not shown.exception
     assert any(told in each.value.replace("\\", "") for each in [*shown.error, *shown.info])
     st.cache_resource.clear()
+
+
+def test_pages_are_filtered_by_their_titles(store: Runs) -> None:
+    store.finish(Run(id="run-four", page="prompts", model="m", title="four", state=FINISHED), [Answer(DONE)])
+    shown = opened()
+    assert shown.selectbox(key="history.page").options == ["Explore", "Prompts"]
+    shown.selectbox(key="history.page").set_value("prompts").run()
+    assert [row["Prompt"] for row in rows_of(shown)] == ["four"]
