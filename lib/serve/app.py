@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lib.core.stream import Delta, fold
 from lib.engines.local.engine import LocalEngine
 from lib.errors import CandorError
-from lib.serve import control_plane
+from lib.serve import control_plane, s3
 from lib.serve.async_bridge import results, submit
 from lib.serve.behaviours import Switches
 from lib.serve.event_stream import chunk_frame, exception_frame
@@ -151,7 +151,13 @@ class Service:
     async def get_model(self, request: Request) -> Response:
         """GetImportedModel."""
         found = control_plane.get(self.models, self.engines, request.path_params["model"])
-        return JSONResponse(found, headers=_ids(request))
+        return JSONResponse(found, headers=_ids(request) | s3.SERVES_S3)
+
+    async def files(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """S3: the models' tokenizer files."""
+        request = Request(scope, receive)
+        response = await s3.respond(request, self.models, self.engines, _ids(request))
+        await response(scope, receive, send)
 
     async def state(self, request: Request) -> Response:
         """The models, faults and switches."""
@@ -198,7 +204,8 @@ class _Guard:
         service.under_way += runtime
         try:
             self._check(request, runtime=runtime)
-            await self._app(scope, receive, send)
+            of_s3 = s3.is_s3_call(request.headers.get("authorization", ""))
+            await (service.files if of_s3 else self._app)(scope, receive, send)
         except Refusal as error:
             await refused(error, _ids(request))(scope, receive, send)
         except Exception:  # the client has been told as much as it may know

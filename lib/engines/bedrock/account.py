@@ -21,6 +21,7 @@ from lib.engines.bedrock.s3_files import fetch
 from lib.engines.bedrock.single_flight import Found, SingleFlightCache
 from lib.engines.bedrock.tokenizers import FoundTokenizer, find_tokenizer
 from lib.errors import CandorError, ModelUnavailable, ServiceError
+from lib.hosts import is_loopback
 from lib.wire.formats import THREE_FORMATS, Format
 
 T = TypeVar("T")
@@ -176,11 +177,25 @@ class Account:
         return find_tokenizer(model.tokenizer, lambda: self._import_files(model))
 
     def _import_files(self, model: BedrockModel) -> tuple[Path, str]:
-        uri = self.details(model.place, model.arn).s3_uri
-        if not uri:
+        found = self.details(model.place, model.arn)
+        if not found.s3_uri:
             raise ModelUnavailable("Bedrock does not say where the model was imported from.", "Give its tokenizer.")
-        place = replace(model.place, endpoint="")
-        return self._asked(place, lambda client: fetch(client, uri), "s3"), uri
+        place = self.place_of_files(model.place, found)
+        try:
+            return fetch(self.clients.get("s3", place), found.s3_uri), found.s3_uri
+        except ServiceError as error:
+            self.watch(error, place)
+            raise
+
+    def place_of_files(self, place: AwsTarget, found: Details) -> AwsTarget:
+        """The place to ask for a model's files: AWS, or the endpoint if it is not AWS's and has them or is on loopback.
+
+        Raises InvalidRequest if the model's place is not allowed.
+        """
+        endpoint = str(self.client("bedrock", place).meta.endpoint_url)
+        host = urlsplit(endpoint).hostname or ""
+        stands_in = not host.endswith(OF_AWS) and (found.has_files or is_loopback(host))
+        return replace(place, endpoint=endpoint if stands_in else "")
 
 
 def _about(model: BedrockModel) -> tuple[Any, ...]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
-from lib.core.bedrock_names import as_endpoint
+from lib.core.bedrock_names import OF_AWS, as_endpoint
 from lib.core.sources import AwsTarget
 from lib.engines.bedrock.errors import in_words
 from lib.errors import CandorError
@@ -80,8 +81,22 @@ class Clients:
             tcp_keepalive=True,
             max_pool_connections=_CONNECTIONS,
         )
-        endpoint = None if service == "s3" else as_endpoint(place.endpoint) or None
+        endpoint = as_endpoint(place.endpoint) or None
+        if service == "s3" and endpoint:
+            return _s3_of(self._sessions[place], endpoint, config)
         return self._sessions[place].client(service, endpoint_url=endpoint, config=config)
+
+
+def _s3_of(session: Any, endpoint: str, config: Any) -> Any:
+    """S3's client at an endpoint that stands in for AWS, unless boto3 is configured with one for S3."""
+    from botocore.config import Config
+
+    configured = session.client("s3", config=config)
+    if not (urlsplit(configured.meta.endpoint_url).hostname or "").endswith(OF_AWS):
+        return configured
+    configured.close()
+    # With the bucket in the path: its name can't be resolved as part of a host name there.
+    return session.client("s3", endpoint_url=endpoint, config=config.merge(Config(s3={"addressing_style": "path"})))
 
 
 def profiles() -> tuple[str, ...]:

@@ -23,16 +23,13 @@ class Imported:
 
 @dataclass(frozen=True)
 class Details:
-    """A model looked up by itself.
-
-    s3_uri: where its files lay when it was imported, "" where that is not said. units: Custom Model Units that one copy
-    takes, None where that is not said. version: of these units, which decides their price.
-    """
+    """What GetImportedModel says of one model."""
 
     model: Imported
-    s3_uri: str = ""
-    units: int | None = None
-    version: str = ""
+    s3_uri: str = ""  # the folder it was imported from, "" if Bedrock doesn't say
+    units: int | None = None  # Custom Model Units that one copy takes, None if Bedrock doesn't say
+    version: str = ""  # of these units, which decides their price; "" if Bedrock doesn't say
+    has_files: bool = False  # whether the endpoint serves these files itself, as the local Bedrock does
 
 
 def list_imported(client: Any) -> tuple[Imported, ...]:
@@ -58,6 +55,7 @@ def look_up(client: Any, arn: str) -> Details:
         ((found.get("modelDataSource") or {}).get("s3DataSource") or {}).get("s3Uri") or "",
         units.get("customModelUnitsPerModelCopy"),
         units.get("customModelUnitsVersion") or "",
+        "s3" in str(found.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-candor-serves", "")).split(),
     )
 
 
