@@ -5,9 +5,9 @@ import streamlit as st
 from components.jobs.history_sync import tell_if_nothing_is_kept
 from components.pickers.model import model_picker
 from components.shell.entrypoint import entered
-from components.shell.messages import stop_if_misconfigured
 from components.shell.services import policy, warm_up
 from components.shell.sign_in import stop_until_signed_in, who_is_here
+from components.shell.startup import stop_if_misconfigured
 from components.shell.style import page_style
 
 st.set_page_config(page_title="Candor", page_icon="components/icon.png", layout="wide")

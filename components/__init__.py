@@ -1,1 +1,1 @@
-"""What several pages draw. Components take domain objects and return the user's choice; they call no engine."""
+"""Widgets and page parts. Components take domain objects and return what the user chose; they call no engine."""

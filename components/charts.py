@@ -1,4 +1,4 @@
-"""Plotly charts. Texts in them come from models and users, and Plotly reads some markup in texts: they are escaped."""
+"""Plotly charts. Texts from models and users are escaped, as Plotly interprets some markup."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lib.scores.token_scores import Column
 
 
 def logprob_by_position(completion: Completion) -> None:
-    """The logprob of every token along prompt and answer."""
-    import plotly.graph_objects as go  # 0.3 s, and only when there is something to draw
+    """Draw the logprob of every token of prompt and answer, by position."""
+    import plotly.graph_objects as go  # takes 0.3 s: only when there is something to draw
 
     frame = table(completion)
     figure = go.Figure()
@@ -42,7 +42,7 @@ def logprob_by_position(completion: Completion) -> None:
 
 
 def clarity_curves(curves: Mapping[str, Column], k: int) -> None:
-    """For each prompt the mean logprob of the first tokens of its answers, against how many; a line at the chosen k."""
+    """Draw each prompt's mean logprob over the first tokens of its answers, by their number, with a line at k."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -60,7 +60,7 @@ def clarity_curves(curves: Mapping[str, Column], k: int) -> None:
 
 
 def clarity_by_version(names: Sequence[str], values: Sequence[float], k: int) -> None:
-    """How clear each version of a prompt was, in the order in which they were first compared."""
+    """Draw the mean logprob of each version of a prompt, in the order they were first compared."""
     import plotly.graph_objects as go
 
     figure = go.Figure(
@@ -75,7 +75,7 @@ def clarity_by_version(names: Sequence[str], values: Sequence[float], k: int) ->
     st.plotly_chart(figure, key="prompts.by_version", config={"displayModeBar": False})
 
 
-# Told apart by their dashes as well as by colour; None is the accent.
+# (colour, dash) of each curve: dashes distinguish them without colour. None is the accent colour.
 _LINES = ((None, "solid"), ("#8a8f98", "dash"), ("#c2571a", "dot"), ("#2b8a5e", "dashdot"))
 
 

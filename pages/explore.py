@@ -1,4 +1,4 @@
-"""Explore: how sure was the model of every token it read and wrote?"""
+"""Explore: how sure was the model of every token?"""
 
 import streamlit as st
 
@@ -6,7 +6,7 @@ from components.shell.entrypoint import require_entrypoint
 
 require_entrypoint("pages/explore.py")
 
-# Nothing else may run before the entry point.
+# Everything else must be imported after the entry point.
 from components.explore.answer import show_answer  # noqa: E402
 from components.explore.form import is_about, prompt_form, restore  # noqa: E402
 from components.jobs.current_job import current_job, gone, open_saved, start_job  # noqa: E402
@@ -22,17 +22,17 @@ job = current_job("explore")
 if job is not None and isinstance(job.subject, Question):
     restore(job.subject.original_request)
 with st.container():
-    asked = prompt_form(policy(), st.session_state["model"])
-problem = asked if isinstance(asked, CandorError) else None
-if isinstance(asked, SavedResponse):
-    job, problem = open_saved("explore", asked)
-elif isinstance(asked, Request):
-    job, problem = start_job("explore", asked)
+    submitted = prompt_form(policy(), st.session_state["model"])
+problem = submitted if isinstance(submitted, CandorError) else None
+if isinstance(submitted, SavedResponse):
+    job, problem = open_saved("explore", submitted)
+elif isinstance(submitted, Request):
+    job, problem = start_job("explore", submitted)
 with st.container():
     if problem is not None:
         show_error(problem)
     if job is None and gone():
-        st.info("The answer that this link names is no longer here. Ask again.", icon=":material/link_off:")
+        st.info("The answer this link points to is no longer available. Generate it again.", icon=":material/link_off:")
     if job is not None and isinstance(job.subject, Question) and not is_about(job.subject.original_request):
-        st.caption("Below is still the answer to the prompt before.")
+        st.caption("Still showing the answer to your previous prompt.")
 show_answer(job)

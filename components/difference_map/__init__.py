@@ -1,4 +1,4 @@
-"""A text in spans, each tinted by a difference of logprobs: on one scale, centred on zero."""
+"""A text in spans, each shaded by a difference of logprobs on one diverging scale."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""One completion in full: the map first, then its numbers, details folded away. Grows while it is being written."""
+"""A completion in full: the map first, then its scores, then details in expanders. Grows while streaming."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from components.charts import logprob_by_position
-from components.explore.answer_tree import all_answers, answer_tree, said_of
+from components.explore.answer_tree import all_answers, answer_tree, name_of
 from components.explore.branch import branch_here
 from components.explore.downloads import downloads
 from components.explore.resampling import what_if, what_if_here
@@ -30,42 +30,48 @@ from lib.jobs.batch import Many
 from lib.jobs.job import Job
 
 _PAGE = "explore"
-_POLL = 0.1  # seconds between two looks at a job that is at work
+_POLL = 0.1  # seconds between two looks at a running job
 
 
 def show_answer(job: Job[Answers] | None) -> None:
-    """The job's completion as far as it has come; without a job, what will stand here."""
+    """Show the job's completion as far as it has come; without a job, what will appear here."""
     if job is None:
         st.caption(
-            "Your text and the model's answer will stand here, every token tinted by how sure the model was of it."
+            "Your prompt and the answer appear here, each token shaded by how confident the model was. "
+            "Pick an example above, or type a prompt and press Generate."
         )
         return
     tree, node = tree_of(_PAGE), in_tree(_PAGE, job)
-    with st.container():  # there while the answer grows, too, so that the map keeps its place
+    with st.container():  # also there while the answer grows, so that the map does not move
         beside = answer_tree(tree, node) if job.over else None
-    repeated(_show, None if job.over else _POLL)(job, tree.get(node), beside, live=not job.over)
+    repeated(show_completion, None if job.over else _POLL)(job, tree.get(node), beside, live=not job.over)
 
 
-def _show(job: Job[Answers], own: Node | None, beside: Node | None, *, live: bool) -> None:
-    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
+def show_completion(job: Job[Answers], own: Node | None, beside: Node | None, *, live: bool) -> None:
+    """Show the answer of node `own`, and `beside` next to it. live: whether the job is still running."""
+    # Everything below belongs to this fragment: whatever follows a fragment on a timer may vanish.
     if live and job.over:
         st.rerun()
-    # What comes and goes with the progress stands in a place of its own, so that the map keeps its place.
+    # The progress has its own container, so that the map does not move when it disappears.
     with st.container():
-        done = _what_came(job, live=live)
+        done = _completion(job, live=live)
     if done is None or own is None:
         return
     job.seen = job.over
-    source = getattr(job.subject, "source", None)
     view = _view(done)
     with st.container():
-        # On its own, so that a pin does not have the charts and tables made again.
+        # A fragment of its own: a pin does not redraw the charts and tables.
         if beside is not None and beside.completion is not None:
-            st.fragment(_side_by_side)((said_of(own), view), (said_of(beside), TokenMapView(beside.completion)))
+            st.fragment(_side_by_side)((name_of(own), view), (name_of(beside), TokenMapView(beside.completion)))
         else:
             st.fragment(_map)(job, view, live=live)
-    if live:
-        return
+    if not live:
+        _below_the_map(job, view)
+
+
+def _below_the_map(job: Job[Answers], view: TokenMapView) -> None:
+    """Scores, then charts, tables and files of a finished answer."""
+    done = view.completion
     show_warnings(done.warnings)
     show_text_itself(done)
     summary(view)
@@ -76,17 +82,17 @@ def _show(job: Job[Answers], own: Node | None, beside: Node | None, *, live: boo
     with st.expander("All tokens", icon=":material/table_rows:"):
         token_table(done)
     all_answers(tree_of(_PAGE))
-    show_call(done, source)
+    show_call(done, getattr(job.subject, "source", None))
     downloads(done)
     keeping(job)
 
 
-def _what_came(job: Job[Answers], *, live: bool) -> Completion | None:
-    """How far the job has come, and the completion to look at, if there is one yet."""
+def _completion(job: Job[Answers], *, live: bool) -> Completion | None:
+    """Show the job's progress and errors; return the completion to look at, None while there is none."""
     if live:
         if not isinstance(job.partial, Many):
             job_progress(job)
-        # What comes in this moment shows at once, and not only when somebody looks the next time.
+        # Show new tokens at once instead of with the next poll.
         of, version = st.session_state.get("answer.seen", ("", 0))
         version = job.wait_for_news(version if of == job.id else 0, _POLL)
         st.session_state["answer.seen"] = (job.id, version)
@@ -96,12 +102,12 @@ def _what_came(job: Job[Answers], *, live: bool) -> Completion | None:
     if isinstance(done, Many):
         return many_answers(job, done, live=live)
     if done is None and not live and job.error is None:
-        st.info("Cancelled before anything had come.", icon=":material/block:")
+        st.info("Stopped before the first token.", icon=":material/block:")
     return _one_of(done, job.id) if isinstance(done, tuple) else done
 
 
 def _map(job: Job[Answers], view: TokenMapView, *, live: bool) -> None:
-    """The map, and beside it everything about the token that is pinned."""
+    """The map, with the details of the pinned token beside it."""
     left, right = st.columns([2.4, 1], gap="medium")
     with left:
         pinned = token_map(view, key="explore.map", live=live)
@@ -113,7 +119,7 @@ def _map(job: Job[Answers], view: TokenMapView, *, live: bool) -> None:
 
 
 def _side_by_side(*answers: tuple[str, TokenMapView]) -> None:
-    """Two maps on the same scale, each with the details of the token that is pinned in it."""
+    """Two maps on the same scale, each with the details of its own pinned token."""
     for place, (column, (name, view)) in enumerate(zip(st.columns(2, gap="medium"), answers, strict=True)):
         with column:
             st.markdown(bold(name))
@@ -121,11 +127,11 @@ def _side_by_side(*answers: tuple[str, TokenMapView]) -> None:
 
 
 def _one_of(several: tuple[Completion, ...], key: str) -> Completion:
-    """The one to look at, of the responses in a file."""
+    """Choose which of the answers in a file to show."""
     if len(several) == 1:
         return several[0]
     number = st.selectbox(
-        f"{len(several):,} answers in the file",
+        f"Show answer ({len(several):,} in the file)",
         range(len(several)),
         format_func=lambda place: f"{place + 1}: {formatting.visible(several[place].text[:80]) or '(empty)'}",
         key=f"saved.which.{key}",
@@ -134,7 +140,7 @@ def _one_of(several: tuple[Completion, ...], key: str) -> Completion:
 
 
 def _view(done: Completion) -> TokenMapView:
-    """The view of a completion, kept from one run to the next."""
+    """The view of a completion, cached between reruns."""
     kept: tuple[Completion, TokenMapView] | None = st.session_state.get("answer.view")
     if kept is None or kept[0] is not done:
         kept = st.session_state["answer.view"] = (done, TokenMapView(done))

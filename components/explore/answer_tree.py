@@ -1,4 +1,4 @@
-"""The tree of answers of a page: walking it, putting two side by side, naming and pruning."""
+"""The tree of answers: walk it, put two side by side, rename and remove."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lib.jobs.answer_tree import Node, Tree
 from lib.scores.token_scores import summarise_answer
 
 _PAGE = "explore"
-_SHOWN = 60  # characters of an answer in its label
+_LABEL_LENGTH = 60  # characters of an answer in its label
 _PRUNED = "tree.pruned"
 
 
 def answer_tree(tree: Tree, current: str) -> Node | None:
-    """The tree, once it has more than one answer; returns the one to be shown beside the current, if any."""
+    """Show the tree once it has two answers; return the one to show beside the current one, if any."""
     _undo(tree)
     nodes = {node.id: (depth, node) for depth, node in tree.walk()}
     if len(nodes) < 2 or current not in nodes:
@@ -33,39 +33,39 @@ def answer_tree(tree: Tree, current: str) -> Node | None:
         others = [name for name in nodes if name != current]
         beside = st.selectbox(
             "Side by side with", others, None, format_func=labels.__getitem__, key="tree.beside",
-            placeholder="nothing", persist_state="session",
+            placeholder="None", persist_state="session",
         )  # fmt: skip
-        with st.popover("", icon=":material/edit:", help="Name or remove this answer"):
+        with st.popover("", icon=":material/edit:", help="Rename or remove this answer"):
             _edit(tree, nodes[current][1])
     _forced(nodes[current][1], tree)
     return nodes[beside][1] if beside in nodes else None
 
 
-def said_of(node: Node) -> str:
-    """What an answer is called."""
+def name_of(node: Node) -> str:
+    """The name the reader gave an answer, or the beginning of its text."""
     done = node.completion
-    text = "" if done is None else formatting.visible(done.text[:_SHOWN]).replace("·", " ").strip()
+    text = "" if done is None else formatting.visible(done.text[:_LABEL_LENGTH]).replace("·", " ").strip()
     return node.name or text or "(empty so far)"
 
 
 def _label(depth: int, node: Node) -> str:
-    return f"{' ' * 4 * depth}{'└ ' if depth else ''}{said_of(node)}"
+    return f"{' ' * 4 * depth}{'└ ' if depth else ''}{name_of(node)}"
 
 
 def _forced(node: Node, tree: Tree) -> None:
-    """What was forced, and where."""
+    """Say what was forced in a branch, and where."""
     fork = node.fork
     if fork is None:
         return
     parent = tree.get(node.parent)
-    of = f"“{as_text(said_of(parent))}”" if parent is not None else "an answer that was removed"
+    of = f"“{as_text(name_of(parent))}”" if parent is not None else "an answer that was removed"
     at = (
         f"after {formatting.count(fork.kept, 'token')} of the answer,"
         if fork.kept
         else "at the first token of the answer,"
     )
-    what = f"“{as_text(fork.text)}” was put there, and counts in no mean" if fork.forced else "the model drew again"
-    st.caption(f"A branch of {of}: {at} {what}.")
+    what = f"“{as_text(fork.text)}” was forced (excluded from the mean)" if fork.forced else "the model sampled again"
+    st.caption(f"Branch of {of}: {at} {what}.")
 
 
 def _edit(tree: Tree, node: Node) -> None:
@@ -77,7 +77,7 @@ def _edit(tree: Tree, node: Node) -> None:
 
     st.text_input("Name", node.name, key=key, max_chars=80, on_change=rename)
     branches = len([each for _, each in tree.walk() if each.parent == node.id])
-    label = "Remove it and its branches" if branches else "Remove it"
+    label = "Remove answer and branches" if branches else "Remove answer"
     st.button(label, key=f"tree.remove.{node.id}", icon=":material/delete:", on_click=_prune, args=(tree, node))
 
 
@@ -102,11 +102,11 @@ def _undo(tree: Tree) -> None:
             st.session_state.pop(_PRUNED, None)
             show_node(_PAGE, removed[0].id)
 
-        st.button("Put back", key="tree.undo", icon=":material/undo:", on_click=back, type="tertiary")
+        st.button("Undo", key="tree.undo", icon=":material/undo:", on_click=back, type="tertiary")
 
 
 def all_answers(tree: Tree) -> None:
-    """Every answer of the tree with its scores, folded away; nothing where there is only one."""
+    """A table of all answers with their scores, in an expander; nothing if there is only one answer."""
     if len(tree) < 2:
         return
     with st.expander(f"All {len(tree):,} answers", icon=":material/account_tree:"):
@@ -121,9 +121,9 @@ def _table(tree: Tree) -> None:
         rows.append(
             {
                 "Answer": _label(depth, node),
-                "Forced": "" if node.fork is None else node.fork.text or "drawn again",
+                "Forced": "" if node.fork is None else node.fork.text or "resampled",
                 "Mean logprob (nats)": None if found is None else found.mean_logprob,
-                "Least sure stretch (nats)": None
+                "Least confident span (nats)": None
                 if found is None or found.stretch is None
                 else found.stretch.mean_logprob,
                 "Tokens scored": None if found is None else found.scored,
@@ -136,8 +136,8 @@ def _table(tree: Tree) -> None:
         hide_index=True,
         column_config={
             "Mean logprob (nats)": number(format="%.3f"),
-            "Least sure stretch (nats)": number(format="%.3f"),
+            "Least confident span (nats)": number(format="%.3f"),
             "Tokens scored": number(format="%d"),
         },
     )
-    st.caption("Tokens that were forced, and those that stay from an answer before, are told apart in the map.")
+    st.caption("The map marks forced tokens, and tokens taken over from the answer it branched from.")

@@ -1,16 +1,16 @@
-"""Branching from a token: something else is put in its place, and the model goes on from there."""
+"""Branch from a token: replace it, and let the model continue from there."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
+from components.jobs.continuation import continuation_obstacle, encode_continuation
 from components.jobs.current_job import start_branch
 from components.shell.escaping import as_text
 from components.shell.messages import show_error
-from components.shell.services import check_allowed, engines
 from lib import formatting
 from lib.core.branching import CUT_ALONE, Fork, fork_of, obstacle
 from lib.core.completion import Completion
@@ -21,61 +21,73 @@ from lib.errors import CandorError, InvalidRequest
 from lib.jobs.job import Job
 from lib.jobs.run import Question
 
-_AGAIN, _TYPED = -1, -2  # in the place of an alternative's id
+_RESAMPLE, _TYPED = -1, -2  # options that are not alternatives, in place of a token id
 _PAGE = "explore"
 
 
+@dataclass(frozen=True)
+class _Branch:
+    """What the form asks for."""
+
+    row: int  # the token to replace, counted through prompt and answer
+    choice: int  # id of the alternative, _RESAMPLE or _TYPED
+    label: str  # the choice as the form shows it
+    typed: str  # text to insert, "" unless the choice is _TYPED
+    parameters: Request  # how the model should continue; its prompt is ignored
+
+
 def branch_here(job: Job[Any], view: TokenMapView, cell: int | None) -> None:
-    """The form for a branch at the pinned cell; greyed, with the reason, where there can be none."""
+    """Show the form for a branch at the pinned cell, disabled with the reason if there can be none."""
     if cell is None:
         return
     row = view.tokens_of(cell)[0]
-    question = job.subject
-    reason = _reason(question, view.completion, row)
-    known = isinstance(question, Question)
+    question = job.subject if isinstance(job.subject, Question) else None
     with st.expander("Branch here", icon=":material/call_split:", key="branch"):
-        choices = _choices(view, row)
-        choice = st.selectbox(
-            "Go on with", list(choices), format_func=choices.__getitem__, key=f"branch.choice.{row}",
-            disabled=not known,
-            help="What stands before stays. This takes the token's place, and the model goes on from there.",
-        )  # fmt: skip
-        typed = ""
-        if choice == _TYPED:
-            typed = st.text_input(
-                "Text to put here",
-                key="branch.text",
-                help="It is put as it stands: a word usually begins with a space.",
-            )
-        with st.container(horizontal=True, gap="small"):
-            pressed = st.button(
-                "Branch", key="branch.go", icon=":material/call_split:", disabled=bool(reason), type="primary"
-            )
-            with st.popover("Parameters", icon=":material/tune:", disabled=bool(reason)):
-                parameters = _parameters(question.request) if isinstance(question, Question) else None
+        reason = _reason(question, view.completion, row)
+        branch = _form(question, view, row, disabled=bool(reason))
         if reason:
             st.caption(as_text(formatting.sentence(reason)))
-        if pressed and parameters is not None and isinstance(question, Question):
-            problem = _start(job, question, view.completion, row, choice, choices[choice], typed, parameters)
+        if branch is not None and question is not None:
+            problem = _start(job, question, view.completion, branch)
             if problem is None:
                 st.rerun()
             show_error(problem)
 
 
-def _reason(question: object, done: Completion, row: int) -> str:
-    """Why there can be no branch here, "" where there can be one."""
-    if not isinstance(question, Question):
-        return "This response was opened from a file: there is no model to go on with."
+def _form(question: Question | None, view: TokenMapView, row: int, *, disabled: bool) -> _Branch | None:
+    """The branch to start, once the button is pressed."""
+    choices = _choices(view, row)
+    choice = st.selectbox(
+        "Continue with", list(choices), format_func=choices.__getitem__, key=f"branch.choice.{row}",
+        disabled=question is None,
+        help="Keeps everything before this token, replaces it, and lets the model continue.",
+    )  # fmt: skip
+    typed = ""
+    if choice == _TYPED:
+        typed = st.text_input(
+            "Text to insert", key="branch.text", help="Inserted exactly as typed. Most words need a leading space."
+        )
+    with st.container(horizontal=True, gap="small"):
+        pressed = st.button("Branch", key="branch.go", icon=":material/call_split:", disabled=disabled, type="primary")
+        with st.popover("Parameters", icon=":material/tune:", disabled=disabled):
+            parameters = None if question is None else _parameters(question.request)
+    if not pressed or parameters is None:
+        return None
+    return _Branch(row, choice, choices[choice], typed, parameters)
+
+
+def _reason(question: Question | None, done: Completion, row: int) -> str:
+    """Why there can be no branch here; "" if there can."""
+    if question is None:
+        return "This response came from a file, so there is no model to continue with."
     if (found := obstacle(done, row)) is not None:
         return str(found)
-    if not engines().ready(question.source):
-        return ""  # it turns out when it is tried
     _, request = fork_of(done, row, (), "", question.request, question.original_request)
-    return engines().get(question.source).continuation_obstacle(request) if request.prefix_ids else ""
+    return continuation_obstacle(question.source, request)
 
 
 def _choices(view: TokenMapView, row: int) -> dict[int, str]:
-    """What can stand there, by its id: the alternatives, and the two that are none."""
+    """The options by token id: the alternatives, then text to type, then resampling."""
     listed = alternatives(view.tokens, row)
     named = {
         int(number): f"{formatting.visible(text)}   {formatting.percent(share)}"
@@ -84,53 +96,43 @@ def _choices(view: TokenMapView, row: int) -> dict[int, str]:
         )
         if role == "alternative" and number >= 0
     }
-    return {**named, _TYPED: "Text of your own …", _AGAIN: "Whatever the model draws: again from here"}
+    return {**named, _TYPED: "Your own text …", _RESAMPLE: "Resample from here"}
 
 
 def _parameters(before: Request) -> Request:
-    """How the model shall go on; the parameters of the answer before unless changed."""
-    tokens = st.number_input("Tokens to write", 1, 100_000, max(before.max_tokens, 1), key="branch.max_tokens")
+    """How the model should continue; the parameters of the earlier answer unless changed."""
+    tokens = st.number_input("Max new tokens", 1, 100_000, max(before.max_tokens, 1), key="branch.max_tokens")
     temperature = st.slider("Temperature", 0.0, 2.0, float(min(before.temperature, 2.0)), 0.1, key="branch.temperature")
     top_p = st.slider("Top-p", 0.05, 1.0, float(max(before.top_p, 0.05)), 0.05, key="branch.top_p")
-    seed = st.number_input("Seed", 0, 2**31, None, key="branch.seed", placeholder="random")
-    number = st.number_input("Branches", 1, MAX_SAMPLES, 1, key="branch.n", help="So many from the same place.")
-    drawn = None if seed is None else int(seed)
+    seed = st.number_input("Seed", 0, 2**31, None, key="branch.seed", placeholder="Random")
+    samples = st.number_input("Samples", 1, MAX_SAMPLES, 1, key="branch.n", help="Number of branches from this token.")
     return replace(
-        before, max_tokens=int(tokens), temperature=temperature, top_p=top_p, seed=drawn, n=int(number)
+        before, max_tokens=int(tokens), temperature=temperature, top_p=top_p,
+        seed=None if seed is None else int(seed), n=int(samples),
     )  # fmt: skip
 
 
-def _start(
-    job: Job[Any],
-    question: Question,
-    done: Completion,
-    row: int,
-    choice: int,
-    label: str,
-    typed: str,
-    parameters: Request,
-) -> CandorError | None:
-    """Start the branch; returns why it cannot be, or None."""
+def _start(job: Job[Any], question: Question, done: Completion, branch: _Branch) -> CandorError | None:
+    """Start the branch; return why it could not start, or None."""
     try:
-        check_allowed(question.source)  # spelling a text already asks the model
-        fork, request = _fork(question, done, row, choice, label, typed, parameters)
+        fork, request = _fork(question, done, branch)
         start_branch(_PAGE, job, Question(question.source, request, fork))
     except CandorError as error:
         return error
     return None
 
 
-def _fork(
-    question: Question, done: Completion, row: int, choice: int, label: str, typed: str, parameters: Request
-) -> tuple[Fork, Request]:
-    if choice >= 0:
-        return fork_of(done, row, (choice,), label.rsplit("   ", 1)[0], parameters, question.original_request)
-    fork, request = fork_of(done, row, (), "", parameters, question.original_request)
-    if choice == _AGAIN:
+def _fork(question: Question, done: Completion, branch: _Branch) -> tuple[Fork, Request]:
+    def fork_with(ids: tuple[int, ...], text: str) -> tuple[Fork, Request]:
+        return fork_of(done, branch.row, ids, text, branch.parameters, question.original_request)
+
+    if branch.choice >= 0:
+        return fork_with((branch.choice,), branch.label.rsplit("   ", 1)[0])
+    fork, request = fork_with((), "")
+    if branch.choice == _RESAMPLE:
         return fork, request
-    if not typed:
-        raise InvalidRequest("There is no text to put here.", "Type what the answer shall go on with.")
-    with st.spinner("Reading it as the model would"):
-        ids, otherwise = engines().get(question.source).encode_continuation(request, typed)
-    fork, request = fork_of(done, row, ids, formatting.visible(typed), parameters, question.original_request)
+    if not branch.typed:
+        raise InvalidRequest("There is no text to insert.", "Type how the answer should continue.")
+    ids, otherwise = encode_continuation(question.source, request, branch.typed)
+    fork, request = fork_with(ids, formatting.visible(branch.typed))
     return (replace(fork, warning=CUT_ALONE) if otherwise else fork), request

@@ -1,4 +1,4 @@
-"""Taking a completion away as a file, or into a notebook."""
+"""Download a completion, or load it in a notebook."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ tokens[["part", "text", "id", "logprob", "rank"]]
 
 
 def downloads(completion: Completion) -> None:
-    """HTML that still answers questions, JSON with everything, CSV for a spreadsheet, and code for a notebook.
+    """Buttons for interactive HTML, complete JSON and a CSV table, and code for a notebook.
 
-    The files are made when they are asked for.
+    Each file is made when its button is pressed.
     """
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "HTML", lambda: to_html(completion), "candor.html", "text/html",
+            "Download HTML", lambda: to_html(completion), "candor.html", "text/html",
             icon=":material/download:", on_click="ignore",
-            help="The map as a file of its own: hovers, pins and changes its metric, offline and as an attachment.",
+            help="The interactive map as one file: hover, pin, change the metric. Works offline and as an attachment.",
         )  # fmt: skip
         st.download_button(
-            "JSON", lambda: to_json(completion), "candor.json", "application/json",
+            "Download JSON", lambda: to_json(completion), "candor.json", "application/json",
             icon=":material/download:", on_click="ignore", help="Every token with its alternatives, ids and bytes.",
         )  # fmt: skip
         st.download_button(
-            "CSV", lambda: to_csv(completion), "candor.csv", "text/csv",
+            "Download CSV", lambda: to_csv(completion), "candor.csv", "text/csv",
             icon=":material/download:", on_click="ignore", help="One row per token, for a spreadsheet.",
         )  # fmt: skip
-        with st.popover("In a notebook", icon=":material/data_object:"):
-            st.caption("Save the JSON, and:")
+        with st.popover("Use in a notebook", icon=":material/data_object:"):
+            st.caption("Download the JSON, then run:")
             st.code(SNIPPET, language="python")

@@ -1,4 +1,4 @@
-"""What other sampling settings would have done: to the whole answer, and at the token that is pinned."""
+"""What other sampling settings would have changed, for the whole answer and at the pinned token."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lib.display.export import alternatives
 from lib.display.token_map_view import TokenMapView
 from lib.scores.resampling import Elsewhere, Sampling, drawn, elsewhere, reason_against
 
-_MOST = 20  # places in the table
-_AROUND = 3  # tokens before a place that are shown with it
+_MAX_ROWS = 20  # tokens in the table
+_CONTEXT = 3  # tokens shown before each of them
 
 
 def what_if(view: TokenMapView) -> None:
-    """Settings, the chance of the same answer under them, and where it could have gone another way."""
+    """Show settings, the chance of the same answer under them, and where it could have differed."""
     done = view.completion
     if reason := reason_against(done):
         st.caption(as_text(reason))
@@ -28,25 +28,32 @@ def what_if(view: TokenMapView) -> None:
     sampling = _settings()
     found = elsewhere(done, sampling)
     if not len(found.rows):
-        st.caption("No token of the answer was drawn and scored with alternatives. Ask for alternatives to see more.")
+        st.caption("No sampled token of this answer has alternatives. Generate again with Top logprobs (k) above 0.")
         return
     st.markdown(_again(found))
     st.caption(
-        f"Computed from the {formatting.count(done.generated.k, 'alternative')} kept at every position, for "
-        f"{formatting.count(len(found.rows), 'token')}. Where others weigh in, what they do lies between two bounds."
+        f"Computed from the top {done.generated.k:,} logprobs at each position, n = "
+        f"{formatting.count(len(found.rows), 'token')}. Tokens outside that list widen a number to a range."
     )
-    st.markdown("**Where it could have gone another way**")
+    st.markdown("**Where the answer could have differed**")
     _places(done, sampling, found)
 
 
 def what_if_here(view: TokenMapView, cell: int | None) -> None:
-    """The list at the pinned token under the settings last chosen."""
+    """Show the pinned token's alternatives under the settings last chosen."""
     if cell is None or reason_against(view.completion):
         return
     row = view.tokens_of(cell)[0]
     sampling = _chosen()
     if math.isnan(float(view.tokens.logprobs[row])) or sampling == Sampling():
         return
+    rows = _alternatives(view, row, sampling)
+    st.caption(f"With {_in_words(sampling)}, computed from the alternatives:")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", row_height=27)
+
+
+def _alternatives(view: TokenMapView, row: int, sampling: Sampling) -> list[dict[str, str]]:
+    """The alternatives of a token, each with its probability now and under other settings."""
     tokens = view.tokens[row : row + 1]
     found = drawn(tokens, sampling, view.completion.vocabulary_size)
     listed = alternatives(view.tokens, row)
@@ -66,24 +73,23 @@ def what_if_here(view: TokenMapView, cell: int | None) -> None:
         else:
             continue
         name = "all others" if role == "others" else formatting.visible(text) + (" ◂" if role == "chosen" else "")
-        rows.append({"Alternative": name, "As it is": formatting.percent(share), "Then": _bracket(low, high)})
-    st.caption(f"Drawn with {_in_words(sampling)}, computed from the list:")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", row_height=27)
+        rows.append({"Alternative": name, "Model": formatting.percent(share), "Sampled": _bracket(low, high)})
+    return rows
 
 
 def _settings() -> Sampling:
     with st.container(horizontal=True, gap="medium"):
         st.slider(
             "Temperature", 0.0, 2.0, 1.0, 0.1, key="whatif.temperature", persist_state="session",
-            help="Below 1 the likely gets likelier; at 0 only the likeliest is taken.",
+            help="Below 1, likely tokens become more likely. 0 always picks the most likely token.",
         )  # fmt: skip
         st.slider(
             "Top-p", 0.05, 1.0, 1.0, 0.05, key="whatif.top_p", persist_state="session",
-            help="Only the likeliest tokens that together reach it can be drawn.",
+            help="Sample only from the most likely tokens that together reach this probability.",
         )  # fmt: skip
         st.slider(
             "Min-p", 0.0, 0.5, 0.0, 0.01, key="whatif.min_p", persist_state="session",
-            help="Only tokens with at least this share of the likeliest one's probability can be drawn.",
+            help="Sample only tokens with at least this share of the most likely token's probability.",
         )  # fmt: skip
     return _chosen()
 
@@ -106,17 +112,19 @@ def _in_words(sampling: Sampling) -> str:
 def _again(found: Elsewhere) -> str:
     low, high = found.again_low, found.again_high
     if high == -math.inf:
-        return "With these settings this answer **could not be drawn** again: some of its tokens are cut off."
+        return "With these settings, this exact answer **could not be sampled**: they exclude some of its tokens."
     if low > math.log(0.995):
-        return "With these settings this very answer would be drawn **nearly every time**."
+        return "With these settings, this exact answer would be sampled **nearly every time**."
     if high - low < 0.1:
-        return f"With these settings this very answer would be drawn **about once in {_times(high)}**."
+        return f"With these settings, this exact answer would be sampled **about once in {_times(high)}**."
     rarest = "never" if low == -math.inf else f"once in {_times(low)}"
-    return f"With these settings this very answer would be drawn between **{rarest}** and **once in {_times(high)}**."
+    return (
+        f"With these settings, this exact answer would be sampled between **{rarest}** and **once in {_times(high)}**."
+    )
 
 
 def _times(log_chance: float) -> str:
-    """One over a chance, given its logarithm: "40", "1,200", "10^23"."""
+    """One over a probability, given its logarithm: "40", "1,200", "10^23"."""
     digits = -log_chance / math.log(10)
     return f"{math.exp(-log_chance):,.0f}" if digits < 6 else f"10^{digits:.0f}"
 
@@ -124,12 +132,12 @@ def _times(log_chance: float) -> str:
 def _bracket(low: float, high: float) -> str:
     least, most = formatting.percent(low), formatting.percent(high)
     if high == 0:
-        return "cut off"
+        return "excluded"
     return least if least == most or high - low < 0.0005 else f"{least} to {most}"
 
 
 def _places(done: Completion, sampling: Sampling, found: Elsewhere) -> None:
-    order = np.argsort(-found.low, kind="stable")[:_MOST]
+    order = np.argsort(-found.low, kind="stable")[:_MAX_ROWS]
     places = found.rows[order]
     shown = done.generated[np.isin(np.arange(len(done.generated)), places)]
     at = drawn(shown, sampling, done.vocabulary_size)
@@ -146,9 +154,9 @@ def _places(done: Completion, sampling: Sampling, found: Elsewhere) -> None:
             {
                 "Token": row + 1,
                 "Text": _in_context(done, row),
-                "Chance of another": _bracket(float(found.low[place]), float(found.high[place])),
-                "Likeliest other": instead,
-                "Could be drawn": f"{most} and unlisted ones" if at.beyond[number] else most,
+                "Chance of another token": _bracket(float(found.low[place]), float(found.high[place])),
+                "Most likely alternative": instead,
+                "Possible tokens": f"{most} and unlisted" if at.beyond[number] else most,
             }
         )
     st.dataframe(pd.DataFrame(rows), hide_index=True)
@@ -156,5 +164,5 @@ def _places(done: Completion, sampling: Sampling, found: Elsewhere) -> None:
 
 def _in_context(done: Completion, row: int) -> str:
     tokens = done.generated
-    before = "".join(tokens.pieces.text_of(int(ref)) for ref in tokens.refs[max(0, row - _AROUND) : row])
+    before = "".join(tokens.pieces.text_of(int(ref)) for ref in tokens.refs[max(0, row - _CONTEXT) : row])
     return formatting.visible(f"{before}[{tokens.pieces.text_of(int(tokens.refs[row]))}]").replace("·", " ")

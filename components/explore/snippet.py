@@ -1,4 +1,4 @@
-"""The same request as code, to run without Candor."""
+"""The same request as code that runs without Candor."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from lib.wire.snippets import call_of
 
 
 def show_call(done: Completion, source: Source | None) -> None:
-    """boto3 code and an AWS CLI line, folded away. Of a model of Bedrock, in the format that it answered in."""
+    """Show boto3 code and an AWS CLI line; for a Bedrock model, in the format it answered in."""
     request = as_text(done)
     if request is None:
         return
     model = source if isinstance(source, BedrockModel) else None
-    spoken = dict(done.provenance).get("format") if model is not None else None
+    format_name = dict(done.provenance).get("format") if model is not None else None
     with st.expander("Show this call", icon=":material/code:"):
-        script, line = call_of(request, model, Format(spoken) if spoken else None)
+        script, line = call_of(request, model, Format(format_name) if format_name else None)
         if model is None:
-            st.caption("As it would go to a model imported into Bedrock: put its ARN and region in.")
-        st.caption("Python, with boto3")
+            st.caption("As a call to a model imported into Bedrock. Fill in its ARN and region.")
+        st.caption("Python (boto3)")
         st.code(script, language="python")
         st.caption("AWS CLI")
         st.code(line, language="bash", wrap_lines=True)

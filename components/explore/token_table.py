@@ -1,4 +1,4 @@
-"""The tokens as a table."""
+"""The tokens of a completion as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lib.display.export import table
 
 
 def token_table(completion: Completion) -> None:
-    """One row per token, prompt first."""
+    """Show one row per token, prompt first."""
     frame = table(completion)
     frame["text"] = frame["text"].map(formatting.visible)
     number = st.column_config.NumberColumn
@@ -22,13 +22,13 @@ def token_table(completion: Completion) -> None:
             "position": number("Position"),
             "id": number("Token id", format="%d"),
             "text": "Text",
-            "kind": "TokenKind",
+            "kind": "Kind",
             "probability": number("Probability", format="%.4g"),
             "logprob": number("Logprob (nats)", format="%.4f"),
             "rank": number("Rank", format="%d"),
-            "entropy_at_least": number("Entropy, at least (nats)", format="%.2f"),
-            "entropy_at_most": number("Entropy, at most (nats)", format="%.2f"),
+            "entropy_at_least": number("Entropy, lower bound (nats)", format="%.2f"),
+            "entropy_at_most": number("Entropy, upper bound (nats)", format="%.2f"),
             "margin": number("Margin", format="%.3f"),
-            "others": number("Outside the list", format="%.3f"),
+            "others": number("Outside top k", format="%.3f"),
         },
     )

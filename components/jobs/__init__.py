@@ -1,1 +1,1 @@
-"""The run that a page shows: progress, history, estimate."""
+"""The job that a page shows: start, progress, saving, estimate."""

@@ -1,4 +1,4 @@
-"""The job a page shows: started once, found again after a rerun, a reload or from the page's address."""
+"""The job a page shows: started once, then found again after a rerun, a reload, or from the page's address."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import streamlit as st
 
 from components.jobs.history_sync import find, keep, reopen, stop
-from components.shell.services import check_allowed, engines, jobs, owner, policy, trees, visitor
+from components.shell.access import owner, policy, visitor
+from components.shell.services import check_allowed, engines, jobs, trees
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.errors import CandorError, InvalidRequest
@@ -19,12 +20,13 @@ from lib.jobs.run import Question, ask, ask_each, one_by_one
 from lib.studies.saved_response import SavedResponse
 
 _PARAMETER = "run"
+_NO_MODEL, _SELECT_ONE = "No model is selected.", "Select one in the sidebar."
 PAGES = {page: f"pages/{page}.py" for page in ("explore", "prompts", "models", "rank")}
-Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of a question, of one asked often, of a file
+Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of one sample, of several, of a file
 
 
 def current_job(page: str) -> Job[Answers] | None:
-    """The job this page showed last, or the one that its address names."""
+    """The job this page showed last, or the one its address names."""
     name = st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER)
     job = (find(name) or reopen(name)) if name else None
     if job is None:
@@ -37,19 +39,19 @@ def current_job(page: str) -> Job[Answers] | None:
 
 
 def _page_of(job: Job[Any]) -> str:
-    """The page that shows such a job. What a file says of it is not trusted."""
+    """The page that shows a job. The name may come from an imported file, so it is checked."""
     page = job.subject.page if isinstance(job.subject, Several) else "explore"
     return page if page in PAGES else "explore"
 
 
 def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Ask several questions at once; returns the job, or the one before it and why no new one could be started."""
+    """Start one job for several questions; return it, or the previous job and why no new one could start."""
     before = current_job(page)
     several = Several(page, questions)
     try:
         for each in questions:
             if not each.source:
-                raise InvalidRequest("No model is chosen.", "Choose one in the sidebar.")
+                raise InvalidRequest(_NO_MODEL, _SELECT_ONE)
         _check(*questions)
         if before is not None and not before.over:
             stop(before)
@@ -63,7 +65,7 @@ def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answe
 
 
 def start_beside(page: str, several: Several, of: Job[Any]) -> CandorError | None:
-    """Ask several questions about what a job came to; the page goes on to show that job. Returns why it cannot be."""
+    """Start a second job about the result of `of`, which stays on the page; return why it could not start, or None."""
     try:
         _check(*several.questions)
         job = jobs().start(ask_several(engines(), several, owner=owner()), subject=several, by=visitor())
@@ -75,12 +77,12 @@ def start_beside(page: str, several: Several, of: Job[Any]) -> CandorError | Non
 
 
 def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Ask the model in use; returns the job, or the one before it and why no new one could be started."""
+    """Send a request to the selected model; return the job, or the previous job and why no new one could start."""
     before = current_job(page)
     source = st.session_state.get("model", "")
     try:
         if not source:
-            raise InvalidRequest("No model is chosen.", "Choose one in the sidebar.")
+            raise InvalidRequest(_NO_MODEL, _SELECT_ONE)
         question = Question(source, request)
         _check(question)
         if before is not None and not before.over:
@@ -94,7 +96,7 @@ def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorE
 
 
 def start_branch(page: str, before: Job[Any], question: Question) -> None:
-    """Ask for a branch of the answer of `before`. Raises CandorError."""
+    """Start a branch of the answer of `before`. Raises CandorError."""
     _check(question)
     job = _started(question)
     parent = in_tree(page, before)
@@ -104,9 +106,9 @@ def start_branch(page: str, before: Job[Any], question: Question) -> None:
 
 
 def tree_of(page: str) -> Tree:
-    """The visitor's tree of this page's answers: that of the job it shows, or a new one.
+    """The tree of answers around the job this page shows, or a new tree.
 
-    An answer in it that its owner no longer shares is left out.
+    Answers of other people that are no longer shared are left out.
     """
     shown, who = st.session_state.get(f"{page}.job"), visitor()
     tree: Tree | None = st.session_state.get(f"{page}.tree")
@@ -126,16 +128,16 @@ def tree_of(page: str) -> Tree:
 
 
 def show_node(page: str, node_id: str) -> None:
-    """Let the page show another answer of its tree."""
+    """Show another answer of the page's tree."""
     node = tree_of(page).get(node_id)
     if node is not None:
         _remember(page, node.job)
 
 
 def in_tree(page: str, job: Job[Any]) -> str:
-    """The id of a job's answer in the page's tree; it is put there where it is not yet."""
+    """The id of a job's answer in the page's tree, which it joins if necessary."""
     tree = tree_of(page)
-    # A job that went on where another ended is the same answer.
+    # A job that continues another one is the same answer.
     for _, node in tree.walk():
         if job in (node.job, node.job.latest):
             return node.id
@@ -144,9 +146,9 @@ def in_tree(page: str, job: Job[Any]) -> str:
 
 
 def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completion]) -> CandorError | None:
-    """Ask again for those of many answers that failed or were not begun; returns why that cannot be, or None.
+    """Retry the answers that failed or were never started; return why that is impossible, or None.
 
-    Asked twice, as from two tabs, or from one that was closed before it heard of it, it is done once.
+    Pressing the button twice, for instance in two tabs, starts it once.
     """
     try:
         _check(question)
@@ -168,7 +170,7 @@ def _started(question: Question) -> Job[Answers]:
 
 
 def open_saved(page: str, saved: SavedResponse) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Read a saved response as a job; returns it, or the one before it and why no new one could be started."""
+    """Read a saved response as a job; return it, or the previous job and why no new one could start."""
     before = current_job(page)
     try:
         saved.tokenizer.check(policy())
@@ -182,7 +184,7 @@ def open_saved(page: str, saved: SavedResponse) -> tuple[Job[Answers] | None, Ca
 
 
 def gone() -> bool:
-    """Whether the page's address names a job that is not here any more."""
+    """Whether the page's address names a job that no longer exists."""
     name = st.query_params.get(_PARAMETER)
     if name is None:
         return False
@@ -190,7 +192,7 @@ def gone() -> bool:
 
 
 def _check(*questions: Question) -> None:
-    """Raise CandorError where the visitor may not ask one of these, or may not ask for so much."""
+    """Raise CandorError if the visitor may not use one of the models, or has no allowance for that much."""
     for each in questions:
         check_allowed(each.source)
     visitor().check_tokens(sum(each.max_new_tokens for each in questions))

@@ -1,4 +1,4 @@
-"""What the pages have to do with the store: keep what is asked, bring back what a link names, or do not keep it."""
+"""Runs and the store: save a job, reopen the run a link names, remove a run from history."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from components.shell.access import visitor
 from components.shell.escaping import as_text
 from components.shell.messages import in_markdown, show_error
-from components.shell.services import jobs, run_writer, runs, trees, visitor
+from components.shell.services import jobs, run_writer, runs, trees
 from lib import VERSION
 from lib.errors import CandorError
 from lib.jobs.answer_tree import Node
@@ -21,30 +22,30 @@ from lib.store.runs import Answer, Run, Runs
 from lib.store.writer import RunWriter
 
 _TOLD = "kept.told"
+_MAX_OTHERS = 50  # runs of other people in a tree, besides the visitor's own
 
 log = logging.getLogger(__name__)
-_MOST_OTHERS = 50  # runs of other people in a tree, beside one's own
 
 
 def keep(page: str, job: Job[Any], parent: str = "") -> None:
-    """Save a job as a run, from now on."""
+    """Save a job as a run from now on, including its partial results."""
     if (follows := run_writer()) is not None:
         job.kept = True
         follows.follow(job, run_about(job, page, owner=job.owner, version=VERSION, parent=parent))
 
 
 def is_mine(job: Job[Any]) -> bool:
-    """Whether the visitor may stop, change or remove it."""
+    """Whether the visitor may stop, change or remove the job."""
     return visitor().owns(job.owner)
 
 
 def find(run_id: str | None) -> Job[Any] | None:
-    """The job with that id, None where there is none that the visitor may see."""
+    """The job with that id; None if there is none that the visitor may see."""
     return jobs().find(run_id, visitor(), _is_shared)
 
 
 def stop(job: Job[Any]) -> None:
-    """Stop a job of the visitor; another's continues."""
+    """Stop a job if it is the visitor's own."""
     if is_mine(job):
         job.cancel()
 
@@ -58,9 +59,9 @@ def _is_shared(run_id: str) -> bool:
 
 
 def reopen(run_id: str) -> Job[Any] | None:
-    """A job of the run that a link names, in a tree of the visitor's; None where there is none that they may see.
+    """Load the run a link names as a job in a new tree; None if there is none that the visitor may see.
 
-    The tree holds what the run branches from, and of all else in its family what is in the visitor's own lists.
+    The tree holds the run's ancestors and, of its other relatives, the runs that the visitor's own history lists.
     """
     store, who = runs(), visitor()
     if store is None:
@@ -71,7 +72,7 @@ def reopen(run_id: str) -> Job[Any] | None:
         own = {run.id for run in family.values() if who.owns(run.owner)}
         own |= {run.id for run in family.values() if run.id in line and who.opens(run.owner, shared=run.shared)}
         others = [each for each, run in family.items() if each not in own and who.lists(run.owner, shared=run.shared)]
-        shown = own | set(others[:_MOST_OTHERS])
+        shown = own | set(others[:_MAX_OTHERS])
         here = {each: store.open(each) for each in family if each in shown}
     except CandorError as error:
         log.warning("run %s cannot be opened: %s", run_id[:6], error.cause)
@@ -88,7 +89,7 @@ def reopen(run_id: str) -> Job[Any] | None:
 
 
 def _line(run_id: str, family: Mapping[str, Run]) -> set[str]:
-    """A run and what it branches from."""
+    """The ids of a run and its ancestors."""
     line: set[str] = set()
     while run_id in family and run_id not in line:
         line.add(run_id)
@@ -107,7 +108,7 @@ def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
 
 
 def keeping(job: Job[Any], *, what: str = "") -> None:
-    """Whether the job is kept as a run, and a way to change that. what: its name, where there are several of them."""
+    """Show whether the job is saved, and a button to change that. what: its name, if the page shows several jobs."""
     store, follows = runs(), run_writer()
     if store is None or follows is None or not job.kept or not is_mine(job):
         return
@@ -117,14 +118,15 @@ def keeping(job: Job[Any], *, what: str = "") -> None:
     key = f"kept.not.{job.id}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.session_state.get(key):
-            state = f"{as_text(what)} is not kept." if what else "Not kept."
-            st.caption(f"{state} It is gone once this page is closed.", width="content")
-            st.button("Keep it", key=f"kept.back.{job.id}", type="tertiary", on_click=_back, args=(job,))
+            state = f"{as_text(what)} is not saved" if what else "Not saved"
+            st.caption(f"{state}; it will be lost when you close this page.", width="content")
+            st.button("Save to history", key=f"kept.back.{job.id}", type="tertiary", on_click=_back, args=(job,))
         else:
-            st.caption(f"{as_text(what)} is kept in the history." if what else "Kept in the history.", width="content")
+            st.caption(f"{as_text(what)} is saved to history." if what else "Saved to history.", width="content")
             st.button(
-                "Do not keep", key=f"kept.forget.{job.id}", type="tertiary", on_click=_forget, args=(job, follows)
-            )
+                "Remove from history", key=f"kept.forget.{job.id}", type="tertiary",
+                on_click=_forget, args=(job, follows),
+            )  # fmt: skip
 
 
 def _forget(job: Job[Any], follows: RunWriter) -> None:
@@ -144,23 +146,23 @@ def _back(job: Job[Any]) -> None:
 
 
 def named(node: Node) -> None:
-    """An answer of the tree has another name: so has its run, if it is the visitor's."""
+    """Give the run of a renamed answer the same name, if it is the visitor's."""
     title = node.name or title_of(node.job.subject)
     _change(lambda store: store.change([node.id], title=title, by=visitor()))
 
 
 def taken_out(nodes: tuple[Node, ...]) -> None:
-    """Answers were taken out of the tree: the visitor's runs among them are removed."""
+    """Remove the visitor's runs among answers that left the tree."""
     _change(lambda store: store.remove([node.id for node in nodes], by=visitor()))
 
 
 def brought_back(nodes: tuple[Node, ...]) -> None:
-    """And brought back."""
+    """Restore the visitor's runs among answers that returned to the tree."""
     _change(lambda store: store.put_back([node.id for node in nodes], by=visitor()))
 
 
 def _change(what: Callable[[Runs], None]) -> None:
-    """Pass a change on to the store. One that cannot be written now is said, and the page goes on."""
+    """Pass a change to the store. If it cannot be written, say so and carry on."""
     if (store := runs()) is None:
         return
     try:
@@ -174,7 +176,7 @@ def _toast(error: CandorError) -> None:
 
 
 def tell_if_nothing_is_kept() -> None:
-    """Say so once when runs cannot be saved, once when they can be again, and of each that is given up."""
+    """Tell the visitor once when saving fails, once when it works again, and of each run that could not be saved."""
     follows = run_writer()
     for run_id, error in {} if follows is None else follows.given_up(visitor()).items():
         if not st.session_state.get(key := f"kept.lost.{run_id}"):
@@ -187,4 +189,4 @@ def tell_if_nothing_is_kept() -> None:
         _toast(problem)
     elif problem is None and told:
         st.session_state.pop(_TOLD)
-        st.toast("Runs are being kept again.", icon=":material/check:")
+        st.toast("Runs are being saved again.", icon=":material/check:")

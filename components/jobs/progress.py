@@ -1,4 +1,4 @@
-"""How far a job has come, and a way to stop it."""
+"""The progress of a job, and a button to stop it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,36 @@ from lib.core.completion import Completion
 from lib.jobs.batch import Many, State
 from lib.jobs.job import Job
 
-_POLL = 0.2  # seconds between two looks at a job that is at work
+_POLL = 0.2  # seconds between two looks at a running job
 
 
 def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
-    """What the job is doing, for how long, and a button that stops it."""
+    """Show what the job is doing, for how long it has run, and a button to stop it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         note = as_text(job.note or "Starting")
         st.markdown(f":shimmer[{note}] · {formatting.seconds(job.seconds)}", width="content")
-        label = "Stopping" if job.cancelled else stop
-        if is_mine(job):
-            st.button(
-                label, key=f"stop.{job.id}", on_click=stop_job, args=(job,), disabled=job.cancelled,
-                icon=":material/stop:",
-            )  # fmt: skip
+        stop_button(job, stop)
+
+
+def stop_button(job: Job[Any], stop: str = "Stop") -> None:
+    """Show the visitor's own job a button that stops it, then one that doesn't wait for calls in flight."""
+    if not is_mine(job):
+        return
+    label = "Stop now" if job.cancelled else stop
+    # Each of the two has its own key, so that a double click presses the first one only.
+    st.button(
+        label, key=f"stop.{job.id}.{job.cancelled}", on_click=stop_job, args=(job,), disabled=job.force_stopped,
+        icon=":material/stop:",
+    )  # fmt: skip
 
 
 def when_done(job: Job[Any], draw: Callable[[Many[Any]], None]) -> None:
-    """How far a job of several answers has come; once it is over, what `draw` makes of them, after what went wrong."""
+    """Show the progress of a batch; once it is over, show errors first, then the outcomes with `draw`."""
     repeated(_once_over, None if job.over else _POLL)(job, draw, live=not job.over)
 
 
 def _once_over(job: Job[Any], draw: Callable[[Many[Any]], None], *, live: bool) -> None:
-    # Everything below belongs to this fragment: what follows a fragment that reruns by itself may vanish.
+    # Everything below belongs to this fragment: whatever follows a fragment on a timer may vanish.
     if live and job.over:
         st.rerun()
     if live:
@@ -58,11 +65,8 @@ def _once_over(job: Job[Any], draw: Callable[[Many[Any]], None], *, live: bool) 
 
 
 def where_it_stopped(many: Many[Completion]) -> str:
-    """What is missing of several answers because somebody stopped them; "" where nothing is."""
+    """What a stopped batch lacks, such as "Stopped: 2 incomplete, 1 missing."; "" if it is complete."""
     cut = sum(each.result is not None and each.result.stop_reason == "cancelled" for each in many.outcomes)
     missing = sum(each.state is State.NOT_STARTED for each in many.outcomes)
-    parts = [
-        f"{formatting.count(cut, 'answer')} {'was' if cut == 1 else 'were'} cut off" if cut else "",
-        f"{formatting.count(missing, 'answer')} did not come" if missing else "",
-    ]
-    return f"It was stopped: {', '.join(filter(None, parts))}." if cut or missing else ""
+    parts = [f"{cut:,} incomplete" if cut else "", f"{missing:,} missing" if missing else ""]
+    return f"Stopped: {', '.join(filter(None, parts))}." if cut or missing else ""

@@ -1,1 +1,1 @@
-"""Choosing a model and a tokenizer."""
+"""Choosing a model and a tokenizer, and what the model can do."""

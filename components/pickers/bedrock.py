@@ -1,9 +1,13 @@
-"""Which imported model of Amazon Bedrock answers. Credentials come from boto3's own chain, never from a field."""
+"""Choose an imported model on Amazon Bedrock. Credentials come from boto3's own chain, never from a field."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+
 import streamlit as st
 
+from components.pickers.capabilities import known_abilities
 from components.shell.escaping import as_text
 from components.shell.fragments import poll_until
 from components.shell.messages import as_shown
@@ -11,9 +15,10 @@ from components.shell.services import account
 from lib.access.policy import Bedrock, Policy
 from lib.core.bedrock_names import as_arn, as_endpoint
 from lib.core.sources import AwsTarget, BedrockModel
-from lib.engines.bedrock.capabilities import Abilities, by_hand, in_sentence
+from lib.engines.bedrock.capabilities import in_sentence
 from lib.engines.bedrock.clients import REGIONS, profiles, usual_region
 from lib.engines.bedrock.control_plane import Imported
+from lib.engines.bedrock.single_flight import Found
 from lib.errors import InvalidRequest, ServiceError
 from lib.wire.formats import Format
 
@@ -21,9 +26,9 @@ _BY_ARN = "by-arn"
 
 
 def bedrock_picker(policy: Policy) -> BedrockModel | None:
-    """The imported model in use, None while none is chosen."""
+    """Show the picker; return the imported model, None while none is selected."""
     place = st.session_state["model.place"] = _place(policy)
-    # Each part has a place of its own: what stands below does not move when something is still being looked up.
+    # Each part has its own container, so that nothing below moves while something is being looked up.
     with st.container():
         arn, listed = _arn(policy, place)
     shown = st.container()
@@ -35,33 +40,26 @@ def bedrock_picker(policy: Policy) -> BedrockModel | None:
 
 
 def ask_again(place: AwsTarget, *, key: str) -> None:
-    """A button that looks everything up anew, credentials included."""
-    if st.button("Ask again", key=key, icon=":material/refresh:", type="tertiary"):
+    """Show a button that looks everything up again, including credentials."""
+    if st.button("Refresh", key=key, icon=":material/refresh:", type="tertiary"):
         account().ask_again(place)
         st.rerun()
 
 
-def known_abilities(model: BedrockModel, *, ask: bool = True) -> Abilities | None:
-    """What is known of what a model can return, None while it is not. ask: whether to ask the model now."""
-    if model.form in Format.__members__:
-        return by_hand(Format[model.form])
-    return account().peek_abilities(model) if ask else account().known_abilities(model)
-
-
 def _place(policy: Policy) -> AwsTarget:
-    """Where to ask. Profiles and other addresses are the operator's, where others can reach the page."""
+    """Profile, region and endpoint to call. On a shared server, only the operator sets profile and endpoint."""
     profile = ""
     if policy.open and (known := _profiles()):
         profile = st.selectbox(
             "Profile", ["", *known], key="model.profile", persist_state="session",
             format_func=lambda name: name or "Default credentials",
-            help="From this machine's AWS configuration. SSO profiles need `aws sso login` first.",
+            help="From this machine's AWS configuration. For an SSO profile, run `aws sso login` first.",
         )  # fmt: skip
     usual = _usual_region(profile)
     regions = list(dict.fromkeys([usual, *REGIONS] if usual else REGIONS))
     region = st.selectbox(
         "Region", regions, key="model.region", persist_state="session", accept_new_options=policy.open,
-        help="Custom Model Import is in us-east-1, us-east-2, us-west-2 and eu-central-1.",
+        help="Custom Model Import is available in us-east-1, us-east-2, us-west-2 and eu-central-1.",
     )  # fmt: skip
     endpoint, _ = _endpoint(str(st.session_state.get("model.endpoint") or "")) if policy.open else ("", None)
     place = AwsTarget((region or "").strip(), profile or "", endpoint)
@@ -70,49 +68,29 @@ def _place(policy: Policy) -> AwsTarget:
 
 
 def _endpoint(typed: str) -> tuple[str, InvalidRequest | None]:
-    """(endpoint, why it is none). An unreadable one is returned unchanged: AWS must not be called in its place."""
+    """(endpoint, error). An invalid endpoint is returned unchanged: AWS must not be called instead."""
     try:
         return as_endpoint(typed), None
     except InvalidRequest as error:
         return typed.strip(), error
 
 
-# Read anew every few seconds only: every run of the page asks.
+# Every run of the page needs these; they are read again every few seconds at most.
 _profiles = st.cache_data(ttl=10, show_spinner=False)(profiles)
 _usual_region = st.cache_data(ttl=10, max_entries=64, show_spinner=False)(usual_region)
 
 
 def _arn(policy: Policy, place: AwsTarget) -> tuple[str, Imported | None]:
-    """(ARN, what the list says of it). The ARN is "" while none is chosen."""
+    """(ARN, its entry in the account's list). The ARN is "" while no model is selected."""
     found = account().models_nowait(place)
     models = {each.arn: each for each in (found.value if found is not None else None) or ()}
-    by_hand = policy.bedrock is Bedrock.ANY
-    if found is None:
-        st.markdown(":shimmer[Asking Bedrock for your models]")
-        poll_until(lambda: account().models_nowait(place) is not None)
-    elif found.error is not None:
-        missing = isinstance(found.error, ServiceError) and found.error.statement
-        remedy = "Connection has the statement that is missing." if missing else found.error.remedy
-        st.caption(f"{as_text(as_shown(found.error.cause))} {as_text(as_shown(remedy))}")
-        ask_again(place, key="model.again")
-    elif not models:
-        st.caption(f"This account has no imported models in {as_text(place.region)}. Choose another region.")
-        ask_again(place, key="model.again")
-    options = [*models, *([_BY_ARN] if by_hand else [])]
-    if not options:
-        chosen = None
-    elif list(options) == [_BY_ARN]:
-        chosen = _BY_ARN
-    else:
-        chosen = st.selectbox(
-            "Imported model", options, key="model.imported_model", persist_state="session",
-            format_func=lambda arn: _named(models[arn]) if arn in models else "Another, by its ARN",
-        )  # fmt: skip
+    _state_of_list(found, place)
+    chosen = _listed_or_by_arn(models, by_hand=policy.bedrock is Bedrock.ANY)
     if chosen != _BY_ARN:
-        # A browser may send what is not in the list.
+        # A browser may send a value that is not in the list.
         return (chosen, models[chosen]) if chosen in models else ("", None)
     typed = st.text_input(
-        "ARN of the imported model", key="model.arn", persist_state="session",
+        "Model ARN", key="model.arn", persist_state="session",
         placeholder="arn:aws:bedrock:us-east-1:123456789012:imported-model/…",
     )  # fmt: skip
     try:
@@ -123,42 +101,44 @@ def _arn(policy: Policy, place: AwsTarget) -> tuple[str, Imported | None]:
     return arn, models.get(arn)
 
 
+def _state_of_list(found: Found[tuple[Imported, ...]] | None, place: AwsTarget) -> None:
+    """Say why there is no list of models, if there is none."""
+    if found is None:
+        st.markdown(":shimmer[Listing your imported models]")
+        poll_until(lambda: account().models_nowait(place) is not None)
+    elif found.error is not None:
+        missing = isinstance(found.error, ServiceError) and found.error.statement
+        remedy = "Connection shows the missing policy statement." if missing else found.error.remedy
+        st.caption(f"{as_text(as_shown(found.error.cause))} {as_text(as_shown(remedy))}")
+        ask_again(place, key="model.again")
+    elif not found.value:
+        st.caption(f"This account has no imported models in {as_text(place.region)}. Choose another region.")
+        ask_again(place, key="model.again")
+
+
+def _listed_or_by_arn(models: Mapping[str, Imported], *, by_hand: bool) -> str | None:
+    """The chosen ARN of the list, `_BY_ARN`, or None. by_hand: whether visitors may type an ARN."""
+    options = [*models, *([_BY_ARN] if by_hand else [])]
+    if not models:
+        return options[0] if options else None
+    return st.selectbox(
+        "Imported model", options, key="model.imported_model", persist_state="session",
+        format_func=lambda arn: _named(models[arn]) if arn in models else "Enter an ARN",
+    )  # fmt: skip
+
+
 def _model(policy: Policy, place: AwsTarget, arn: str, listed: Imported | None) -> BedrockModel | None:
-    # What is said of a model is kept by its ARN: it is not true of another.
+    """The model with its settings, None without an ARN. Settings are stored by ARN: each model has its own."""
     imported = listed.created.date() if listed is not None and listed.created is not None else None
     with st.expander("Tokenizer, format, endpoint"):
-        tokenizer = endpoint = ""
-        continues = False
-        if policy.open:
-            tokenizer = st.text_input(
-                "Its tokenizer: directory, file or hub id", key=f"model.tokenizer.{arn}", persist_state="session",
-                placeholder="found by itself",
-                help="Bedrock sends token ids; their text comes from the tokenizer imported with the model, which is "
-                "read from S3. A path given here goes before that, a hub id is used where S3 cannot be read.",
-            ).strip()  # fmt: skip
+        tokenizer = _tokenizer(arn) if policy.open else ""
         if arn and imported is None:
-            imported = st.date_input(
-                "Imported on", None, key=f"model.imported.{arn}", persist_state="session",
-                help="Where Bedrock may not be asked for it. Decides what the model can return: no logprobs before "
-                "2025-07-31, its own format until 2025-11-11, three formats since.",
-            )  # fmt: skip
+            imported = _import_date(arn)
         form = st.selectbox(
             "Format", ["", *Format.__members__], key=f"model.form.{arn}", persist_state="session",
             format_func=_format_name,
         )  # fmt: skip
-        if policy.open:
-            continues = st.toggle(
-                "Continue chats as chats", key=f"model.continues.{arn}", persist_state="session",
-                help="Branches of a chat are sent as raw text with the model's template. Where a model takes chats "
-                "only, continue_final_message may do instead; whether Bedrock passes it on is not known.",
-            )  # fmt: skip
-            typed = st.text_input(
-                "Endpoint", key="model.endpoint", persist_state="session", placeholder="AWS",
-                help="Another address that speaks Bedrock's API, such as the local Bedrock's.",
-            )  # fmt: skip
-            endpoint, wrong = _endpoint(typed)
-            if wrong is not None:
-                st.caption(f"{as_text(wrong.cause)} {as_text(wrong.remedy)}")
+        continues, endpoint = _connection(arn) if policy.open else (False, "")
     if not arn:
         return None
     model = BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint, continues)
@@ -166,16 +146,51 @@ def _model(policy: Policy, place: AwsTarget, arn: str, listed: Imported | None) 
     return model
 
 
+def _tokenizer(arn: str) -> str:
+    return st.text_input(
+        "Tokenizer: directory, file or hub id", key=f"model.tokenizer.{arn}", persist_state="session",
+        placeholder="Auto-detect",
+        help="Bedrock returns token ids. Their text comes from the tokenizer that was imported with the model, which "
+        "Candor reads from S3. A path given here takes precedence; a hub id is used if S3 cannot be read.",
+    ).strip()  # fmt: skip
+
+
+def _import_date(arn: str) -> date | None:
+    found: date | None = st.date_input(
+        "Imported on", None, key=f"model.imported.{arn}", persist_state="session",
+        help="Needed if Candor may not ask Bedrock for it. It decides what the model can return: no logprobs before "
+        "2025-07-31, Bedrock's own format until 2025-11-11, three formats since.",
+    )  # fmt: skip
+    return found
+
+
+def _connection(arn: str) -> tuple[bool, str]:
+    """(whether chats are continued as chats, endpoint)."""
+    continues = st.toggle(
+        "Continue chats as chats", key=f"model.continues.{arn}", persist_state="session",
+        help="Branches of a chat are sent as raw text with the model's template. If a model accepts only chats, try "
+        "continue_final_message instead. It is not known whether Bedrock passes it on.",
+    )  # fmt: skip
+    typed = st.text_input(
+        "Endpoint", key="model.endpoint", persist_state="session", placeholder="AWS",
+        help="Base URL of another server with Bedrock's API, such as the local Bedrock.",
+    )  # fmt: skip
+    endpoint, wrong = _endpoint(typed)
+    if wrong is not None:
+        st.caption(f"{as_text(wrong.cause)} {as_text(wrong.remedy)}")
+    return continues, endpoint
+
+
 def _show_abilities(model: BedrockModel) -> None:
-    account().peek_tokenizer(model)  # so that it is there when the first answer comes
+    account().peek_tokenizer(model)  # so that it is there when the first answer arrives
     found = known_abilities(model)
     if found is None:
-        st.markdown(":shimmer[Asking the model what it can return]")
+        st.markdown(":shimmer[Checking what the model can return]")
         poll_until(lambda: known_abilities(model) is not None)
         return
     st.caption(as_text(in_sentence(found.capabilities)))
     if found.asleep:
-        st.caption("It sleeps. The first call wakes it, which may take minutes.")
+        st.caption("Cold. The first call loads the model, which can take several minutes.")
 
 
 def _named(model: Imported) -> str:
@@ -186,5 +201,5 @@ def _named(model: Imported) -> str:
 def _format_name(form: str) -> str:
     """A format's name, short enough for the sidebar."""
     if not form:
-        return "By what the model speaks"
+        return "Auto-detect"
     return "BedrockCompletion (early)" if form == Format.EARLY.name else str(Format[form])

@@ -1,4 +1,4 @@
-"""Which model answers."""
+"""Choose the model to use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OTHER, BEDROCK = "Another model", "Amazon Bedrock"
 
 
 def model_picker(policy: Policy) -> Source:
-    """The model in use, chosen in the sidebar. Empty while none is given."""
+    """Show the sidebar's model picker; return the model, "" while none is selected."""
     st.subheader("Model")
     st.session_state["model.place"] = None
     allowed = {name: BedrockModel(name) if name.startswith("arn:") else name for name in policy.allowed}
@@ -24,7 +24,7 @@ def model_picker(policy: Policy) -> Source:
         return bedrock_picker(policy) or ""
     if choice != _OTHER:
         if choice == NAME:
-            st.caption("The embedded model. Small enough to be wrong often, and so good to learn on.")
+            st.caption("Ships with Candor. Small enough to be wrong often, which makes it good to learn on.")
         return listed[choice]
     source = st.text_input(
         "Directory, GGUF file or hub id",
@@ -32,5 +32,5 @@ def model_picker(policy: Policy) -> Source:
         placeholder="~/models/llama or HuggingFaceTB/SmolLM2-360M",
         help="Weights are read from safetensors or GGUF only. Code that comes with a model is never run.",
     )
-    st.caption("The model is loaded when it is asked for the first time.")
+    st.caption("The model is loaded with your first request.")
     return source.strip()

@@ -1,4 +1,4 @@
-"""What a model is called on a page."""
+"""A model's name as pages show it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lib.models.embedded import NAME
 
 
 def model_name(source: Source) -> str:
-    """The name in the account's list, or as it was given."""
+    """The name in the account's list, or the path or id that was typed."""
     if isinstance(source, BedrockModel):
         return account().name_of(source.arn)
     return NAME if source == EMBEDDED else source

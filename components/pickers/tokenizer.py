@@ -1,10 +1,10 @@
-"""Which tokenizer turns ids into text."""
+"""Choose the tokenizer that turns token ids into text."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from components.shell.services import most_uploaded
+from components.shell.access import most_uploaded
 from lib.access.policy import Policy
 from lib.core.sources import EMBEDDED
 from lib.models.embedded import NAME
@@ -14,14 +14,14 @@ _NONE, _UPLOAD, _PATH = "None: show ids", "Upload its files", "Directory, file o
 
 
 def tokenizer_picker(policy: Policy, *, key: str) -> TokenizerChoice:
-    """The tokenizer of the model that gave the response."""
+    """Show the picker; return the tokenizer of the model that produced the response."""
     choices = [_NONE, _UPLOAD, *([_PATH] if policy.open else []), NAME]
     choice = st.selectbox(
-        "The model's tokenizer",
+        "Tokenizer",
         choices,
         key=f"{key}.tokenizer",
         persist_state="session",
-        help="Bedrock sends token ids. Their text comes from the tokenizer that was imported with the model.",
+        help="Bedrock returns token ids. Their text comes from the tokenizer that was imported with the model.",
     )
     if choice == _UPLOAD:
         files = st.file_uploader(
@@ -33,7 +33,7 @@ def tokenizer_picker(policy: Policy, *, key: str) -> TokenizerChoice:
         return TokenizerChoice(files=tuple((file.name, file.getvalue()) for file in files))
     if choice == _PATH:
         source = st.text_input(
-            "Where the tokenizer lies", key=f"{key}.tokenizer.path", persist_state="session",
+            "Tokenizer path or hub id", key=f"{key}.tokenizer.path", persist_state="session",
             placeholder="~/models/llama/tokenizer.json",
         )  # fmt: skip
         return TokenizerChoice(source=source.strip())

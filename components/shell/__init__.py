@@ -1,1 +1,1 @@
-"""Around every page: services, messages, escaping, styles, workarounds for Streamlit."""
+"""What surrounds every page: services, sign-in, messages, escaping, style, Streamlit workarounds."""

@@ -1,8 +1,8 @@
 """Components whose scripts and styles are files that the browser fetches once.
 
-Streamlit sends an inline script along with every message of its component, which would be most of what a growing answer
-sends. Files it serves for installed packages only, as its manifest scanner finds them; this registers a folder of ours
-in the same way. It is the one place that uses Streamlit's internals for components.
+Streamlit 1.67 sends an inline script with every message of its component, which would be most of the traffic of a
+growing answer. It serves files only for installed packages that its manifest scanner finds; this module registers a
+folder the same way. Only this module uses Streamlit's internals for components.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _PACKAGE = "candor"
 
 
 def component(name: str, folder: Path, *, js: str, css: str) -> Callable[..., Any]:
-    """A renderer like `st.components.v2.component` gives, for a module and a style sheet in `folder`.
+    """Return a renderer as `st.components.v2.component` does, for a module and a style sheet in `folder`.
 
-    All files of the folder can be fetched by whoever reaches the server. Their address changes with their content, so
-    that no browser keeps an older version.
+    Anyone who can reach the server can fetch every file in the folder. The address of the files changes with their
+    content, so that browsers never use an outdated version.
     """
     content = sha256(b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file()))
     full_name = f"{_PACKAGE}.{name}-{content.hexdigest()[:12]}"
     renderers: WeakKeyDictionary[Any, Callable[..., Any]] = WeakKeyDictionary()
 
     def render(**arguments: Any) -> Any:
-        manager = get_bidi_component_manager()  # of this server; a process may see several, as in tests
+        manager = get_bidi_component_manager()  # one per server; a process may have several, as in tests
         if manager not in renderers:
             config = ComponentConfig(full_name.removeprefix(f"{_PACKAGE}."), folder.name)
             manager.register_from_manifest(ComponentManifest(_PACKAGE, "1", [config]), folder.parent)

@@ -1,7 +1,7 @@
-"""The way in: app.py runs before every page, whichever address the visitor came by.
+"""Make app.py run before every page, whatever address the visitor opened.
 
-Streamlit discovers pages/ by itself until `st.navigation` has been called once in the process, and until then a link
-to a page runs that page alone. Each page therefore begins with `require_entrypoint`.
+Until `st.navigation` has been called once in the process, Streamlit discovers pages/ on its own, and a link to a page
+runs that page without app.py. Each page therefore starts with `require_entrypoint`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ENTERED, _TARGET = "entry.entered", "entry.target"
 
 
 def require_entrypoint(page: str) -> None:
-    """Called first by every page: go through app.py, and come back with the same query parameters."""
+    """Go through app.py and come back with the same query parameters. Every page calls this first."""
     if not st.session_state.get(_ENTERED):
         st.session_state[_TARGET] = (page, st.query_params.to_dict())
         st.switch_page("app.py")
@@ -23,7 +23,7 @@ def require_entrypoint(page: str) -> None:
 
 @contextmanager
 def entered() -> Iterator[None]:
-    """Around everything app.py shows: the visitor came in properly, and goes on to where they wanted."""
+    """Wrap everything app.py shows: mark the visit as entered, then continue to the page that was requested."""
     if target := st.session_state.pop(_TARGET, None):
         st.switch_page(target[0], query_params=target[1])
     st.session_state[_ENTERED] = True

@@ -1,9 +1,9 @@
-"""Foreign text where Streamlit reads markdown: prompts, answers, names, errors of other programs.
+"""Escape foreign text for Streamlit's markdown: prompts, answers, names, errors of other programs.
 
-Streamlit's markdown does more than CommonMark: it makes links of addresses, icons of `:material/…:`, emoji of names
-between colons, arrows of `->`, and it knows coloured text, badges and formulas. Some of that is found in the text after
-the markdown has been read, where no backslash helps. So every sign that could mean something has a backslash, and those
-that only mean something beside another one are kept apart by an element that shows nothing.
+Streamlit's markdown does more than CommonMark: it turns addresses into links, `:material/…:` into icons, names between
+colons into emoji and `->` into arrows, and it has coloured text, badges and formulas. It finds some of these after the
+markdown has been parsed, where a backslash has no effect. So every character with a possible meaning gets a backslash,
+and characters that have a meaning only next to another one are separated by an element without content.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ BREAK = "\\\n"  # ends a line within a paragraph
 _BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _SEVERAL = re.compile("  +")
 _BLANK = re.compile(r"\s+")
-# Controls that show nothing, or turn round the order of everything that follows them.
+# Control characters that show nothing, or reverse the order of the text after them.
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def as_text(text: str) -> str:
-    """Markdown that shows the text, whatever it holds, as one line without blanks at its ends."""
+    """Markdown that shows any text literally, as one line without leading or trailing whitespace."""
     return _signs_kept(_BLANK.sub(" ", text).strip())
 
 
 def bold(text: str) -> str:
-    """Markdown that shows the text as one line in bold; "" for blanks."""
+    """Markdown that shows any text literally, as one line in bold; "" for whitespace."""
     made = as_text(text)
     return f"**{made}**" if made else ""
 
 
 def as_lines(text: str) -> str:
-    """Markdown that shows the text, whatever it holds, with its lines and its blanks."""
+    """Markdown that shows any text literally, with its line breaks and spaces."""
     lines = _BREAK.split(text)
     return BREAK.join(_signs_kept(_blanks_kept(line, first=not at)) or _NOTHING for at, line in enumerate(lines))
 

@@ -1,4 +1,4 @@
-"""Parts of a page that run again by themselves."""
+"""Parts of a page that rerun on a timer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ drop_whole_fragments()
 
 
 def repeated(draw: Callable[..., Any], seconds: float | None) -> Callable[..., Any]:
-    """`draw` as a fragment that runs again so often, None for never. What follows it in its container may vanish."""
+    """Make `draw` a fragment that reruns at this interval, or never for None.
+
+    Put nothing after it in its container: Streamlit may drop that when the fragment reruns.
+    """
     return st.fragment(draw, run_every=seconds)
 
 
 def poll_until(ready: Callable[[], bool]) -> None:
-    """Run the page again once `ready()`; nothing else may stand in the container of this."""
+    """Rerun the page once `ready()` is true. Put nothing else in the container around this."""
     with st.container():
         repeated(_look, _EVERY)(ready)
 

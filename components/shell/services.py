@@ -1,4 +1,4 @@
-"""What all sessions of this process share: engines, jobs, trees of answers, the AWS account, what visitors may do."""
+"""What all sessions of this process share: engines, jobs, answer trees, the AWS account, the ledger, the run store."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import atexit
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from components.shell.sign_in import identity, is_set_up
-from lib.access.policy import Places, Policy, is_forwarded, policy_for
-from lib.access.visitor import ALONE, MOST_UPLOADED, SIGNED_OUT, Visitor
+from components.shell.access import most_uploaded, owner, policy, visitor
+from lib.access.policy import Places
 from lib.core.sources import EMBEDDED, BedrockModel, Source, region_of
 from lib.costs.ledger import Ledger, ledger_for
 from lib.engines.base import Engine
@@ -27,12 +26,28 @@ from lib.store.database import open_database
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 
+__all__ = [
+    "account",
+    "check_allowed",
+    "engines",
+    "jobs",
+    "ledger",
+    "most_uploaded",
+    "owner",
+    "policy",
+    "run_writer",
+    "runs",
+    "trees",
+    "visitor",
+    "warm_up",
+    "why_no_runs",
+]
+
 _STORE, _UNDO = "CANDOR_STORE", "CANDOR_UNDO_MINUTES"
-_LAST = 5.0  # seconds to write what is left when the program ends
-_COOLING = 5.0  # seconds after which a store that could not be opened is tried again
-_failed: dict[str, Any] = {"until": 0.0, "why": None}  # the store, when it was opened last
-_forwarded = {"seen": False}  # whether a proxy has passed on a request; then others can reach this server
-_PATIENCE = 1.0  # seconds before heavy imports start, so that the first page is drawn first
+_FLUSH_TIMEOUT = 5.0  # seconds to write unsaved runs when the program ends
+_RETRY_AFTER = 5.0  # seconds before a store that failed to open is tried again
+_WARM_UP_DELAY = 1.0  # seconds before heavy imports start, so that the first page renders first
+_failed: dict[str, Any] = {"until": 0.0, "why": None}  # the last failure to open the store
 
 
 @st.cache_resource(show_spinner=False)
@@ -42,7 +57,7 @@ def engines() -> Engines:
 
 
 def _open_allowed(source: Source) -> Engine:
-    """The engine of a source; a model on this machine is checked here once more, as nothing else opens it."""
+    """Open a source's engine. Local models are checked once more here: no other code opens them."""
     if isinstance(source, str):
         policy().check(source)
     return open_source(source, account=account(), ledger=ledger())
@@ -56,25 +71,25 @@ def jobs() -> Jobs:
 
 @st.cache_resource(show_spinner=False)
 def trees() -> Trees:
-    """The trees of answers of this process."""
+    """The answer trees of this process."""
     return Trees()
 
 
 @st.cache_resource(show_spinner=False)
 def account() -> Account:
-    """What is known of Bedrock's imported models."""
+    """What is known about imported models on Bedrock."""
     return Account(places=Places(policy, _is_region_of_visitors), ledger=ledger())
 
 
 def _is_region_of_visitors(region: str) -> bool:
-    """Whether visitors may have Bedrock called there: in the picker's regions, and in those of listed models."""
+    """Whether visitors may call Bedrock in a region: one the picker offers, or one of a listed model."""
     named = map(region_of, policy().allowed)
     return region in REGIONS or region in named or region == usual_region()  # the last reads AWS's settings
 
 
 @st.cache_resource(show_spinner=False)
 def ledger() -> Ledger:
-    """What calls of Bedrock cost, and may. Raises InvalidRequest where the environment says it wrong."""
+    """The spend ledger and its caps. Raises InvalidRequest for invalid CANDOR_* values."""
     return ledger_for(os.environ)
 
 
@@ -84,7 +99,7 @@ def _open_runs() -> Runs:
 
 
 def runs() -> Runs | None:
-    """The store of runs; None where nothing is to be kept, or it cannot be opened now."""
+    """The store of runs; None if saving is off or the store cannot be opened now."""
     if os.environ.get(_STORE, "").strip() == "off":
         return None
     if time.monotonic() < _failed["until"]:
@@ -92,22 +107,22 @@ def runs() -> Runs | None:
     try:
         opened = _open_runs()
     except CandorError as error:
-        # Pages need not wait for it every time.
-        _failed.update(until=time.monotonic() + _COOLING, why=error)
+        # Do not make every page wait for another attempt.
+        _failed.update(until=time.monotonic() + _RETRY_AFTER, why=error)
         return None
     _failed["why"] = None
     return opened
 
 
 def why_no_runs() -> CandorError | None:
-    """Why the store could not be opened; None where it was, or nothing is to be saved."""
+    """Why the store could not be opened; None if it was, or if saving is off."""
     why: CandorError | None = _failed["why"]
     return why
 
 
 @st.cache_resource(show_spinner=False)
 def run_writer() -> RunWriter | None:
-    """Whoever writes jobs into the store; None where nothing is to be kept. Raises InvalidRequest as `ledger`."""
+    """The writer that saves jobs; None if saving is off. Raises InvalidRequest for invalid CANDOR_* values."""
     if os.environ.get(_STORE, "").strip() == "off":
         return None
     minutes = os.environ.get(_UNDO, "").strip() or "60"
@@ -115,39 +130,12 @@ def run_writer() -> RunWriter | None:
         raise InvalidRequest(f"{_UNDO} is {minutes!r}.", "Set it to a number of minutes.")
     made = RunWriter(_open_runs)
     made.erase_removed(60.0 * int(minutes))
-    atexit.register(made.close, _LAST)
+    atexit.register(made.close, _FLUSH_TIMEOUT)
     return made
 
 
-def visitor() -> Visitor:
-    """Who asks: an account where visitors sign in, this visit where others reach the server, else its one user."""
-    if who := identity():
-        return Visitor(f"user:{who}", alone=False, signed_in=True)
-    if is_set_up():
-        return SIGNED_OUT
-    return ALONE if policy().open else Visitor(f"visit:{owner()}", alone=False)
-
-
-def most_uploaded() -> int | None:
-    """The size in MB of a file that the visitor may upload; None for the server's own limit."""
-    return None if visitor().alone else MOST_UPLOADED
-
-
-def policy() -> Policy:
-    """What visitors may do, given who can reach this server. Raises as `ledger`."""
-    if get_script_run_ctx(suppress_warning=True) is not None and is_forwarded(st.context.headers):
-        _forwarded["seen"] = True
-    return policy_for(
-        st.get_option("server.address"),
-        os.environ,
-        names=[*st.get_option("server.allowedHosts"), st.get_option("browser.serverAddress")],
-        signs_in=is_set_up(),
-        forwarded=_forwarded["seen"],
-    )
-
-
 def check_allowed(source: Source) -> None:
-    """Raise InvalidRequest when this visitor may not ask that model."""
+    """Raise InvalidRequest if this visitor may not use the model."""
     listed: tuple[str, ...] = ()
     if isinstance(source, BedrockModel):
         account().check(source)
@@ -159,24 +147,13 @@ def check_allowed(source: Source) -> None:
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> None:
-    """Load the embedded model behind the page, once per process. An error shows when someone asks for an answer."""
-
-    def load() -> None:
-        from contextlib import suppress
-
-        from lib.errors import CandorError
-
-        with suppress(CandorError):
-            engines().get(EMBEDDED)
-
+    """Load the embedded model in the background, once per process. A failure surfaces with the first request."""
     if os.environ.get("CANDOR_WARM_UP", "1") != "0":
-        timer = threading.Timer(_PATIENCE, load)
+        timer = threading.Timer(_WARM_UP_DELAY, _load_embedded)
         timer.daemon = True
         timer.start()
 
 
-def owner() -> str:
-    """What tells this visitor's requests from those of others."""
-    if "process.owner" not in st.session_state:
-        st.session_state["process.owner"] = os.urandom(8).hex()
-    return str(st.session_state["process.owner"])
+def _load_embedded() -> None:
+    with suppress(CandorError):
+        engines().get(EMBEDDED)

@@ -1,11 +1,10 @@
-"""A fix of Streamlit's: what it drops of a fragment that runs again, it drops as a whole.
+"""Work around Streamlit 1.67: `ForwardMsgQueue.clear` drops only part of a fragment's unsent output.
 
-When a fragment runs again before the browser was sent what its last run drew, Streamlit drops that. It tells what
-belongs to a fragment by an id that messages carry; but those that only name something which the browser has in its
-cache, and those of a fragment inside the fragment, do not carry it and stay. Their place is then missing in the page,
-and a browser that hears of a place that is not there gives the page up. Here they go with the container they stand in.
+If a fragment reruns before its last output was sent, `clear` drops the messages that carry the fragment's id.
+References to cached messages and messages of nested fragments carry no such id and stay, although their container is
+dropped. The frontend then fails on a path that does not exist. This patch drops them together with their container.
 
-Seen with Streamlit 1.67 while an answer grows and the machine is busy. This is the one place that touches the queue.
+Seen while an answer grows on a busy machine. Only this module touches the queue.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _FIXED = "_candor_drops_whole_fragments"
 
 
 def drop_whole_fragments() -> None:
-    """Fix the queues of this process, once."""
+    """Patch the message queues of this process, once."""
     if getattr(ForwardMsgQueue, _FIXED, False):
         return
     clear = ForwardMsgQueue.clear
@@ -36,7 +35,7 @@ def drop_whole_fragments() -> None:
 
 
 def _without_orphans(queue: list[ForwardMsg], fragments: frozenset[str]) -> list[ForwardMsg]:
-    """The messages without those for a place inside a container of these fragments that is in the queue itself."""
+    """The messages, except those inside a container that belongs to these fragments and is itself in the queue."""
     dropped = {
         tuple(message.metadata.delta_path)
         for message in queue

@@ -1,4 +1,4 @@
-"""The little that Streamlit's theme cannot say: less room above titles, details that stay in view, no unsafe CSV."""
+"""CSS for what Streamlit's theme has no option for: spacing, sticky details, contrast, printing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 _CSS = """
 <style>
-/* Streamlit's own CSV of a table leaves texts that a spreadsheet runs as formulas. Candor's has them as texts. */
+/* Streamlit's own CSV export leaves formulas for a spreadsheet to run; Candor's export neutralizes them. */
 button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stMainBlockContainer"] { padding-top: 3.25rem; }
 @media (min-width: 641px) {
@@ -27,5 +27,5 @@ button[aria-label^="Download as CSV"] { display: none; }
 
 
 def page_style() -> None:
-    """Called once by app.py."""
+    """Add the style sheet to the page. app.py calls this once."""
     st.html(_CSS)

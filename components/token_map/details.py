@@ -1,4 +1,4 @@
-"""Everything about one cell: its tokens, each with its exact scores and the alternatives of its position."""
+"""The details of one cell: its tokens, their exact scores and their alternatives."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import entropy_bounds, margin
 
 _KINDS = {
-    TokenKind.SPECIAL: "A control token of the vocabulary.",
+    TokenKind.SPECIAL: "A control token.",
     TokenKind.STOP: "Ended the answer; not part of its text.",
-    TokenKind.REASONING: "Thinking aloud; left out of the answer's scores.",
+    TokenKind.REASONING: "Reasoning; excluded from the answer's scores unless you include it.",
     TokenKind.TOOL: "Part of a tool call.",
-    TokenKind.IMAGE: "Stands for image input.",
+    TokenKind.IMAGE: "A placeholder for image input.",
 }
 
 
 def token_detail(view: TokenMapView, cell: int | None) -> None:
-    """The pinned cell's details; without one, how to get there."""
+    """Show the pinned cell's details; without a pin, how to get them."""
     if cell is None:
-        st.caption("Point at a token to read its probability, rank and rivals. Click it to keep them here.")
+        st.caption("Hover over a token for its probability, rank and alternatives. Click to pin it here.")
         return
     rows = view.tokens_of(cell)
     st.code(formatting.visible(view.text_of(cell)) or " ", language=None, wrap_lines=True)
     if len(rows) > 1:
-        st.caption(f"{len(rows)} tokens that only together make what you see; their logprobs add up.")
+        st.caption(f"{len(rows)} tokens that form one unit; their logprobs add up.")
     for row in rows:
         _one_token(view, row, numbered=len(rows) > 1)
 
@@ -45,7 +45,9 @@ def _one_token(view: TokenMapView, row: int, *, numbered: bool) -> None:
     if math.isnan(logprob):
         listed = bool((tokens.top_refs >= 0).any())
         why = "Nothing precedes the first token." if row == 0 else ""
-        st.markdown(f"Not scored ({where}). " + ("Which of these stands here is not known." if listed else why))
+        st.markdown(
+            f"Not scored ({where}). " + ("The response doesn't say which of these was chosen." if listed else why)
+        )
         if listed:
             _list(tokens)
         return
@@ -65,7 +67,7 @@ def _one_token(view: TokenMapView, row: int, *, numbered: bool) -> None:
 
 
 def _list(tokens: Tokens) -> None:
-    """The alternatives of the one position in `tokens`."""
+    """Show the alternatives of the single position in `tokens`."""
     st.dataframe(
         _listed(tokens),
         hide_index=True,
@@ -74,13 +76,13 @@ def _list(tokens: Tokens) -> None:
         column_config={
             "token": st.column_config.TextColumn("Alternative"),
             "share": st.column_config.TextColumn("p", width=70),
-            "probability": st.column_config.ProgressColumn(" ", min_value=0, max_value=1, format=" ", width=60),
+            "probability": st.column_config.ProgressColumn("0–1", min_value=0, max_value=1, format=" ", width=60),
         },
     )
 
 
 def _listed(tokens: Tokens) -> pd.DataFrame:
-    """The alternatives of the one position in `tokens`, as they are shown."""
+    """The alternatives of the single position in `tokens`, as text."""
     listed = alternatives(tokens, 0)
     names = [
         "all others" if role == "others" else formatting.visible(text) + (" ◂" if role == "chosen" else "")

@@ -1,4 +1,4 @@
-"""A frame: what the browser's half of the token map reads, with what both halves must agree on."""
+"""Frames: the bytes the browser half of the token map reads, and the constants both halves share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _described(scale: Scale) -> dict[str, Any]:
     return {name: getattr(scale, name) for name in names}
 
 
-# It goes with every frame that begins a text.
+# Sent with every frame that starts a text.
 SHARED = {
     "scales": [_described(scale) for scale in SCALES],
     "colours": COLOURS,
@@ -26,6 +26,6 @@ SHARED = {
 
 
 def framed(options: dict[str, Any], blob: bytes) -> bytes:
-    """A u32 length, that many bytes of JSON, the blob. As bytes at the top level, data costs the server least."""
+    """A u32 length, that many bytes of JSON, then the blob. Bytes at the top level cost the server least."""
     head = json.dumps(options).encode()
     return b"".join([len(head).to_bytes(4, "little"), head, blob])

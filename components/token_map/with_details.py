@@ -1,4 +1,4 @@
-"""A map among others: what is pinned in it stands below it, as there is no room beside it."""
+"""A map in a narrow column, with the details of its pinned token below it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lib.display.token_map_view import TokenMapView
 
 
 def map_with_pin(view: TokenMapView, *, key: str, beside: str = "") -> None:
-    """The map, and below it, folded away until there is one, the details of the pinned token.
+    """Draw the map, and below it an expander with the pinned token's details, open once there is a pin.
 
-    beside: common to those that are read side by side.
+    beside: a name shared by maps that scroll together.
     """
     pinned = token_map(view, key=key, beside=beside)
     with st.expander("Pinned token", icon=":material/push_pin:", expanded=pinned is not None):

@@ -1,4 +1,4 @@
-"""What the forms of Prompts, Models and Rank say of models that cannot do everything, without a browser."""
+"""The forms of Prompts, Models and Rank for models that can't do everything, without a browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from components.jobs import estimate
-from components.pickers import bedrock, model_label
+from components.pickers import capabilities, model_label
 from components.shell import services
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities
@@ -20,13 +20,13 @@ ALL = {Format.BEDROCK, Format.OPENAI, Format.CHAT}
 
 @pytest.fixture
 def can(monkeypatch: pytest.MonkeyPatch) -> set[Format]:
-    """The formats of the one imported model, to be changed; the session has three calls left."""
+    """The formats of the one imported model, which a test may change; the session has three calls left."""
     formats = set(ALL)
     account = SimpleNamespace(
         peek_abilities=lambda _: Abilities(frozenset(formats), "told"), name_of=lambda arn: arn.rsplit("/", 1)[-1]
     )
     book = Ledger(Caps(calls=3))
-    for module in (services, bedrock, model_label):
+    for module in (services, capabilities, model_label):
         monkeypatch.setattr(module, "account", lambda: account)
     for module in (services, estimate):
         monkeypatch.setattr(module, "ledger", lambda: book)
@@ -77,39 +77,39 @@ def captions(page: AppTest) -> str:
 
 
 def test_rank_says_what_it_takes_and_that_the_cap_is_lower(can: set[Format]) -> None:
-    page = press(AppTest.from_function(rank).run(), "A capital, asked eight times")
-    line = "10 calls · the session's cap allows 3 more calls: raise it under Connection"
-    assert f"{line} · at most 96 tokens to write · 2 texts to score" in captions(page)
+    page = press(AppTest.from_function(rank).run(), "A capital, sampled eight times")
+    line = "10 calls · the session's cap allows 3 more: raise it in Connection"
+    assert f"{line} · up to 96 new tokens · 2 texts to score" in captions(page)
     page.number_input(key="rank.n").set_value(1).run()
-    assert "3 calls · at most 12 tokens to write" in captions(page)
+    assert "3 calls · up to 12 new tokens" in captions(page)
     assert len(press(page, "Rank").session_state["asked"]) == 2
 
 
 @pytest.mark.parametrize("formats", [{Format.BEDROCK}, {Format.CHAT}])
-def test_rank_draws_where_given_texts_cannot_be_scored(can: set[Format], formats: set[Format]) -> None:
+def test_rank_samples_where_candidates_cannot_be_scored(can: set[Format], formats: set[Format]) -> None:
     can.intersection_update(formats)
     page = AppTest.from_function(rank).run()
     if Format.CHAT not in formats:
-        page.session_state["rank.mode"] = "Raw text"
-    press(page, "A capital, asked eight times")
+        page.session_state["rank.mode"] = "Raw"
+    press(page, "A capital, sampled eight times")
     if Format.CHAT not in formats:
-        page.segmented_control(key="rank.mode").set_value("Raw text").run()
-    assert "It ranks what it draws" in captions(page)
+        page.segmented_control(key="rank.mode").set_value("Raw").run()
+    assert "It can still rank its samples" in captions(page)
     assert "to score" not in captions(page)
     (asked,) = press(page, "Rank").session_state["asked"]
     assert (asked.candidates, asked.request.n) == ((), 8)
     page.number_input(key="rank.n").set_value(0).run()
     error = press(page, "Rank").session_state["asked"]
     assert isinstance(error, InvalidRequest)
-    assert "none of your candidates" in str(error)
+    assert "can't score your candidates" in str(error)
 
 
 def test_prompts_say_what_needs_scores_of_a_prompt(can: set[Format]) -> None:
     page = press(AppTest.from_function(prompts).run(), "A late laptop, bare and in full")
-    assert "2 calls · at most 80 tokens to write" in captions(page)
+    assert "2 calls · up to 80 new tokens" in captions(page)
     assert "returns no scores" not in captions(page)
     can.intersection_update({Format.BEDROCK})
-    page.segmented_control(key="prompts.mode").set_value("Raw text").run()
+    page.segmented_control(key="prompts.mode").set_value("Raw").run()
     assert "returns no scores of a prompt" in captions(page)
     asked = press(page, "Compare").session_state["asked"]
     assert [each.request.prompt_scores for each in asked] == [False, False]

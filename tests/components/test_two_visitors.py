@@ -16,7 +16,7 @@ import streamlit as st
 
 from components.explore import answer_tree
 from components.jobs import current_job, history_sync
-from components.shell import services
+from components.shell import access
 from lib.access.visitor import ALONE, MOST_CHARACTERS, MOST_JOBS, MOST_TOKENS, MOST_UPLOADED, SIGNED_OUT, Visitor
 from lib.core.branching import Fork
 from lib.core.request import Request
@@ -311,9 +311,9 @@ def test_one_who_has_not_signed_in_sees_and_starts_nothing(world: Any) -> None:
     ("signs_in", "who", "expected"), [(True, "", SIGNED_OUT), (True, "me", "user:me"), (False, "", "")]
 )
 def test_who_asks(monkeypatch: pytest.MonkeyPatch, signs_in: bool, who: str, expected: object) -> None:
-    monkeypatch.setattr(services, "is_set_up", lambda: signs_in)
-    monkeypatch.setattr(services, "identity", lambda: who)
-    found = services.visitor()
+    monkeypatch.setattr(access, "is_set_up", lambda: signs_in)
+    monkeypatch.setattr(access, "identity", lambda: who)
+    found = access.visitor()
     assert found == expected or found.owner == expected
     assert found.alone is not signs_in
 

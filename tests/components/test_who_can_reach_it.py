@@ -1,4 +1,4 @@
-"""The policy of the running app: open only where it is alone, and what visitors read of errors elsewhere."""
+"""The policy of the running app: open only on a private server, and what visitors of others see of errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from components.shell import messages, services
+from components.shell import access, messages
 from components.shell.messages import in_markdown
 from lib.access.policy import Policy
 from lib.errors import CandorError
@@ -17,37 +17,37 @@ from lib.errors import CandorError
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A server on loopback, and the headers of the request that is being answered."""
+    """A server on loopback, and the headers of the current request."""
     request = SimpleNamespace(headers={"Host": "localhost:8501"})
-    monkeypatch.setattr(services, "get_script_run_ctx", lambda **_: object())
-    monkeypatch.setattr(services.st, "context", request)
-    monkeypatch.setattr(services, "is_set_up", lambda: False)
-    monkeypatch.setitem(services._forwarded, "seen", False)
+    monkeypatch.setattr(access, "get_script_run_ctx", lambda **_: object())
+    monkeypatch.setattr(access.st, "context", request)
+    monkeypatch.setattr(access, "is_set_up", lambda: False)
+    monkeypatch.setitem(access.forwarded, "seen", False)
     return request
 
 
 def test_a_server_on_loopback_is_open() -> None:
     assert st.get_option("server.address") == "127.0.0.1"
-    assert services.policy().open
-    assert services.visitor().alone
+    assert access.policy().open
+    assert access.visitor().alone
 
 
 def test_a_request_that_a_proxy_passed_on_closes_it_for_good(here: Any) -> None:
     here.headers["X-Forwarded-For"] = "203.0.113.5"
-    assert not services.policy().open
+    assert not access.policy().open
     del here.headers["X-Forwarded-For"]
-    assert not services.policy().open, "a proxy is there, whatever a later request says"
-    assert not services.visitor().alone
+    assert not access.policy().open, "there is a proxy, whatever later requests look like"
+    assert not access.visitor().alone
 
 
 def test_signing_in_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "is_set_up", lambda: True)
-    assert not services.policy().open
+    monkeypatch.setattr(access, "is_set_up", lambda: True)
+    assert not access.policy().open
 
 
 def test_the_operator_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANDOR_PUBLIC", "1")
-    assert not services.policy().open
+    assert not access.policy().open
 
 
 @pytest.mark.parametrize("is_open", [True, False])

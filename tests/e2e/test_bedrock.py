@@ -49,8 +49,8 @@ def by_hand(page: Page, serve: Serve, canned: tuple[Canned, str]) -> Page:
     choose(page, "Model", "Amazon Bedrock")
     page.get_by_text("Tokenizer, format, endpoint").click()
     field(page, "Endpoint", canned[1])
-    field(page, "ARN of the imported model", ARN)
-    field(page, "Its tokenizer: directory, file or hub id", str(LLAMA3))
+    field(page, "Model ARN", ARN)
+    field(page, "Tokenizer: directory, file or hub id", str(LLAMA3))
     choose(page, "Format", "BedrockCompletion (early)")
     return page
 
@@ -133,7 +133,7 @@ def pick(page: Page, tokenizer: Path) -> None:
     choose(page, "Model", "Amazon Bedrock")
     expect(page.get_by_role("combobox", name="Imported model")).to_have_value(re.compile(r"current · llama"))
     page.get_by_text("Tokenizer, format, endpoint").click()
-    field(page, "Its tokenizer: directory, file or hub id", str(tokenizer))
+    field(page, "Tokenizer: directory, file or hub id", str(tokenizer))
     # The first tokenizer of that kind takes a while: transformers has to be imported for it.
     expect(page.get_by_text("streaming: answer only")).to_be_visible(timeout=4 * PATIENCE * 1000)
 
@@ -156,13 +156,13 @@ def answered(page: Page) -> None:
 
 def test_the_list_says_what_each_model_can_return(listed: Page) -> None:
     sidebar = listed.get_by_test_id("stSidebar")
-    expect(sidebar).to_contain_text("Prompt scores: yes · alternatives: up to 20 · streaming: answer only")
+    expect(sidebar).to_contain_text("Prompt logprobs: yes · alternatives: up to 20 · streaming: answer only")
     choose(listed, "Imported model", "early · llama · 2025-09-01")
-    expect(sidebar).to_contain_text("alternatives: the likeliest only · streaming: yes · reads: raw text")
+    expect(sidebar).to_contain_text("alternatives: the most likely only · streaming: yes · reads: raw text")
     listed.get_by_role("radio", name="Chat").click()
-    expect(listed.get_by_text("This model takes no chats")).to_be_visible()
+    expect(listed.get_by_text("This model doesn't take chats")).to_be_visible()
     expect(listed.get_by_role("button", name="Generate")).to_be_disabled()
-    listed.get_by_role("radio", name="Raw text").click()
+    listed.get_by_role("radio", name="Raw").click()
     choose(listed, "Imported model", "legacy · llama · 2025-07-01")
     expect(sidebar).to_contain_text("No logprobs")
     expect(listed.get_by_text("imported before 2025-07-31 and returns no logprobs")).to_be_visible()
@@ -170,7 +170,7 @@ def test_the_list_says_what_each_model_can_return(listed: Page) -> None:
 
 
 def test_with_prompt_scores_or_as_it_is_written(listed: Page, served: Served) -> None:
-    expect(listed.get_by_text("Bedrock sends scores of the prompt only with a whole answer")).to_be_visible()
+    expect(listed.get_by_text("Bedrock returns prompt logprobs only with a complete answer")).to_be_visible()
     generate(listed)
     answered(listed)
     assert "".join(listed.locator(".text i").all_text_contents()[: len(PROMPT)]) == PROMPT
@@ -179,30 +179,30 @@ def test_with_prompt_scores_or_as_it_is_written(listed: Page, served: Served) ->
     expect(listed.locator(".st-key-detail")).to_contain_text("prompt, token 2")
 
     served.faults({"kind": "latency", "between": 0.15})
-    listed.get_by_role("radio", name="While it is written").click()
+    listed.get_by_role("radio", name="Streaming").click()
     generate(listed)
     stop = listed.get_by_role("button", name="Stop")
     expect(stop).to_be_visible()
     expect(listed.locator(".text [data-label=answer]")).to_be_visible()
     expect(stop).to_be_visible()  # it is still being written
     stop.click()
-    expect(listed.get_by_text("You stopped it; what had come is kept.")).to_be_visible()
+    expect(listed.get_by_text("You stopped it. The partial answer is kept.")).to_be_visible()
     expect(listed.locator(".text i").nth(len(PROMPT))).to_be_visible()
     assert listed.locator(".text i").count() < len(PROMPT) + 40
 
 
 def test_an_answer_cut_off_says_so(listed: Page, served: Served) -> None:
     served.faults({"kind": "cut", "after": 5, "operation": "stream"})
-    listed.get_by_role("radio", name="While it is written").click()
+    listed.get_by_role("radio", name="Streaming").click()
     generate(listed)
     answered(listed)
-    expect(listed.get_by_text("The answer broke off before its end.")).to_be_visible()
+    expect(listed.get_by_text("The connection dropped; the answer is incomplete.")).to_be_visible()
     expect(listed.locator(".text i").nth(len(PROMPT))).to_be_visible()
 
 
 def test_what_had_come_stays_when_a_stream_fails(listed: Page, served: Served) -> None:
     served.faults({"kind": "stream-error", "code": "ModelStreamErrorException", "after": 5})
-    listed.get_by_role("radio", name="While it is written").click()
+    listed.get_by_role("radio", name="Streaming").click()
     generate(listed)
     expect(alert(listed)).to_contain_text("failed while it was answering")
     answered(listed)
@@ -213,17 +213,17 @@ def test_what_had_come_stays_when_a_stream_fails(listed: Page, served: Served) -
 def test_a_model_that_sleeps_shows_it_and_can_be_left(listed: Page, served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
     generate(listed)
-    expect(listed.get_by_text("The model slept and is being woken")).to_be_visible()
+    expect(listed.get_by_text("The model is cold and is being loaded")).to_be_visible()
     expect(listed.get_by_text(re.compile(r"· [2-9] s"))).to_be_visible()
     listed.get_by_role("button", name="Stop").click()
-    expect(listed.get_by_text("Cancelled before anything had come.")).to_be_visible()
+    expect(listed.get_by_text("Stopped before the first token.")).to_be_visible()
     expect(listed.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
 
 
 def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed: Page, served: Served) -> None:
     listed.get_by_role("link", name="Connection").click()
     main = listed.get_by_test_id("stMain")
-    expect(main).to_contain_text("the model itself names these formats")
+    expect(main).to_contain_text("the model itself lists these formats")
     expect(main).to_contain_text("About $0.29 for each window of five minutes")
     calls = main.get_by_test_id("stMetric").first
     before = int(calls.get_by_test_id("stMetricValue").inner_text().split()[0])
@@ -249,12 +249,12 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
 def test_one_prompt_fails_and_the_other_is_answered(listed: Page, served: Served) -> None:
     served.faults({"kind": "error", "code": "AccessDeniedException", "times": 1})
     listed.get_by_role("link", name="Prompts").click()
-    listed.get_by_role("radio", name="Raw text").click()
+    listed.get_by_role("radio", name="Raw").click()
     for number, prompt in enumerate((PROMPT, "A slow red hen"), start=1):
         listed.get_by_role("textbox", name=f"Prompt {number}").fill(prompt)
         listed.keyboard.press("Control+Enter")
         wait_for_app(listed)
-    expect(listed.get_by_text("2 calls · at most 80 tokens to write")).to_be_visible()
+    expect(listed.get_by_text("2 calls · up to 80 new tokens")).to_be_visible()
     listed.get_by_role("button", name="Compare").click()
     wait_for_map(listed)
     expect(alert(listed)).to_contain_text("may not")
@@ -265,16 +265,16 @@ def test_one_prompt_fails_and_the_other_is_answered(listed: Page, served: Served
     expect(listed.get_by_role("textbox", name="Prompt 1")).to_have_value(PROMPT)
     listed.get_by_role("button", name="Find out").click()
     expect(listed.locator(".differences").first).to_be_visible()
-    expect(listed.get_by_text("What helped is kept in the history.")).to_be_visible()
+    expect(listed.get_by_text("What helped is saved to history.")).to_be_visible()
 
 
 def test_a_chat_is_ranked_with_candidates_of_ones_own(listed: Page, served: Served) -> None:
     listed.get_by_role("link", name="Rank").click()
     listed.get_by_role("button", name="A capital, asked eight times").click()
-    expect(listed.get_by_text("10 calls · at most 96 tokens to write · 2 texts to score")).to_be_visible()
+    expect(listed.get_by_text("10 calls · up to 96 new tokens · 2 texts to score")).to_be_visible()
     listed.get_by_role("button", name="Rank", exact=True).click()
     wait_for_map(listed)
-    expect(listed.get_by_text("Kept in the history.")).to_be_visible()
+    expect(listed.get_by_text("Saved to history.")).to_be_visible()
     expect(listed.get_by_text("did not come")).to_have_count(0)
     expect(listed.locator(".text [data-label=answer]")).to_be_visible()
 
@@ -287,7 +287,7 @@ def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
     _, recorded, _ = local
     served.faults({"kind": "latency", "seconds": 0.7})
     dice, page = random.Random(2), listed  # a seed that once found a call made twice
-    parameter(page, "Answers", "50")
+    parameter(page, "Samples", "50")
     recorded.bodies.clear()
     generate(page)
     here = 0
@@ -304,23 +304,23 @@ def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
             page.goto(address)
         elif stop.is_visible():
             stop.click()
-        page.get_by_text(re.compile(r"\d+ of 50 answers here")).first.wait_for()
+        page.get_by_text(re.compile(r"\d+ of 50 answers done")).first.wait_for()
         count = _here(page)
         assert count >= here
         here = count
-        rest = page.get_by_role("button", name="Ask for the")
+        rest = page.get_by_role("button", name="Retry the")
         if rest.is_visible():
-            assert "failed" not in page.get_by_text(re.compile(r"of 50 answers here")).first.inner_text()
+            assert "failed" not in page.get_by_text(re.compile(r"of 50 answers done")).first.inner_text()
             rest.click()
         if here == 50:
             break
     assert until(lambda: _here(page) == 50, 60)
     assert len([body for body in recorded.bodies if body]) == 50
-    page.get_by_role("combobox", name="Look at").click()
+    page.get_by_role("combobox", name="Show answer").click()
     expect(page.get_by_role("option").first).to_be_visible()
 
 
 def _here(page: Page) -> int:
-    found = re.match(r"(\d+) of 50", page.get_by_text(re.compile(r"\d+ of 50 answers here")).first.inner_text())
+    found = re.match(r"(\d+) of 50", page.get_by_text(re.compile(r"\d+ of 50 answers done")).first.inner_text())
     assert found is not None
     return int(found[1])

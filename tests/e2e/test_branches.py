@@ -70,11 +70,11 @@ def test_an_alternative_is_followed_and_the_tree_can_be_walked(answered: Page) -
     page, root = answered, text(answered)
     assert root.startswith(f"{FOX} over a lazy dog")
     open_branch(page, 6)  # " a"
-    choose(page, "Go on with", "·the")
+    choose(page, "Continue with", "·the")
     press_branch(page)
     assert text(page).startswith(f"{FOX} over the ")
     expect(page.locator(".text i.o")).to_have_text(" the")
-    expect(page.get_by_text("after 1 token of the answer, “·the” was put there")).to_be_visible()
+    expect(page.get_by_text("after 1 token of the answer, “·the” was forced")).to_be_visible()
     page.locator(".text i.o").hover()
     expect(page.locator(".tip")).to_contain_text("put there")
 
@@ -101,8 +101,8 @@ def test_an_alternative_is_followed_and_the_tree_can_be_walked(answered: Page) -
 def test_text_of_ones_own(answered: Page) -> None:
     page = answered
     open_branch(page, 6)
-    choose(page, "Go on with", "Text of your own")
-    page.get_by_role("textbox", name="Text to put here").fill(" seven <b>sleeping</b>")
+    choose(page, "Continue with", "Your own text")
+    page.get_by_role("textbox", name="Text to insert").fill(" seven <b>sleeping</b>")
     page.keyboard.press("Enter")
     wait_for_app(page)
     press_branch(page)
@@ -131,11 +131,11 @@ def test_naming_removing_and_putting_back(answered: Page) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("combobox", name="Tree of 2 answers")).to_have_value(re.compile("The other way"))
     page.locator(".st-key-tree").get_by_test_id("stPopover").get_by_role("button").click()
-    page.get_by_role("button", name="Remove it").click()
+    page.get_by_role("button", name="Remove answer").click()
     wait_for_app(page)
     expect(page.get_by_text("1 answer removed.")).to_be_visible()
     assert text(page).startswith(f"{FOX} over a lazy dog")
-    page.get_by_role("button", name="Put back").click()
+    page.get_by_role("button", name="Undo").click()
     wait_for_app(page)
     expect(page.get_by_role("combobox", name="Tree of 2 answers")).to_have_value(re.compile("The other way"))
 
@@ -156,4 +156,5 @@ def test_the_prompt_is_edited_and_the_tree_stays(answered: Page) -> None:
 def test_a_first_token_has_no_branch_and_says_why(answered: Page) -> None:
     open_branch(answered, 0)
     expect(answered.get_by_role("button", name="Branch", exact=True)).to_be_disabled()
-    expect(answered.get_by_text("Nothing precedes the first token. Change the prompt instead.")).to_be_visible()
+    reason = "There is nothing before the first token to continue from. Edit the prompt instead."
+    expect(answered.get_by_text(reason)).to_be_visible()

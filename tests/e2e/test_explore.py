@@ -79,7 +79,7 @@ def test_a_reload_in_the_middle_goes_on_with_the_same_answer(explore: Page) -> N
     expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
     finished(explore)
     assert job_of(explore) == job
-    expect(explore.get_by_test_id("stMetric").last).to_contain_text("50 + ")
+    expect(explore.get_by_test_id("stMetric").filter(has_text="Answer tokens")).to_contain_text("n = 50")
 
 
 def test_stop_keeps_what_came(explore: Page) -> None:
@@ -87,14 +87,14 @@ def test_stop_keeps_what_came(explore: Page) -> None:
     expect(explore.locator(".text i").nth(8)).to_be_visible(timeout=SLOW)
     explore.get_by_role("button", name="Stop").click()
     finished(explore)
-    expect(explore.get_by_text("You stopped it; what had come is kept.")).to_be_visible()
+    expect(explore.get_by_text("You stopped it. The partial answer is kept.")).to_be_visible()
     assert explore.locator(".text i").count() > 8
 
 
 def test_chat_shows_the_template_as_the_model_read_it(explore: Page) -> None:
     explore.get_by_role("button", name="A question").click()
     expect(explore.get_by_label("Prompt", exact=True)).to_have_value(re.compile("sky"))
-    explore.get_by_label("System message (optional)").fill("You are brief.")
+    explore.get_by_label("System prompt").fill("You are brief.")
     explore.get_by_role("button", name="Generate").click()
     finished(explore)
     text = "".join(explore.locator(".text i").all_text_contents())
@@ -169,7 +169,7 @@ def test_a_link_to_the_page_goes_through_the_entry_point(page: Page, serve: Serv
 
 def test_a_link_to_an_answer_that_is_gone(page: Page, serve: Serve) -> None:
     page.goto(serve("app.py") + "/?run=gone")
-    expect(page.get_by_text("Your text and the")).to_be_visible()
+    expect(page.get_by_text("Your prompt and the answer")).to_be_visible()
 
 
 def test_nothing_is_fetched_from_elsewhere_and_nothing_overflows(page: Page, serve: Serve) -> None:

@@ -32,7 +32,7 @@ def visitor(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], Page]]
             page = context.new_page()
             page.set_default_timeout(PATIENCE * 1000)
             page.goto("/")
-            expect(page.get_by_role("heading", name="Sign in to go on")).to_be_visible()
+            expect(page.get_by_role("heading", name="Sign in to Candor")).to_be_visible()
             expect(page.get_by_label("Prompt", exact=True)).to_have_count(0)
             identities.user = name
             page.get_by_role("button", name="Sign in").click()
@@ -46,7 +46,7 @@ def visitor(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], Page]]
 def test_a_link_opens_for_its_owner_and_for_others_once_it_is_shared(visitor: Callable[[str], Page]) -> None:
     ann = visitor("ann")
     open_response(ann, "/")
-    expect(ann.get_by_text("Kept in the history.")).to_be_visible()
+    expect(ann.get_by_text("Saved to history.")).to_be_visible()
     link = ann.url[ann.url.index("/?") :]
     cookies = {each["name"]: each for each in ann.context.cookies()}
     signed = [each for name, each in cookies.items() if name.startswith("_streamlit_user")]
@@ -58,9 +58,9 @@ def test_a_link_opens_for_its_owner_and_for_others_once_it_is_shared(visitor: Ca
         bob.goto(gone)
         wait_for_app(bob)
         expect(bob.locator(".candor")).to_have_count(0)
-    expect(bob.get_by_text("Nothing has been asked yet")).to_be_visible()
+    expect(bob.get_by_text("Your runs appear here")).to_be_visible()
     bob.goto(link)
-    expect(bob.get_by_text("The answer that this link names is no longer here")).to_be_visible()
+    expect(bob.get_by_text("The answer this link points to is no longer available")).to_be_visible()
 
     ann.goto("/history")
     choose_rows(ann, 0)
@@ -70,15 +70,15 @@ def test_a_link_opens_for_its_owner_and_for_others_once_it_is_shared(visitor: Ca
 
     bob.goto(link)
     wait_for_map(bob)
-    expect(bob.get_by_text("Kept in the history.")).to_have_count(0)  # it is not his, to be kept or not
+    expect(bob.get_by_text("Saved to history.")).to_have_count(0)  # it is not his, to be kept or not
     bob.goto("/history")
     choose_rows(bob, 0)
     expect(bob.get_by_role("button", name="Export", exact=True)).to_be_visible()
-    expect(bob.get_by_role("button", name="Delete", exact=True)).to_have_count(0)
+    expect(bob.get_by_role("button", name="Remove from history", exact=True)).to_have_count(0)
     expect(bob.get_by_role("button", name="Save")).to_have_count(0)
 
     bob.get_by_role("button", name="Sign out").click()
-    expect(bob.get_by_role("heading", name="Sign in to go on")).to_be_visible()
+    expect(bob.get_by_role("heading", name="Sign in to Candor")).to_be_visible()
     bob.goto(link)
-    expect(bob.get_by_text("open the link once more")).to_be_visible()
+    expect(bob.get_by_text("open your link again")).to_be_visible()
     expect(bob.locator(".candor")).to_have_count(0)

@@ -54,9 +54,9 @@ def wait_for_map(page: Page) -> None:
 
 
 def generate(page: Page, prompt: str, tokens: int = 12) -> None:
-    """Have the model of Explore go on from a prompt."""
+    """Generate an answer to a prompt on Explore."""
     page.get_by_role("button", name="Parameters").click()
-    page.get_by_label("Tokens to write", exact=True).fill(str(tokens))
+    page.get_by_label("Max new tokens", exact=True).fill(str(tokens))
     page.keyboard.press("Escape")
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_role("button", name="Generate").click()

@@ -13,7 +13,7 @@ from components.explore import saved_response_form
 from lib.access.visitor import Visitor
 
 ANSWER = {"generation": " yes", "logprobs": [{"1": -0.5}], "stop_reason": "stop"}
-LARGE = json.dumps({**ANSWER, "padding": "é" * saved_response_form._LARGE}, ensure_ascii=False)
+LARGE = json.dumps({**ANSWER, "padding": "é" * saved_response_form.LARGE_TEXT}, ensure_ascii=False)
 
 
 def page() -> None:
@@ -82,5 +82,5 @@ def test_a_visitor_is_told_of_a_text_that_is_too_large(form: AppTest, monkeypatc
 
 
 def test_what_a_field_takes_fits_into_a_message() -> None:
-    assert st.get_option("server.maxWidgetStateSize") * 1_000_000 > 3 * saved_response_form._MOST
+    assert st.get_option("server.maxWidgetStateSize") * 1_000_000 > 3 * saved_response_form.MAX_PASTED
     assert st.get_option("server.maxWidgetStateSize") < config.get_option("server.maxMessageSize")

@@ -1,4 +1,4 @@
-"""What is said of several answers that were stopped."""
+"""What the page says about a stopped batch."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def many(*outcomes: Outcome[Completion]) -> Many[Completion]:
 def test_what_is_missing_is_counted() -> None:
     done, cut, left = Outcome(State.DONE, WHOLE), Outcome(State.DONE, CUT), Outcome[Completion](State.NOT_STARTED)
     assert where_it_stopped(many(done, done)) == ""
-    assert where_it_stopped(many(done, cut)) == "It was stopped: 1 answer was cut off."
-    assert where_it_stopped(many(cut, cut, left)) == "It was stopped: 2 answers were cut off, 1 answer did not come."
-    assert where_it_stopped(many(done, left, left)) == "It was stopped: 2 answers did not come."
+    assert where_it_stopped(many(done, cut)) == "Stopped: 1 incomplete."
+    assert where_it_stopped(many(cut, cut, left)) == "Stopped: 2 incomplete, 1 missing."
+    assert where_it_stopped(many(done, left, left)) == "Stopped: 2 missing."

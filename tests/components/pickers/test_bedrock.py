@@ -66,9 +66,9 @@ def known(monkeypatch: pytest.MonkeyPatch, nobody: None) -> Iterator[Known]:
     book = Ledger(Caps())
     from components.connection import cost
     from components.connection import models as connection_models
-    from components.pickers import bedrock
+    from components.pickers import bedrock, capabilities
 
-    for module in (services, bedrock, connection_models, cost):
+    for module in (services, bedrock, capabilities, connection_models, cost):
         monkeypatch.setattr(module, "account", lambda: account)
     for module in (services, cost):
         monkeypatch.setattr(module, "ledger", lambda: book)
@@ -91,24 +91,24 @@ def labels(page: AppTest) -> set[str]:
 
 def test_on_loopback_everything_is_offered(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     page = on_bedrock(monkeypatch, Policy(True))
-    assert {"Region", "Imported model", "Its tokenizer: directory, file or hub id", "Endpoint"} <= labels(page)
+    assert {"Region", "Imported model", "Tokenizer: directory, file or hub id", "Endpoint"} <= labels(page)
     picker = page.selectbox(key="model.imported_model")
-    assert picker.options == ["mine · llama · 2025-12-01", "Another, by its ARN"]
+    assert picker.options == ["mine · llama · 2025-12-01", "Enter an ARN"]
     picker.set_value("by-arn").run()
-    assert "ARN of the imported model" in labels(page)
+    assert "Model ARN" in labels(page)
 
 
 def test_elsewhere_the_list_alone(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     page = on_bedrock(monkeypatch, Policy(False, (), Bedrock.LISTED))
     assert page.selectbox(key="model.imported_model").options == ["mine · llama · 2025-12-01"]
-    hidden = {"ARN of the imported model", "Its tokenizer: directory, file or hub id", "Endpoint", "Profile"}
+    hidden = {"Model ARN", "Tokenizer: directory, file or hub id", "Endpoint", "Profile"}
     assert not hidden & labels(page)
 
 
 def test_elsewhere_arns_by_hand_where_the_operator_allows_them(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     page = on_bedrock(monkeypatch, Policy(False, (), Bedrock.ANY))
     page.selectbox(key="model.imported_model").set_value("by-arn").run()
-    assert "ARN of the imported model" in labels(page)
+    assert "Model ARN" in labels(page)
     assert "Endpoint" not in labels(page)
 
 
@@ -121,7 +121,7 @@ def test_an_account_that_cannot_be_listed_still_takes_an_arn(known: Known, monke
     known.models = Found(error=ServiceError("These credentials may not list.", "Add the statement below."))
     page = on_bedrock(monkeypatch, Policy(True))
     assert any("may not list" in caption.value for caption in page.caption)
-    assert any(button.label == "Ask again" for button in page.button)
+    assert any(button.label == "Refresh" for button in page.button)
     page.text_input(key="model.arn").set_value("nonsense").run()
     assert any("not an ARN" in caption.value for caption in page.caption)
     assert page.session_state["model"] == ""
@@ -137,7 +137,7 @@ def test_an_account_that_cannot_be_listed_still_takes_an_arn(known: Known, monke
         (ARN.replace(":", "%3A").replace("/", "%2F"), ""),
         (ARN.replace("imported-model", "inference-profile"), "ARN of an inference profile"),
         (ARN.replace("imported-model", "model-import-job"), "ARN of a model import job"),
-        ("s3://bucket/model/", "address in S3"),
+        ("s3://bucket/model/", "S3 address"),
     ],
 )
 def test_an_arn_is_taken_out_of_what_is_pasted_or_named(
@@ -159,7 +159,7 @@ def test_an_arn_is_taken_out_of_what_is_pasted_or_named(
     [
         ("127.0.0.1:9911", "http://127.0.0.1:9911", ""),
         ("http:/localhost:9911/ ", "http://localhost:9911", ""),
-        ("gpu-box:9911", "gpu-box:9911", "Write http:// or https:// before it"),
+        ("gpu-box:9911", "gpu-box:9911", "Put http:// or https:// in front of it"),
         ("us-east-1", "us-east-1", "Leave Endpoint empty"),
     ],
 )
@@ -181,8 +181,8 @@ def test_an_endpoint_is_read_however_it_is_typed(
 @pytest.mark.parametrize(
     ("formats", "way", "k", "caption"),
     [
-        ({Format.OPENAI, Format.CHAT}, True, True, "Bedrock sends scores of the prompt only with a whole answer"),
-        ({Format.BEDROCK}, False, False, "returns no scores of the prompt"),
+        ({Format.OPENAI, Format.CHAT}, True, True, "Bedrock returns prompt logprobs only with a complete answer"),
+        ({Format.BEDROCK}, False, False, "doesn't return prompt logprobs"),
         ({Format.EARLY}, False, False, ""),
     ],
 )

@@ -1,0 +1,26 @@
+"""What the branch form asks an engine."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.shell.services import check_allowed, engines
+from lib.core.request import Request
+from lib.core.sources import Source
+
+
+def continuation_obstacle(source: Source, request: Request) -> str:
+    """Why the model cannot continue after `request.prefix_ids`; "" if it can, or if it is not loaded yet."""
+    if not request.prefix_ids or not engines().ready(source):
+        return ""
+    return engines().get(source).continuation_obstacle(request)
+
+
+def encode_continuation(source: Source, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+    """Ids of a text after `request.prefix_ids`, and whether a model that is sent text would read other tokens.
+
+    Shows a spinner meanwhile, as the model may have to be loaded. Raises CandorError.
+    """
+    check_allowed(source)
+    with st.spinner("Tokenizing your text"):
+        return engines().get(source).encode_continuation(request, text)
