@@ -14,7 +14,8 @@ from typing import Any
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
-from lib.engines.bedrock.engine import AT_ONCE, BedrockEngine
+from lib.engines.bedrock.calls import AT_ONCE
+from lib.engines.bedrock.engine import BedrockEngine
 from lib.jobs.batch import Many, State, run_many
 from lib.jobs.engine_pool import Engines, open_local
 from lib.jobs.job import Jobs

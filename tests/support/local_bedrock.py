@@ -60,7 +60,7 @@ class OpenAccount:
 
     def engine(self, name: str = "current", **fields: Any) -> BedrockEngine:
         """The engine of a model."""
-        return BedrockEngine(self.model(name, **fields), account=self.account, ledger=self.ledger, patience=HASTE)
+        return BedrockEngine(self.model(name, **fields), account=self.account, ledger=self.ledger, retry_policy=HASTE)
 
     def close(self) -> None:
         """Give the connections back."""

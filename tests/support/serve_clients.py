@@ -20,7 +20,7 @@ from botocore.config import Config
 from lib.core.sources import BedrockModel
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.local.engine import LocalEngine
-from lib.engines.remote.retry import Patience
+from lib.engines.remote.retry import RetryPolicy
 from lib.models.tokenizer_files import from_built
 from lib.serve.app import Service
 from lib.serve.limits import Limits
@@ -28,7 +28,7 @@ from lib.serve.models import read_models
 from lib.wire.formats import Format
 
 TOKEN = "token-of-the-test"
-HASTE = Patience(cold=0, throttled=1, failed=1)
+HASTE = RetryPolicy(cold_timeout=0, throttled_attempts=1, transient_attempts=1)
 AUTHORIZATION = {"Authorization": "Bearer anything"}
 GENERATIONS = {"legacy": date(2025, 7, 1), "early": date(2025, 9, 1), "current": date(2025, 12, 1)}
 
@@ -126,13 +126,13 @@ class Served:
         answer = self.runtime.invoke_model_with_response_stream(modelId=self.arn(name), body=json.dumps(body))
         return closing(answer["body"])
 
-    def engine(self, form: Format, name: str = "", patience: Patience | None = None) -> BedrockEngine:
+    def engine(self, form: Format, name: str = "", patience: RetryPolicy | None = None) -> BedrockEngine:
         """Candor's own client, which reads with the model's tokenizer, and gives up at once."""
         local = next(iter(self.service.engines.values()))
         name = name or ("early" if form is Format.EARLY else "current")
         model = BedrockModel(self.arn(name), endpoint=self.url, form=form.name)
         tokenizer = from_built(local.loaded.tokenizer.built, "tiny")
-        return BedrockEngine(model, tokenizer, client=self.runtime, patience=patience or HASTE)
+        return BedrockEngine(model, tokenizer, client=self.runtime, retry_policy=patience or HASTE)
 
     def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
         """A bare HTTP call: status, headers, body."""

@@ -1,8 +1,8 @@
-"""Going on from the beginning of an answer: a model of Bedrock takes text only, so that beginning is sent as text.
+"""Continue an answer from a given beginning on Bedrock, which takes text only: the beginning is sent as text.
 
-A raw prompt that ends with the beginning is what every completion format takes. A chat is rendered here first, with the
-template that was imported with the model, and goes out as such a prompt; or, where somebody switched that on, as a chat
-whose last message is to be continued.
+Every completion format takes a raw prompt that ends with the beginning. A chat is rendered here first, with the
+template that was imported with the model, and sent as such a prompt; or, if that is switched on for the model, as a
+chat whose last message is to be continued.
 """
 
 from __future__ import annotations
@@ -20,81 +20,72 @@ from lib.core.stream import Delta
 from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.engines.bedrock.capabilities import Abilities
 from lib.errors import InvalidRequest
+from lib.tokenizers.boundary import token_at
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.formats import Format
 
-_ELSEWHERE = (
-    "The model did not go on from the place that was asked for: the text it read does not end with what was given. "
-    "What it wrote is shown after that all the same."
+_NOT_CONTINUED = (
+    "The model did not continue from the requested place: the text it read does not end with the beginning of the "
+    "answer. Its continuation is shown after that beginning all the same."
 )
-_SWITCH = {"continue_final_message": True, "add_generation_prompt": False}
+_CONTINUE_FINAL_MESSAGE = {"continue_final_message": True, "add_generation_prompt": False}
 
 
 @dataclass(frozen=True, eq=False)
 class Continuation:
-    """How a request with a given beginning goes out.
+    """How to send a request whose answer has a given beginning."""
 
-    request: what is encoded, and read back. form: the format it goes out in. extra: more fields of its body. tokenizer:
-    the one to read the response with. prompt: the text before the beginning. prefix: the text of that.
-    """
-
-    request: Request
-    form: Format
-    extra: dict[str, Any]
-    tokenizer: Tokenizer
-    prompt: str
-    prefix: str
+    request: Request  # as it is sent, with the beginning in its text
+    wire_format: Format
+    extra: dict[str, Any]  # more fields of the body
+    tokenizer: Tokenizer  # to read the response with
+    prompt: str  # the text before the beginning
+    prefix: str  # the text of the beginning
 
 
 def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, *, by_chat: bool) -> Continuation:
-    """How a request that has a beginning goes out. by_chat: a chat may be continued as one.
+    """Plan a request that has `prefix_ids`. by_chat: whether a chat may be continued as a chat.
 
-    Raises InvalidRequest where it cannot, with the reason.
+    Raises InvalidRequest, with the reason, if the model can't continue it.
     """
     if tokenizer is None:
         raise InvalidRequest(
-            "Going on from here needs the model's tokenizer, as the beginning is sent as text.",
-            "Give a tokenizer beside the model.",
+            "Continuing from here needs the model's tokenizer, because the beginning is sent as text.",
+            "Choose a tokenizer beside the model.",
         )
     pieces = tokenizer.vocabulary.pieces
     if not tokenizer.knows(np.array(request.prefix_ids, np.int32)):
-        raise InvalidRequest("The model's tokenizer does not know these tokens.", "Choose the model that wrote them.")
+        raise InvalidRequest("The model's tokenizer lacks these tokens.", "Choose the model that generated them.")
     prompt = _prompt_text(request, tokenizer)
     try:
         prefix = bytes_of_ids(pieces, request.prefix_ids).decode()
     except UnicodeDecodeError as error:
         raise inside_a_character() from error
     chat = request.prompt is None
-    form = can.format_for(chat=False)
+    wire_format = can.format_for(chat=False)
     if chat and by_chat and Format.CHAT in can.formats:
-        told = replace(request, messages=(*request.messages, Message("assistant", prefix)), prefix_ids=())
+        sent = replace(request, messages=(*request.messages, Message("assistant", prefix)), prefix_ids=())
         rendered = prompt + prefix
-        reading = replace(tokenizer, render=lambda _: rendered)
-        return Continuation(told, Format.CHAT, _SWITCH, reading, prompt, prefix)
-    if form is None:
+        reader = replace(tokenizer, render=lambda _: rendered)
+        return Continuation(sent, Format.CHAT, _CONTINUE_FINAL_MESSAGE, reader, prompt, prefix)
+    if wire_format is None:
         raise InvalidRequest(
-            "This model takes chats only, and an answer to a chat cannot be gone on with.",
+            "This model takes chats only, and an answer to a chat can't be continued.",
             "Allow continue_final_message beside the model, if you know that it works there.",
         )
     prompt = _without_bos(prompt, tokenizer)
-    return Continuation(
-        replace(request, prompt=prompt + prefix, messages=(), prefix_ids=()),
-        form,
-        {},
-        tokenizer,
-        prompt,
-        prefix,
-    )
+    sent = replace(request, prompt=prompt + prefix, messages=(), prefix_ids=())
+    return Continuation(sent, wire_format, {}, tokenizer, prompt, prefix)
 
 
 def raw_prompt(request: Request, tokenizer: Tokenizer | None) -> str:
-    """What the model reads before an answer, as a raw prompt. Raises InvalidRequest where that is not known."""
+    """The text the model reads before its answer, as a raw prompt. Raises InvalidRequest if it is not known."""
     if request.prompt is not None:
         return request.prompt
     if tokenizer is None:
         raise InvalidRequest(
-            "Scoring a text after a chat needs the model's tokenizer, as the chat is sent as its template has it.",
-            "Give a tokenizer beside the model, or use raw text.",
+            "Scoring a text after a chat needs the model's tokenizer, which renders the chat with its template.",
+            "Choose a tokenizer beside the model, or use raw text.",
         )
     return _without_bos(_prompt_text(request, tokenizer), tokenizer)
 
@@ -103,81 +94,70 @@ def _prompt_text(request: Request, tokenizer: Tokenizer) -> str:
     prompt = tokenizer.prompt_text(request)
     if prompt is None:
         raise InvalidRequest(
-            "No chat template came with this model, so that the text it reads before an answer is not known.",
-            "Import it with its template, or ask with raw text.",
+            "No chat template came with this model, so the text it reads before its answer is unknown.",
+            "Import it with its template, or use raw text.",
         )
     return prompt
 
 
 def _without_bos(text: str, tokenizer: Tokenizer) -> str:
-    """A prompt without the BOS at its front, where the service puts one before every raw prompt."""
+    """The prompt without its leading BOS, if the service puts one before every raw prompt."""
     if tokenizer.bos is None or tokenizer.bos not in tokenizer.prefix:
         return text
     return text.removeprefix(tokenizer.vocabulary.pieces.text_of(tokenizer.bos))
 
 
-def told_apart(deltas: Iterator[Delta], how: Continuation, request: Request) -> Iterator[Delta]:
-    """The deltas of a continuation, with what was given as the beginning of the answer instead of the prompt's end."""
+def prefix_in_answer(deltas: Iterator[Delta], plan: Continuation, request: Request) -> Iterator[Delta]:
+    """The deltas of a continuation, with the beginning moved from the end of the prompt to the answer.
+
+    request: the original one, which the completion is to carry.
+    """
     for delta in deltas:
         if delta.whole is not None:
-            yield replace(delta, whole=_apart(delta.whole, how, request))
+            yield replace(delta, whole=_moved(delta.whole, plan, request))
         elif delta.start is not None:
-            start = _apart(delta.start, how, request)
+            start = _moved(delta.start, plan, request)
             yield replace(delta, start=replace(start, generated=start.generated[:0], text=""))
             yield Delta(delta.sample, generated=start.generated, text=start.text)
         else:
             yield delta
 
 
-def _apart(done: Completion, how: Continuation, request: Request) -> Completion:
-    found = boundary(done.prompt, how.prompt, how.prefix)
+def _moved(done: Completion, plan: Continuation, request: Request) -> Completion:
+    found = boundary(done.prompt, plan.prompt, plan.prefix)
     if found is None:
-        own = _given(request, how.tokenizer)
-        lost = () if not len(done.prompt) else (_ELSEWHERE,)  # of which nothing is known, nothing is wrong
-        return _joined(done, request, done.prompt, own, 0, lost)
+        prefix = make_tokens(plan.tokenizer.vocabulary.pieces, np.array(request.prefix_ids, np.int32))  # unscored
+        # Without prompt tokens there is nothing to compare with, and nothing to warn of.
+        warnings = (_NOT_CONTINUED,) if len(done.prompt) else ()
+        return _with_prefix(replace(done, overlap=0), request, prefix, warnings)
     first, overlap = found
-    given = done.prompt[first:]
-    otherwise = overlap > 0 or given.ids.tolist() != list(request.prefix_ids)
-    warnings = (CUT_DIFFERENTLY,) if otherwise else ()
-    return _joined(done, request, done.prompt[:first], given, overlap, warnings)
+    prefix = done.prompt[first:]
+    differs = overlap > 0 or prefix.ids.tolist() != list(request.prefix_ids)
+    warnings = (CUT_DIFFERENTLY,) if differs else ()
+    return _with_prefix(replace(done, prompt=done.prompt[:first], overlap=overlap), request, prefix, warnings)
 
 
 def boundary(tokens: Tokens, before: str, text: str) -> tuple[int, int] | None:
-    """Where `text` begins among tokens that end with `before` and it: (its first token, bytes of that before it).
+    """Where `text` begins among tokens that end with `before + text`: (its first token, bytes of that before it).
 
-    None where the tokens read otherwise.
+    None if the tokens spell something else.
     """
     read, whole = spelled(tokens), (before + text).encode()
     if not read.endswith(whole):
         return None
-    limit = len(read) - len(whole) + len(before.encode())
-    ends = np.cumsum(np.diff(tokens.pieces.offsets)[tokens.refs])
-    first = int(np.searchsorted(ends, limit, side="right"))
-    return first, limit - (int(ends[first - 1]) if first else 0) if first < len(ends) else 0
+    sizes = np.diff(tokens.pieces.offsets)[tokens.refs]
+    return token_at(sizes, len(read) - len(whole) + len(before.encode()))
 
 
-def _joined(
-    done: Completion,
-    request: Request,
-    prompt: Tokens,
-    given: Tokens,
-    overlap: int,
-    warnings: tuple[str, ...],
-) -> Completion:
-    forced = given.with_kinds(np.full(len(given), TokenKind.FORCED, np.uint8))
-    special = given.pieces.special[given.refs] if len(given.pieces) else np.zeros(0, bool)
-    visible = spelled(given[~special])[overlap:].decode("utf-8", "replace")
+def _with_prefix(done: Completion, request: Request, prefix: Tokens, warnings: tuple[str, ...]) -> Completion:
+    """The completion with its answer begun by `prefix`, whose first `done.overlap` bytes belong to the prompt."""
+    forced = prefix.with_kinds(np.full(len(prefix), TokenKind.FORCED, np.uint8))
+    special = prefix.pieces.special[prefix.refs] if len(prefix.pieces) else np.zeros(0, bool)
+    visible = spelled(prefix[~special])[done.overlap :].decode("utf-8", "replace")
     return replace(
         done,
         request=request,
-        prompt=prompt,
         generated=concatenate([forced, done.generated]),
         text=visible + done.text,
-        overlap=overlap,
         warnings=(*done.warnings, *warnings),
     )
-
-
-def _given(request: Request, tokenizer: Tokenizer) -> Tokens:
-    """The tokens that were asked for as the beginning, unscored."""
-    return make_tokens(tokenizer.vocabulary.pieces, np.array(request.prefix_ids, np.int32))

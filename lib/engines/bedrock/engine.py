@@ -1,12 +1,9 @@
-"""An imported model as an engine: see `lib.engines.base.Engine` for what it promises."""
+"""An imported model as a `lib.engines.base.Engine`."""
 
 from __future__ import annotations
 
-import json
-import re
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lib.core.branching import tokens_after
-from lib.core.completion import Completion, Origin, Timing
-from lib.core.request import MAX_K, Message, Request, check_text
+from lib.core.completion import Completion, Origin
+from lib.core.request import Message, Request, check_text
 from lib.core.sources import BedrockModel
 from lib.core.stream import Delta, fold
 from lib.core.tokens import Tokens
@@ -24,25 +21,21 @@ from lib.costs.bedrock_prices import Units
 from lib.costs.ledger import Ledger
 from lib.engines.base import Capabilities
 from lib.engines.bedrock.account import Account
-from lib.engines.bedrock.capabilities import Abilities, abilities, by_hand, formats_in
-from lib.engines.bedrock.continuation import boundary, continuation, raw_prompt, told_apart
+from lib.engines.bedrock.calls import Caller, WireOptions
+from lib.engines.bedrock.capabilities import Abilities, abilities, by_hand, format_named, formats_in
+from lib.engines.bedrock.continuation import boundary, continuation, prefix_in_answer, raw_prompt
+from lib.engines.bedrock.errors import REFUSED
 from lib.engines.bedrock.runtime import Runtime
-from lib.engines.remote.rate_limit import Gate, Turn
-from lib.engines.remote.retry import THROTTLED, Patience, patiently
-from lib.engines.remote.stream import Call
-from lib.errors import BadResponse, CandorError, InvalidRequest, ServiceError
+from lib.engines.remote.retry import RetryPolicy
+from lib.engines.remote.stream import BackgroundStream
+from lib.errors import InvalidRequest, ServiceError
+from lib.tokenizers.boundary import token_at
 from lib.tokenizers.tokenizer import Tokenizer
-from lib.wire.decode import decode
-from lib.wire.formats import Format, asked_top
-from lib.wire.requests import encode_request
-from lib.wire.stream_decoder import StreamReader
+from lib.wire.formats import Format
 
-AT_ONCE = 16  # calls of one model under way, as long as Bedrock does not throttle them
-_REFUSED = "ValidationException"
-_MOST_ALLOWED = re.compile(r"max allowed: (\d+)")
 _NO_TOKENIZER = (
-    "The model's tokenizer was not found, and its tokens are shown by their ids or as the service names them. The page "
-    "Connection says where it was looked for; a tokenizer can be given beside the model."
+    "The model's tokenizer was not found, so its tokens are shown as IDs or as the service names them. The Connection "
+    "page says where Candor looked. You can choose a tokenizer beside the model."
 )
 
 
@@ -57,23 +50,20 @@ class BedrockEngine:
         client: Any = None,
         account: Account | None = None,
         ledger: Ledger | None = None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
-        """tokenizer: by default what the account finds for the model, where one is given; else none.
+        """tokenizer: by default the one that the account finds for the model; none without an account.
 
-        client: of bedrock-runtime, by default the account's. ledger: what calls are counted in.
+        client: of bedrock-runtime, by default the account's. ledger: counts the calls and caps their cost.
         """
         self.model = model
         self._given = tokenizer
         self._account = account
-        self._own = Account()
-        self._runtime = Runtime(model, account or self._own, client)
+        self._own_account = Account()
         self._ledger = ledger or Ledger()
-        self._patience = patience or Patience()
-        self._gate = Gate(AT_ONCE)
-        self._reading = threading.Lock()
-        self._most = MAX_K  # alternatives that the model takes; less once it has said so
-        self._spoken: Abilities | None = None  # once a refusal has told
+        runtime = Runtime(model, account or self._own_account, client)
+        self._caller = Caller(model.arn, runtime, self._ledger, retry_policy or RetryPolicy())
+        self._named_by_model: Abilities | None = None  # from a refusal that listed the model's formats
 
     @property
     def name(self) -> str:
@@ -82,21 +72,24 @@ class BedrockEngine:
 
     @property
     def busy(self) -> bool:
-        """Never in the way of another model: it takes no memory here."""
+        """Always False: the model takes no memory here, so another one never has to wait for it."""
         return False
 
     @property
     def at_once(self) -> int:
-        """Calls that may be under way now; fewer after Bedrock has throttled some."""
-        return self._gate.limit
+        """Concurrent calls allowed now; fewer after Bedrock has throttled some."""
+        return self._caller.limit
 
     @property
     def abilities(self) -> Abilities:
-        """What is known of what the model can return; asked of Bedrock the first time, where there is an account."""
+        """What the model can return, as far as is known. With an account, the first access asks Bedrock.
+
+        Raises InvalidRequest if the format set for the model doesn't exist.
+        """
         if self.model.form:
-            return by_hand(Format[self.model.form])
-        if self._spoken is not None:
-            return self._spoken
+            return by_hand(format_named(self.model.form))
+        if self._named_by_model is not None:
+            return self._named_by_model
         if self._account is not None:
             return self._account.abilities(self.model)
         day = self.model.imported
@@ -104,18 +97,18 @@ class BedrockEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What its formats can carry between them."""
+        """What the model's formats can carry, taken together."""
         return self.abilities.capabilities
 
     @property
     def tokenizer(self) -> Tokenizer | None:
-        """The model's tokenizer, looked for the first time; None where there is none."""
+        """The model's tokenizer, looked up on first access; None if there is none."""
         if self._given is not None or self._account is None:
             return self._given
         return self._account.tokenizer(self.model).tokenizer
 
-    def form(self, request: Request) -> Format:
-        """The format that a request goes out in. Raises InvalidRequest where the model cannot answer with logprobs."""
+    def wire_format(self, request: Request) -> Format:
+        """The format to send a request in. Raises InvalidRequest if the model can't answer it with logprobs."""
         chat = request.prompt is None
         found = self.abilities
         chosen = found.format_for(chat=chat)
@@ -125,218 +118,121 @@ class BedrockEngine:
 
     def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
         """All n samples, one call each. Raises CandorError."""
-        return tuple(self._whole(replace(request, n=1), owner) for _ in range(request.n))
+        return tuple(self._complete_one(replace(request, n=1), owner) for _ in range(request.n))
 
-    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Call:  # noqa: ARG002
-        """One sample, step by step; in one piece where prompt scores are wanted that no stream of the format carries.
+    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> BackgroundStream:  # noqa: ARG002
+        """One sample, streamed; in one piece if the format's stream can't carry the requested prompt logprobs.
 
-        live: False where nobody watches, which takes fewer steps. Closing it stops listening; what the service still
-        writes is not read.
+        live: False if nobody watches the answer grow, which saves work. After `close`, the rest is not read.
         """
-        return Call(lambda gone: self._answered(request, live, gone))
+        return BackgroundStream(lambda cancelled: self._answer(request, live, cancelled))
 
-    def warm_up(self) -> Call:
-        """Wake the model with the smallest call there is; the stream ends when it is awake."""
+    def warm_up(self) -> BackgroundStream:
+        """Load the model with the smallest possible call. The stream ends when the model is warm."""
         chat = not self.capabilities.raw
         ask = {"messages": (Message("user", "Hi"),)} if chat else {"prompt": "Hi"}
         return self.stream(Request(**ask, max_tokens=1, k=0, prompt_scores=False), live=False)
 
     def continuation_obstacle(self, request: Request) -> str:
-        """Why the model cannot go on from `request.prefix_ids`, as far as is known without asking; "" where it can."""
+        """Why the model can't continue from `request.prefix_ids`, as far as is known without waiting; "" if it can."""
         account = self._account
-        asking = account is not None and not self.model.form and self._spoken is None
-        can = account.peek_abilities(self.model) if account is not None and asking else self.abilities
+        unknown = account is not None and not self.model.form and self._named_by_model is None
         found = account.peek_tokenizer(self.model) if account is not None and self._given is None else None
-        if can is None or (account is not None and self._given is None and found is None):
-            return ""  # not known yet: it turns out when it is tried
-        tokenizer = self._given or (found.value.tokenizer if found is not None and found.value is not None else None)
         try:
-            continuation(request, can, tokenizer, by_chat=self.model.continues)
+            can = account.peek_abilities(self.model) if account is not None and unknown else self.abilities
+            if can is None or (account is not None and self._given is None and found is None):
+                return ""  # not known yet; the attempt will tell
+            looked_up = found.value.tokenizer if found is not None and found.value is not None else None
+            continuation(request, can, self._given or looked_up, by_chat=self.model.continues)
         except InvalidRequest as error:
             return str(error)
         return ""
 
     def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
-        """Ids of a text put after `request.prefix_ids`, and whether a model that is sent text reads others."""
+        """IDs of a text after `request.prefix_ids`, and whether a model that is sent text would read other IDs."""
         check_text(text)
-        tokenizer = self.tokenizer
-        how = continuation(request, self.abilities, tokenizer, by_chat=self.model.continues)
-        read = how.tokenizer.readings(replace(how.request, prompt=how.prompt, messages=()))[0]
-        pieces = how.tokenizer.vocabulary.pieces
-        return tokens_after(how.tokenizer.encode, pieces, how.prompt + how.prefix, [*read, *request.prefix_ids], text)
+        plan = continuation(request, self.abilities, self.tokenizer, by_chat=self.model.continues)
+        read = plan.tokenizer.readings(replace(plan.request, prompt=plan.prompt, messages=()))[0]
+        pieces = plan.tokenizer.vocabulary.pieces
+        before = plan.prompt + plan.prefix
+        return tokens_after(plan.tokenizer.encode, pieces, before, [*read, *request.prefix_ids], text)
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
-        """The texts as answers to the request's prompt, scored: one call each. Raises CandorError.
+        """The texts scored as answers to the request's prompt, one call each. Raises CandorError.
 
-        A chat goes out as a raw prompt, rendered with the template that was imported with the model.
+        A chat is sent as a raw prompt, rendered with the template that was imported with the model.
         """
         if not self.abilities.scores_given:
             raise InvalidRequest(
-                "This model returns no scores of a raw prompt, which texts that are given need.",
-                "Draw answers instead, or choose a model that returns them.",
+                "This model doesn't return logprobs for a raw prompt, so it can't score text you supply.",
+                "Sample answers instead, or choose a model that returns prompt logprobs.",
             )
         prompt = raw_prompt(request, self.tokenizer)
         return tuple(self._scored(request, prompt, each, owner) for each in continuations)
 
     def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
-        """The text after each of the prompts: one call each. Raises as `score` does."""
+        """The text scored after each of the prompts, one call each. Raises CandorError, as `score` does."""
         return tuple(done for request in requests for done in self.score(request, [text], owner=owner))
 
-    def _scored(self, request: Request, prompt: str, continuation: str, owner: str) -> Completion:
-        asked = replace(request, prompt=prompt + continuation, messages=(), max_tokens=0, prompt_scores=True, n=1)
-        done = self._whole(asked, owner)
-        first, overlap = boundary(done.prompt, prompt, continuation) or _by_length(done.prompt, prompt)
+    def close(self) -> None:
+        """Close the connections that belong to this engine."""
+        self._own_account.close()
+
+    def _scored(self, request: Request, prompt: str, text: str, owner: str) -> Completion:
+        sent = replace(request, prompt=prompt + text, messages=(), max_tokens=0, prompt_scores=True, n=1)
+        done = self._complete_one(sent, owner)
+        first, overlap = boundary(done.prompt, prompt, text) or _boundary_by_length(done.prompt, prompt)
         return replace(
             done,
             request=replace(request, max_tokens=0),
             prompt=done.prompt[:first],
             generated=done.prompt[first:],
-            text=continuation,
+            text=text,
             stop_reason=None,
             origin=Origin.SCORED,
             overlap=overlap,
         )
 
-    def close(self) -> None:
-        """Give the connections back that are this engine's own."""
-        self._own.close()
-
-    def _whole(self, request: Request, owner: str) -> Completion:
+    def _complete_one(self, request: Request, owner: str) -> Completion:
         with closing(self.stream(request, owner=owner, live=False)) as stream:
             return fold(stream)[0]
 
-    def _answered(self, request: Request, live: bool, gone: threading.Event) -> Iterator[Delta]:
-        """The answer as deltas, in the format that the model turns out to speak."""
+    def _answer(self, request: Request, live: bool, cancelled: threading.Event) -> Iterator[Delta]:
+        """The answer as deltas, in another format if the model refuses the first and lists those it takes."""
         while True:
+            plan = None
+            if request.prefix_ids:
+                plan = continuation(request, self.abilities, self.tokenizer, by_chat=self.model.continues)
+            wire_format = self.wire_format(request) if plan is None else plan.wire_format
             try:
-                if request.prefix_ids:
-                    how = continuation(request, self.abilities, self.tokenizer, by_chat=self.model.continues)
-                    form = how.form
-                    sent = self._answered_in(form, how.request, live, gone, how.extra, how.tokenizer)
-                    yield from told_apart(sent, how, request)
+                if plan is None:
+                    yield from self._send(request, WireOptions(wire_format), live, cancelled)
                 else:
-                    form = self.form(request)
-                    yield from self._answered_in(form, request, live, gone)
+                    options = WireOptions(wire_format, plan.tokenizer, extra=plan.extra)
+                    yield from prefix_in_answer(self._send(plan.request, options, live, cancelled), plan, request)
             except ServiceError as error:
-                spoken = formats_in(error.message) if error.code == _REFUSED and not self.model.form else None
-                if spoken is None or form in spoken:
+                listed = formats_in(error.message) if error.code == REFUSED and not self.model.form else None
+                if listed is None or wire_format in listed:
                     raise
-                self._spoken = Abilities(spoken, "the model itself names these formats")
+                self._named_by_model = Abilities(listed, "the model itself lists these formats")
             else:
                 return
 
-    def _answered_in(
-        self,
-        form: Format,
-        request: Request,
-        live: bool,
-        gone: threading.Event,
-        extra: dict[str, Any] | None = None,
-        tokenizer: Tokenizer | None = None,
-    ) -> Iterator[Delta]:
-        """The answer in one format. extra: more fields of the body. tokenizer: to read it with, if not the model's."""
-        encode_request(request, form)  # refused before anything is looked up
-        whole = (request.prompt_scores and not form.is_bedrock) or not live
-        tokenizer = tokenizer or self.tokenizer
+    def _send(self, request: Request, options: WireOptions, live: bool, cancelled: threading.Event) -> Iterator[Delta]:
+        """The answer in one format, read with the model's tokenizer unless `options` has one."""
+        unstreamable = request.prompt_scores and not options.wire_format.is_bedrock
+        attempt = self._caller.encoded(request, replace(options, streamed=live and not unstreamable))
+        # Only now, as a request that is refused should cost no lookups:
+        tokenizer = options.tokenizer or self.tokenizer
+        warnings = (_NO_TOKENIZER,) if tokenizer is None and self._account is not None else ()
         self._learn_price()
-        with self._ledger.call(self.model.arn) as call, self._gate.turn() as turn:
-            began = time.monotonic()
-            if whole:
-                data = yield from self._asked(self._runtime.invoke, request, form, False, turn, gone, extra)
-                call.answered()
-                turn.leave()
-                timing = Timing(total=time.monotonic() - began)
-                # One after another, and after the calls that now go out in its place: all share the interpreter.
-                with self._reading:
-                    self._gate.wait_for_quiet()
-                    done = self._decoded(data, self._as_asked(request, form), tokenizer)
-                warnings = (*done.warnings, *self._notes(request, form, tokenizer))
-                yield Delta(0, whole=replace(done, request=request, warnings=warnings, timing=timing))
-            else:
-                events = yield from self._asked(self._runtime.open, request, form, True, turn, gone, extra)
-                call.answered()
-                reader = StreamReader(self._as_asked(request, form), tokenizer, model=self.model.arn)
-                notes = self._notes(request, form, tokenizer)
-                try:
-                    yield from self._followed(events, reader, request, notes, began, gone)
-                except ServiceError as error:
-                    turn.leave(throttled=error.code == THROTTLED)
-                    raise
+        options = replace(attempt.options, tokenizer=tokenizer, warnings=warnings)
+        yield from self._caller.send(replace(attempt, options=options), cancelled)
         if self._account is not None and not self.model.form:
             self._account.woken(self.model)
 
-    def _asked(
-        self,
-        ask: Callable[[bytes], Any],
-        request: Request,
-        form: Format,
-        streamed: bool,
-        turn: Turn,
-        gone: threading.Event,
-        extra: dict[str, Any] | None = None,
-    ) -> Generator[Delta, None, Any]:
-        """What the service gives, with patience; with fewer alternatives where it says that it gives no more."""
-        while True:
-            fields = encode_request(request, form, streamed=streamed, most=self._most)
-            body = json.dumps(fields | (extra or {})).encode()
-            try:
-                return (yield from patiently(lambda: ask(body), turn, gone, self._patience))  # noqa: B023
-            except ServiceError as error:
-                allowed = _MOST_ALLOWED.search(error.message) if error.code == _REFUSED else None
-                if allowed is None or int(allowed[1]) >= self._most:
-                    raise
-                self._most = int(allowed[1])
-
-    def _followed(
-        self,
-        events: Any,
-        reader: StreamReader,
-        request: Request,
-        notes: tuple[str, ...],
-        began: float,
-        gone: threading.Event,
-    ) -> Iterator[Delta]:
-        """The deltas of a stream; of the completions in them, the request is as it was asked, and `notes` are added."""
-        first: float | None = None
-        with closing(events):
-            try:
-                for event in events:
-                    first = first or time.monotonic()
-                    for delta in reader.feed(event["chunk"]["bytes"]):
-                        yield _with_request(delta, request)
-                    if gone.is_set():
-                        return
-            except CandorError:
-                raise
-            except Exception as error:
-                raise self._runtime.in_words(error) from error
-        ended = time.monotonic()
-        timing = Timing(None, None if first is None else first - began, ended - began)
-        for delta in reader.close(timing):
-            yield _with_warnings(delta, notes)
-
-    def _as_asked(self, request: Request, form: Format) -> Request:
-        """The request with as many alternatives as were asked for after all."""
-        return request if asked_top(form, request.k) <= self._most else replace(request, k=min(request.k, self._most))
-
-    def _notes(self, request: Request, form: Format, tokenizer: Tokenizer | None) -> tuple[str, ...]:
-        """What is to be said of an answer beside what its response shows."""
-        notes = []
-        if tokenizer is None and self._account is not None:
-            notes.append(_NO_TOKENIZER)
-        if not form.is_bedrock and request.k > self._most:
-            notes.append(f"This model gives {self._most} alternatives at most; {request.k} were asked for.")
-        return tuple(notes)
-
-    def _decoded(self, data: bytes, request: Request, tokenizer: Tokenizer | None) -> Completion:
-        """The completion in a response. Raises BadResponse, which keeps what was paid for."""
-        try:
-            return decode(data, request, tokenizer, model=self.model.arn)[0]
-        except BadResponse as error:
-            raise BadResponse(error.cause, error.remedy, data) from error
-
     def _learn_price(self) -> None:
-        """Tell the ledger what a copy of the model takes, once Bedrock has said so; nobody waits for that."""
+        """Tell the ledger how many units a copy of the model takes, if Bedrock has said so already."""
         if self._account is None:
             return
         found = self._account.peek_details(self.model.place, self.model.arn)
@@ -352,30 +248,16 @@ def _no_format(found: Abilities, *, chat: bool) -> InvalidRequest:
         )
     if chat:
         return InvalidRequest(
-            "This model takes no chats: it was imported without a chat template, or before 2025-11-11.",
-            "Use raw text, with the markers of its template typed in where it was trained on them.",
+            "This model doesn't take chats: it was imported without a chat template, or before 2025-11-11.",
+            "Use raw text. If the model was trained on a template's markers, type them into the prompt.",
         )
     return InvalidRequest("This model takes chats only, no raw text.", "Choose Chat.")
 
 
-def _with_request(delta: Delta, request: Request) -> Delta:
-    return delta if delta.start is None else replace(delta, start=replace(delta.start, request=request))
+def _boundary_by_length(tokens: Tokens, prompt: str) -> tuple[int, int]:
+    """The first token beyond the prompt and its bytes within it, if the tokens spell another text than was sent.
 
-
-def _with_warnings(delta: Delta, more: tuple[str, ...]) -> Delta:
-    return delta if delta.end is None else replace(delta, end=replace(delta.end, warnings=(*delta.end.warnings, *more)))
-
-
-def _by_length(tokens: Tokens, prompt: str) -> tuple[int, int]:
-    """The first token that does not belong to the prompt alone, and its bytes that do, where tokens spell another text.
-
-    Tokens of a special kind count for nothing: the service may have added them.
+    Special tokens count as empty: the service may have added them.
     """
     sizes = np.diff(tokens.pieces.offsets)[tokens.refs] * ~tokens.pieces.special[tokens.refs]
-    limit = len(prompt.encode())
-    ends = np.cumsum(sizes)
-    beyond = np.flatnonzero((ends > limit) & (sizes > 0))
-    if not len(beyond):
-        return len(tokens), 0
-    first = int(beyond[0])
-    return first, max(int(limit - (ends[first] - sizes[first])), 0)
+    return token_at(sizes, len(prompt.encode()))

@@ -1,4 +1,4 @@
-"""What went wrong at AWS, in plain words: one sentence of cause, one of remedy."""
+"""Errors of boto3 and AWS translated to ServiceError: one sentence of cause, one of remedy."""
 
 from __future__ import annotations
 
@@ -9,35 +9,42 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lib.engines.bedrock.permissions import ACTIONS, as_json, statement
+from lib.engines.remote.retry import Failure
 from lib.errors import ServiceError
+
+# Codes that decide what happens next.
+COLD = "ModelNotReadyException"
+THROTTLED = "ThrottlingException"
+REFUSED = "ValidationException"
+_TRANSIENT = frozenset({"ServiceUnavailableException", "InternalServerException", "EndpointConnectionError"})
 
 _LOG_IN = "Log in again, with `aws sso login` or as you did before; then try again."
 _EXPIRED = ("The AWS login has expired.", _LOG_IN)
 _WORDS = {
     "ModelNotReadyException": (
-        "The model sleeps: Bedrock puts an imported model away when it is not used, and is still bringing it back.",
-        "Try again in a few minutes; large models take longer.",
+        "The model is cold: Bedrock unloads an imported model that is not used, and is still loading it again.",
+        "Try again in a few minutes. Large models take longer.",
     ),
     "ThrottlingException": (
-        "Bedrock gets too many requests from this account.", "Wait a moment, or let fewer calls run at once."
+        "Bedrock gets too many requests from this account.", "Wait a moment, or run fewer calls at once."
     ),
     "ServiceUnavailableException": (
-        "Bedrock has no room at the moment; this is not a quota of yours.", "Try again later, or in another region."
+        "Bedrock has no capacity right now; this is not one of your quotas.", "Try again later, or in another region."
     ),
     "InternalServerException": ("Something went wrong inside Bedrock.", "Try again."),
     "ModelTimeoutException": (
-        "The model took longer than Bedrock allows.", "Shorten the prompt or ask for fewer tokens, and try again."
+        "The model took longer than Bedrock allows.", "Shorten the prompt or lower max new tokens, and try again."
     ),
     "ModelErrorException": ("The model failed on this request.", "Try again once; then try a shorter prompt."),
     "ModelStreamErrorException": (
-        "The model failed while it was answering.", "Try again; what had come is kept."
+        "The model failed while it was answering.", "Try again. The partial answer is kept."
     ),
     "ValidationException": (
         "Bedrock refuses the request.",
-        "Shorten it where it is too long; where the model does not speak this format, choose another beside the model.",
+        "If it is too long, shorten it. If the model doesn't take this format, choose another for the model.",
     ),
     "ServiceQuotaExceededException": (
-        "A quota of this account is used up.", "Ask for more in the console, under Service Quotas, Amazon Bedrock."
+        "A quota of this account is used up.", "Request more in the console, under Service Quotas, Amazon Bedrock."
     ),
     "AccessDeniedException": (
         "These credentials may not do this.", "Add the statement below to their policy, or choose another profile."
@@ -47,17 +54,17 @@ _WORDS = {
     ),
     "ExpiredTokenException": ("The credentials have expired.", _LOG_IN),
     "UnrecognizedClientException": (
-        "AWS does not know these credentials.", "Check the access key, the session token and the profile."
+        "AWS doesn't know these credentials.", "Check the access key, the session token and the profile."
     ),
     "InvalidSignatureException": (
         "AWS rejects the request's signature.", "Check the secret key, and that this machine's clock is right."
     ),
-    "NoSuchBucket": ("The bucket with the model's files is gone.", "Give the tokenizer as a path beside the model."),
+    "NoSuchBucket": ("The bucket with the model's files is gone.", "Enter the tokenizer's path beside the model."),
     "PermanentRedirect": (
-        "The bucket with the model's files is in another region.", "Give the tokenizer as a path beside the model."
+        "The bucket with the model's files is in another region.", "Enter the tokenizer's path beside the model."
     ),
 }  # fmt: skip
-# Other names for the same, as S3 and the older services have them.
+# Names that S3 and older services use for the same.
 _ALIASES = {
     "AccessDenied": "AccessDeniedException",
     "AuthFailure": "UnrecognizedClientException",
@@ -78,30 +85,30 @@ _DENIED = {
     "GetObject": "These credentials may not read the model's files.",
 }
 _NOT_SET_UP = "Log in with `aws configure` or `aws sso login`, or set AWS_PROFILE; then try again."
-_BROKE_OFF = ("The connection broke off before the answer was complete.", "Try again.")
+_DROPPED = ("The connection dropped before the answer was complete.", "Try again.")
 _LOCAL = {
     "NoRegionError": ("No region is set.", "Choose one beside the model, or set AWS_DEFAULT_REGION."),
     "NoCredentialsError": ("There are no AWS credentials on this machine.", _NOT_SET_UP),
     "PartialCredentialsError": ("The AWS credentials are incomplete.", "Set both the access key and the secret key."),
     "CredentialRetrievalError": (
-        "The program or service that should give the AWS credentials did not.", "Run it by hand to see why."
+        "The program or service that should supply the AWS credentials failed.", "Run it by hand to see why."
     ),
     "ProfileNotFound": ("There is no such AWS profile.", "Choose one that `aws configure list-profiles` shows."),
-    "ConfigParseError": ("The AWS configuration file cannot be read.", "Mend it; `aws configure list` says where."),
+    "ConfigParseError": ("The AWS configuration file cannot be read.", "Fix it; `aws configure list` shows its path."),
     "EndpointConnectionError": (
-        "Bedrock cannot be reached at this address.", "Check the network, the region and the endpoint."
+        "Bedrock can't be reached at this address.", "Check the network, the region and the endpoint."
     ),
-    "ConnectTimeoutError": ("Bedrock does not answer.", "Check the network, a proxy or a firewall."),
-    "ProxyConnectionError": ("The proxy does not answer.", "Check HTTPS_PROXY, or add Bedrock's host to NO_PROXY."),
+    "ConnectTimeoutError": ("Bedrock doesn't answer.", "Check the network, the proxy and the firewall."),
+    "ProxyConnectionError": ("The proxy doesn't answer.", "Check HTTPS_PROXY, or add Bedrock's host to NO_PROXY."),
     "SSLError": (
-        "The connection is not safe: the certificate is not known.", "Set AWS_CA_BUNDLE where a proxy signs its own."
+        "The connection is not secure: its certificate is not trusted.", "If a proxy signs its own, set AWS_CA_BUNDLE."
     ),
-    "ReadTimeoutError": ("Bedrock took too long to answer.", "Try again, with fewer tokens."),
-    "ResponseStreamingError": _BROKE_OFF,
-    "IncompleteReadError": _BROKE_OFF,
-    "ConnectionClosedError": _BROKE_OFF,
-    "ProtocolError": _BROKE_OFF,
-    "ChecksumMismatch": _BROKE_OFF,
+    "ReadTimeoutError": ("Bedrock took too long to answer.", "Try again with fewer tokens."),
+    "ResponseStreamingError": _DROPPED,
+    "IncompleteReadError": _DROPPED,
+    "ConnectionClosedError": _DROPPED,
+    "ProtocolError": _DROPPED,
+    "ChecksumMismatch": _DROPPED,
     "TokenRetrievalError": _EXPIRED,
     "SSOTokenLoadError": _EXPIRED,
     "UnauthorizedSSOTokenError": _EXPIRED,
@@ -109,20 +116,20 @@ _LOCAL = {
     "SSOError": _EXPIRED,
     "InvalidRegionError": ("This is not the name of a region.", "A region looks like us-east-1."),
     "FIPS": (
-        "FIPS endpoints are on. They do not work with an endpoint of your own, and some regions have none.",
+        "FIPS endpoints are on. They don't work with a custom endpoint, and some regions have none.",
         "Unset AWS_USE_FIPS_ENDPOINT and use_fips_endpoint in the AWS profile, or leave Endpoint empty.",
     ),
     "Dualstack": (
-        "Dual-stack endpoints are on. They do not work with an endpoint of your own, and some regions have none.",
+        "Dual-stack endpoints are on. They don't work with a custom endpoint, and some regions have none.",
         "Unset AWS_USE_DUALSTACK_ENDPOINT and use_dualstack_endpoint in the AWS profile, or leave Endpoint empty.",
     ),
     "Bearer": (
-        "AWS_BEARER_TOKEN_BEDROCK is set, and boto3 sends an API key over https only. This endpoint is http.",
-        "Unset AWS_BEARER_TOKEN_BEDROCK, or give an endpoint that begins with https://.",
+        "AWS_BEARER_TOKEN_BEDROCK is set, and boto3 sends an API key over https only. This endpoint uses http.",
+        "Unset AWS_BEARER_TOKEN_BEDROCK, or use an endpoint that begins with https://.",
     ),
     "Header": (
-        "The AWS credentials contain a line break or another character that cannot be sent.",
-        "Set the access key, the secret key and the session token again, without it.",
+        "The AWS credentials contain a line break or another character that can't be sent.",
+        "Set the access key, the secret key and the session token again without it.",
     ),
     "UnicodeDecodeError": (
         "The AWS configuration file is not in UTF-8.", "Save it as UTF-8. In Windows PowerShell, `>` writes UTF-16."
@@ -131,15 +138,15 @@ _LOCAL = {
         "The connection failed on this machine before AWS answered.",
         "Check the network, the endpoint, and the proxy in HTTPS_PROXY or HTTP_PROXY.",
     ),
-    "ParamValidationError": ("The model's ARN is not one that Bedrock takes.", "Copy it from the Bedrock console."),
+    "ParamValidationError": ("Bedrock doesn't accept the model's ARN.", "Copy it from the Bedrock console."),
 }  # fmt: skip
-# Their causes are clear only with the service's own words.
-_SPEAKS = ("ValidationException", "ModelErrorException", "ModelStreamErrorException", "ServiceQuotaExceededException")
-_REFUSED = re.compile(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource:? \"?([^\s\"]+))?")
+# Errors whose cause is clear only with the service's own message.
+_QUOTED = ("ValidationException", "ModelErrorException", "ModelStreamErrorException", "ServiceQuotaExceededException")
+_UNAUTHORIZED = re.compile(r"not authorized to perform:? ([\w-]+:\w+)(?: on resource:? \"?([^\s\"]+))?")
 _NO_ADDRESS = re.compile(r"Invalid endpoint|IPv6 URL|Port ", re.IGNORECASE)
-_LONGEST = 300  # characters of what boto3 says
+_MAX_QUOTE = 300  # characters of boto3's message
 _UNREACHED = ("EndpointConnectionError", "ConnectTimeoutError")
-# What an error is about, by a sign in its message, of kinds of errors that are about several things.
+# Some classes of botocore cover several problems; a word in the message tells which one it is.
 _HAVE_SIGNS = ("EndpointProviderError", "EndpointVariantError", "InvalidEndpointConfigurationError", "HTTPClientError")
 _SIGNS = (
     ("FIPS", re.compile("fips", re.IGNORECASE)),
@@ -147,9 +154,9 @@ _SIGNS = (
     ("Bearer", re.compile("bearer", re.IGNORECASE)),
     ("Header", re.compile("invalid header|header value", re.IGNORECASE)),
 )
-_SKEW = 240.0  # seconds; AWS allows 300
+_MAX_SKEW = 240.0  # seconds between the clocks; AWS allows 300
 
-# After these the credentials have to be looked up again.
+# After these, the credentials have to be looked up again.
 STALE = frozenset(
     {"ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException", "NoCredentialsError"}
     | {"PartialCredentialsError", "CredentialRetrievalError"}
@@ -158,17 +165,17 @@ STALE = frozenset(
 
 
 def in_words(error: Exception, resource: str = "") -> ServiceError:
-    """A `ServiceError` for what boto3 raised.
+    """The ServiceError for an exception of boto3.
 
-    resource: the ARN of what was asked for, for the statement that is missing where it was refused.
+    resource: the ARN that the call was about, for the policy statement that would allow it.
     """
     response = getattr(error, "response", None)
-    found = _of_service(error, response, resource) if isinstance(response, dict) else _of_this_machine(error)
+    found = _remote_error(error, response, resource) if isinstance(response, dict) else _local_error(error)
     found.__cause__ = error
     return found
 
 
-def _of_this_machine(error: Exception) -> ServiceError:
+def _local_error(error: Exception) -> ServiceError:
     message = str(error).strip()
     for kind in type(error).__mro__:
         name = kind.__name__
@@ -176,80 +183,87 @@ def _of_this_machine(error: Exception) -> ServiceError:
             return ServiceError(*_LOCAL[sign], name)
         if name in _LOCAL:
             cause, remedy = _LOCAL[name]
-            return ServiceError(cause, f"{remedy}{_also() if name in _UNREACHED else ''}", name)
-        if name == "BotoCoreError":  # of an AWS setting, as a rule; what may hold credentials is in _LOCAL
-            said = " ".join(message.split())[:_LONGEST].rstrip(".")
+            return ServiceError(cause, f"{remedy}{_overrides() if name in _UNREACHED else ''}", name)
+        if name == "BotoCoreError":  # usually about an AWS setting; messages that may hold credentials are in _LOCAL
+            quote = " ".join(message.split())[:_MAX_QUOTE].rstrip(".")
             return ServiceError(
-                f"boto3 rejects the AWS settings on this machine: {said}.",
-                "Check the AWS profile and the variables that begin with AWS_.",
+                f"boto3 rejects the AWS settings on this machine: {quote}.",
+                "Check the AWS profile and the environment variables that begin with AWS_.",
                 type(error).__name__,
             )
         if name == "ValueError" and _NO_ADDRESS.search(message):
             named = " or ".join(_set("AWS_ENDPOINT_URL")) or "endpoint_url in the AWS profile"
             return ServiceError(
                 "The endpoint is not a complete URL.",
-                f"Begin it with http:// or https:// and check its port: in the field Endpoint, or in {named}.",
+                f"Begin it with http:// or https:// and check its port, in the Endpoint field or in {named}.",
                 name,
             )
     why = error.strerror if isinstance(error, OSError) else ""
     return ServiceError(
-        f"The call failed on this machine before AWS was asked{f': {why}' if why else ''}.",
-        "Check the AWS profile, the variables that begin with AWS_, and the files that they name.",
+        f"The call failed on this machine before it reached AWS{f': {why}' if why else ''}.",
+        "Check the AWS profile, the environment variables that begin with AWS_, and the files they name.",
         type(error).__name__,
     ).with_detail(type(error).__name__)
 
 
-def _set(beginning: str) -> list[str]:
-    """The environment's variables with that beginning that are set."""
-    return sorted(name for name, value in os.environ.items() if name.startswith(beginning) and value.strip())
+def failure_of(error: ServiceError) -> Failure:
+    """Why a call failed, as far as it decides whether to retry."""
+    if error.code in _TRANSIENT:
+        return Failure.TRANSIENT
+    return {COLD: Failure.COLD, THROTTLED: Failure.THROTTLED}.get(error.code, Failure.PERMANENT)
 
 
-def _also() -> str:
-    """Which variables send calls elsewhere than Bedrock's usual address."""
-    named = [name for beginning in ("AWS_ENDPOINT_URL", "AWS_USE_") for name in _set(beginning)]
+def _set(prefix: str) -> list[str]:
+    """The environment variables with this prefix that are set."""
+    return sorted(name for name, value in os.environ.items() if name.startswith(prefix) and value.strip())
+
+
+def _overrides() -> str:
+    """Which variables change Bedrock's address, as a sentence; "" if none is set."""
+    named = [name for prefix in ("AWS_ENDPOINT_URL", "AWS_USE_") for name in _set(prefix)]
     return f" These variables change the address: {', '.join(named)}." if named else ""
 
 
-def _of_service(error: Exception, response: dict[str, Any], resource: str) -> ServiceError:
+def _remote_error(error: Exception, response: dict[str, Any], resource: str) -> ServiceError:
     found = response.get("Error") or {}
     code, message = str(found.get("Code") or ""), str(found.get("Message") or "")
-    name = code[:1].upper() + code[1:]  # within a stream the first letter is small
+    name = code[:1].upper() + code[1:]  # within a stream, the first letter is lower case
     name = _ALIASES.get(name, name)
     operation = str(getattr(error, "operation_name", ""))
-    cause, remedy = _WORDS.get(name, (f"AWS answers {code or 'with an unknown error'}.", "Try again."))
+    cause, remedy = _WORDS.get(name, (f"AWS answered with {code or 'an unknown error'}.", "Try again."))
     policy = ""
     if name == "AccessDeniedException":
         cause, remedy, policy = _denied(operation, message, resource)
     elif name == "InvalidSignatureException" and (skew := _skew(response)):
         ahead = "ahead" if skew > 0 else "behind"
         cause = f"This machine's clock is {abs(skew) / 60:,.0f} minutes {ahead}, and AWS rejects its signatures."
-        remedy = "Set the clock right, for example with `timedatectl set-ntp true`; then try again."
+        remedy = "Set the clock, for example with `timedatectl set-ntp true`; then try again."
     elif name == "ResourceNotFoundException" and operation == "ListImportedModels":
         cause, remedy = "Bedrock has no imported models in this region.", "Choose another region."
-    if message and (name in _SPEAKS or name not in _WORDS):
-        cause = f"{cause} It says: {message}"
+    if message and (name in _QUOTED or name not in _WORDS):
+        cause = f"{cause} AWS says: {message}"
     return ServiceError(cause, remedy, name, message, policy)
 
 
 def _denied(operation: str, message: str, resource: str) -> tuple[str, str, str]:
-    """(cause, remedy, statement) of what was not allowed."""
+    """(cause, remedy, policy statement) for a call that was not allowed."""
     cause, remedy = _DENIED.get(operation, _WORDS["AccessDeniedException"][0]), _WORDS["AccessDeniedException"][1]
     if "explicit deny" in message:
-        return cause, "A policy of the account denies it explicitly: ask whoever runs the account.", ""
-    named = _REFUSED.search(message)
+        return cause, "A policy of the account denies it explicitly. Ask the account's administrator.", ""
+    named = _UNAUTHORIZED.search(message)
     action = named[1] if named else ACTIONS.get(operation, "")
     if not action:
-        return f"{cause} It says: {message}" if message else cause, "Choose another profile.", ""
+        return f"{cause} AWS says: {message}" if message else cause, "Choose another profile.", ""
     where = (named[2] if named else "") or resource
     return cause, remedy, as_json(statement(action, where))
 
 
 def _skew(response: dict[str, Any]) -> float:
-    """Seconds that this machine's clock is ahead of the service's; 0 where that is not why it refused."""
+    """Seconds this machine's clock is ahead of the service's; 0 if that is not the reason for the refusal."""
     sent = (response.get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
     try:
         theirs = parsedate_to_datetime(sent).timestamp()
     except (TypeError, ValueError):
         return 0.0
     ahead = time.time() - theirs
-    return ahead if abs(ahead) > _SKEW else 0.0
+    return ahead if abs(ahead) > _MAX_SKEW else 0.0

@@ -12,6 +12,7 @@ from lib.core.tokens import TokenKind
 from lib.engines.local.loading import LoadedModel
 from lib.errors import CandorError, InvalidRequest, TooLong
 from lib.models.tokenizer_files import turns_of
+from lib.tokenizers.boundary import token_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +106,7 @@ def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tup
     whole = text.encode()
     lead = _leading(ids, pieces.data.tobytes(), pieces.offsets, whole)
     if lead is not None:
-        limit = lead + len(prompt.encode())
-        first = int(np.searchsorted(pieces.offsets, limit, side="right")) - 1
-        # Tokens of no bytes at the boundary stay with the prompt.
-        return first, int(limit - pieces.offsets[first]) if first < len(ids) else 0
+        return token_at(np.diff(pieces.offsets), lead + len(prompt.encode()))
     everything, spans = loaded.tokenizer.offsets(text)
     added = next((skip for skip in range(3) if everything[skip : skip + len(ids)] == ids), 0)  # BOS that `ids` lacks
     for number, (start, end) in enumerate(spans[added : added + len(ids)]):

@@ -1,1 +1,1 @@
-"""What engines behind a network share: the stream's thread, rate limit and retry."""
+"""What engines behind a network share: the stream's thread, the rate limit and retries."""

@@ -1,6 +1,7 @@
-"""Trying again: a model that sleeps is waited for, a service that throttles is given time.
+"""Retries with backoff: wait for a cold model to load, slow down for a service that throttles.
 
-What waits says so, and can be told to stop. Calls that may have been answered are never made again by themselves.
+Progress notes say what is being waited for, and every wait can be cancelled. A call that may already have been
+answered is never retried automatically.
 """
 
 from __future__ import annotations
@@ -10,91 +11,112 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 
 from lib import formatting
 from lib.core.stream import Delta
-from lib.engines.remote.rate_limit import Turn
+from lib.engines.remote.rate_limit import Slot
 from lib.errors import Cancelled, ServiceError
 
 T = TypeVar("T")
 
-ASLEEP = "ModelNotReadyException"
-THROTTLED = "ThrottlingException"
-_TRANSIENT = frozenset({"ServiceUnavailableException", "InternalServerException", "EndpointConnectionError"})
-# A pause lasts between that part of its length and all of it, so that callers drift apart.
-_SHORTENED = {ASLEEP: 0.8, THROTTLED: 0.5}
+
+class Failure(StrEnum):
+    """Why a call failed, as far as it decides whether and when to retry."""
+
+    COLD = "cold"  # the model is not loaded yet
+    THROTTLED = "throttled"
+    TRANSIENT = "transient"  # another attempt may well succeed
+    PERMANENT = "permanent"
+
+
+# A delay is between this fraction of its nominal length and all of it, so that callers spread out.
+_MIN_FRACTION = {Failure.COLD: 0.8, Failure.THROTTLED: 0.5, Failure.TRANSIENT: 0.5}
 
 
 @dataclass(frozen=True)
-class Patience:
-    """cold: seconds that a sleeping model is waited for, asking every `asks[0]` to `asks[1]` seconds.
+class RetryPolicy:
+    """How long and how often to retry."""
 
-    throttled, failed: how often a call is tried in all when the service throttles, or fails for a reason that passes;
-    pauses begin at `pause` seconds and double up to `longest`.
-    """
-
-    cold: float = 600.0
-    asks: tuple[float, float] = (15.0, 45.0)
-    throttled: int = 10
-    failed: int = 4
-    pause: float = 1.0
-    longest: float = 30.0
+    cold_timeout: float = 600.0  # seconds to wait in all for a cold model to load
+    cold_delays: tuple[float, float] = (15.0, 45.0)  # seconds between attempts on a cold model: the first, the longest
+    throttled_attempts: int = 10  # attempts in all when the service throttles
+    transient_attempts: int = 4  # attempts in all after transient failures
+    first_delay: float = 1.0  # seconds; doubles with every attempt after throttling or a transient failure
+    max_delay: float = 30.0  # seconds
 
 
-def patiently(
-    attempt: Callable[[], T],
-    turn: Turn,
-    gone: threading.Event,
-    patience: Patience = Patience(),
-) -> Generator[Delta, None, T]:
-    """What `attempt` gives, after as many tries as it takes; yields notes of what it waits for.
+class Retry:
+    """Runs calls under a policy. Safe to share between threads."""
 
-    The turn is still held when it returns. Raises the last ServiceError, and Cancelled once `gone` is set.
-    """
-    began, tries, asleep_for = time.monotonic(), 0, 0
-    while True:
-        if not turn.enter(gone):
-            raise Cancelled("The request was cancelled.")
-        try:
-            found = attempt()
-        except ServiceError as error:
-            turn.leave(throttled=error.code == THROTTLED)
-            if error.code == ASLEEP:
-                pause = min(patience.asks[0] * 1.5**asleep_for, patience.asks[1]) * _jitter(error)
-                asleep_for += 1
-                if time.monotonic() - began + pause > patience.cold:
-                    raise _too_long(error, patience.cold) from error
-                note = f"The model slept and is being woken, which may take minutes (asked {_times(asleep_for)})"
+    def __init__(
+        self,
+        classify: Callable[[ServiceError], Failure],
+        policy: RetryPolicy = RetryPolicy(),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
+        """wait: waits for the event or that many seconds; returns whether the event is set."""
+        self._classify, self._policy = classify, policy
+        self._clock, self._wait = clock, wait
+
+    def run(self, attempt: Callable[[], T], slot: Slot, cancelled: threading.Event) -> Generator[Delta, None, T]:
+        """Return the result of `attempt`, retried as needed; yield a note before each wait.
+
+        The slot is still held on return. Raises the last ServiceError, or Cancelled once `cancelled` is set.
+        """
+        started, cold, failed = self._clock(), 0, 0
+        while True:
+            if not slot.acquire(cancelled):
+                raise Cancelled("The request was cancelled.")
+            try:
+                result = attempt()
+            except ServiceError as error:
+                failure = self._classify(error)
+                slot.release(throttled=failure is Failure.THROTTLED)
+                if failure is Failure.COLD:
+                    cold += 1
+                    delay, note = self._cold_delay(error, cold, self._clock() - started)
+                else:
+                    failed += 1
+                    delay, note = self._backoff(error, failure, failed)
             else:
-                tries += 1
-                if tries >= {THROTTLED: patience.throttled}.get(
-                    error.code, patience.failed if error.code in _TRANSIENT else 1
-                ):
-                    raise
-                pause = min(patience.pause * 2 ** (tries - 1), patience.longest) * _jitter(error)
-                why = "Bedrock throttles" if error.code == THROTTLED else error.cause.rstrip(".")
-                note = f"{why}; next try in {formatting.seconds(pause + 1)}"
-        else:
-            turn.went_well()
-            return found
-        yield Delta(0, note=note)
-        if gone.wait(pause):
-            raise Cancelled("The request was cancelled.")
+                slot.succeeded()
+                return result
+            yield Delta(0, note=note)
+            if self._wait(cancelled, delay):
+                raise Cancelled("The request was cancelled.")
+
+    def _cold_delay(self, error: ServiceError, attempts: int, elapsed: float) -> tuple[float, str]:
+        """(seconds, note) before the next attempt on a cold model. Raises ServiceError once the timeout has passed."""
+        first, longest = self._policy.cold_delays
+        delay = _jittered(min(first * 1.5 ** (attempts - 1), longest), Failure.COLD)
+        if elapsed + delay > self._policy.cold_timeout:
+            raise _not_loaded(error, self._policy.cold_timeout) from error
+        tried = "once" if attempts == 1 else f"{attempts} times"
+        return delay, f"The model is cold and is being loaded, which can take several minutes (tried {tried})"
+
+    def _backoff(self, error: ServiceError, failure: Failure, attempts: int) -> tuple[float, str]:
+        """(seconds, note) before the next attempt after any other failure. Raises `error` if there is to be none."""
+        policy = self._policy
+        allowed = {Failure.THROTTLED: policy.throttled_attempts, Failure.TRANSIENT: policy.transient_attempts}
+        if attempts >= allowed.get(failure, 1):
+            raise error
+        delay = _jittered(min(policy.first_delay * 2 ** (attempts - 1), policy.max_delay), failure)
+        why = "The service is throttling calls" if failure is Failure.THROTTLED else error.cause.rstrip(".")
+        return delay, f"{why}; retrying in {formatting.seconds(delay + 1)}"
 
 
-def _jitter(error: ServiceError) -> float:
-    return random.uniform(_SHORTENED.get(error.code, 0.5), 1.0)  # noqa: S311
+def _jittered(seconds: float, failure: Failure) -> float:
+    return seconds * random.uniform(_MIN_FRACTION[failure], 1.0)  # noqa: S311
 
 
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
-
-
-def _too_long(error: ServiceError, waited: float) -> ServiceError:
+def _not_loaded(error: ServiceError, waited: float) -> ServiceError:
     return ServiceError(
-        f"The model did not wake within {waited / 60:.0f} minutes.",
-        "Try again: each try goes on waking it. Very large models can take longer.",
+        f"The model did not load within {waited / 60:.0f} minutes.",
+        "Try again: each attempt keeps it loading. Very large models can take longer.",
         error.code,
         error.message,
     )

@@ -1,4 +1,4 @@
-"""A call under way: what it gives step by step, and how it is told to stop."""
+"""A stream of deltas produced in its own thread, so that a caller waiting for the network can always be released."""
 
 from __future__ import annotations
 
@@ -13,40 +13,44 @@ from lib.errors import Cancelled
 _END = object()
 
 
-class Call:
-    """A call under way in a thread of its own, so that whoever waits for it can be told to stop waiting."""
+class BackgroundStream:
+    """A `lib.engines.base.Stream` whose deltas come from a background thread."""
 
-    def __init__(self, work: Callable[[threading.Event], Iterator[Delta]]) -> None:
+    def __init__(self, produce: Callable[[threading.Event], Iterator[Delta]]) -> None:
+        """produce: makes the deltas; its argument is set once the stream is stopped or closed."""
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._gone = threading.Event()
-        self._over: Any = None
-        threading.Thread(target=self._run, args=(work,), name="candor-bedrock", daemon=True).start()
+        self._cancelled = threading.Event()
+        self._outcome: Any = None  # _END or an exception, once the stream is over
+        threading.Thread(target=self._run, args=(produce,), name="candor-stream", daemon=True).start()
 
-    def _run(self, work: Callable[[threading.Event], Iterator[Delta]]) -> None:
+    def _run(self, produce: Callable[[threading.Event], Iterator[Delta]]) -> None:
         try:
-            for delta in work(self._gone):
+            for delta in produce(self._cancelled):
                 self._results.put(delta)
             self._results.put(_END)
-        except BaseException as error:  # whoever waits has to hear of it
+        except BaseException as error:  # re-raised in the thread that reads the stream
             self._results.put(error)
 
-    def __iter__(self) -> Call:
+    def __iter__(self) -> BackgroundStream:
         return self
 
     def __next__(self) -> Delta:
-        result = self._results.get() if self._over is None else self._over
+        result = self._results.get() if self._outcome is None else self._outcome
         if isinstance(result, Delta):
             return result
-        self._over = result
+        self._outcome = result
         if isinstance(result, BaseException):
             raise result
         raise StopIteration
 
     def stop(self) -> None:
-        """Wait for no model to wake and try nothing again; what has been sent is answered as far as it comes."""
-        self._gone.set()
+        """Stop waiting for a cold model and stop retrying.
+
+        A response in one piece that has been paid for still arrives; a streamed one ends with the current chunk.
+        """
+        self._cancelled.set()
 
     def close(self) -> None:
-        """Stop waiting: whoever does gets Cancelled, after what is there already."""
-        self._gone.set()
+        """Cancel: the reader gets Cancelled after the deltas that are already there."""
+        self._cancelled.set()
         self._results.put(Cancelled("The request was cancelled."))

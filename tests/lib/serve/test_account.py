@@ -13,7 +13,7 @@ from lib.core.request import Message, Request
 from lib.core.sources import AwsTarget
 from lib.core.stream import fold
 from lib.engines.bedrock.engine import BedrockEngine
-from lib.engines.remote.retry import Patience
+from lib.engines.remote.retry import RetryPolicy
 from lib.errors import CapReached, InvalidRequest
 from lib.wire.formats import Format
 from tests.support.serve_clients import Served, until
@@ -70,14 +70,14 @@ def test_a_model_that_sleeps_is_asked_again_once_it_is_awake(served: Served, ope
         found = opened.account.abilities(opened.model())
         assert found.asleep
         assert "assumed" in found.known_by
-        patience = Patience(asks=(0.2, 0.3))
-        engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, patience=patience)
+        retry_policy = RetryPolicy(cold_delays=(0.2, 0.3))
+        engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, retry_policy=retry_policy)
         engine.complete(ASK)
         assert until(lambda: (again := opened.account.peek_abilities(opened.model())) is not None and not again.asleep)
 
 
 def test_a_chat_with_a_model_that_takes_none(served: Served, open_account: Opened) -> None:
-    with closing(open_account(served)) as opened, pytest.raises(InvalidRequest, match="takes no chats"):
+    with closing(open_account(served)) as opened, pytest.raises(InvalidRequest, match="take chats"):
         opened.engine("early").complete(Request(messages=(Message("user", "abc"),)))
 
 
@@ -128,10 +128,10 @@ def test_no_call_goes_beyond_the_cap(served: Served, open_account: Opened) -> No
 def test_waking_a_model_is_the_smallest_call_there_is(served: Served, open_account: Opened) -> None:
     served.faults({"kind": "cold-start", "seconds": 2})
     with closing(open_account(served)) as opened:
-        patience = Patience(asks=(0.2, 0.3))
-        engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, patience=patience)
+        retry_policy = RetryPolicy(cold_delays=(0.2, 0.3))
+        engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, retry_policy=retry_policy)
         deltas = list(engine.warm_up())
-        assert any("woken" in delta.note for delta in deltas)
+        assert any("being loaded" in delta.note for delta in deltas)
         (done,) = fold(deltas)
         assert len(done.generated) == 1
         assert opened.ledger.calls == 1

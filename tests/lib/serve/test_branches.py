@@ -123,7 +123,7 @@ def test_a_chat_may_be_continued_as_one_where_that_is_switched_on(
     if setting == "passed":
         same(done, tiny_engine.complete(request)[0])
     else:
-        assert any("did not go on" in each for each in done.warnings), done.warnings
+        assert any("did not continue" in each for each in done.warnings), done.warnings
 
 
 @pytest.mark.parametrize("chat", [False, True])

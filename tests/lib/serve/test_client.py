@@ -14,7 +14,7 @@ import pytest
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
 from lib.core.stream import Delta, Fold, fold
-from lib.engines.remote.retry import Patience
+from lib.engines.remote.retry import RetryPolicy
 from lib.errors import Cancelled, InvalidRequest, ServiceError
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job
@@ -23,9 +23,9 @@ from lib.serve.service_errors import ERRORS, IN_STREAM
 from lib.wire.formats import Format
 from tests.support.serve_clients import Served, model_of, until
 
-FAST = Patience(cold=20, asks=(0.05, 0.1), pause=0.01, longest=0.05)
+FAST = RetryPolicy(cold_timeout=20, cold_delays=(0.05, 0.1), first_delay=0.01, max_delay=0.05)
 _ROWS = [name for name in ERRORS if name not in ("MissingAuthenticationTokenException", "UnknownOperationException")]
-_WAITED_FOR = {"ModelNotReadyException": "did not wake"}
+_WAITED_FOR = {"ModelNotReadyException": "did not load"}
 
 
 def asked(form: Format = Format.OPENAI, **changes: Any) -> Request:
@@ -34,7 +34,7 @@ def asked(form: Format = Format.OPENAI, **changes: Any) -> Request:
     return Request(**{**values, "max_tokens": 12, "k": 2, **changes})
 
 
-def answered(served: Served, request: Request, form: Format, patience: Patience = FAST) -> Job[Completion]:
+def answered(served: Served, request: Request, form: Format, patience: RetryPolicy = FAST) -> Job[Completion]:
     """A job as Explore starts it, over."""
     job = Job(ask(Engines(lambda _: served.engine(form, patience=patience)), Question("any", request)))
     job.run()
@@ -50,9 +50,9 @@ def test_every_error_has_a_cause_and_a_remedy(served: Served, code: str, streame
         fold(engine.stream(asked(prompt_scores=not streamed)))
     error = raised.value
     assert error.code == code
-    assert error.cause.endswith(".") or "It says:" in error.cause
+    assert error.cause.endswith(".") or "AWS says:" in error.cause
     assert error.remedy.endswith(".")
-    assert "AWS answers" not in error.cause, "it has no words of its own"
+    assert "AWS answered with" not in error.cause, "it has no words of its own"
     assert (bool(error.statement), code) in {(True, "AccessDeniedException"), (False, code)}
 
 
@@ -96,7 +96,7 @@ def test_a_connection_that_breaks_off_keeps_what_had_come(served: Served) -> Non
     served.faults({"kind": "cut", "after": 4, "where": "reset", "operation": "stream"})
     job = answered(served, asked(Format.BEDROCK), Format.BEDROCK)
     assert job.error is not None
-    assert "broke off" in job.error.cause
+    assert "dropped" in job.error.cause
     assert job.partial is not None
     assert len(job.partial.generated)
 
@@ -111,24 +111,24 @@ def test_a_model_that_sleeps_is_waited_for(served: Served) -> None:
     (done,) = collected.completions()
     assert len(done.generated) == 12
     assert len(notes) >= 2
-    assert "is being woken" in notes[0]
-    assert "asked 2 times" in notes[1]
+    assert "is being loaded" in notes[0]
+    assert "tried 2 times" in notes[1]
 
 
 def test_but_not_for_ever(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
-    with pytest.raises(ServiceError, match="did not wake within") as raised:
-        served.engine(Format.OPENAI, patience=replace(FAST, cold=0.3)).complete(asked())
+    with pytest.raises(ServiceError, match="did not load within") as raised:
+        served.engine(Format.OPENAI, patience=replace(FAST, cold_timeout=0.3)).complete(asked())
     assert raised.value.code == "ModelNotReadyException"
 
 
 def test_whoever_waits_for_it_can_cancel(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
-    slow = replace(FAST, asks=(30.0, 30.0), cold=600.0)
+    slow = replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0)
     job = Job(ask(Engines(lambda _: served.engine(Format.OPENAI, patience=slow)), Question("any", asked())))
     thread = threading.Thread(target=job.run)
     thread.start()
-    assert until(lambda: "is being woken" in job.note)
+    assert until(lambda: "is being loaded" in job.note)
     began = time.monotonic()
     job.cancel()
     thread.join(5)
@@ -144,7 +144,7 @@ def test_throttling_is_given_time_and_fewer_calls(served: Served) -> None:
     before = engine.at_once
     notes = [delta.note for delta in engine.stream(asked()) if delta.note]
     assert len(notes) == 3
-    assert all("throttles; next try in" in note for note in notes)
+    assert all("throttling calls; retrying in" in note for note in notes)
     assert engine.at_once < before
     for _ in range(20):
         engine.complete(asked(max_tokens=1))
@@ -175,9 +175,9 @@ def test_a_model_that_gives_fewer_alternatives(served: Served) -> None:
     (done,) = engine.complete(asked(k=10))
     assert done.generated.k == 5
     assert done.request == asked(k=10)
-    assert "gives 5 alternatives at most; 10 were asked for" in " ".join(done.warnings)
+    assert "returns at most 5 alternatives; 10 were requested" in " ".join(done.warnings)
     (again,) = fold(engine.stream(asked(k=10, prompt_scores=False)))
-    assert "5 alternatives at most" in " ".join(again.warnings)
+    assert "at most 5 alternatives" in " ".join(again.warnings)
     (fewer,) = engine.complete(asked(k=3))
     assert not fewer.warnings
 
@@ -227,7 +227,7 @@ def test_stopping_gently_lets_a_whole_answer_come(served: Served) -> None:
 
 def test_but_waits_for_nothing_more(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
-    stream = served.engine(Format.OPENAI, patience=replace(FAST, asks=(30.0, 30.0), cold=600.0)).stream(asked())
+    stream = served.engine(Format.OPENAI, patience=replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0)).stream(asked())
     first = next(stream)
     assert first == Delta(0, note=first.note)
     stream.stop()

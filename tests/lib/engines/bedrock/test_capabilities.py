@@ -47,24 +47,24 @@ def test_what_the_import_date_says() -> None:
     assert abilities(DAYS["recent"], None).formats == ALL
     assert "assumed" in abilities(DAYS["recent"], None).known_by
     assert "assumed" in abilities(None, None, asleep=True).known_by
-    assert "sleeps" in abilities(None, None, asleep=True).known_by
+    assert "cold" in abilities(None, None, asleep=True).known_by
     assert abilities(None, frozenset({Format.BEDROCK})).formats == {Format.BEDROCK}
 
 
 @pytest.mark.parametrize(
     ("formats", "sentence"),
     [
-        (ALL, "Prompt scores: yes · alternatives: up to 20 · streaming: answer only · reads: raw text and chat"),
+        (ALL, "Prompt logprobs: yes · alternatives: up to 20 · streaming: answer only · reads: raw text and chat"),
         (
             {Format.EARLY},
-            "Prompt scores: yes · alternatives: the likeliest only · streaming: yes · reads: raw text",
+            "Prompt logprobs: yes · alternatives: the most likely only · streaming: yes · reads: raw text",
         ),
         (
             {Format.BEDROCK},
-            "Prompt scores: no · alternatives: the likeliest only · streaming: yes · reads: raw text",
+            "Prompt logprobs: no · alternatives: the most likely only · streaming: yes · reads: raw text",
         ),
-        ({Format.CHAT}, "Prompt scores: yes · alternatives: up to 20 · streaming: answer only · reads: chat"),
-        ((), "No logprobs: it can answer, but not say how sure it was"),
+        ({Format.CHAT}, "Prompt logprobs: yes · alternatives: up to 20 · streaming: answer only · reads: chat"),
+        ((), "No logprobs: it can answer, but not report how confident it was"),
     ],
 )
 def test_in_plain_words(formats: set[Format], sentence: str) -> None:

@@ -18,7 +18,7 @@ from lib.core.sources import BedrockModel
 from lib.core.stream import fold
 from lib.core.tokens import NO_TOKENS, make_tokens
 from lib.engines.bedrock.engine import BedrockEngine
-from lib.engines.remote.retry import Patience
+from lib.engines.remote.retry import RetryPolicy
 from lib.errors import BadResponse, Cancelled, InvalidRequest, ServiceError
 from lib.jobs.engine_pool import Engines
 from lib.wire.encode import ChunkWriter, encode
@@ -136,9 +136,9 @@ def test_an_exception_within_a_stream(canned: Canned, url: str) -> None:
     [
         (403, "AccessDeniedException", "may not call"),
         (404, "ResourceNotFoundException", "no such model"),
-        (400, "ValidationException", "It says: prompt is empty"),
+        (400, "ValidationException", "AWS says: prompt is empty"),
         (403, "ExpiredTokenException", "expired"),
-        (403, "UnrecognizedClientException", "does not know"),
+        (403, "UnrecognizedClientException", "doesn't know"),
         (424, "ModelErrorException", "failed"),
         (418, "TeapotException", "TeapotException"),
     ],
@@ -165,10 +165,10 @@ def test_errors_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_import_date_decides_the_format() -> None:
     prompt, chat = Request(prompt="x"), Request(messages=(Message("user", "x"),))
     for day, expected in ((None, Format.OPENAI), (date(2025, 9, 1), Format.EARLY), (date(2025, 12, 1), Format.OPENAI)):
-        assert engine("http://127.0.0.1:1", imported=day).form(prompt) is expected
-    assert engine("http://127.0.0.1:1").form(chat) is Format.CHAT
+        assert engine("http://127.0.0.1:1", imported=day).wire_format(prompt) is expected
+    assert engine("http://127.0.0.1:1").wire_format(chat) is Format.CHAT
     with pytest.raises(InvalidRequest, match="before 2025-07-31"):
-        engine("http://127.0.0.1:1", imported=date(2025, 7, 1)).form(prompt)
+        engine("http://127.0.0.1:1", imported=date(2025, 7, 1)).wire_format(prompt)
 
 
 def test_whoever_waits_can_be_told_to_stop(canned: Canned, url: str) -> None:
@@ -217,15 +217,15 @@ def test_formats_assumed_in_error_are_mended_by_the_refusal(canned: Canned, url:
     canned.refuse = lambda body: (400, "ValidationException", LISTED) if "max_tokens" in body else None
     canned.response = encode(answer(request), Format.BEDROCK)
     asked = engine(url)
-    assert asked.form(request) is Format.OPENAI
+    assert asked.wire_format(request) is Format.OPENAI
     (done,) = asked.complete(request)
     assert dict(done.provenance)["format"] == str(Format.BEDROCK)
-    assert asked.form(request) is Format.BEDROCK
+    assert asked.wire_format(request) is Format.BEDROCK
     assert [sorted(body) for body in canned.bodies] == [
         sorted(["prompt", "max_tokens", "temperature", "top_p", "logprobs", "prompt_logprobs"]),
         sorted(["prompt", "max_gen_len", "temperature", "top_p", "return_logprobs"]),
     ]
-    with pytest.raises(InvalidRequest, match="takes no chats"):
+    with pytest.raises(InvalidRequest, match="take chats"):
         asked.complete(Request(messages=(Message("user", "x"),)))
 
 
@@ -240,15 +240,15 @@ def test_an_answer_with_nothing_in_it_is_asked_for_again(canned: Canned, url: st
     """Models were seen to give one while they were being brought back."""
     canned.response = {"stop_reason": None}
     request = Request(prompt="the x", k=2)
-    patience = Patience(cold=20, asks=(0.01, 0.02))
+    retry_policy = RetryPolicy(cold_timeout=20, cold_delays=(0.01, 0.02))
     model = BedrockModel(ARN, endpoint=url, form="OPENAI")
-    with closing(BedrockEngine(model, tokenizer(), patience=patience)) as asked:
+    with closing(BedrockEngine(model, tokenizer(), retry_policy=retry_policy)) as asked:
         notes = []
         for delta in asked.stream(request):
             notes.append(delta.note)
             if len(notes) == 2:
                 canned.response = encode(answer(request), Format.OPENAI)
-    assert "is being woken" in notes[0]
+    assert "is being loaded" in notes[0]
     assert notes[-1] == ""
 
 
@@ -258,3 +258,20 @@ def test_a_response_that_cannot_be_read_is_not_lost(canned: Canned, url: str) ->
     with pytest.raises(BadResponse) as raised:
         engine(url).complete(Request(prompt="the x"))
     assert json.loads(raised.value.data) == canned.response
+
+
+def test_a_format_of_an_unknown_name_is_refused_with_a_remedy() -> None:
+    """As a stored run of another version may have it."""
+    with closing(engine("http://127.0.0.1:1", form="NO_SUCH_FORMAT")) as asked:
+        request = Request(prompt="the", prefix_ids=(1,))
+        for ask in (
+            lambda: asked.complete(replace(request, prefix_ids=())),
+            lambda: asked.complete(request),
+            lambda: asked.score(request, [" in"]),
+            lambda: asked.encode_continuation(request, " in"),
+            lambda: list(asked.warm_up()),
+        ):
+            with pytest.raises(InvalidRequest, match="'NO_SUCH_FORMAT'") as raised:
+                ask()
+            assert "Choose a format" in raised.value.remedy
+        assert "'NO_SUCH_FORMAT'" in asked.continuation_obstacle(request)

@@ -23,18 +23,18 @@ from lib.engines.bedrock.clients import partition_of_region
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.bedrock.errors import in_words
 from lib.engines.bedrock.permissions import least_policy, statement
-from lib.engines.remote.retry import Patience
+from lib.engines.remote.retry import RetryPolicy
 from lib.errors import InvalidRequest, ServiceError
 from tests.lib.engines.bedrock.test_engine import ARN
 from tests.support.loopback import Canned
 
-HASTE = Patience(cold=0, throttled=1, failed=1)
+HASTE = RetryPolicy(cold_timeout=0, throttled_attempts=1, transient_attempts=1)
 NOWHERE = "http://127.0.0.1:1"
 
 
 def failure(**fields: Any) -> ServiceError:
     """What asking a model comes to."""
-    engine = BedrockEngine(BedrockModel(fields.pop("arn", ARN), **fields), patience=HASTE)
+    engine = BedrockEngine(BedrockModel(fields.pop("arn", ARN), **fields), retry_policy=HASTE)
     with closing(engine), pytest.raises(ServiceError) as raised:
         engine.complete(Request(prompt="x"))
     assert raised.value.cause
@@ -107,7 +107,7 @@ SETTINGS = {
     ),
     "a port that is none": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, "", "complete URL", "AWS_ENDPOINT_URL"),
     "brackets left open": ({"AWS_ENDPOINT_URL": "http://[::1"}, "", "complete URL", "AWS_ENDPOINT_URL"),
-    "nobody there": ({"AWS_ENDPOINT_URL": NOWHERE}, "", "cannot be reached", "AWS_ENDPOINT_URL"),
+    "nobody there": ({"AWS_ENDPOINT_URL": NOWHERE}, "", "can't be reached", "AWS_ENDPOINT_URL"),
     "defaults": ({"AWS_DEFAULTS_MODE": "odd"}, NOWHERE, "odd", "AWS_"),
     "an account's endpoint": ({"AWS_ACCOUNT_ID_ENDPOINT_MODE": "odd"}, NOWHERE, "account_id_endpoint_mode", "AWS_"),
     "a key with a line break": ({"AWS_SESSION_TOKEN": "secret-example\n"}, NOWHERE, "line break", "session token"),
@@ -209,7 +209,7 @@ def test_an_expired_token_is_looked_up_again(canned: Canned, url: str, monkeypat
     """Whoever has logged in again need not start the program again."""
     canned.error = (403, "ExpiredTokenException", "The security token included in the request is expired")
     with closing(Account()) as account:
-        engine = BedrockEngine(BedrockModel(ARN, endpoint=url, form="OPENAI"), account=account, patience=HASTE)
+        engine = BedrockEngine(BedrockModel(ARN, endpoint=url, form="OPENAI"), account=account, retry_policy=HASTE)
         place = engine.model.place
         before = account.client("bedrock-runtime", place)
         with pytest.raises(ServiceError, match="expired"):

@@ -1,135 +1,109 @@
-"""How many calls go out at once, and how long what fails is waited for."""
+"""How many calls run concurrently."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import time
 from contextlib import ExitStack
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.engines.remote.rate_limit import Gate
-from lib.engines.remote.retry import Patience, patiently
-from lib.errors import Cancelled, ServiceError
+from lib.engines.remote.rate_limit import AimdLimiter
+from tests.lib.engines.remote.fakes import CancelledLater, Clock
 
 NEVER = threading.Event()
 
 
-def test_no_more_than_allowed_are_inside() -> None:
-    gate, entered = Gate(3), []
+def test_no_more_calls_run_than_the_limit_allows() -> None:
+    limiter, lock = AimdLimiter(3), threading.Lock()
+    arrived, leave = threading.Semaphore(0), threading.Semaphore(0)
+    active, most = 0, 0
 
     def call() -> None:
-        with gate.turn() as turn:
-            assert turn.enter(NEVER)
-            entered.append(1)
-            time.sleep(0.02)
-            entered.append(-1)
+        nonlocal active, most
+        with limiter.slot() as slot:
+            assert slot.acquire(NEVER)
+            with lock:
+                active += 1
+                most = max(most, active)
+            arrived.release()
+            assert leave.acquire(timeout=5)
+            with lock:
+                active -= 1
 
     threads = [threading.Thread(target=call) for _ in range(20)]
     for thread in threads:
         thread.start()
+    for _ in range(20):
+        assert arrived.acquire(timeout=5)
+        leave.release()
     for thread in threads:
         thread.join()
-    inside = [sum(entered[:place]) for place in range(len(entered) + 1)]
-    assert max(inside) == 3
-    assert inside[-1] == 0
+    assert 1 <= most <= 3
+    assert active == 0
 
 
-def test_whoever_leaves_the_line_is_let_go() -> None:
-    gate, gone = Gate(1), threading.Event()
-    with gate.turn() as first, gate.turn() as second:
-        assert first.enter(NEVER)
-        threading.Timer(0.1, gone.set).start()
-        began = time.monotonic()
-        assert not second.enter(gone)
-        assert time.monotonic() - began < 2
+def test_all_of_the_limit_is_used() -> None:
+    with ExitStack() as stack:
+        limiter = AimdLimiter(3, poll=0.0)
+        assert [stack.enter_context(limiter.slot()).acquire(CancelledLater(3)) for _ in range(4)] == [True] * 3 + [
+            False
+        ]
+
+
+def test_a_waiting_call_can_be_cancelled() -> None:
+    limiter = AimdLimiter(1, poll=0.0)
+    with limiter.slot() as first, limiter.slot() as second:
+        assert first.acquire(NEVER)
+        assert not second.acquire(CancelledLater(3))
+    with limiter.slot() as third:
+        assert third.acquire(NEVER), "the cancelled call takes no slot"
 
 
 @given(st.lists(st.sampled_from(["fine", "throttled"]), max_size=60))
 def test_the_limit_halves_and_grows_within_its_bounds(answers: list[str]) -> None:
-    gate, before = Gate(16), 16
+    limiter, before = AimdLimiter(16), 16
     for answer in answers:
-        with gate.turn() as turn:
-            turn.enter(NEVER)
+        with limiter.slot() as slot:
+            slot.acquire(NEVER)
             if answer == "fine":
-                turn.went_well()
-                assert before <= gate.limit <= min(before + 1, 16)
+                slot.succeeded()
+                assert before <= limiter.limit <= min(before + 1, 16)
             else:
-                turn.leave(throttled=True)
-                assert max(before // 2, 1) <= gate.limit <= max((before + 1) / 2, 1)
-        before = gate.limit
+                slot.release(throttled=True)
+                assert max(before // 2, 1) <= limiter.limit <= max((before + 1) / 2, 1)
+        before = limiter.limit
 
 
-def test_calls_that_went_out_together_count_once() -> None:
-    gate = Gate(16)
+def test_calls_that_started_together_count_as_one_signal() -> None:
+    limiter = AimdLimiter(16)
     with ExitStack() as stack:
-        turns = [stack.enter_context(gate.turn()) for _ in range(8)]
-        for turn in turns:
-            turn.enter(NEVER)
-        for turn in turns:
-            turn.leave(throttled=True)
-    assert gate.limit == 8
+        slots = [stack.enter_context(limiter.slot()) for _ in range(8)]
+        for slot in slots:
+            slot.acquire(NEVER)
+        for slot in slots:
+            slot.release(throttled=True)
+    assert limiter.limit == 8
 
 
-def test_the_pauses_grow_and_differ() -> None:
-    """Full jitter within a half: callers that were turned away together do not come back together."""
-    waited: list[list[float]] = []
-    for _ in range(2):
-        with Gate(4).turn() as turn:
-            came: list[float] = []
+def test_new_calls_go_first_but_not_for_long() -> None:
+    clock = Clock()
+    limiter = AimdLimiter(2, clock=clock, sleep=clock.sleep)
+    limiter.yield_to_new_calls()
+    assert clock.now == 0
+    with limiter.slot() as slot:
+        slot.acquire(NEVER)
+        limiter.yield_to_new_calls()
+    assert clock.now == pytest.approx(0.004)
 
-            def attempt(came: list[float] = came) -> None:
-                came.append(time.monotonic())
-                raise ServiceError("Too many.", "Wait.", "ThrottlingException")
+    def start_another(seconds: float) -> None:
+        clock.sleep(seconds)
+        with limiter.slot() as slot:
+            slot.acquire(NEVER)
 
-            tries = patiently(attempt, turn, NEVER, Patience(throttled=5, pause=0.05, longest=0.2))
-            with pytest.raises(ServiceError):
-                list(tries)
-        waited.append([later - sooner for sooner, later in pairwise(came)])
-    for pauses in waited:
-        assert len(pauses) == 4
-        assert all(
-            0.5 * wanted <= pause < wanted + 0.1 for pause, wanted in zip(pauses, (0.05, 0.1, 0.2, 0.2), strict=True)
-        )
-    assert waited[0] != waited[1]
-
-
-def test_a_pause_can_be_broken_off() -> None:
-    gone = threading.Event()
-
-    def attempt() -> None:
-        raise ServiceError("It sleeps.", "Wait.", "ModelNotReadyException")
-
-    with Gate(1).turn() as turn:
-        tries = patiently(attempt, turn, gone, Patience(asks=(60.0, 60.0)))
-        next(tries)
-        threading.Timer(0.1, gone.set).start()
-        began = time.monotonic()
-        with pytest.raises(Cancelled):
-            next(tries)
-        assert time.monotonic() - began < 2
-
-
-def test_whoever_waits_keeps_no_other_from_asking() -> None:
-    gate, tried = Gate(1), threading.Event()
-
-    def attempt() -> None:
-        tried.set()
-        raise ServiceError("It sleeps.", "Wait.", "ModelNotReadyException")
-
-    def wait() -> None:
-        with gate.turn() as turn, contextlib.suppress(Cancelled):
-            list(patiently(attempt, turn, gone, Patience(asks=(60.0, 60.0))))
-
-    gone = threading.Event()
-    thread = threading.Thread(target=wait)
-    thread.start()
-    assert tried.wait(5)
-    with gate.turn() as turn:
-        assert turn.enter(NEVER)
-    gone.set()
-    thread.join()
+    clock.now, busy = 0.0, AimdLimiter(2, clock=clock, sleep=start_another)
+    limiter = busy
+    start_another(0.0)
+    busy.yield_to_new_calls()
+    assert 0.05 <= clock.now <= 0.06

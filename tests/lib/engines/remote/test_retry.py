@@ -1,0 +1,127 @@
+"""When failed calls are retried, and how long that takes."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lib.core.stream import Delta
+from lib.engines.remote.rate_limit import AimdLimiter
+from lib.engines.remote.retry import Failure, Retry, RetryPolicy
+from lib.errors import Cancelled, ServiceError
+from tests.lib.engines.remote.fakes import Clock
+
+NEVER = threading.Event()
+
+
+def classify(error: ServiceError) -> Failure:
+    return Failure(error.code)
+
+
+class Service:
+    """Fails in the given ways, one after another, then answers."""
+
+    def __init__(self, *failures: Failure) -> None:
+        self.failures, self.calls = list(failures), 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.failures:
+            raise ServiceError("It failed.", "Wait.", self.failures.pop(0))
+        return "answer"
+
+
+def run(
+    service: Service, policy: RetryPolicy, clock: Clock, limiter: AimdLimiter | None = None
+) -> tuple[str, list[str]]:
+    """The answer of a service, and the notes until then."""
+    retry, notes = Retry(classify, policy, clock=clock, wait=clock.wait), []
+    with (limiter or AimdLimiter(4)).slot() as slot:
+        steps = retry.run(service, slot, NEVER)
+        while True:
+            try:
+                notes.append(next(steps).note)
+            except StopIteration as end:
+                return end.value, notes
+
+
+def test_the_delays_grow_and_differ() -> None:
+    """Callers that were throttled together do not come back together."""
+    waits = []
+    for _ in range(2):
+        clock, service = Clock(), Service(*[Failure.THROTTLED] * 5)
+        with pytest.raises(ServiceError):
+            run(service, RetryPolicy(throttled_attempts=5, first_delay=0.05, max_delay=0.2), clock)
+        assert service.calls == 5
+        waits.append(clock.waits)
+    for found in waits:
+        wanted = (0.05, 0.1, 0.2, 0.2)
+        assert all(0.5 * most <= seconds <= most for seconds, most in zip(found, wanted, strict=True))
+    assert waits[0] != waits[1]
+
+
+@pytest.mark.parametrize(("failure", "attempts"), [(Failure.TRANSIENT, 4), (Failure.PERMANENT, 1)])
+def test_how_often_a_failed_call_is_made(failure: Failure, attempts: int) -> None:
+    service = Service(*[failure] * 9)
+    with pytest.raises(ServiceError):
+        run(service, RetryPolicy(), Clock())
+    assert service.calls == attempts
+
+
+def test_a_cold_model_is_waited_for_but_not_for_ever() -> None:
+    clock = Clock()
+    with pytest.raises(ServiceError, match="did not load within 10 minutes") as raised:
+        run(Service(*[Failure.COLD] * 99), RetryPolicy(), clock)
+    assert raised.value.code == Failure.COLD
+    assert 600 - 45 <= clock.now <= 600
+    assert all(12 <= seconds <= 45 for seconds in clock.waits)
+    assert clock.waits[0] <= 15
+
+
+def test_the_notes_say_what_is_being_waited_for() -> None:
+    answer, notes = run(
+        Service(Failure.COLD, Failure.COLD, Failure.THROTTLED, Failure.TRANSIENT), RetryPolicy(), Clock()
+    )
+    assert answer == "answer"
+    assert "cold" in notes[0]
+    assert "tried once" in notes[0]
+    assert "tried 2 times" in notes[1]
+    assert "throttling" in notes[2]
+    assert notes[3].startswith("It failed; retrying in ")
+
+
+def test_only_throttling_lowers_the_limit() -> None:
+    limiter = AimdLimiter(4)
+    run(Service(Failure.COLD, Failure.TRANSIENT), RetryPolicy(), Clock(), limiter)
+    assert limiter.limit == 4
+    run(Service(Failure.THROTTLED), RetryPolicy(), Clock(), limiter)
+    assert limiter.limit == 2
+
+
+def test_a_delay_can_be_cancelled() -> None:
+    cancelled = threading.Event()
+    retry = Retry(classify, wait=lambda event, _: event.is_set())
+    with AimdLimiter(1).slot() as slot:
+        steps = retry.run(Service(Failure.COLD), slot, cancelled)
+        assert isinstance(next(steps), Delta)
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            next(steps)
+
+
+def test_the_default_wait_ends_when_the_event_is_set() -> None:
+    cancelled = threading.Event()
+    with AimdLimiter(1).slot() as slot:
+        steps = Retry(classify, RetryPolicy(cold_delays=(60.0, 60.0))).run(Service(Failure.COLD), slot, cancelled)
+        next(steps)
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            next(steps)
+
+
+def test_a_call_that_waits_to_retry_leaves_its_slot_to_others() -> None:
+    limiter = AimdLimiter(1)
+    with limiter.slot() as slot, limiter.slot() as other:
+        next(Retry(classify).run(Service(Failure.COLD), slot, NEVER))
+        assert other.acquire(NEVER)
