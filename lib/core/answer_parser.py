@@ -1,9 +1,9 @@
-"""Reading an answer as it grows: which tokens are reasoning, where a stop string ends it, and what its text is.
+"""Streaming parser of answers: separates reasoning from text and ends the answer at a stop string.
 
-Tokens are held back while they might still turn out to be the beginning of a stop string or of a `<think>` marker, so
-that nothing released ever has to be taken back. Reasoning takes one of three forms: between `<think>` and `</think>`
-(or `[THINK]` and `[/THINK]`), in a channel of GPT-OSS's Harmony format, or before a `</think>` that a chat template
-opened; the last is known only once the answer is over (`without_opening`).
+Tokens are held back while they could still become a stop string or a `<think>` marker, so a released token never has to
+be retracted. Reasoning takes one of three forms: between `<think>` and `</think>` (or `[THINK]` and `[/THINK]`), in a
+channel of GPT-OSS's Harmony format, or before a `</think>` whose opening marker is in the chat template. The last is
+only recognized once the answer is complete (`without_opening`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MARKERS = {
 }
 _CLOSING = tuple(MARKERS.values())
 _LONGEST = max(map(len, _CLOSING))
-_MOST_HELD = 100  # tokens without a letter after which no reasoning opens any more
+_MOST_HELD = 100  # blank tokens after which reasoning can no longer open
 _OPENED = re.compile(f"(?:{'|'.join(re.escape(each.decode()) for each in MARKERS)})\\s*\\Z")
 # Harmony: <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…<|return|>
 _CHANNEL, _MESSAGE, _START = b"<|channel|>", b"<|message|>", b"<|start|>"
@@ -40,40 +40,43 @@ _LONGEST_HEADER = 200  # characters
 
 @dataclass(frozen=True)
 class Settled:
-    """Tokens whose kind is settled: for each its number in order of arrival and its kind; and their text."""
+    """Tokens whose kind is final, and their text."""
 
-    tokens: tuple[tuple[int, TokenKind], ...] = ()
-    text: str = ""
-    stopped: bool = False
+    tokens: tuple[tuple[int, TokenKind], ...] = ()  # (index in order of arrival, kind)
+    text: str = ""  # their visible text
+    stopped: bool = False  # whether a stop string ended the answer
 
 
 class AnswerParser:
-    """Follows one answer token by token.
+    """Parses one answer token by token.
 
-    stops: stop strings; the answer ends before the first of them to be complete, however it is cut into tokens.
-    prompt: the rendered prompt; where a chat template has already opened a `<think>` block, the answer begins inside
-    it. Reasoning can only open at the very start. Special tokens are no part of the text, unless they are its markers.
+    Reasoning can only open at the very start. Special tokens are not part of the text.
     """
 
     def __init__(self, stops: Sequence[str] = (), prompt: str = "", *, thinking: str | None = None) -> None:
-        """thinking: where an answer is read from somewhere in its middle, the `thinking` of the reader up to there."""
+        """Start an answer.
+
+        stops: stop strings. The answer ends before the first one to be completed, however it is tokenized.
+        prompt: the rendered prompt. If its chat template already opened a `<think>` block, the answer starts inside it.
+        thinking: to resume in the middle of an answer, the `thinking` of the parser that read up to there.
+        """
         self._stops = [stop.encode() for stop in stops]
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held: list[tuple[int, bytes, TokenKind]] = []
         self._count = 0
-        self._thinking = thinking or _begins(prompt)
-        self._tail = b""  # the last bytes read while thinking, in search of the closing marker
+        self._thinking = thinking or _initial_state(prompt)
+        self._tail = b""  # last bytes of the reasoning, to find a closing marker that spans tokens
 
     @property
     def thinking(self) -> str:
-        """Where it is: "start" while reasoning may still open, "open" in the midst of it, "over" after it.
+        """The parser's state: "start" while reasoning may still open, "open" inside it, "over" after it.
 
-        In the Harmony format "header:" with what has been read of a header, "open:" or "over:" in a message.
+        In the Harmony format, "header:" followed by the header so far, or "open:" or "over:" inside a message.
         """
         return self._thinking
 
     def push(self, piece: bytes, special: bool = False) -> Settled:
-        """Take the next token's bytes and release what is settled."""
+        """Take the next token's bytes and release the tokens that are settled."""
         self._held.append((self._count, piece, TokenKind.SPECIAL if special else TokenKind.TEXT))
         self._count += 1
         if not self._follow_harmony(piece):
@@ -85,12 +88,14 @@ class AnswerParser:
             return self._cut(min(complete)[1])
         if undecided:
             return Settled()
-        return self._release(len(pending) - _longest_beginning(pending, self._stops))
+        return self._release(len(pending) - _partial_stop_length(pending, self._stops))
 
     def begin(self, pieces: Sequence[tuple[bytes, bool]]) -> str:
-        """Read the tokens that an answer was given to begin with: (bytes, special) of each; returns their text.
+        """Read the tokens the answer is forced to start with, before any `push`. Returns their text.
 
-        No stop string ends an answer there, and nothing is held back. Comes before anything is pushed.
+        Stop strings do not end the answer there, and nothing is held back.
+
+        pieces: (bytes, special) of each token.
         """
         stops, self._stops = self._stops, []
         text = "".join(self.push(piece, special).text for piece, special in pieces)
@@ -99,12 +104,12 @@ class AnswerParser:
         return text
 
     def end(self) -> Settled:
-        """No more tokens come: release everything."""
+        """End the answer: release everything."""
         released = self._release(None)
         return Settled(released.tokens, released.text + self._decoder.decode(b"", True))
 
     def _may_open(self) -> bool:
-        """Whether what is held could still become the opening marker; once it cannot, the answer has begun."""
+        """Whether the held tokens could still become an opening marker; otherwise the answer has started."""
         seen = b"".join(blob for _, blob, _ in self._held).lstrip()
         if opening := next((each for each in MARKERS if seen.startswith(each)), None):
             self._held = [(number, blob, _while_thinking(blob, kind)) for number, blob, kind in self._held]
@@ -130,7 +135,7 @@ class AnswerParser:
         self._tail = self._tail[-_LONGEST:]
 
     def _follow_harmony(self, piece: bytes) -> bool:
-        """Give the newest token its kind where the answer is in the Harmony format; False where it is not."""
+        """Set the newest token's kind if the answer is in the Harmony format. Returns whether it is."""
         number, blob, kind = self._held[-1]
         state, _, header = self._thinking.partition(":")
         if piece in (_CHANNEL, _START) and (":" in self._thinking or self._thinking == "start"):
@@ -147,12 +152,12 @@ class AnswerParser:
         else:
             self._held[-1] = (number, blob, TokenKind.REASONING if state == "open" and kind is TokenKind.TEXT else kind)
             return True
-        # Markers, and the words between them that name a role or a channel, belong to no answer.
+        # Markers, and the role and channel names between them, are not part of the answer.
         self._held[-1] = (number, blob, TokenKind.SPECIAL)
         return True
 
     def _release(self, settled: int | None) -> Settled:
-        """Release the leading held tokens that lie within the first `settled` visible bytes; None for all."""
+        """Release the held tokens within the first `settled` visible bytes; None for all of them."""
         out: list[tuple[int, TokenKind]] = []
         text = b""
         while self._held:
@@ -166,7 +171,7 @@ class AnswerParser:
         return Settled(tuple(out), self._decoder.decode(text))
 
     def _cut(self, place: int) -> Settled:
-        """End the answer at that visible byte. A token that begins before it keeps its kind, the others are stops."""
+        """End the answer at a visible byte. Tokens that start before it keep their kind, the others become STOP."""
         out: list[tuple[int, TokenKind]] = []
         text, position = b"", 0
         for number, blob, kind in self._held:
@@ -179,30 +184,30 @@ class AnswerParser:
 
 
 def _while_thinking(blob: bytes, kind: TokenKind) -> TokenKind:
-    """The kind of a token read inside a `<think>` block. In some vocabularies the markers are special tokens."""
+    """The kind of a token inside a `<think>` block. In some vocabularies the markers are special tokens."""
     return kind if kind is TokenKind.SPECIAL and blob.strip() not in (*MARKERS, *_CLOSING) else TokenKind.REASONING
 
 
-def _begins(prompt: str) -> str:
-    """Where an answer to this prompt begins."""
+def _initial_state(prompt: str) -> str:
+    """The state in which an answer to this prompt starts."""
     if _OPENED.search(prompt):
         return "open"
     _, channel, rest = prompt.rpartition(_CHANNEL.decode())
-    header, message, begun = rest.partition(_MESSAGE.decode())
-    if channel and message and not any(end.decode() in begun for end in (*_ENDS, _START)):
+    header, message, started = rest.partition(_MESSAGE.decode())
+    if channel and message and not any(end.decode() in started for end in (*_ENDS, _START)):
         return "over:" if header.split()[:1] in ([], [_ANSWER_CHANNEL]) else "open:"
     return "start"
 
 
 def has_reasoning(text: str) -> bool:
-    """Whether a text contains a marker of reasoning, of any of its forms."""
+    """Whether a text contains a reasoning marker of any form."""
     return _CHANNEL.decode() in text or any(each.decode() in text for each in (*MARKERS, *_CLOSING))
 
 
 def without_opening(tokens: Tokens) -> Tokens:
-    """The tokens of a whole answer, those up to a closing marker that nothing opened told apart as reasoning.
+    """Mark the tokens of a complete answer up to an unopened closing marker as reasoning.
 
-    A chat template may open the block, and then only the prompt shows that.
+    The opening marker may be part of the chat template, and then only the prompt shows it.
     """
     if not len(tokens) or (tokens.kinds == TokenKind.REASONING).any():
         return tokens
@@ -225,8 +230,8 @@ def _visible(blob: bytes, kind: TokenKind) -> bytes:
     return b"" if kind is TokenKind.SPECIAL else blob
 
 
-def _longest_beginning(text: bytes, stops: Sequence[bytes]) -> int:
-    """Length of the longest end of `text` that could be the beginning of a stop string."""
+def _partial_stop_length(text: bytes, stops: Sequence[bytes]) -> int:
+    """Length of the longest suffix of `text` that is a proper prefix of a stop string."""
     longest = 0
     for stop in stops:
         for length in range(min(len(stop) - 1, len(text)), longest, -1):

@@ -1,4 +1,4 @@
-"""Read-only numpy columns, and what it means for two of them to be equal."""
+"""Read-only numpy columns, their equality, and their common prefix."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 
 
 def frozen(values: Any, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
-    """`values` as a read-only, C-contiguous array of that dtype and shape.
+    """Return `values` as a read-only, C-contiguous array of this dtype and shape.
 
-    Copies when the caller could still write into the memory. NaNs get one bit pattern, so that equal means equal bits.
-
-    Raises ValueError when the shape differs.
+    Copies if the caller could still write to the memory. All NaNs get the same bit pattern, so equal columns have equal
+    bits. Raises ValueError if the shape differs.
     """
     array = np.ascontiguousarray(values, dtype)
     if array.shape != shape:
@@ -32,9 +31,9 @@ def frozen(values: Any, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any
 
 
 def _unshared(array: NDArray[Any]) -> NDArray[Any]:
-    """The array itself where nobody can write into its memory, else a copy.
+    """Return the array itself if its memory is immutable, else a copy.
 
-    A read-only view may look at memory that its owner can still change.
+    A read-only view may share memory that its owner can still change.
     """
     owner: Any = array
     while isinstance(owner, np.ndarray):
@@ -51,3 +50,10 @@ def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     return bool(np.array_equal(a.reshape(-1).view(np.uint8), b.reshape(-1).view(np.uint8)))
+
+
+def common_prefix_length(first: NDArray[np.integer], second: NDArray[np.integer]) -> int:
+    """How many leading items two columns share."""
+    shorter = min(len(first), len(second))
+    differences = np.flatnonzero(first[:shorter] != second[:shorter])
+    return int(differences[0]) if len(differences) else shorter

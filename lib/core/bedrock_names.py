@@ -1,4 +1,4 @@
-"""What people paste as an ARN or as an endpoint: read as what it means, or named for what it is."""
+"""Parse pasted ARNs and endpoints, and explain what was pasted if it is something else."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from urllib.parse import unquote, urlsplit
 from lib.errors import InvalidRequest
 from lib.hosts import is_loopback
 
-# How the hosts of all partitions of AWS end, as botocore's partitions.json has them.
+# Host suffixes of all AWS partitions, from botocore's partitions.json.
 OF_AWS = (
     *(".amazonaws.com", ".api.aws", ".amazonaws.com.cn", ".api.amazonwebservices.com.cn", ".amazonaws.eu"),
     *(".api.amazonwebservices.eu", ".c2s.ic.gov", ".api.aws.ic.gov", ".sc2s.sgov.gov", ".api.aws.scloud"),
     *(".cloud.adc-e.uk", ".api.cloud-aws.adc-e.uk", ".csp.hci.ic.gov", ".api.aws.hci.ic.gov"),
 )
-_SHOWN = 80  # characters of what was pasted
+_SHOWN = 80  # characters of the pasted text in an error
 _AROUND = "\"'`“”‘’„‚«»‹›<>()[]{}*,;"
 _AROUND_ENDPOINTS = _AROUND.replace("[", "").replace("]", "")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
@@ -27,19 +27,19 @@ _ID = re.compile(r"(?:imported-model/)?[a-z0-9]{12}", re.IGNORECASE)
 _BASE_MODEL = re.compile(r"(?:[a-z-]+\.)?[a-z0-9]+\.[a-z0-9][a-z0-9.-]*-v\d[:\w.]*", re.IGNORECASE)
 _IN_S3 = re.compile(r"s3:|https?://(?:[\w.-]+\.)?s3[.-][\w.-]*amazonaws\.com", re.IGNORECASE)
 _CONSOLE = re.compile(r"(?:console|signin)\.(?:aws\.amazon|amazonaws|amazonaws-us-gov)\.|\.console\.", re.IGNORECASE)
-_PASTE = "Paste the ARN of an imported model: it ends in imported-model/ and twelve letters or digits."
+_PASTE = "Paste the ARN of an imported model. It ends in imported-model/ and twelve letters or digits."
 _LOGPROBS = (
-    "Bedrock returns token logprobs for imported models only. If you have the model's weights, import them with Custom "
-    "Model Import, and paste the ARN of the imported model."
+    "Bedrock returns token logprobs only for imported models. If you have the model's weights, import them with Custom "
+    "Model Import, then paste the imported model's ARN."
 )
-_FINISHED = "Open the job in the Bedrock console, and paste the ARN of the imported model that it made."
-# What else an ARN may name, by the beginning of its resource: (what it is, the next step).
+_FINISHED = "Open the job in the Bedrock console, then paste the ARN of the imported model it created."
+# Other resources by the prefix in their ARN: (what it is, what to do).
 _OTHERS = {
     "application-inference-profile": ("an application inference profile", _LOGPROBS),
     "inference-profile": ("an inference profile", _LOGPROBS),
     "foundation-model": ("a foundation model", _LOGPROBS),
     "custom-model-deployment": ("a custom model deployment", _LOGPROBS),
-    "custom-model": ("a custom model that was fine-tuned in Bedrock", _LOGPROBS),
+    "custom-model": ("a custom model fine-tuned in Bedrock", _LOGPROBS),
     "provisioned-model": ("a model with provisioned throughput", _LOGPROBS),
     "prompt-router": ("a prompt router", _LOGPROBS),
     "default-prompt-router": ("a prompt router", _LOGPROBS),
@@ -49,7 +49,7 @@ _OTHERS = {
     "model-copy-job": ("a model copy job", _LOGPROBS),
     "model-invocation-job": ("a batch inference job", _PASTE),
     "evaluation-job": ("an evaluation job", _PASTE),
-    "async-invoke": ("an asynchronous call", _PASTE),
+    "async-invoke": ("an asynchronous invocation", _PASTE),
     "guardrail": ("a guardrail", _PASTE),
     "guardrail-profile": ("a guardrail profile", _PASTE),
     "knowledge-base": ("a knowledge base", _PASTE),
@@ -61,66 +61,68 @@ _OTHERS = {
 _SERVICES = {
     "s3": ("an S3 bucket or object", "Import the model's files into Bedrock, then paste the imported model's ARN."),
     "sagemaker": ("a SageMaker resource", _LOGPROBS),
-    "iam": ("a role or user of IAM", _PASTE),
-    "sts": ("a login", _PASTE),
+    "iam": ("an IAM role or user", _PASTE),
+    "sts": ("an STS session", _PASTE),
 }
 
 
 def as_arn(pasted: str) -> str:
-    """The ARN of an imported model in what was pasted, "" for nothing.
+    """Extract the ARN of an imported model from pasted text; "" if the text is blank.
 
-    Quotes, line breaks, percent-encoding, prefixes of other tools and addresses around it are taken off. Raises
-    InvalidRequest where it names something else.
+    Strips surrounding quotes, line breaks, percent-encoding, URLs and command prefixes. Raises InvalidRequest if the
+    text is something else.
     """
     text = _decoded(_tidied(pasted))
     if not text.strip(_AROUND):
         return ""
     joined = re.sub(r"[\s\\]+", "", text)
-    # As it is first: joined, the ARN may run into what follows it.
+    # Try the text unjoined first: joining may merge the ARN with the text after it.
     for each in (text.replace("\\", ""), joined):
         found: set[str] = {arn.lower() for arn in _IMPORTED.findall(each)}
         if len(found) == 1:
             return found.pop()
         if found:
-            raise InvalidRequest(f"There are {len(found)} different ARNs here.", "Paste the ARN of one imported model.")
+            raise InvalidRequest(
+                f"The text contains {len(found)} different ARNs.", "Paste the ARN of one imported model."
+            )
     raise InvalidRequest(*_named(joined))
 
 
 def _named(text: str) -> tuple[str, str]:
-    """(what happened, what to do) for what is not the ARN of an imported model."""
+    """(what happened, what to do) for a text that is not the ARN of an imported model."""
     if found := _ARN.search(text):
         service, resource = found["service"].lower(), found["resource"].lower()
         kind = re.split(r"[/:]", resource)[0]
         if service == "bedrock" and kind == "imported-model":
-            return "This ARN of an imported model is incomplete, or has extra characters in it.", _PASTE
+            return "This imported model's ARN is incomplete or has extra characters.", _PASTE
         what, remedy = _OTHERS.get(kind, ("", "")) if service == "bedrock" else _SERVICES.get(service, ("", ""))
         if what:
             return f"This is the ARN of {what}, not of an imported model.", remedy
         return "This ARN does not belong to an imported model.", _PASTE
     bare = text.strip(_AROUND)
     if _IN_S3.match(bare):
-        return "This is an address in S3. It holds a model's files.", _SERVICES["s3"][1]
+        return "This is an S3 address. It holds a model's files.", _SERVICES["s3"][1]
     if _CONSOLE.search(bare):
-        return "This is the address of a page of the AWS console.", f"Copy the model's ARN from that page. {_PASTE}"
+        return "This is the address of a page in the AWS console.", f"Copy the model's ARN from that page. {_PASTE}"
     if "://" in bare:
         return "This is a web address, not an ARN.", _PASTE
     if _ID.fullmatch(bare):
-        return "This is the last part of an ARN.", "Choose the model in the list, or paste its whole ARN."
+        return "This is the last part of an ARN.", "Choose the model from the list, or paste its full ARN."
     if _BASE_MODEL.fullmatch(bare):
-        return "This is the id of a foundation model or an inference profile.", _LOGPROBS
+        return "This is the ID of a foundation model or an inference profile.", _LOGPROBS
     return "This is not an ARN.", _PASTE
 
 
 def as_endpoint(pasted: str) -> str:
-    """The endpoint in what was pasted: scheme, host, port and path; "" for nothing.
+    """Extract an endpoint (scheme, host, port and path) from pasted text; "" if the text is blank.
 
-    This machine is asked over http and hosts of AWS over https where no scheme is given. Raises InvalidRequest where it
-    is no endpoint, or the scheme is to be chosen.
+    Without a scheme, this machine gets http and AWS hosts get https. Raises InvalidRequest if the text is not an
+    endpoint or needs a scheme.
     """
     text = re.sub(r"\s*[\r\n]\s*", "", _tidied(pasted, _AROUND_ENDPOINTS))
     text = re.sub(r"^(?:export\s+)?-*\w*endpoint[\w-]*(?:\s*=\s*|\s+)", "", text, flags=re.IGNORECASE)
     text = text.strip(_AROUND_ENDPOINTS + " ")
-    if ":" in text and is_loopback(text):  # of IPv6, and without the brackets that tell it from a port
+    if ":" in text and is_loopback(text):  # IPv6 without the brackets that separate it from a port
         text = f"[{text.strip('[]')}]"
     if not text:
         return ""
@@ -133,10 +135,11 @@ def as_endpoint(pasted: str) -> str:
         raise InvalidRequest(f"{shown} is not an endpoint.", _HOW) from None
     if parts.username is not None or parts.password is not None:
         raise InvalidRequest(
-            "The endpoint has a user name or a password in it.", "Remove it: credentials come from the AWS settings."
+            "The endpoint contains a user name or a password.",
+            "Remove it. Credentials come from your AWS settings.",
         )
     if _CONSOLE.search(host):
-        raise InvalidRequest("This is the address of a page of the AWS console.", _TO_AWS)
+        raise InvalidRequest("This is the address of a page in the AWS console.", _TO_AWS)
     if not scheme and port is None and _REGION.fullmatch(rest.strip("/")):
         raise InvalidRequest(f"{shown} is a region.", f"Choose it under Region. {_TO_AWS}")
     try:
@@ -145,10 +148,10 @@ def as_endpoint(pasted: str) -> str:
         host = ""
     scheme = scheme or _usual_scheme(host, port)
     if host and not scheme:
-        raise InvalidRequest(f"{shown} has no scheme.", "Write http:// or https:// before it.")
+        raise InvalidRequest(f"{shown} has no scheme.", "Put http:// or https:// in front of it.")
     place = f"[{host}]" if ":" in host else host
     path = _OPERATIONS.sub("", parts.path).rstrip("/")
-    if path == "/v1" and is_loopback(host):  # of the OpenAI API, which local servers speak besides
+    if path == "/v1" and is_loopback(host):  # the OpenAI API that local servers also offer
         path = ""
     endpoint = f"{scheme}://{place}{'' if port is None else f':{port}'}{path}"
     if not _is_valid(endpoint) or re.search(r"\s", endpoint) or parts.query or parts.fragment:
@@ -157,25 +160,25 @@ def as_endpoint(pasted: str) -> str:
 
 
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-\d", re.IGNORECASE)
-_TO_AWS = "Leave Endpoint empty to ask AWS."
-_HOW = "Write it as http://127.0.0.1:9911, with letters, digits, hyphens and dots in the host."
-# What clients put after an endpoint themselves.
+_TO_AWS = "Leave Endpoint empty to call AWS."
+_HOW = "Use the form http://127.0.0.1:9911, with only letters, digits, hyphens and dots in the host."
+# Paths that clients append to an endpoint.
 _OPERATIONS = re.compile(r"/(?:model/.*|imported-models?(?:/.*)?|(?:openai/)?v1/.+|openai(?:/v1)?/?)$")
 
 
 def _scheme_of(text: str) -> tuple[str, str]:
-    """(scheme, rest of the text). The scheme is "" if there is none or if the colon follows a host."""
+    """Split off the scheme: (scheme, rest). The scheme is "" if there is none or if the colon follows a host."""
     if web := re.match(r"(https?):[/\\]*", text, re.IGNORECASE):
         return web[1].lower(), text[web.end() :]
     if re.match(r"arn:", text, re.IGNORECASE):
         raise InvalidRequest("This is an ARN, not an endpoint.", "Paste it as the ARN of the imported model.")
     if other := re.match(r"([a-z][a-z0-9+.-]*)://", text, re.IGNORECASE):
-        raise InvalidRequest(f"An endpoint does not begin with {other[1].lower()}://.", _HOW)
+        raise InvalidRequest(f"An endpoint cannot start with {other[1].lower()}://.", _HOW)
     return "", text.lstrip("/")
 
 
 def _usual_scheme(host: str, port: int | None) -> str:
-    if is_loopback(host) or host.endswith(".localhost") or host == "0.0.0.0":  # noqa: S104 - as servers print it
+    if is_loopback(host) or host.endswith(".localhost") or host == "0.0.0.0":  # noqa: S104 - servers print it
         return "http"
     if host.endswith(OF_AWS) or port == 443:
         return "https"
@@ -183,7 +186,7 @@ def _usual_scheme(host: str, port: int | None) -> str:
 
 
 def _is_valid(endpoint: str) -> bool:
-    """Whether boto3 takes it."""
+    """Whether boto3 accepts the endpoint."""
     from botocore.utils import is_valid_endpoint_url
 
     try:
@@ -193,14 +196,14 @@ def _is_valid(endpoint: str) -> bool:
 
 
 def _tidied(text: str, around: str = _AROUND) -> str:
-    """Without invisible characters and what is around it; other forms of the same signs made one."""
+    """Normalize compatibility forms and dashes; remove invisible and surrounding characters."""
     text = unicodedata.normalize("NFKC", text)
     text = "".join(char for char in text if unicodedata.category(char) not in ("Cf", "Cs", "Co", "Cn"))
     return _DASHES.sub("-", text).strip().strip(around).strip()
 
 
 def _decoded(text: str) -> str:
-    for _ in range(3):  # an address in another address is encoded twice
+    for _ in range(3):  # a URL inside another URL is encoded twice
         if (decoded := unquote(text)) == text:
             break
         text = decoded

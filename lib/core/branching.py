@@ -1,7 +1,7 @@
-"""Branches of an answer: what stays of it, what is put there instead, and how the model goes on from that.
+"""Branches of an answer: keep its beginning, force some tokens, and let the model continue from there.
 
-A branch is a completion like any other. Its answer begins with tokens that were given: those that stay, scored as they
-were, and those that are forced, of kind FORCED, which no mean counts.
+A branch is a completion like any other. Its answer starts with the kept tokens, which keep their scores, and the forced
+tokens, of kind FORCED, which are excluded from all means.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lib.core.arrays import common_prefix_length
 from lib.core.completion import Completion
 from lib.core.pieces import Pieces
 from lib.core.request import Request
@@ -18,47 +19,45 @@ from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.errors import InvalidRequest
 
 CUT_ALONE = (
-    "The text that was put there is cut into other tokens than it would be as one text with what precedes it, as the "
-    "tokens before it stay what they were."
+    "The inserted text is tokenized separately from the text before it, because the tokens before it are kept. As one "
+    "text, they would have been tokenized differently."
 )
 CUT_DIFFERENTLY = (
-    "At the place where the branch begins the model reads other tokens than those that stood there, as it was sent "
-    "text and cut it anew. What it read is what is shown."
+    "The model received text and tokenized it again, so the tokens where the branch starts differ from the original "
+    "ones. The map shows the tokens the model read."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Fork:
-    """Where a branch leaves an answer.
+    """The point where a branch leaves an answer."""
 
-    before: the completion it leaves. kept: how many tokens of its answer stay. forced: ids of what is put after them,
-    none where the model only draws again. text: what that is, in words. asked: the request that somebody typed, from
-    which all of this comes. warning: what is to be said of the branch, if anything.
-    """
-
-    before: Completion
-    kept: int
-    forced: tuple[int, ...]
-    text: str
-    asked: Request
-    warning: str = ""
+    before: Completion  # the completion it branches from
+    kept: int  # tokens of that answer to keep
+    forced: tuple[int, ...]  # ids to put after them; empty to resample
+    text: str  # the forced text as shown to the user
+    asked: Request  # the request the user typed, at the root of all branches
+    warning: str = ""  # shown with the branch; "" for none
 
     @property
     def prefix_ids(self) -> tuple[int, ...]:
-        """Ids of all that the branch's answer begins with."""
+        """The ids the branch's answer starts with: kept, then forced."""
         return (*self.before.generated.ids[: self.kept].tolist(), *self.forced)
 
 
 def fork_of(
     before: Completion, row: int, forced: Sequence[int], text: str, parameters: Request, asked: Request
 ) -> tuple[Fork, Request]:
-    """A branch at a token, and the request that writes it.
+    """A branch at a token, and the request that generates it.
 
-    row: the token that something else takes the place of, all of prompt and answer counted. parameters: how the model
-    shall go on; its prompt does not matter. A branch within the prompt begins an answer there: what precedes the token
-    is the prompt, as text with its control tokens.
+    A branch inside the prompt starts an answer there: the text before the token, control tokens included, is sent as a
+    raw prompt. Raises InvalidRequest if no branch is possible.
 
-    Raises InvalidRequest where it cannot be, with the reason.
+    row: the token to replace, counted over prompt and answer.
+    forced: ids to put there; empty to resample.
+    text: the forced text as shown to the user.
+    parameters: sampling settings of the branch; its prompt is ignored.
+    asked: the request the user typed, at the root of all branches.
     """
     if (reason := obstacle(before, row)) is not None:
         raise reason
@@ -73,41 +72,42 @@ def fork_of(
 
 
 def obstacle(before: Completion, row: int) -> InvalidRequest | None:
-    """Why there can be no branch at a token, whatever the model; None where there can be one."""
+    """Why no model can branch at this token; None if one can."""
     read = len(before.prompt)
     if before.request is None:
         return InvalidRequest(
-            "What was asked is not known, so that no model can go on from here.", "Open the response with its request."
+            "The request of this response is unknown, so no model can continue it.",
+            "Open the response with its request.",
         )
     if row == 0:
-        return InvalidRequest("Nothing precedes the first token.", "Change the prompt instead.")
+        return InvalidRequest("There is nothing before the first token to continue from.", "Edit the prompt instead.")
     kept = before.prompt[:row] if row < read else before.generated[: row - read]
     if (kept.ids < 0).any():
         return InvalidRequest(
-            "Some tokens before this one have no id that the model would know.", "Give the model's tokenizer beside it."
+            "Some tokens before this one have no known id.", "Open the response with the model's tokenizer."
         )
     if row < read and text_of(before.prompt[:row], errors="ignore").strip() == "":
-        return InvalidRequest("Nothing to read precedes this token.", "Change the prompt instead.")
+        return InvalidRequest("There is no text before this token to continue from.", "Edit the prompt instead.")
     if row < read and not ends_whole(spelled(before.prompt[:row])):
         return inside_a_character()
     return None
 
 
 def inside_a_character() -> InvalidRequest:
-    """The refusal of a beginning that ends inside a character."""
+    """The error for a beginning that ends inside a character."""
     return InvalidRequest(
-        "The text before this token ends inside a character, and a model that is sent text cannot be told so.",
+        "The text before this token ends inside a character, so it cannot be sent as text.",
         "Choose the token before or after it.",
     )
 
 
 def spelled(tokens: Tokens) -> bytes:
-    """The bytes of all tokens, control tokens included. A token of which nothing is known has none."""
+    """The bytes of all tokens, control tokens included. An unknown token has none."""
     return b"".join(tokens.pieces.bytes_of(int(ref)) for ref in tokens.refs)
 
 
 def text_of(tokens: Tokens, errors: str = "strict") -> str:
-    """The text of all tokens, control tokens included. Raises InvalidRequest where that is none."""
+    """The text of all tokens, control tokens included. Raises InvalidRequest if the bytes are not valid text."""
     try:
         return spelled(tokens).decode("utf-8", errors)
     except UnicodeDecodeError as error:
@@ -115,7 +115,7 @@ def text_of(tokens: Tokens, errors: str = "strict") -> str:
 
 
 def ends_whole(data: bytes) -> bool:
-    """Whether bytes are text, and end with a whole character."""
+    """Whether the bytes are valid UTF-8 that ends with a complete character."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -124,9 +124,9 @@ def ends_whole(data: bytes) -> bool:
 
 
 def as_text(done: Completion) -> Request | None:
-    """The request of a completion as one that any model takes which is sent text: prompt and given tokens in one.
+    """The request as a single raw prompt that includes the answer's given beginning, for engines that only take text.
 
-    None where these are not known as text.
+    None if that text is unknown.
     """
     if done.request is None:
         return None
@@ -141,51 +141,56 @@ def as_text(done: Completion) -> Request | None:
 
 
 def _begins_with_bos(prompt: Tokens, request: Request) -> bool:
-    """Whether the first token is one that comes with every raw prompt, and so is no part of its text."""
+    """Whether the first token is added to every raw prompt, and so is not part of its text."""
     if len(prompt) < 2 or prompt.refs[0] < 0 or not prompt.pieces.special[prompt.refs[0]]:
         return False
     if request.prompt is not None:
         return not request.prompt.startswith(prompt.pieces.text_of(int(prompt.refs[0])))
-    return int((prompt.refs == prompt.refs[0]).sum()) == 1  # the marks of a chat's roles stand there several times
+    return int((prompt.refs == prompt.refs[0]).sum()) == 1  # role markers occur several times in a chat
 
 
 def tokens_after(
     encode: Callable[[str], list[int]], pieces: Pieces, before: str, read: Sequence[int], text: str
 ) -> tuple[tuple[int, ...], bool]:
-    """Ids of a text as it goes on after another, and whether a model that is sent both as text reads other tokens.
+    """Ids of a text after another, and whether a model that receives both as one text reads different tokens.
 
-    encode: ids of a text as it stands. pieces: row i is id i. before: the text so far. read: its ids as the model has
-    them. Raises InvalidRequest where the tokenizer cannot spell the text by itself.
+    Raises InvalidRequest if the tokenizer cannot encode the text on its own.
+
+    encode: ids of a text, without added special tokens.
+    pieces: row i is id i.
+    before: the text so far.
+    read: its ids as the model read them.
+    text: the text to encode.
     """
     whole, first = encode(before + text), encode(before)
     if first and whole[: len(first)] == first == list(read)[-len(first) :]:
         return tuple(whole[len(first) :]), False
-    for lead in ("", "\n"):  # a text of its own may get a space at its front; after a line break it does not
+    for lead in ("", "\n"):  # some tokenizers prepend a space to a text, but not after a line break
         ids, skipped = encode(lead + text), encode(lead) if lead else []
         rest = ids[len(skipped) :]
         if ids[: len(skipped)] == skipped and bytes_of_ids(pieces, rest) == text.encode():
             return tuple(rest), True
     raise InvalidRequest(
-        "The model's tokenizer cannot spell this text on its own.", "Begin it with a space, or a word."
+        "The model's tokenizer cannot encode this text on its own.", "Start it with a space or a word."
     )
 
 
 def bytes_of_ids(pieces: Pieces, ids: Sequence[int]) -> bytes:
-    """The bytes of tokens by their ids. pieces: row i is id i."""
+    """The bytes of these ids. pieces: row i is id i."""
     return b"".join(pieces.bytes_of(number) for number in ids)
 
 
 def merge_into_parent(done: Completion, fork: Fork) -> Completion:
-    """A branch as it came from an engine, with all that is known of it from the completion that it leaves.
+    """Complete a branch from an engine with what its parent already knows.
 
-    What stays keeps the scores it had. A forced token that came without a score has the one it had as an alternative.
-    As far as the engine read other tokens, they are what is shown, with a warning.
+    Kept tokens keep their scores. A forced token that the engine did not score gets the score it had as an alternative.
+    Where the engine read different tokens, those are shown, with a warning.
     """
     before, given = fork.before, fork.prefix_ids
     prompt = done.prompt
     if np.isnan(prompt.logprobs).all() and prompt.ids.tolist() == before.prompt.ids.tolist():
         prompt = before.prompt
-    same = _common(done.generated.ids.tolist(), given)
+    same = common_prefix_length(done.generated.ids, np.array(given, np.int32))
     kept = min(same, fork.kept)
     parts = [before.generated[:kept]]
     rest = done.generated[kept:]
@@ -200,7 +205,7 @@ def merge_into_parent(done: Completion, fork: Fork) -> Completion:
 
 
 def _as_alternative(before: Completion, row: int, number: int) -> Tokens | None:
-    """The token with that id as one of the alternatives at a row of the answer; None where it is not one of them."""
+    """The alternative with this id at a row of the answer, as a forced token; None if it is not listed."""
     if row >= len(before.generated):
         return None
     there = before.generated[row : row + 1]
@@ -218,8 +223,3 @@ def _as_alternative(before: Completion, row: int, number: int) -> Tokens | None:
         top_logprobs=there.top_logprobs,
         kinds=np.array([TokenKind.FORCED], np.uint8),
     )
-
-
-def _common(ids: Sequence[int], others: Sequence[int]) -> int:
-    """How many ids both begin with."""
-    return next((i for i, (a, b) in enumerate(zip(ids, others, strict=False)) if a != b), min(len(ids), len(others)))

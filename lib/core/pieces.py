@@ -1,6 +1,6 @@
 """The piece table: the bytes behind every token id that a completion uses.
 
-Because a completion carries its pieces, nothing that shows, exports or stores it ever needs a tokenizer.
+A completion carries its own pieces, so displaying, exporting or storing it never needs a tokenizer.
 """
 
 from __future__ import annotations
@@ -19,18 +19,15 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """`v` pieces, stored as one byte buffer.
+    """A table of `v` pieces in one byte buffer.
 
-    ids: int32[v], -1 where only a literal string is known (its UTF-8 bytes are then the piece).
-    offsets: int32[v + 1] into `data`; data: uint8, all pieces end to end; special: bool[v].
-
-    Tokens point into the table by row ("ref"); a row, unlike an id, also exists for literals.
+    Tokens refer to its rows ("refs"). Unlike an id, a row also exists for a literal string without an id.
     """
 
-    ids: Ints
-    offsets: Ints
-    data: NDArray[np.uint8]
-    special: NDArray[np.bool_]
+    ids: Ints  # int32[v]; -1 for a literal, whose piece is its UTF-8 bytes
+    offsets: Ints  # int32[v + 1], byte offsets into `data`
+    data: NDArray[np.uint8]  # all pieces, concatenated
+    special: NDArray[np.bool_]  # bool[v], whether the piece is a control token
 
     def __post_init__(self) -> None:
         rows = len(self.ids)
@@ -41,7 +38,7 @@ class Pieces:
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (self.offsets[1:] < self.offsets[:-1]).any():
             raise ValueError("piece offsets must rise from 0 to the length of the data")
         if self.ids.min(initial=-1) < -1:
-            raise ValueError("an id below -1 means nothing")
+            raise ValueError("an id is below -1")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,7 +62,7 @@ class Pieces:
         return self.data[self.offsets[ref] : self.offsets[ref + 1]].tobytes()
 
     def text_of(self, ref: int) -> str:
-        r"""The piece as readable text. Bytes that are no complete character come out as ``\xNN``."""
+        r"""The piece as readable text. Bytes that do not form a complete character become ``\xNN``."""
         return self.bytes_of(ref).decode("utf-8", "backslashreplace")
 
     @cached_property
@@ -75,18 +72,18 @@ class Pieces:
 
     @cached_property
     def in_order(self) -> bool:
-        """Whether it holds ids alone, each once and sorted: then it is canonical, if all its rows are used."""
+        """Whether it holds only ids, sorted and unique. Such a table is canonical if all its rows are used."""
         return bool(self.ids.min(initial=0) >= 0 and (np.diff(self.ids) > 0).all())
 
     def select(self, refs: Ints) -> Pieces:
-        """The rows `refs`, in that order, as a table of their own."""
+        """A new table of the rows `refs`, in that order."""
         starts = self.offsets[refs]
         lengths = self.offsets[refs + 1] - starts
         return _valid(self.ids[refs], offsets_of(lengths), gather(self.data, starts, lengths), self.special[refs])
 
 
 def _valid(ids: Ints, offsets: Ints, data: NDArray[np.uint8], special: NDArray[np.bool_]) -> Pieces:
-    """A table of columns that are known to be valid, and that nobody else writes into: they are not checked again."""
+    """Build a table without checks, from valid columns that no one else writes to."""
     made = object.__new__(Pieces)
     for name, column in (("ids", ids), ("offsets", offsets), ("data", data), ("special", special)):
         column.flags.writeable = False
@@ -95,7 +92,7 @@ def _valid(ids: Ints, offsets: Ints, data: NDArray[np.uint8], special: NDArray[n
 
 
 def make_pieces(entries: Sequence[tuple[int, bytes, bool]]) -> Pieces:
-    """A table of (id, bytes, special) rows, in the order given."""
+    """Build a table from (id, bytes, special) rows, in the same order."""
     blobs = [blob for _, blob, _ in entries]
     return Pieces(
         np.array([number for number, _, _ in entries], np.int32),
@@ -106,14 +103,14 @@ def make_pieces(entries: Sequence[tuple[int, bytes, bool]]) -> Pieces:
 
 
 def unite(tables: Sequence[Pieces], used: Sequence[NDArray[np.bool_]]) -> tuple[Pieces, list[Ints]]:
-    """One canonical table for several, and for each the map from its old rows to the new ones.
+    """Merge tables into one canonical table. Returns it with a map from old to new rows per table.
 
-    Rows that are not `used` map to -1 and are dropped. The result is sorted by id, literals first and by their bytes,
-    without duplicates: equal contents give equal tables, whatever way they came together.
+    Rows that are not `used` are dropped and map to -1. The result has no duplicates and is sorted: literals first, by
+    their bytes, then ids. Equal contents therefore give equal tables, in whatever order they were merged.
 
-    Raises ValueError when the tables disagree on what an id stands for.
+    Raises ValueError if the tables disagree about an id.
     """
-    everything = _concatenate(tables)
+    everything = concatenate_pieces(tables)
     rows = np.flatnonzero(np.concatenate([*used, np.zeros(0, bool)])).astype(np.int32)
     ids = everything.ids[rows]
     literal, known = rows[ids < 0], rows[ids >= 0]
@@ -123,7 +120,7 @@ def unite(tables: Sequence[Pieces], used: Sequence[NDArray[np.bool_]]) -> tuple[
     literals = sorted(first_of)
     _, first, number = np.unique(everything.ids[known], return_index=True, return_inverse=True)
     if len(first) < len(known) and everything.select(known) != everything.select(known[first][number]):
-        raise ValueError("one id stands for two different pieces")
+        raise ValueError("two different pieces have the same id")
 
     new = np.full(len(everything), -1, np.int32)
     new[known] = number + len(literals)
@@ -135,7 +132,8 @@ def unite(tables: Sequence[Pieces], used: Sequence[NDArray[np.bool_]]) -> tuple[
     return everything.select(order), np.split(new, np.cumsum([len(table) for table in tables])[:-1])
 
 
-def _concatenate(tables: Sequence[Pieces]) -> Pieces:
+def concatenate_pieces(tables: Sequence[Pieces]) -> Pieces:
+    """One table with the rows of all tables in order, duplicates included."""
     if len(tables) == 1:
         return tables[0]
     lengths = [np.diff(table.offsets) for table in tables]
@@ -148,14 +146,14 @@ def _concatenate(tables: Sequence[Pieces]) -> Pieces:
 
 
 def offsets_of(lengths: NDArray[np.integer]) -> Ints:
-    """Running offsets, one longer than `lengths`, starting at 0."""
+    """int32[n + 1]: running offsets of `lengths`, starting at 0."""
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
 def positions(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDArray[np.intp]:
-    """The indices start, start + 1, … of every (start, length) run, end to end."""
+    """The indices start, start + 1, … of every (start, length) run, concatenated."""
     if len(lengths) == 0:
         return np.empty(0, np.intp)
     before = offsets_of(lengths)
@@ -163,7 +161,7 @@ def positions(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDAr
 
 
 def gather(data: NDArray[np.uint8], starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """The (start, length) runs of `data`, end to end."""
+    """The (start, length) runs of `data`, concatenated."""
     return data[positions(starts, lengths)]
 
 

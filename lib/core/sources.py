@@ -1,53 +1,45 @@
-"""How a model is named: a word for the embedded one, a path, a hub id, or an imported model of Bedrock."""
+"""How a model is named: "embedded", a path, a hub id, or a model imported into Bedrock."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 
-EMBEDDED = "embedded"  # the model that Candor brings along
+EMBEDDED = "embedded"  # the model that ships with Candor
 
 
 @dataclass(frozen=True)
 class AwsTarget:
-    """Where AWS is asked, and as whom. "" for boto3's own choice.
-
-    endpoint: of Bedrock, another address that speaks its API; S3 is not asked there.
-    """
+    """The AWS region, profile and endpoint to call. "" for boto3's default."""
 
     region: str = ""
     profile: str = ""
-    endpoint: str = ""
+    endpoint: str = ""  # base URL that replaces Bedrock's own; also S3's if it serves the model's files
 
 
 @dataclass(frozen=True)
 class BedrockModel:
-    """An imported model. Credentials are never part of it: boto3 finds them in its own chain.
-
-    arn: its ARN. region, profile, endpoint: "" for boto3's own choice. tokenizer: a path, which goes before what was
-    imported with the model, or a hub id, which comes after it; "" for neither. imported: its import date, which decides
-    the formats it speaks; None where that is not known. form: the name of a `lib.wire.formats.Format`, "" to choose by
-    what is known of the model. continues: whether a chat is sent with `continue_final_message` where an answer is to go
-    on from a given beginning; whether Bedrock passes that on is not known.
-    """
+    """A model imported into Bedrock. Never holds credentials: boto3 finds those in its own chain."""
 
     arn: str
+    # A path takes precedence over the tokenizer imported with the model; a hub id is the fallback. "" for neither.
     tokenizer: str = ""
-    imported: date | None = None
-    form: str = ""
-    region: str = ""
-    profile: str = ""
-    endpoint: str = ""
+    imported: date | None = None  # import date, which decides the formats it supports; None if unknown
+    form: str = ""  # name of a `lib.wire.formats.Format`; "" for auto-detect
+    region: str = ""  # "" for boto3's default; a region in the ARN wins
+    profile: str = ""  # "" for boto3's default
+    endpoint: str = ""  # base URL that replaces Bedrock's own; "" for AWS
+    # Whether to continue an answer in a chat with `continue_final_message`. It is not known if Bedrock passes that on.
     continues: bool = False
 
     @property
     def place(self) -> AwsTarget:
-        """Where it is. The region in the ARN is the only one that has it."""
+        """Where to call it. The model only exists in the region of its ARN."""
         return AwsTarget(region_of(self.arn) or self.region, self.profile, self.endpoint)
 
 
 def partition_of(arn: str) -> str:
-    """The partition of AWS in an ARN, such as "aws" or "aws-us-gov"; "" if there is none."""
+    """The AWS partition in an ARN, such as "aws" or "aws-us-gov"; "" if there is none."""
     parts = arn.split(":")
     return parts[1] if len(parts) > 5 and parts[0] == "arn" else ""
 
@@ -59,7 +51,7 @@ def region_of(arn: str) -> str:
 
 
 def account_of(arn: str) -> str:
-    """The account's number in an ARN, "" if there is none."""
+    """The account number in an ARN, "" if there is none."""
     parts = arn.split(":")
     return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
 

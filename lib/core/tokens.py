@@ -1,4 +1,4 @@
-"""Scored tokens as columns: what the model read or wrote, and what it thought of each."""
+"""Scored tokens as columns: ids, logprobs, ranks and the alternatives of each position."""
 
 from __future__ import annotations
 
@@ -18,43 +18,35 @@ Floats = NDArray[np.float32]
 
 _ROUNDING = 0.01  # nats; half-precision logits may lift a logprob this far above 0
 
-MOST_LISTED = 100  # alternatives of a position that came from elsewhere; no service lists more than 20
-MOST_SPELLED = 32_000_000  # bytes that its tokens spell
-MOST_CELLS = 32_000_000  # positions times alternatives of a foreign completion
+# Limits for completions read from files and services.
+MOST_LISTED = 100  # alternatives per position; no service lists more than 20
+MOST_SPELLED = 32_000_000  # bytes of all tokens' text
+MOST_CELLS = 32_000_000  # positions times alternatives
 
 
 class TokenKind(IntEnum):
-    """What a token is for. Scores of an answer count `TEXT` and `TOOL` unless told otherwise."""
+    """The role of a token. By default, an answer's scores include only `TEXT` and `TOOL`."""
 
     TEXT = 0
     SPECIAL = 1  # a control token of the vocabulary, such as a chat role marker
-    STOP = 2  # ended the generation and is not part of the returned text
-    REASONING = 3  # thinking aloud before the answer, its <think> markers included
+    STOP = 2  # ended the generation; not part of the returned text
+    REASONING = 3  # reasoning before the answer, <think> markers included
     TOOL = 4  # part of a tool call
-    IMAGE = 5  # a placeholder that stands for image input
-    FORCED = 6  # put into the answer by somebody, not chosen by the model
+    IMAGE = 5  # a placeholder for image input
+    FORCED = 6  # put into the answer by the user, not chosen by the model
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """`n` tokens with the `k` likeliest alternatives of each position.
+    """`n` tokens, each with its `k` most likely alternatives. Raises ValueError if the columns do not fit together."""
 
-    refs: int32[n], rows of `pieces`; -1 where nothing is known of the token.
-    logprobs: float32[n], nats, before temperature unless the completion says otherwise; NaN = unscored, -inf = p 0.
-    ranks: int32[n], 1 + the number of tokens with a strictly larger logit; -1 = unknown.
-    top_refs: int32[n, k] and top_logprobs: float32[n, k], best first; -1 and NaN where a list is shorter than k.
-    kinds: uint8[n] of `TokenKind`.
-
-    Raises ValueError when the columns do not fit together.
-    """
-
-    refs: Ints
-    logprobs: Floats
-    ranks: Ints
-    top_refs: Ints
-    top_logprobs: Floats
-    kinds: NDArray[np.uint8]
-    pieces: Pieces
+    refs: Ints  # int32[n], rows of `pieces`; -1 for a token that is unknown
+    logprobs: Floats  # float32[n], nats, before temperature unless the completion's scale says otherwise; NaN: unscored
+    ranks: Ints  # int32[n], 1 + the number of tokens with a strictly larger logit; -1: unknown
+    top_refs: Ints  # int32[n, k], rows of `pieces`, best first; -1 past the end of a shorter list
+    top_logprobs: Floats  # float32[n, k], nats, best first; NaN past the end of a shorter list
+    kinds: NDArray[np.uint8]  # uint8[n] of `TokenKind`
+    pieces: Pieces  # the table that refs point into
 
     def __post_init__(self) -> None:
         n = len(self.refs)
@@ -70,33 +62,33 @@ class Tokens:
             object.__setattr__(self, name, frozen(getattr(self, name), dtype, shape))
         for refs in (self.refs, self.top_refs):
             if refs.size and (refs.min() < -1 or refs.max() >= len(self.pieces)):
-                raise ValueError("a token points outside the piece table")
+                raise ValueError("a ref is outside the piece table")
         if self.kinds.max(initial=0) > max(TokenKind):
-            raise ValueError("a token has a kind that does not exist")
+            raise ValueError("a token has an unknown kind")
         if (self.ranks == 0).any() or self.ranks.min(initial=-1) < -1:
-            raise ValueError("ranks count from 1; -1 is unknown")
+            raise ValueError("ranks start at 1; -1 means unknown")
         for logprobs in (self.logprobs, self.top_logprobs):
             if (logprobs > _ROUNDING).any():
-                raise ValueError("a logprob above 0 is no logprob")
+                raise ValueError("a logprob is above 0")
 
     def __len__(self) -> int:
         return len(self.refs)
 
     @property
     def k(self) -> int:
-        """How many alternatives a position can hold."""
+        """The number of alternatives per position."""
         return int(self.top_refs.shape[1])
 
     @property
     def ids(self) -> Ints:
-        """int32[n]: vocabulary ids, -1 where only a string, or nothing, is known."""
+        """int32[n]: vocabulary ids; -1 if only a string, or nothing, is known."""
         return ids_at(self.pieces, self.refs)
 
     @cached_property
     def by_place(self) -> NDArray[np.float64]:
-        """float64[k, n]: the alternatives' probabilities by place in the list, NaN where a list is shorter.
+        """float64[k, n]: probabilities of the alternatives by place in the list; NaN past the end of a shorter list.
 
-        Kept, as most scores begin with it, and by place, as numpy is quicker along long rows.
+        Cached because most scores start from it; transposed because numpy is faster along long rows.
         """
         shares = np.exp(np.ascontiguousarray(self.top_logprobs.T).astype(np.float64))
         shares.flags.writeable = False
@@ -104,15 +96,15 @@ class Tokens:
 
     @property
     def top_ids(self) -> Ints:
-        """int32[n, k]: ids of the alternatives, -1 where unknown or absent."""
+        """int32[n, k]: ids of the alternatives; -1 if unknown or absent."""
         return ids_at(self.pieces, self.top_refs)
 
     def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Tokens:
-        """Some of the rows, sharing the piece table."""
+        """The selected rows, sharing the piece table."""
         return _valid(self.pieces, {name: np.ascontiguousarray(getattr(self, name)[rows]) for name in _COLUMNS})
 
     def with_kinds(self, kinds: NDArray[np.uint8]) -> Tokens:
-        """The same tokens, of these kinds: uint8[n]. Raises ValueError when there are not as many."""
+        """The same tokens with other kinds: uint8[n]. Raises ValueError if the lengths differ."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         return _valid(self.pieces, columns | {"kinds": frozen(kinds, np.uint8, (len(self),))})
 
@@ -127,7 +119,7 @@ class Tokens:
 
 
 def ids_at(pieces: Pieces, refs: Ints) -> Ints:
-    """The ids behind `refs`, -1 for ref -1. Same shape as `refs`."""
+    """The ids of `refs`, in the same shape; -1 for ref -1."""
     if len(pieces) == 0:
         return np.full(refs.shape, -1, np.int32)
     return np.where(refs >= 0, pieces.ids[refs], np.int32(-1))
@@ -143,7 +135,7 @@ def make_tokens(
     top_logprobs: Floats | None = None,
     kinds: NDArray[np.uint8] | None = None,
 ) -> Tokens:
-    """Tokens from the columns at hand; whatever is left out is unknown (NaN, -1) or, for kinds, plain text."""
+    """Build tokens from some columns. The others are unknown (NaN, -1); kinds default to plain text."""
     n = len(refs)
     return Tokens(
         refs,
@@ -160,7 +152,7 @@ NO_TOKENS = make_tokens(EMPTY, np.empty(0, np.int32))
 
 
 def on_one_table(parts: Sequence[Tokens]) -> list[Tokens]:
-    """The same tokens, all on one canonical piece table that holds just what they use."""
+    """The same tokens on one canonical piece table that holds exactly the pieces they use."""
     tables: dict[int, Pieces] = {id(part.pieces): part.pieces for part in parts}
     used = {key: np.zeros(len(table), bool) for key, table in tables.items()}
     for part in parts:
@@ -168,9 +160,9 @@ def on_one_table(parts: Sequence[Tokens]) -> list[Tokens]:
         for refs in (part.refs, part.top_refs):
             mask[refs[refs >= 0]] = True
     if len(tables) == 1 and parts[0].pieces.in_order and next(iter(used.values())).all():
-        return list(parts)  # they are already
+        return list(parts)  # they already share one
     table, row_maps = unite(list(tables.values()), list(used.values()))
-    # One spare row at the end, so that ref -1 maps to -1 by ordinary indexing.
+    # A spare last row makes ref -1 map to -1 by ordinary indexing.
     moves = {key: np.append(rows, np.int32(-1)) for key, rows in zip(tables, row_maps, strict=True)}
     moved = []
     for part in parts:
@@ -182,7 +174,7 @@ def on_one_table(parts: Sequence[Tokens]) -> list[Tokens]:
 
 
 def _valid(pieces: Pieces, columns: dict[str, NDArray[Any]]) -> Tokens:
-    """Tokens from columns that are known to be valid, and that nobody else writes into: they are not checked again."""
+    """Build tokens without checks, from valid columns that no one else writes to."""
     made = object.__new__(Tokens)
     object.__setattr__(made, "pieces", pieces)
     for name, column in columns.items():
@@ -192,12 +184,12 @@ def _valid(pieces: Pieces, columns: dict[str, NDArray[Any]]) -> Tokens:
 
 
 def cells_of(parts: Sequence[Tokens]) -> int:
-    """Positions times alternatives of these parts end to end."""
+    """Positions times alternatives of the concatenated parts."""
     return sum(map(len, parts)) * max(1, max((part.k for part in parts), default=0))
 
 
 def within_bounds(parts: Sequence[Tokens]) -> bool:
-    """Whether foreign tokens can be put end to end: lists are padded to the longest, which a file may abuse."""
+    """Whether tokens from a file or service are small enough to concatenate, which pads all lists to the longest."""
     if any(part.k > MOST_LISTED for part in parts) or cells_of(parts) > MOST_CELLS:
         return False
     return sum(_spelled(part, part.refs) for part in parts) <= MOST_SPELLED and all(
@@ -206,14 +198,14 @@ def within_bounds(parts: Sequence[Tokens]) -> bool:
 
 
 def _spelled(part: Tokens, refs: Ints) -> int:
-    """Bytes of all the pieces that these refer to; one long piece may be referred to very often."""
+    """Total bytes of the pieces referred to, repeats included: a file may refer to one long piece very often."""
     lengths = np.diff(part.pieces.offsets).astype(np.int64)
     most = int(lengths.max(initial=0)) * refs.size
     return most if most <= MOST_SPELLED else int(lengths[refs[refs >= 0]].sum())
 
 
 def concatenate(parts: Sequence[Tokens]) -> Tokens:
-    """The parts end to end, on one canonical table. Shorter lists of alternatives are padded to the longest."""
+    """Concatenate tokens on one canonical table. Shorter lists of alternatives are padded to the longest."""
     if not parts:
         return NO_TOKENS
     parts = on_one_table(parts)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.core.pieces import Ints, Pieces, make_pieces, offsets_of, positions
+from lib.core.pieces import Ints, Pieces, concatenate_pieces, make_pieces, positions
 from lib.core.tokens import MOST_CELLS, MOST_LISTED, Floats, Tokens, make_tokens, within_bounds
 from lib.errors import BadResponse
 from lib.tokenizers.vocabulary import Vocabulary
@@ -98,7 +98,7 @@ def table_for(ids: Ints, literals: tuple[bytes, ...] | None, vocabulary: Vocabul
         numbers = {text: len(unique) + i for i, text in enumerate(texts)}
         refs[~known] = [numbers[literals[place]] for place in np.flatnonzero(~known).tolist()]
         tables.append(make_pieces([(-1, text, False) for text in texts]))
-    return _end_to_end(tables), refs
+    return concatenate_pieces(tables), refs
 
 
 def _of_ids(ids: Ints, texts: list[bytes] | None, vocabulary: Vocabulary | None) -> Pieces:
@@ -119,17 +119,6 @@ def _of_ids(ids: Ints, texts: list[bytes] | None, vocabulary: Vocabulary | None)
 def number_piece(number: int) -> bytes:
     """How an id is shown whose bytes are not known."""
     return f"⟨{number}⟩".encode()
-
-
-def _end_to_end(tables: list[Pieces]) -> Pieces:
-    if len(tables) == 1:
-        return tables[0]
-    return Pieces(
-        np.concatenate([table.ids for table in tables]),
-        offsets_of(np.concatenate([np.diff(table.offsets) for table in tables])),
-        np.concatenate([table.data for table in tables]),
-        np.concatenate([table.special for table in tables]),
-    )
 
 
 def too_many() -> BadResponse:

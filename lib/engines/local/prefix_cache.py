@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lib.core.arrays import common_prefix_length
 from lib.engines.local.model_runner import ModelRunner, PositionScores, join, rows_of
 
 BUDGET = 256_000_000  # bytes of keys and values, of all kept caches of a model together
@@ -64,7 +65,7 @@ class PrefixCache:
         rows = rows_of(scores, slice(0, read))
         new = _Kept(np.array(ids[:read], np.int32), rows, not np.isnan(rows.logprobs[1:]).any(), cache, size)
         # One that the new one goes on from has nothing that it has not.
-        self._kept = deque(each for each in self._kept if common(each.ids, new.ids) < len(each.ids))
+        self._kept = deque(each for each in self._kept if common_prefix_length(each.ids, new.ids) < len(each.ids))
         self._kept.append(new)
         while sum(each.size for each in self._kept) > self._budget:
             self._kept.popleft()
@@ -77,8 +78,8 @@ class PrefixCache:
         """
         wanted = np.array(ids, np.int32)
         fitting = [each for each in self._kept if each.scores.top_ids.shape[1] >= k and (each.scored or not scored)]
-        best = max(fitting, key=lambda each: common(each.ids, wanted), default=None)
-        shared = 0 if best is None else common(best.ids, wanted)
+        best = max(fitting, key=lambda each: common_prefix_length(each.ids, wanted), default=None)
+        shared = 0 if best is None else common_prefix_length(best.ids, wanted)
         if best is None or shared <= _WORTH:
             return None
         self._kept.remove(best)
@@ -106,10 +107,3 @@ def _as_listed(scores: PositionScores, row: int, token: int) -> PositionScores |
     rank = 1 + int((listed > listed[places[0]]).sum())
     own = slice(row, row + 1)
     return PositionScores(listed[places[:1]], np.array([rank], np.int32), scores.top_ids[own], scores.top_logprobs[own])
-
-
-def common(ids: NDArray[np.int32], others: NDArray[np.int32]) -> int:
-    """How many ids both begin with."""
-    shorter = min(len(ids), len(others))
-    differ = np.flatnonzero(ids[:shorter] != others[:shorter])
-    return int(differ[0]) if len(differ) else shorter

@@ -6,12 +6,12 @@ import copy
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from lib.core.answer_parser import AnswerParser, without_opening
+from lib.core.arrays import common_prefix_length
 from lib.core.completion import Completion, Origin, Timing
 from lib.core.request import Request, check_text
 from lib.core.tokens import TokenKind
@@ -29,7 +29,7 @@ from lib.engines.local.model_runner import (
     scored_tokens,
     unscored,
 )
-from lib.engines.local.prefix_cache import PrefixCache, common
+from lib.engines.local.prefix_cache import PrefixCache
 from lib.engines.local.prompts import Rendered, boundary, check_context, encode, prompt_kinds
 from lib.errors import InvalidRequest
 
@@ -181,7 +181,7 @@ def score_under(
     for request, around, text in zip(requests, rendered, texts, strict=True):
         rows = len(text.ids) - max(text.first, 1)
         # One id before the answer's is left to be read, as the logits after it are needed.
-        same = min(common(base, np.array(text.ids, np.int32)), len(text.ids) - rows - 1)
+        same = min(common_prefix_length(base, np.array(text.ids, np.int32)), len(text.ids) - rows - 1)
         if cache is None or not reader.can_copy(cache) or not same:
             own, same = reader.new_cache(len(text.ids)), 0
         else:
@@ -195,9 +195,9 @@ def score_under(
 
 def _common(texts: Sequence[Forced]) -> int:
     """How many ids all texts begin with, leaving each at least one to read for itself."""
+    first, *others = (np.array(text.ids, np.int32) for text in texts)
     shortest = min(len(text.ids) for text in texts)
-    columns = zip(*(text.ids[: shortest - 1] for text in texts), strict=True)
-    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    return min(shortest - 1, *(common_prefix_length(first, each) for each in others), len(first))
 
 
 def _completion(

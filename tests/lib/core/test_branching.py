@@ -52,9 +52,9 @@ def test_a_branch_within_the_prompt_begins_an_answer_there() -> None:
 @pytest.mark.parametrize(
     ("done", "row", "why"),
     [
-        (before(request=None), 4, "What was asked is not known"),
-        (before(), 0, "Nothing precedes"),
-        (before(generated=tokens_on(PIECES, [-1, 3])), 4, "no id"),
+        (before(request=None), 4, "The request of this response is unknown"),
+        (before(), 0, "nothing before the first token"),
+        (before(generated=tokens_on(PIECES, [-1, 3])), 4, "no known id"),
         (before(prompt=tokens_on(PIECES, [1, 6, 7])), 2, "inside a character"),
     ],
 )

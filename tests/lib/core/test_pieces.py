@@ -57,7 +57,7 @@ def test_offsets_that_do_not_fit_are_refused(offsets: list[int]) -> None:
 
 
 def test_ids_below_minus_one_are_refused() -> None:
-    with pytest.raises(ValueError, match="id below -1"):
+    with pytest.raises(ValueError, match="id is below -1"):
         make_pieces([(-2, b"a", False)])
 
 

@@ -57,9 +57,9 @@ def test_absurd_numbers_get_an_answer_too(name: str) -> None:
 
 
 def test_the_message_names_value_and_bounds_in_full() -> None:
-    assert refusal(k=21).cause == "k is 21; it must lie between 0 and 20."
-    assert refusal(max_tokens=1_000_001).cause == "max_tokens is 1,000,001; it must lie between 0 and 1,000,000."
-    assert refusal(temperature=5.5).cause == "temperature is 5.5; it must lie between 0 and 5."
+    assert refusal(k=21).cause == "k is 21; it must be between 0 and 20."
+    assert refusal(max_tokens=1_000_001).cause == "max_tokens is 1,000,001; it must be between 0 and 1,000,000."
+    assert refusal(temperature=5.5).cause == "temperature is 5.5; it must be between 0 and 5."
 
 
 def test_a_request_has_either_a_prompt_or_messages() -> None:
