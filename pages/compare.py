@@ -1,4 +1,4 @@
-"""The former address of Prompts: old links and bookmarks lead on to it."""
+"""Redirect the former address of Prompts, so that old links and bookmarks still work."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Connection: which imported models can be reached, what can they return, and what does asking them cost?"""
+"""Connection: models, access and cost."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from components.connection.models import empty_state, model_facts, models_table,
 from components.shell.services import policy  # noqa: E402
 from lib.core.sources import BedrockModel  # noqa: E402
 
-st.title("Which models can be asked, and what does it cost?")
+st.title("Models, access and cost")
 model = st.session_state["model"]
 place = st.session_state.get("model.place")
 if place is None:
@@ -27,5 +27,5 @@ else:
 session_cost()
 caps_form(policy())
 if place is not None:
-    with st.expander("Permissions that Candor needs", icon=":material/key:"):
+    with st.expander("Permissions Candor needs", icon=":material/key:"):
         permissions(model if isinstance(model, BedrockModel) else None, place)

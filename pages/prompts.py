@@ -1,4 +1,4 @@
-"""Compare: which prompt does the model understand better, and where?"""
+"""Prompts: which prompt does the model understand better?"""
 
 import streamlit as st
 
@@ -20,15 +20,15 @@ st.title("Which prompt does the model understand better?")
 job = current_job("prompts")
 restore(job)
 with st.container():
-    asked = compare_form(st.session_state["model"])
-problem = asked if isinstance(asked, CandorError) else None
-if isinstance(asked, tuple):
-    job, problem = start_several("prompts", asked)
+    questions = compare_form(st.session_state["model"])
+problem = questions if isinstance(questions, CandorError) else None
+if isinstance(questions, tuple):
+    job, problem = start_several("prompts", questions)
 with st.container():
     if problem is not None:
         show_error(problem)
     if job is None and gone():
-        st.info("The comparison that this link names is no longer here. Compare again.", icon=":material/link_off:")
+        st.info("The comparison in this link no longer exists. Compare again.", icon=":material/link_off:")
 show_prompts(job)
 versions(int(st.session_state["prompts.count"]))
 what_helped(job)

@@ -1,4 +1,4 @@
-"""What the session has cost by estimate, how far it may go, and waking a model ahead of time."""
+"""The session's estimated spend, its caps, and a button to warm up a model."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from lib.jobs.job import Job
 from lib.jobs.run import wake
 
 _KEY = "connection.warming"
-_LOOK = 0.5  # seconds between two looks at a call that wakes a model
+_POLL = 0.5  # seconds between two looks at a warm-up call
 
 
 @dataclass(frozen=True)
 class Warming:
-    """What a job that wakes a model is about."""
+    """The subject of a job that warms up a model."""
 
-    source: BedrockModel
+    source: BedrockModel  # the model
 
 
 def session_cost() -> None:
-    """Calls, windows and money since the program was started."""
+    """Show calls, billing windows and estimated cost since Candor started."""
     st.subheader("This session")
     book = ledger()
     bills = book.bills
     with st.container(horizontal=True, gap="large"):
-        st.metric("Calls answered", _of(f"{book.calls:,}", book.caps.calls), help=_CALLS, width="content")
+        st.metric("Calls", _of(f"{book.calls:,}", book.caps.calls), help=_CALLS, width="content")
         windows = sum(bill.windows for bill in bills.values())
         st.metric("Five-minute windows", f"{windows:,}", help=_WINDOWS, width="content")
         cap = None if book.caps.dollars is None else formatting.dollars(book.caps.dollars)
-        st.metric("Cost, estimate", _of(formatting.dollars(book.dollars), cap), help=_COST, width="content")
+        st.metric("Estimated cost", _of(formatting.dollars(book.dollars), cap), help=_COST, width="content")
     if any(not bill.units.known and bill.calls for bill in bills.values()):
-        st.caption("Bedrock did not say how many Custom Model Units the model takes; one is assumed.")
+        st.caption("Bedrock doesn't say how many Custom Model Units this model takes; the estimate assumes one.")
 
 
 def caps_form(policy: Policy) -> None:
-    """The caps and the price. Where others can reach the page they are the operator's."""
+    """Show the caps and the price, which only the operator sets on a shared server."""
     book = ledger()
     with st.expander("Caps and price", icon=":material/tune:"):
         if not policy.open:
-            st.caption("Set by the operator: CANDOR_MAX_CALLS, CANDOR_MAX_DOLLARS, CANDOR_CMU_RATE.")
+            st.caption("The operator sets these: CANDOR_MAX_CALLS, CANDOR_MAX_DOLLARS and CANDOR_CMU_RATE.")
             return
         with st.form("connection.caps", border=False):
             left, middle, right = st.columns(3)
-            calls = left.number_input("Calls at most", 0, 1_000_000, book.caps.calls, help=_CAP)
-            dollars = middle.number_input("US dollars at most", 0.0, 1e6, book.caps.dollars, 1.0, help=_CAP)
+            calls = left.number_input("Cap on calls", 0, 1_000_000, book.caps.calls, help=_CAP)
+            dollars = middle.number_input("Cap on cost (USD)", 0.0, 1e6, book.caps.dollars, 1.0, help=_CAP)
             rate = right.number_input(
-                "US dollars per unit and minute", 0.0, 100.0, book.rate, 0.001, format="%.5f",
+                "USD per unit and minute", 0.0, 100.0, book.rate, 0.001, format="%.5f",
                 placeholder=f"{usual_rate('v1.0'):.5f} (v1.0), {usual_rate('v2.0'):.5f} (v2.0)", help=_RATE,
             )  # fmt: skip
             if st.form_submit_button("Save"):
@@ -68,7 +68,7 @@ def caps_form(policy: Policy) -> None:
 
 
 def warm_up_now(model: BedrockModel) -> None:
-    """A button that wakes the model, with its price; and how far that has come."""
+    """Show a button that warms up the model, its price, and the progress of the call."""
     found = account().peek_details(model.place, model.arn)
     details = found.value if found is not None else None
     known = details is not None and details.units is not None
@@ -79,10 +79,10 @@ def warm_up_now(model: BedrockModel) -> None:
         pressed = st.button(
             "Warm up now", icon=":material/local_fire_department:", disabled=job is not None and not job.over
         )
-        assumed = "" if known else ", if a copy takes one Custom Model Unit"
-        st.caption(f"About {price} for each window of five minutes that a copy is awake{assumed}.", width="content")
+        assumed = "" if known else ", assuming one Custom Model Unit per copy"
+        st.caption(f"About {price} per copy for each five-minute window it is warm{assumed}.", width="content")
     if not account().is_aws(model.place):
-        st.caption("This model is not asked at AWS, and nothing is billed; it is counted as AWS would bill it.")
+        st.caption("This endpoint isn't AWS, so nothing is billed. The estimate shows what AWS would charge.")
     if pressed:
         try:
             check_allowed(model)
@@ -91,9 +91,9 @@ def warm_up_now(model: BedrockModel) -> None:
             show_error(error)
         else:
             st.session_state[_KEY] = job.id
-    with st.container():  # what follows a fragment that runs by itself may vanish
+    with st.container():  # whatever follows a fragment on a timer may vanish
         if job is not None:
-            (_outcome if job.over else repeated(_progress, _LOOK))(job)
+            (_outcome if job.over else repeated(_progress, _POLL))(job)
 
 
 def _job(model: BedrockModel) -> Job[Completion] | None:
@@ -111,21 +111,21 @@ def _outcome(job: Job[Completion]) -> None:
     if job.error is not None:
         show_error(job.error)
     elif job.result is not None:
-        st.success(f"Awake: it answered after {formatting.seconds(job.seconds)}.", icon=":material/check:")
+        st.success(f"Warm. The model answered after {formatting.seconds(job.seconds)}.", icon=":material/check:")
 
 
 def _of(value: str, cap: object) -> str:
     return value if cap is None else f"{value} of {cap:,}" if isinstance(cap, int) else f"{value} of {cap}"
 
 
-_CALLS = "Since Candor was started, for everybody who uses it. Calls that fail are not billed and not counted."
-_WINDOWS = "Bedrock bills a model in windows of five minutes from its first answer on."
+_CALLS = "Answered calls since Candor started, by all its users. Failed calls are neither billed nor counted."
+_WINDOWS = "Bedrock bills a model in five-minute windows, starting with its first answer."
 _COST = (
-    "An estimate, and the least it can be: windows × 5 minutes × Custom Model Units per copy × price, for one copy. "
-    "Bedrock may keep more copies awake when many calls come at once, and prices differ by region."
+    "A lower bound: windows × 5 minutes × Custom Model Units per copy × price, for one copy. Bedrock may run more "
+    "copies when many calls arrive at once, and prices differ by region."
 )
-_CAP = "A call that would go beyond it is refused. Empty for no limit."
+_CAP = "Calls beyond the cap are refused. Leave empty for no cap."
 _RATE = (
-    "The price of a Custom Model Unit for a minute. Empty for the published one in us-east-1, which differs by the "
-    "version of the model's units."
+    "Price of a Custom Model Unit per minute. Leave empty to use the published us-east-1 price for the version of the "
+    "model's units."
 )

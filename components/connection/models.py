@@ -1,4 +1,4 @@
-"""What is known of the imported models: of the one in use, and of all in the account."""
+"""The imported models: the selected one, and all in the account."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from lib.engines.bedrock.permissions import as_json, least_policy
 
 
 def empty_state() -> None:
-    """Where no model of Bedrock is in use."""
+    """Say how to connect to Bedrock while a local model is selected."""
     st.markdown(
-        "The model in use runs on this machine: it sees everything, and costs nothing.\n\n"
-        "To ask a model that you fine-tuned and imported into **Amazon Bedrock** (Custom Model Import), choose "
-        "**Amazon Bedrock** in the sidebar. Candor lists your account's imported models, asks the chosen one what it "
-        "can return, finds its tokenizer, and says what asking it costs."
+        "The selected model runs on this machine. It returns everything Candor can show, and costs nothing.\n\n"
+        "To use a model you fine-tuned and imported into **Amazon Bedrock** (Custom Model Import), choose **Amazon "
+        "Bedrock** in the sidebar. Candor then lists your imported models, checks what the selected one can return, "
+        "finds its tokenizer, and estimates what it costs."
     )
 
 
 def model_facts(model: BedrockModel) -> None:
-    """What the model in use returns, and where its tokenizer is from."""
+    """Show what the selected model returns, and where its tokenizer comes from."""
     found, tokenizer = known_abilities(model), account().peek_tokenizer(model)
     with st.container(border=True):
-        st.caption(f"Model in use: {as_text(model.arn)}")
+        st.caption(f"Selected model: {as_text(model.arn)}")
         if found is None:
-            st.markdown(":shimmer[Asking the model what it can return]")
+            st.markdown(":shimmer[Checking what the model can return]")
         else:
             st.markdown(bold(in_sentence(found.capabilities)))
-            st.caption(f"Known by: {as_text(found.known_by)}.")
+            st.caption(f"Source: {as_text(found.known_by)}.")
         if tokenizer is None:
-            st.markdown(":shimmer[Looking for its tokenizer]")
+            st.markdown(":shimmer[Finding its tokenizer]")
         elif tokenizer.error is not None:
             show_error(tokenizer.error)
         elif tokenizer.value is not None:
@@ -50,16 +50,16 @@ def model_facts(model: BedrockModel) -> None:
 
 
 def models_table(place: AwsTarget) -> None:
-    """All imported models of the account, and what their import dates say they can return."""
+    """List the account's imported models, and what they can return according to their import dates."""
     st.subheader("Your imported models")
     found = account().models_nowait(place)
     if found is None:
-        st.markdown(":shimmer[Asking Bedrock for your models]")
-        return  # the sidebar looks for the answer
+        st.markdown(":shimmer[Listing your imported models]")
+        return  # the sidebar polls for the answer
     if found.error is not None:
         show_error(found.error)
     elif not found.value:
-        st.caption("There are none in this region.")
+        st.caption("This account has no imported models in this region. Choose another region in the sidebar.")
     else:
         rows = [
             {
@@ -76,25 +76,25 @@ def models_table(place: AwsTarget) -> None:
             hide_index=True,
             column_config={"Imported (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
         )
-        st.caption("By import date. Which of its formats a model speaks is asked once it is chosen.")
+        st.caption("Based on import dates. Candor checks which formats a model takes once you select it.")
     ask_again(place, key="connection.again")
 
 
 def _returns(model: Imported) -> dict[str, str]:
     words = in_words(abilities(model.created, None).capabilities)
-    names = ("prompt scores", "alternatives", "streaming", "reads")
+    names = ("prompt logprobs", "alternatives", "streaming", "reads")
     return {name.capitalize(): words.get(name, "no logprobs") for name in names}
 
 
 def permissions(model: BedrockModel | None, place: AwsTarget) -> None:
-    """The least IAM policy, ready to copy. place: where AWS is asked, which decides where there is no model."""
+    """Show the minimum IAM policy, ready to copy. place: decides the partition if no model is selected."""
     uri = ""
     if model is not None:
         found = account().peek_details(model.place, model.arn)
         uri = found.value.s3_uri if found is not None and found.value is not None else ""
     st.caption(
-        "The least that it needs, and nothing that changes anything. Add kms:Decrypt for the key where the bucket is "
-        "encrypted with one of yours."
+        "The minimum permissions. All are read or invoke; none changes your account. If your bucket is encrypted with "
+        "your own key, add kms:Decrypt for that key."
     )
     arn = "" if model is None else model.arn
     st.code(as_json(least_policy(arn, uri, partition_of_region(place.region))), language="json")

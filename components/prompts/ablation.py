@@ -1,4 +1,4 @@
-"""What helped an answer: how likely it is after each prompt, token by token, and what each part of its prompt does."""
+"""What helped: how likely an answer is after each prompt, and what each sentence of its own prompt contributes."""
 
 from __future__ import annotations
 
@@ -22,48 +22,37 @@ from lib.jobs.batch import Many
 from lib.jobs.job import Job
 from lib.jobs.plan import Several
 from lib.scores.alignment import aligned
-from lib.store.runs import beginning
 from lib.studies.ablation import Helped, helped, usefulness
 
 _PAGE = "prompts"
 _SHOWN = 70  # characters of an answer in the list
+_FALL = "Drop without it (nats)"
 
 
 def what_helped(job: Job[Any] | None) -> None:
-    """Choose an answer and find out; below it what was found out. Only of a comparison that is over."""
+    """Offer the ablation of one answer of a finished comparison, and show its result below."""
     if job is None or not job.over or not isinstance(job.subject, Several) or job.subject.marks:
         return
     several, many = job.subject, job.result
     if not isinstance(many, Many):
         return
-    came = {
+    answers = {
         place: each.result
         for place, each in enumerate(many.outcomes)
         if each.result is not None and each.result.text.strip()
     }
-    if not came:
+    if not answers:
         return
     st.subheader("What helped?")
     first = several.questions[0]
     if not limits_of(first.source, chat=bool(first.request.messages), ask=False).given_scores:
-        st.caption("This needs scores of texts that are given, and the model returns none of what it reads.")
+        st.caption("This model doesn't return prompt logprobs, so it can't score text you supply.")
         return
     st.caption(
-        "Takes one answer and asks how likely it is after each prompt, and after its own prompt without each of its "
-        "sentences. Nothing is written anew."
+        "Scores one answer after each prompt, and after its own prompt with one sentence left out at a time. Nothing "
+        "new is generated."
     )
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        place = st.selectbox(
-            "Answer", list(came), key="prompts.helped.answer",
-            format_func=lambda at: f"{several.places[at] + 1}: {beginning(came[at].text, _SHOWN)}",
-        )  # fmt: skip
-        asks = usefulness(_PAGE, several.questions, several.places[place], came[place].text)
-        pressed = st.button("Find out", icon=":material/troubleshoot:", key="prompts.helped.go")
-        st.caption(budget(asks), width="content")
-    if pressed:
-        error = start_beside(_PAGE, asks, job)
-        if error is not None:
-            show_error(error)
+    _choose_and_start(job, several, answers)
     beside = find(st.session_state.get(f"{_PAGE}.beside"))
     if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
         show_helped(beside)
@@ -71,8 +60,24 @@ def what_helped(job: Job[Any] | None) -> None:
             keeping(beside, what="What helped")
 
 
+def _choose_and_start(job: Job[Any], several: Several, answers: dict[int, Completion]) -> None:
+    """answers: by their place in the job."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        place = st.selectbox(
+            "Answer", list(answers), key="prompts.helped.answer",
+            format_func=lambda at: f"Prompt {several.places[at] + 1}: {formatting.beginning(answers[at].text, _SHOWN)}",
+        )  # fmt: skip
+        plan = usefulness(_PAGE, several.questions, several.places[place], answers[place].text)
+        pressed = st.button("Analyze", icon=":material/troubleshoot:", key="prompts.helped.go")
+        st.caption(budget(plan), width="content")
+    if pressed:
+        error = start_beside(_PAGE, plan, job)
+        if error is not None:
+            show_error(error)
+
+
 def show_helped(job: Job[Any]) -> None:
-    """What was found out, once it is."""
+    """Show the ablation's progress, then its result."""
     if isinstance(job.subject, Several):
         when_done(job, partial(_show, job.subject))
 
@@ -87,46 +92,46 @@ def _show(several: Several, many: Many[Completion]) -> None:
 
 
 def _parts(found: Helped) -> None:
+    """Show what each sentence of the answer's own prompt contributes."""
     own, prompt = found.own + 1, found.prompts[found.own]
     if not found.parts:
-        st.caption(f"Prompt {own} has one sentence only; there is nothing to leave out of it.")
+        st.caption(f"Prompt {own} has only one sentence, so there is nothing to leave out.")
         return
-    st.markdown(f"**Prompt {own}, by what each sentence does for its answer**")
+    st.markdown(f"**How much each sentence of prompt {own} helps its answer**")
     ends = [0, *(part.end for part in found.parts)]
     starts = [*(part.start for part in found.parts), len(prompt)]
     difference_map(
-        [prompt[part.start : part.end] for part in found.parts], found.falls, key="prompts.helped.parts",
+        [prompt[part.start : part.end] for part in found.parts], found.logprob_drops, key="prompts.helped.parts",
         around=[prompt[end:start] for end, start in zip(ends, starts, strict=True)],
-        less="likelier without it", more="helps", label="How much each sentence of the prompt helps the answer",
+        less="more likely without it", more="helps", label="How much each sentence of the prompt helps the answer",
     )  # fmt: skip
+    sentences = [formatting.visible(prompt[part.start : part.end]).replace("·", " ") for part in found.parts]
     st.dataframe(
-        pd.DataFrame(
-            {
-                "Sentence": [
-                    formatting.visible(prompt[part.start : part.end]).replace("·", " ") for part in found.parts
-                ],
-                "Fall when it is left out (nats)": found.falls,
-            }
-        ).sort_values("Fall when it is left out (nats)", ascending=False),
+        pd.DataFrame({"Sentence": sentences, _FALL: found.logprob_drops}).sort_values(_FALL, ascending=False),
         hide_index=True,
-        column_config={"Fall when it is left out (nats)": st.column_config.NumberColumn(format="%.3f")},
+        column_config={
+            _FALL: st.column_config.NumberColumn(
+                format="%.3f", help="How much the answer's log-probability drops when this sentence is left out."
+            )
+        },
     )
 
 
 def _prompts(found: Helped) -> None:
-    own = found.under[found.own]
+    """Compare the answer after its own prompt with the answer after each of the others."""
+    own = found.by_prompt[found.own]
     if own is None:
         return
-    for number, other in enumerate(found.under):
+    for number, other in enumerate(found.by_prompt):
         if number == found.own or other is None:
             continue
         spans = aligned(other.generated, own.generated)
         st.markdown(
-            f"**The answer, after prompt {found.own + 1} and not after prompt {number + 1}:** "
+            f"**The answer after prompt {found.own + 1}, compared with prompt {number + 1}:** "
             f"{as_text(formatting.signed(float(spans.differences.sum()), 3))} nats"
         )
         difference_map(
             spans.texts, spans.differences, around=spans.around, key=f"prompts.helped.{number}",
-            less=f"likelier after prompt {number + 1}", more=f"after prompt {found.own + 1}",
-            label="The answer, by how much likelier one of two prompts makes it",
+            less=f"more likely after prompt {number + 1}", more=f"after prompt {found.own + 1}",
+            label="The answer, shaded by which of two prompts makes each part more likely",
         )  # fmt: skip

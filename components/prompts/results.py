@@ -1,4 +1,4 @@
-"""Prompts side by side: how clear each is to the model, where, and what sets them apart."""
+"""Prompts side by side: how confidently each answer begins, the maps, and how the prompts differ."""
 
 from __future__ import annotations
 
@@ -38,37 +38,37 @@ from lib.scores.clarity import (
 )
 from lib.scores.token_scores import Column
 from lib.segmentation.text_diff import Change, changes
-from lib.store.runs import beginning
 
 _SHOWN = 60  # characters of a prompt above its map
 _LIMITS = (
-    "A sure beginning says that the model knows how to begin: the form of an answer is clear to it. It does not say "
-    "that the answer is true; in tests the first tokens told right from wrong little better than chance."
+    "A confident beginning means the model knows what kind of answer is wanted. It doesn't mean the answer is true: in "
+    "tests, the first tokens told right from wrong little better than chance."
 )
 
 
 @dataclass(frozen=True)
 class _Variant:
-    """A prompt, and the answers to it that came."""
+    """A prompt and its answers."""
 
-    name: str
+    name: str  # such as "Prompt 1"
     question: Question
-    answers: tuple[Completion, ...]
+    answers: tuple[Completion, ...]  # finished samples; empty if all failed
 
     @property
     def prompt(self) -> str:
-        """Its text."""
+        """The prompt's text."""
         return self.question.request.last_user_text
 
 
 def show_prompts(job: Job[Any] | None) -> None:
-    """The comparison, once it is there; without a job, what will stand here."""
+    """Show the comparison once it is done; without a job, say what appears here."""
     if job is not None and isinstance(job.subject, Several) and job.subject.marks:
         show_helped(job)
         return
     if job is None:
         st.caption(
-            "Here the prompts will stand side by side with the model's answers, and how surely each answer begins."
+            "The prompts appear here side by side with the model's answers, and how confidently each answer begins. "
+            "Type two prompts, or try the example, then choose Compare."
         )
         return
     if isinstance(job.subject, Several):
@@ -78,7 +78,7 @@ def show_prompts(job: Job[Any] | None) -> None:
 def _show(several: Several, many: Many[Completion]) -> None:
     variants = _variants(several, many)
     if not any(each.answers for each in variants):
-        st.info("No answer came.", icon=":material/block:")
+        st.info("There are no answers to compare.", icon=":material/block:")
         return
     answered = [each for each in variants if each.answers]
     show_warnings(tuple(dict.fromkeys(text for each in answered for done in each.answers for text in done.warnings)))
@@ -94,7 +94,7 @@ def _show(several: Several, many: Many[Completion]) -> None:
 
 
 def _variants(several: Several, many: Many[Completion]) -> list[_Variant]:
-    """The prompts with what came; why some of it did not is said."""
+    """The prompts with their answers. Shows an error for each prompt that has one."""
     variants = []
     for number, question in enumerate(several.questions):
         own = [each for place, each in zip(several.places, many.outcomes, strict=True) if place == number]
@@ -103,17 +103,15 @@ def _variants(several: Several, many: Many[Completion]) -> list[_Variant]:
         if error is not None:
             st.markdown(f"**{name}**")
             show_error(error)
-        came = tuple(each.result for each in own if each.state is State.DONE and each.result is not None)
-        variants.append(_Variant(name, question, came))
+        answers = tuple(each.result for each in own if each.state is State.DONE and each.result is not None)
+        variants.append(_Variant(name, question, answers))
     return variants
 
 
 def _numbers(variants: Sequence[_Variant], curves: dict[str, list[Column]], means: dict[str, Column]) -> None:
-    k = st.slider(
-        "Tokens at the beginning of the answer (k)", 1, MOST, FIRST, key="prompts.k", persist_state="session", width=320
-    )
+    k = st.slider("First answer tokens (k)", 1, MOST, FIRST, key="prompts.k", persist_state="session", width=320)
     whole = st.toggle(
-        "Count template and first words in the prompt's perplexity", key="prompts.everything", persist_state="session"
+        "Include the template and first words in prompt perplexity", key="prompts.everything", persist_state="session"
     )
     rows = [_row(each, curves[each.name], k, everything=whole) for each in variants]
     number = st.column_config.NumberColumn
@@ -122,15 +120,17 @@ def _numbers(variants: Sequence[_Variant], curves: dict[str, list[Column]], mean
         hide_index=True,
         column_config={
             f"Clarity: first {k} tokens": number(
-                format="%.3f", help="Mean logprob of these tokens, in nats. Nearer 0 is surer."
+                format="%.3f", help="Mean logprob of these tokens, in nats. Closer to 0 is more confident."
             ),
-            "± over runs": number(format="%.3f", help="Standard deviation over the runs, in nats."),
-            "Runs": number(help=LONG_ENOUGH),
+            "± over samples": number(format="%.3f", help="Standard deviation over the samples, in nats."),
+            "Samples": number(help=LONG_ENOUGH),
             "Prompt perplexity": number(
-                format="%.1f", help="exp(−mean logprob) of the prompt's own words. Lower is more familiar wording."
+                format="%.1f", help="Perplexity of your prompt. Lower means more familiar wording."
             ),
-            "Prompt tokens": number(help="How many tokens that rests on."),
-            "Open at the start": st.column_config.TextColumn(help="Entropy of the answer's first token, in nats."),
+            "Prompt tokens": number(help="Tokens the prompt perplexity rests on."),
+            "First-token entropy": st.column_config.TextColumn(
+                help="In nats: how open the answer's first token is. 0 means there is only one choice."
+            ),
         },
     )
     st.caption(_LIMITS)
@@ -145,30 +145,30 @@ def _row(each: _Variant, curves: Sequence[Column], k: int, *, everything: bool) 
     return {
         "Prompt": each.name,
         f"Clarity: first {k} tokens": statistics.fmean(values) if values else None,
-        "± over runs": statistics.stdev(values) if len(values) > 1 else None,
-        "Runs": len(values),
+        "± over samples": statistics.stdev(values) if len(values) > 1 else None,
+        "Samples": len(values),
         "Prompt perplexity": prompt.perplexity if prompt.scored else None,
         "Prompt tokens": prompt.scored,
-        "Open at the start": "" if math.isnan(low) else formatting.bracket(low, high),
+        "First-token entropy": "" if math.isnan(low) else formatting.bracket(low, high),
     }
 
 
 def _differences(variants: Sequence[_Variant], curves: dict[str, list[Column]], k: int) -> None:
-    """Each prompt against the first one, run by run."""
+    """Compare each prompt with the first, sample by sample."""
     first = variants[0]
     for other in variants[1:]:
         pairs = list(zip(curves[other.name], curves[first.name], strict=False))
         found = paired_difference([float(one[k - 1]) for one, _ in pairs], [float(two[k - 1]) for _, two in pairs])
         if not found.pairs:
             continue
-        surer = f"{other.name} − {first.name}: **{formatting.signed(found.mean, 3)} nats**"
+        difference = f"{other.name} − {first.name}: **{formatting.signed(found.mean, 3)} nats**"
         if found.pairs == 1:
-            st.markdown(f"{surer}, from one run of each.")
+            st.markdown(f"{difference}, n = 1 sample each.")
             continue
-        clear = "" if found.low > 0 or found.high < 0 else " That may be chance."
+        chance = "" if found.low > 0 or found.high < 0 else " This may be chance."
         st.markdown(
-            f"{surer}, 95 % interval {formatting.signed(found.low, 3)} to {formatting.signed(found.high, 3)}, from "
-            f"{found.pairs:,} pairs of runs.{clear}"
+            f"{difference}, 95 % interval {formatting.signed(found.low, 3)} to {formatting.signed(found.high, 3)}, "
+            f"n = {found.pairs:,} pairs of samples.{chance}"
         )
 
 
@@ -176,29 +176,29 @@ def _maps(variants: Sequence[_Variant]) -> None:
     for first in range(0, len(variants), 2):
         for column, each in zip(st.columns(2, gap="medium"), variants[first : first + 2], strict=False):
             with column:
-                st.markdown(f"**{each.name}** {as_text(beginning(each.prompt, _SHOWN))}")
+                st.markdown(f"**{each.name}** {as_text(formatting.beginning(each.prompt, _SHOWN))}")
                 if not each.answers:
-                    st.caption("No answer came.")
+                    st.caption("This prompt has no answer.")
                     continue
                 which = 0
                 if len(each.answers) > 1:
                     which = st.selectbox(
-                        "Run", range(len(each.answers)), format_func=lambda place: f"{place + 1}",
+                        "Sample", range(len(each.answers)), format_func=lambda place: f"{place + 1}",
                         key=f"prompts.run.{each.name}",
                     )  # fmt: skip
                 map_with_pin(TokenMapView(each.answers[which]), key=f"prompts.map.{each.name}", beside="prompts.map")
 
 
 def _changes(variants: Sequence[_Variant]) -> None:
-    with st.expander("What sets the prompts apart", icon=":material/difference:", key="prompts.changes"):
+    with st.expander("How the prompts differ", icon=":material/difference:", key="prompts.changes"):
         first = variants[0]
         for other in variants[1:]:
-            st.markdown(f"From {first.name} to {other.name}")
+            st.caption(f"From {first.name} to {other.name}")
             st.markdown("".join(_marked(each.change, each.text) for each in changes(first.prompt, other.prompt)))
 
 
 def _marked(change: Change, text: str) -> str:
-    """Markdown that shows a piece as it stands, coloured by what became of it."""
+    """Markdown that shows a piece literally, colored if it was added or removed."""
     if change is Change.SAME:
         return as_lines(text)
     colour, mark = ("orange", "−") if change is Change.REMOVED else ("blue", "+")

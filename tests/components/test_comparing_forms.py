@@ -104,13 +104,13 @@ def test_rank_samples_where_candidates_cannot_be_scored(can: set[Format], format
     assert "can't score your candidates" in str(error)
 
 
-def test_prompts_say_what_needs_scores_of_a_prompt(can: set[Format]) -> None:
-    page = press(AppTest.from_function(prompts).run(), "A late laptop, bare and in full")
+def test_prompts_say_what_needs_prompt_logprobs(can: set[Format]) -> None:
+    page = press(AppTest.from_function(prompts).run(), "A late laptop, in brief and in detail")
     assert "2 calls · up to 80 new tokens" in captions(page)
-    assert "returns no scores" not in captions(page)
+    assert "prompt logprobs" not in captions(page)
     can.intersection_update({Format.BEDROCK})
     page.segmented_control(key="prompts.mode").set_value("Raw").run()
-    assert "returns no scores of a prompt" in captions(page)
+    assert "doesn't return prompt logprobs" in captions(page)
     asked = press(page, "Compare").session_state["asked"]
     assert [each.request.prompt_scores for each in asked] == [False, False]
 

@@ -21,9 +21,9 @@ from lib.jobs.plan import Several
 from lib.jobs.run import Question
 from lib.store.archive import export_runs
 from lib.store.database import open_database
-from lib.store.plan_codec import run_about
-from lib.store.runs import FINISHED, Runs
-from lib.store.writer import answers_of
+from lib.store.job_runs import answers_of, run_about
+from lib.store.run import RunState
+from lib.store.runs import Runs
 from tests.benchmarks.completions import long_completion
 from tests.e2e.test_history import choose_rows
 from tests.support.browser import choose, serving, upload, wait_for_app
@@ -66,7 +66,7 @@ def _run_file(folder: Path, endpoint: str) -> Path:
     job: Job[object] = Job.over_already("attackers-run", Several("prompts", questions), many, None, 1.0)
     run = run_about(job, "prompts", owner="", version="1")
     runs = Runs(open_database(f"sqlite:///{folder}/attacker.sqlite"))
-    runs.finish(replace(run, state=FINISHED), answers_of(many))
+    runs.finish(replace(run, state=RunState.FINISHED), answers_of(many))
     text = "".join(export_runs(runs, [run.id], by=ALONE))
     runs.database.close()
     assert endpoint in text
@@ -104,7 +104,7 @@ def test_a_run_file_decides_neither_where_the_server_connects_nor_as_whom(
         expect(page.get_by_text(f"names the endpoint '{endpoint}'").first).to_be_visible()
         expect(page.get_by_text("names the profile 'admin'").first).to_be_visible()
         expect(page.get_by_text("names the tokenizer '/etc/passwd'").first).to_be_visible()
-        if (button := page.get_by_role("button", name="Find out")).count():
+        if (button := page.get_by_role("button", name="Analyze")).count():
             button.click()
             wait_for_app(page)
         page.wait_for_timeout(1000)

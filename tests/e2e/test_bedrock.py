@@ -224,16 +224,16 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
     listed.get_by_role("link", name="Connection").click()
     main = listed.get_by_test_id("stMain")
     expect(main).to_contain_text("the model itself lists these formats")
-    expect(main).to_contain_text("About $0.29 for each window of five minutes")
+    expect(main).to_contain_text("About $0.29 per copy for each five-minute window")
     calls = main.get_by_test_id("stMetric").first
     before = int(calls.get_by_test_id("stMetricValue").inner_text().split()[0])
     main.get_by_role("button", name="Warm up now").click()
-    expect(main.get_by_text(re.compile("Awake: it answered after"))).to_be_visible()
+    expect(main.get_by_text(re.compile("Warm. The model answered after"))).to_be_visible()
     expect(calls).to_contain_text(f"{before + 1} of 1,000")
-    main.get_by_text("Permissions that Candor needs").click()
+    main.get_by_text("Permissions Candor needs").click()
     expect(main.get_by_test_id("stCode")).to_contain_text("bedrock:ListImportedModels")
     main.get_by_text("Caps and price").click()
-    main.get_by_role("spinbutton", name="Calls at most").fill(str(before + 1))
+    main.get_by_role("spinbutton", name="Cap on calls").fill(str(before + 1))
     main.get_by_role("button", name="Save").click()
     expect(calls).to_contain_text(f"{before + 1} of {before + 1}")
     listed.get_by_role("link", name="Explore").click()
@@ -241,7 +241,7 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
     expect(alert(listed)).to_contain_text(f"cap of {before + 1} calls is reached")
     listed.get_by_role("link", name="Connection").click()
     main.get_by_text("Caps and price").click()
-    main.get_by_role("spinbutton", name="Calls at most").fill("1000")
+    main.get_by_role("spinbutton", name="Cap on calls").fill("1000")
     main.get_by_role("button", name="Save").click()
     expect(calls).to_contain_text("of 1,000")
 
@@ -258,24 +258,24 @@ def test_one_prompt_fails_and_the_other_is_answered(listed: Page, served: Served
     listed.get_by_role("button", name="Compare").click()
     wait_for_map(listed)
     expect(alert(listed)).to_contain_text("may not")
-    expect(listed.get_by_text("No answer came.")).to_have_count(1)
+    expect(listed.get_by_text("This prompt has no answer.")).to_have_count(1)
     expect(listed.locator(".candor")).to_have_count(1)
     # The prompt has its scores, too, as the answer came in one piece.
     expect(listed.locator(".text i:not(.su)").first).to_be_attached()
     expect(listed.get_by_role("textbox", name="Prompt 1")).to_have_value(PROMPT)
-    listed.get_by_role("button", name="Find out").click()
+    listed.get_by_role("button", name="Analyze").click()
     expect(listed.locator(".differences").first).to_be_visible()
     expect(listed.get_by_text("What helped is saved to history.")).to_be_visible()
 
 
 def test_a_chat_is_ranked_with_candidates_of_ones_own(listed: Page, served: Served) -> None:
     listed.get_by_role("link", name="Rank").click()
-    listed.get_by_role("button", name="A capital, asked eight times").click()
+    listed.get_by_role("button", name="A capital, sampled eight times").click()
     expect(listed.get_by_text("10 calls · up to 96 new tokens · 2 texts to score")).to_be_visible()
     listed.get_by_role("button", name="Rank", exact=True).click()
     wait_for_map(listed)
     expect(listed.get_by_text("Saved to history.")).to_be_visible()
-    expect(listed.get_by_text("did not come")).to_have_count(0)
+    expect(listed.get_by_text("failed:")).to_have_count(0)
     expect(listed.locator(".text [data-label=answer]")).to_be_visible()
 
 

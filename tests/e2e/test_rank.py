@@ -1,4 +1,4 @@
-"""The page Rank: drawn and given answers, the order, and the way back to it."""
+"""The Rank page: samples and candidates, the order, and the link back to it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.model]
 def test_the_published_pair_and_samples_beside_it(page: Page, serve: Serve) -> None:
     url = serve("app.py")
     page.goto(f"{url}/rank")
-    expect(page.get_by_text("Here the answers will stand")).to_be_visible()
-    page.get_by_role("button", name="A proverb, translated twice").click()
+    expect(page.get_by_text("The answers appear here")).to_be_visible()
+    page.get_by_role("button", name="Two translations of a proverb").click()
     expect(page.get_by_text("2 texts to score")).to_be_visible()
     page.get_by_role("button", name="Rank", exact=True).click()
     wait_for_map(page)
-    expect(page.locator(".text")).to_contain_text("Strike while the iron is hot.")  # the likelier one is shown
+    expect(page.locator(".text")).to_contain_text("Strike while the iron is hot.")  # the more likely one is shown
     choose(page, "Rank by", "Sum of logprobs")
     expect(page.locator(".text")).to_contain_text("iron is hot.")
     link = page.url
 
-    # The table for a spreadsheet: Candor's, not Streamlit's, which would leave formulas as they are.
+    # The CSV is Candor's: Streamlit's own would not defuse formulas.
     page.get_by_test_id("stDataFrame").hover()
     expect(page.get_by_role("button", name="Fullscreen").last).to_be_visible()
     expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)
@@ -37,20 +37,20 @@ def test_the_published_pair_and_samples_beside_it(page: Page, serve: Serve) -> N
     assert rows[0]["Answer"] == "Strike while the iron is hot."
     assert float(rows[0]["Mean"]) < 0
 
-    # Asked for nothing, it says so, and what there was stays.
-    page.get_by_role("textbox", name="Your own candidates").fill("")
+    # With nothing to rank, it says so, and the previous ranking stays.
+    page.get_by_role("textbox", name="Candidates").fill("")
     page.keyboard.press("Control+Enter")
     wait_for_app(page)
     page.get_by_role("button", name="Rank", exact=True).click()
     expect(page.get_by_text("There is nothing to rank.")).to_be_visible()
     expect(page.locator(".text i").first).to_be_visible()
 
-    # Opened again, even as if it were of another page: the same, with the form as it was.
+    # The link opens it again, even under another page's address, with the form filled in.
     page.goto("about:blank")
     page.goto(link.replace("/rank", "/"))
     wait_for_map(page)
     assert "/rank" in page.url
     expect(page.get_by_role("textbox", name="Prompt")).to_have_value(re.compile("Translate into English"))
-    expect(page.get_by_role("textbox", name="Your own candidates")).to_have_value(re.compile("Strike .*\nBeat"))
+    expect(page.get_by_role("textbox", name="Candidates")).to_have_value(re.compile("Strike .*\nBeat"))
     page.goto(f"{url}/history")
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
