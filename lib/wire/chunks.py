@@ -64,7 +64,7 @@ class _Head(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics
     metrics: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     @property
-    def form(self) -> str:
+    def family(self) -> str:
         """The format: "bedrock", "chat" or "text"; "" for a chunk that opens or closes a stream."""
         if self.choices:
             return "chat" if (self.object or "").startswith("chat") or self.is_chunk else "text"
@@ -84,7 +84,7 @@ class _Head(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics
 
     @property
     def is_over(self) -> bool:
-        if self.form == "bedrock":
+        if self.family == "bedrock":
             return bytes(self.stop_reason) not in _SILENT
         return bool(self.choices) and all(each.is_over for each in self.choices or ())
 
@@ -101,13 +101,13 @@ _HEAD = msgspec.json.Decoder(_Head)
 class Group:
     """Chunks of one stream.
 
-    first: the number of the document that opened it. form, id: of the stream. used: chunks that had its id.
+    first: the number of the document that opened it. family, id: of the stream. used: chunks that had its id.
     seen, finished: the numbers of its answers, and of those that have ended. whole: a response in one piece. over:
     ended. counted: tokens so far.
     """
 
     first: int
-    form: str
+    family: str
     id: str = ""
     used: int = 0
     bodies: list[bytes] = field(default_factory=list)
@@ -123,7 +123,7 @@ class Group:
             self.bodies.append(body)
             self.whole = self.over = True
             return
-        if not (self.whole and not head.form):
+        if not (self.whole and not head.family):
             self.bodies.append(body)
         self.id = self.id or head.name
         self.used += bool(head.name) and head.name == self.id
@@ -135,14 +135,14 @@ class Group:
 
     def takes(self, head: _Head, streamed: bool) -> bool:
         """Whether a chunk goes on with this stream. streamed: both are known to be parts of one."""
-        if not head.form:
+        if not head.family:
             return True  # it closes the stream
-        if self.form != "bedrock" != head.form and head.is_silent and (streamed or head.is_chunk):
+        if self.family != "bedrock" != head.family and head.is_silent and (streamed or head.is_chunk):
             another = self.over and head.is_over and not head.is_chunk  # one without text
             return not another and not self._is_other(head, streamed)
-        if self.whole or head.form != self.form:
+        if self.whole or head.family != self.family:
             return False
-        if self.form == "bedrock":
+        if self.family == "bedrock":
             return self._takes_bedrock(head, streamed)
         if self._is_other(head, streamed):
             return False
@@ -216,7 +216,7 @@ class _Streams:
             if group is not None and group.takes(head, streamed):
                 group.add(chunk.body, head)
                 return
-            if not head.form and head.metrics is msgspec.UNSET:
+            if not head.family and head.metrics is msgspec.UNSET:
                 self.opening.setdefault(chunk.stream, []).append((number, chunk))
                 return
         self._begin(number, chunk, head)
@@ -238,16 +238,16 @@ def _head_of(body: bytes) -> _Head | None:
         head = _HEAD.decode(body)
     except (*BROKEN, RecursionError):
         return None
-    return head if head.form or head.metrics is not msgspec.UNSET or head.choices == [] else None
+    return head if head.family or head.metrics is not msgspec.UNSET or head.choices == [] else None
 
 
 def _begun_by(number: int, chunk: Chunk, head: _Head | None) -> Group:
     """The group that a document begins."""
-    group = Group(number, "" if head is None else head.form)
+    group = Group(number, "" if head is None else head.family)
     group.add(chunk.body, head)
     if head is not None and chunk.stream is None and not head.is_chunk:
         # A response in one piece: only chunks come without their usage or the reason of their end.
-        counted = head.form == "bedrock" or head.usage != _UNSENT
+        counted = head.family == "bedrock" or head.usage != _UNSENT
         group.whole = group.whole or (head.is_over and counted)
     return group
 

@@ -20,7 +20,7 @@ from lib.wire.formats import Format, carried_k
 from lib.wire.parse import Answer, Response, parse
 from lib.wire.positions import Positions, inferred_k, table_for, to_tokens, too_many
 from lib.wire.resolve_ids import ranks_of, with_ids
-from lib.wire.strings import Told, hold, in_plain_spelling, spelled_length
+from lib.wire.spelling_check import Told, hold, in_plain_spelling, spelled_length
 from lib.wire.token_kinds import Fit, Shape, answer_kinds, prompt_kinds
 
 CUT_SHORT = frozenset({"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "model_length", "max_new_tokens"})
@@ -154,7 +154,7 @@ def _completion(
         answer = replace(answer, generated=None)  # an empty list, which some servers send instead of none
     prompt = prompt_of(answer)
     generated = read_answer(
-        response.form, answer, request, tokenizer, prompt_text, strict=strict, counted=response.generated_tokens
+        response.wire_format, answer, request, tokenizer, prompt_text, strict=strict, counted=response.generated_tokens
     )
     if request is not None and request.max_tokens == 0 and len(generated.tokens) <= 1:
         generated = replace(generated, tokens=generated.tokens[:0])
@@ -168,12 +168,16 @@ def _completion(
     said = (*prompt.warnings, *generated.warnings)
     warnings += [each for each in said if not (response.guarded and each in (NOT_SPELLED, LONGER))]
     warnings += [_UNOPENED] if unopened and not answer.reasoning else []
-    warnings += [_ECHO] if response.form is Format.OPENAI and answer.prompt is None and _lacks_first(tokens) else []
+    warnings += (
+        [_ECHO] if response.wire_format is Format.OPENAI and answer.prompt is None and _lacks_first(tokens) else []
+    )
     if answer.generated is None and answer.prompt is None:
         warnings.append(NO_LOGPROBS)
     elif answer.generated is None and answer.text:
         warnings.append(_NO_ANSWER_LOGPROBS)
-    elif answer.prompt is None and request is not None and request.prompt_scores and response.form.scores_prompts:
+    elif (
+        answer.prompt is None and request is not None and request.prompt_scores and response.wire_format.scores_prompts
+    ):
         warnings.append(_NO_PROMPT_LOGPROBS)
     return Completion(
         request=request,
@@ -187,7 +191,7 @@ def _completion(
         ),
         vocabulary_size=None if tokenizer is None else len(tokenizer.vocabulary),
         warnings=tuple(dict.fromkeys(warnings)),
-        provenance=provenance(response.form, tokenizer),
+        provenance=provenance(response.wire_format, tokenizer),
     )
 
 
@@ -208,9 +212,9 @@ def named_alike(prompt: Tokens, generated: Tokens) -> Tokens:
     return replace(generated, pieces=make_pieces(entries))
 
 
-def provenance(form: Format, tokenizer: Tokenizer | None) -> tuple[tuple[str, str], ...]:
+def provenance(wire_format: Format, tokenizer: Tokenizer | None) -> tuple[tuple[str, str], ...]:
     """Where a completion that came over the wire comes from."""
-    return (("format", str(form)), ("vocabulary", "none" if tokenizer is None else tokenizer.fingerprint))
+    return (("format", str(wire_format)), ("vocabulary", "none" if tokenizer is None else tokenizer.fingerprint))
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +251,7 @@ def read_prompt(response: Response, answer: Answer, request: Request | None, tok
             return Read(NO_TOKENS, (), tuple(warnings))
         return Read(_unscored(fitting[0], vocabulary), ("tokens",), tuple(warnings))
     found = answer.prompt
-    k, inferred = _k_of(response.form, request, found)
+    k, inferred = _k_of(response.wire_format, request, found)
     if inferred and k:
         warnings.append(_INFERRED.format(part="prompt", k=k, are="is" if k == 1 else "are"))
     if tokenizer is None and found.literals is not None and (respell := in_plain_spelling(found.literals)):
@@ -294,17 +298,17 @@ def _unscored(ids: Sequence[int], vocabulary: Vocabulary | None) -> Tokens:
     return make_tokens(pieces, refs, kinds=prompt_kinds(pieces, refs))
 
 
-def _k_of(form: Format, request: Request | None, found: Positions) -> tuple[int, bool]:
+def _k_of(wire_format: Format, request: Request | None, found: Positions) -> tuple[int, bool]:
     """How many alternatives were asked for, and whether that is only inferred."""
-    if form.is_bedrock:
+    if wire_format.is_bedrock:
         return 1, False
     if request is not None:
-        return carried_k(form, request.k), False
+        return carried_k(wire_format, request.k), False
     return min(inferred_k(found), MAX_K), True
 
 
 def read_answer(
-    form: Format,
+    wire_format: Format,
     answer: Answer,
     request: Request | None,
     tokenizer: Tokenizer | None,
@@ -327,11 +331,11 @@ def read_answer(
     shape = _shape_of(answer, request, prompt_text, thinking)
 
     def attempt(found: Positions) -> tuple[Read, Positions]:
-        return _attempt(form, found, answer, shape, request, tokenizer)
+        return _attempt(wire_format, found, answer, shape, request, tokenizer)
 
     read, decided = attempt(found)
     told: Told | None = None
-    if held and not form.is_bedrock and read.fit is not Fit.SPELLS:
+    if held and not wire_format.is_bedrock and read.fit is not Fit.SPELLS:
         told = hold(found, shape, counted=counted)
         if told.found is not found:
             read, decided = attempt(told.found)
@@ -347,14 +351,14 @@ def read_answer(
     warnings = [] if told is None else _said(told, listed, counted)
     if read.fit is Fit.LONGER and held and (told is None or not told.nameless):
         warnings = [LONGER, *(each for each in warnings if each != NOT_SPELLED)]
-    unseen = form.is_bedrock and tokenizer is None and counted is not None and counted > listed + shape.stopped
+    unseen = wire_format.is_bedrock and tokenizer is None and counted is not None and counted > listed + shape.stopped
     if cut or unseen:
         warnings.append(_GAPS if counted is None else _TOO_FEW.format(listed=listed, count=counted))
     warnings += [_GARBLED] if read.garbled else []
-    k, inferred = _k_of(form, request, found)
+    k, inferred = _k_of(wire_format, request, found)
     if inferred and k:
         warnings.append(_INFERRED.format(part="answer", k=k, are="is" if k == 1 else "are"))
-    if tokenizer is None and read.fit is Fit.DIFFERS and has_reasoning(answer.text) and _by_ids(form, found):
+    if tokenizer is None and read.fit is Fit.DIFFERS and has_reasoning(answer.text) and _by_ids(wire_format, found):
         warnings.append(_UNTOLD)
     if held and listed and (decided.chosen >= 0).all() and np.isnan(decided.logprobs[decided.chosen]).all():
         warnings.append(_NO_SCORES)
@@ -375,8 +379,8 @@ def _shape_of(answer: Answer, request: Request | None, prompt_text: str, thinkin
     )
 
 
-def _by_ids(form: Format, found: Positions) -> bool:
-    return form.is_bedrock or bool((found.ids[found.chosen[found.chosen >= 0]] >= 0).all())
+def _by_ids(wire_format: Format, found: Positions) -> bool:
+    return wire_format.is_bedrock or bool((found.ids[found.chosen[found.chosen >= 0]] >= 0).all())
 
 
 def _with_rest(read: Read, text: str) -> Read:
@@ -389,7 +393,7 @@ def _with_rest(read: Read, text: str) -> Read:
 
 
 def _attempt(
-    form: Format,
+    wire_format: Format,
     found: Positions,
     answer: Answer,
     shape: Shape,
@@ -397,12 +401,12 @@ def _attempt(
     tokenizer: Tokenizer | None,
 ) -> tuple[Read, Positions]:
     """The tokens of the answer, read from these positions, and the positions with what was chosen."""
-    k, _ = _k_of(form, request, found)
+    k, _ = _k_of(wire_format, request, found)
     used: tuple[str, ...] = ("name",)
-    if form.is_bedrock:
+    if wire_format.is_bedrock:
         decided, used = _chosen_of_bedrock(found, answer, tokenizer, shape.stopped)
     else:
-        decided = _spelled(form, found, answer, request, tokenizer)
+        decided = _spelled(wire_format, found, answer, request, tokenizer)
     vocabulary = None if tokenizer is None else tokenizer.vocabulary
     tokens = to_tokens(decided, np.full(len(found), -1, np.int32), k, vocabulary)
     pieces = [
@@ -420,7 +424,7 @@ def _attempt(
         other, other_fit = answer_kinds(as_written, shape)
         garbled = other_fit is Fit.SPELLS
         kinds, fit = (other, other_fit) if garbled else (kinds, fit)
-    if tokenizer is None and form.is_bedrock:
+    if tokenizer is None and wire_format.is_bedrock:
         kinds[:] = TokenKind.TEXT
         fit = Fit.DIFFERS
     checked = bool(answer.text.strip()) and len(tokens) > 0 and tokenizer is not None
@@ -467,16 +471,16 @@ def _chosen_of_bedrock(
 
 
 def _spelled(
-    form: Format, found: Positions, answer: Answer, request: Request | None, tokenizer: Tokenizer | None
+    wire_format: Format, found: Positions, answer: Answer, request: Request | None, tokenizer: Tokenizer | None
 ) -> Positions:
     """With ids and ranks as far as they can be told."""
     ambiguous: set[bytes] | None = None
-    if form is Format.OPENAI:  # its lists are keyed by string, so that equal strings hide one another
+    if wire_format is Format.OPENAI:  # its lists are keyed by string, so that equal strings hide one another
         names = {} if tokenizer is None else tokenizer.names
         texts = found.literals or ()
         ambiguous = {blob for blob in texts if len(names.get(blob.decode("utf-8", "replace"), ())) > 1}
-    k, inferred = _k_of(form, request, found)
-    ranked = ranks_of(found, k, ambiguous, roomy=form is Format.OPENAI and not inferred)
+    k, inferred = _k_of(wire_format, request, found)
+    ranked = ranks_of(found, k, ambiguous, roomy=wire_format is Format.OPENAI and not inferred)
     if tokenizer is None:
         if answer.ids is not None and len(answer.ids) == len(ranked) and (ranked.chosen >= 0).all():
             ids = ranked.ids.copy()
@@ -518,7 +522,7 @@ def _without_echo(
         text = tokenizer.prompt_text(request) or ""
     found, count = answer.generated, _echoed(response, answer, text)
     echoed = (
-        response.form is Format.OPENAI
+        response.wire_format is Format.OPENAI
         and found is not None
         and answer.prompt is None
         and count is not None

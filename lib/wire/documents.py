@@ -15,11 +15,11 @@ import msgspec
 from botocore.eventstream import EventStreamBuffer, ParserError
 
 from lib.errors import BadResponse
-from lib.wire.carried import carried
+from lib.wire.embedded_bytes import decode_embedded
 from lib.wire.encodings import as_utf8, is_utf8, unpacked
-from lib.wire.named import no_json, refuse_text
+from lib.wire.foreign_formats import no_json, refuse_text
 from lib.wire.parse import BROKEN, Fields, standard
-from lib.wire.printed import unquoted
+from lib.wire.python_repr import unquoted
 from lib.wire.scan import is_json, values
 
 MOST_DOCUMENTS = 100_000
@@ -88,7 +88,7 @@ def _documents(text: bytes, depth: int) -> list[Document]:
 
 def _strings(text: bytes) -> bytes | None:
     """The lines in a list of strings or of bytes, or in strings written one per line; None for other text."""
-    if text.startswith(b"[") and (inner := carried(text)) != text:
+    if text.startswith(b"[") and (inner := decode_embedded(text)) != text:
         return inner
     if not text.startswith(b'["'):
         return unquoted(text, 4 * MOST_DOCUMENTS)

@@ -19,7 +19,7 @@ _REASONS = ("stop", "length")
 
 def encode(
     completions: Sequence[Completion] | Completion,
-    form: Format,
+    wire_format: Format,
     *,
     top: int | None = None,
     logprobs: bool = True,
@@ -36,11 +36,11 @@ def encode(
     group = [completions] if isinstance(completions, Completion) else list(completions)
     first = group[0]
     if top is None:
-        top = asked_top(form, first.request.k if first.request is not None else first.generated.k)
-    if form.is_bedrock:
-        response = _bedrock(first, form, logprobs, prompt_logprobs)
+        top = asked_top(wire_format, first.request.k if first.request is not None else first.generated.k)
+    if wire_format.is_bedrock:
+        response = _bedrock(first, wire_format, logprobs, prompt_logprobs)
     else:
-        response = _openai(group, form, top, logprobs, prompt_logprobs, token_ids)
+        response = _openai(group, wire_format, top, logprobs, prompt_logprobs, token_ids)
     return without_nulls(response) if trimmed else response
 
 
@@ -51,25 +51,25 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
-def _bedrock(done: Completion, form: Format, logprobs: bool, prompt_logprobs: bool) -> dict[str, Any]:
+def _bedrock(done: Completion, wire_format: Format, logprobs: bool, prompt_logprobs: bool) -> dict[str, Any]:
     response: dict[str, Any] = {
         "generation": done.text,
         "prompt_token_count": len(done.prompt),
         "generation_token_count": len(done.generated),
         "stop_reason": _reason(done.stop_reason),
-        "logprobs": by_id(sent_answer(done.generated, form, 1)) if logprobs else None,
+        "logprobs": by_id(sent_answer(done.generated, wire_format, 1)) if logprobs else None,
     }
-    if form is Format.EARLY and prompt_logprobs:
-        response["prompt_logprobs"] = by_id(sent_prompt(done.prompt, form))
+    if wire_format is Format.EARLY and prompt_logprobs:
+        response["prompt_logprobs"] = by_id(sent_prompt(done.prompt, wire_format))
     return response
 
 
 def _openai(
-    group: Sequence[Completion], form: Format, top: int, logprobs: bool, prompt_logprobs: bool, token_ids: bool
+    group: Sequence[Completion], wire_format: Format, top: int, logprobs: bool, prompt_logprobs: bool, token_ids: bool
 ) -> dict[str, Any]:
     first = group[0]
-    chat = form is Format.CHAT
-    prompt = described(sent_prompt(first.prompt, form)) if prompt_logprobs else None
+    chat = wire_format is Format.CHAT
+    prompt = described(sent_prompt(first.prompt, wire_format)) if prompt_logprobs else None
     prompt_ids = first.prompt.ids.tolist() if token_ids else None
     choices = []
     for number, done in enumerate(group):
@@ -81,7 +81,7 @@ def _openai(
             }  # fmt: skip
         else:
             choice["text"] = done.text
-        choice["logprobs"] = answer_logprobs(done.generated, form, top) if logprobs else None
+        choice["logprobs"] = answer_logprobs(done.generated, wire_format, top) if logprobs else None
         choice["finish_reason"] = _reason(done.stop_reason)
         choice["stop_reason"] = None
         choice["token_ids"] = done.generated.ids.tolist() if token_ids else None
@@ -115,16 +115,16 @@ def usage(read: int, written: int) -> dict[str, Any]:
     }
 
 
-def answer_logprobs(tokens: Tokens, form: Format, top: int, offset: int = 0) -> dict[str, Any]:
+def answer_logprobs(tokens: Tokens, wire_format: Format, top: int, offset: int = 0) -> dict[str, Any]:
     """The logprobs of a choice. offset: characters that the tokens of earlier chunks had.
 
     An unscored token, such as the first of a prompt that is echoed, has null for its logprob and for its list.
     """
-    found = sent_answer(tokens, form, top)
+    found = sent_answer(tokens, wire_format, top)
     names = [blob.decode() for blob in found.literals or ()]
     scores = [_score(value) for value in found.logprobs.tolist()]
     rows = [found.row(position) for position in range(len(found))]
-    if form is Format.CHAT:
+    if wire_format is Format.CHAT:
         content = []
         for row in rows:
             entries = [{"token": names[i], "logprob": scores[i], "bytes": list(names[i].encode())} for i in row]
@@ -189,28 +189,30 @@ class ChunkWriter:
     beginning of a stop string.
     """
 
-    def __init__(self, done: Completion, form: Format, *, top: int = 0, logprobs: bool = True, index: int = 0) -> None:
+    def __init__(
+        self, done: Completion, wire_format: Format, *, top: int = 0, logprobs: bool = True, index: int = 0
+    ) -> None:
         """done: the sample without its answer. top: as in `encode`. index: its number among several samples."""
-        self._form, self._top, self._logprobs, self._start, self._index = form, top, logprobs, done, index
+        self._wire_format, self._top, self._logprobs, self._start, self._index = wire_format, top, logprobs, done, index
         self._count = self._offset = 0
         self._first = True
 
     def opening(self) -> Iterator[dict[str, Any]]:
         """What comes before any token: in a chat, the role."""
-        if self._form is Format.CHAT:
+        if self._wire_format is Format.CHAT:
             yield self._chunk({"delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None})
 
     def chunk(self, tokens: Tokens | None, text: str, reason: str | None = None) -> dict[str, Any]:
         """New tokens and new text; `reason` with the last of them."""
         self._count += 0 if tokens is None else len(tokens)
-        if self._form.is_bedrock:
+        if self._wire_format.is_bedrock:
             return self._bedrock(tokens, text, reason)
         logprobs = None
         if self._logprobs and tokens is not None and len(tokens):
-            logprobs = answer_logprobs(tokens, self._form, self._top, self._offset)
-            names = logprobs["tokens"] if self._form is Format.OPENAI else []
+            logprobs = answer_logprobs(tokens, self._wire_format, self._top, self._offset)
+            names = logprobs["tokens"] if self._wire_format is Format.OPENAI else []
             self._offset += sum(map(len, names))
-        own: dict[str, Any] = {"delta": {"content": text}} if self._form is Format.CHAT else {"text": text}
+        own: dict[str, Any] = {"delta": {"content": text}} if self._wire_format is Format.CHAT else {"text": text}
         return self._chunk(
             own | {"logprobs": logprobs, "finish_reason": _reason(reason), "stop_reason": None, "token_ids": None}
         )
@@ -218,7 +220,7 @@ class ChunkWriter:
     def _bedrock(self, tokens: Tokens | None, text: str, reason: str | None) -> dict[str, Any]:
         logprobs = None
         if self._logprobs and tokens is not None:
-            logprobs = by_id(sent_answer(tokens, self._form, 1))
+            logprobs = by_id(sent_answer(tokens, self._wire_format, 1))
         chunk: dict[str, Any] = {
             "generation": text,
             "prompt_token_count": len(self._start.prompt) if self._first else None,
@@ -226,13 +228,13 @@ class ChunkWriter:
             "stop_reason": _reason(reason),
             "logprobs": logprobs,
         }
-        if self._first and self._form is Format.EARLY and self._logprobs:
-            chunk["prompt_logprobs"] = by_id(sent_prompt(self._start.prompt, self._form))
+        if self._first and self._wire_format is Format.EARLY and self._logprobs:
+            chunk["prompt_logprobs"] = by_id(sent_prompt(self._start.prompt, self._wire_format))
         self._first = False
         return chunk
 
     def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
-        chat = self._form is Format.CHAT
+        chat = self._wire_format is Format.CHAT
         return {
             "id": "chatcmpl-candor" if chat else "cmpl-candor",
             "object": "chat.completion.chunk" if chat else "text_completion",

@@ -14,7 +14,7 @@ from lib.wire.positions import ABSENT, Positions
 Entry = tuple[int, float, int]  # row of the piece table, logprob, rank
 
 
-def sent_prompt(tokens: Tokens, form: Format) -> Positions:
+def sent_prompt(tokens: Tokens, wire_format: Format) -> Positions:
     """The prompt's positions, by id, each token's own entry first. A token without an id or a score has no entry."""
     rows: list[list[Entry]] = []
     for row in range(len(tokens)):
@@ -23,13 +23,13 @@ def sent_prompt(tokens: Tokens, form: Format) -> Positions:
             rows.append([])
             continue
         others = [entry for entry in _others(tokens, row) if tokens.pieces.ids[entry[0]] >= 0]
-        if form is Format.EARLY:  # k is 1: the likeliest token, if it is another
+        if wire_format is Format.EARLY:  # k is 1: the likeliest token, if it is another
             others = [entry for entry in others[:1] if entry[1] > float(tokens.logprobs[row])]
         rows.append([_own(tokens, row), *others])
-    return _positions(tokens, rows, ranked=form is not Format.EARLY)
+    return _positions(tokens, rows, ranked=wire_format is not Format.EARLY)
 
 
-def sent_answer(tokens: Tokens, form: Format, top: int) -> Positions:
+def sent_answer(tokens: Tokens, wire_format: Format, top: int) -> Positions:
     """The answer's positions: by id in BedrockCompletion, which sends the sampled token alone, else by string.
 
     top: the number that was asked for. A chat's list begins with the sampled token and is cut at that number.
@@ -37,14 +37,14 @@ def sent_answer(tokens: Tokens, form: Format, top: int) -> Positions:
     rows: list[list[Entry]] = []
     for row in range(len(tokens)):
         own, others = _own(tokens, row), _others(tokens, row)
-        if form.is_bedrock:
+        if wire_format.is_bedrock:
             known = own[0] >= 0 and tokens.pieces.ids[own[0]] >= 0 and not math.isnan(own[1])
             rows.append([own] if known else [])
-        elif form is Format.CHAT:
+        elif wire_format is Format.CHAT:
             rows.append([own, *others][: max(top, 1)])
         else:
             rows.append([own, *_told_apart(tokens, own, others)] if top else [own])
-    return _positions(tokens, rows, ranked=False, named=not form.is_bedrock)
+    return _positions(tokens, rows, ranked=False, named=not wire_format.is_bedrock)
 
 
 def _own(tokens: Tokens, row: int) -> Entry:

@@ -8,10 +8,10 @@ from itertools import islice
 import msgspec
 
 from lib.errors import BadResponse
-from lib.wire.carried import carried
 from lib.wire.chunks import Chunk, Group, groups_of, joined
 from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, fields_of, single_value, too_many
-from lib.wire.named import NoResponse, no_response, refuse_object
+from lib.wire.embedded_bytes import decode_embedded
+from lib.wire.foreign_formats import NoResponse, no_response, refuse_object
 from lib.wire.parse import BROKEN, Fields, error_text, standard
 from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
 from lib.wire.scan import values
@@ -189,7 +189,7 @@ def _held(part: Part, fields: Fields, depth: int) -> _Found:
     if set(fields) <= _SDK_ONLY and fields:
         return [part]
     held = [bytes(raw) for name, raw in fields.items() if name not in _REQUESTS and _may_hold(bytes(raw))]
-    inner = carried(part.body)
+    inner = decode_embedded(part.body)
     if inner is not None and inner != part.body:
         return _within(part, inner, depth)
     if not held:
@@ -219,7 +219,7 @@ def _message_of(event: bytes) -> bytes:
 def _of_event(part: Part, chunk: bytes, depth: int) -> _Found:
     """The chunk in an event of a stream: as base64, as a buffer, or as it is."""
     fields = fields_of(chunk) or {}
-    inner = carried(bytes(fields.get("bytes", fields.get("Bytes", chunk))))
+    inner = decode_embedded(bytes(fields.get("bytes", fields.get("Bytes", chunk))))
     if inner is None:
         raise no_response(fields)
     if b"{" not in inner:
@@ -273,7 +273,7 @@ def _within(part: Part, data: bytes, depth: int) -> _Found:
         rows = [item for item in listed if b'"field"' not in item or _may_hold(item)]
         return _each(part, rows or listed, "Entry", depth + 1)
     if data.startswith(b'"'):
-        data = carried(data) or b""
+        data = decode_embedded(data) or b""
     if not data.startswith(b"{") or fields_of(data) is None:
         return _of_text(part, data, depth)
     inner = _unwrapped(Document(data, part.place, part.stream), depth + 1)
@@ -313,7 +313,7 @@ def _paired(part: Part, fields: Fields, response: bytes, depth: int, *, streamed
     body = next((bytes(fields[name]) for name in _REQUESTS if name in fields), None)
     request = None if body is None else _asked(_unquoted(body))
     part = replace(part, request=request, model=_string(fields, "modelId") or part.model)
-    return _of_response(part, carried(response) or b"", depth, streamed)
+    return _of_response(part, decode_embedded(response) or b"", depth, streamed)
 
 
 def _asked(request: bytes) -> bytes | None:

@@ -33,14 +33,14 @@ class Format(StrEnum):
         return self is not Format.BEDROCK
 
 
-def carried_k(form: Format, k: int) -> int:
+def carried_k(wire_format: Format, k: int) -> int:
     """How many of `k` alternatives a response of this format can hold: BedrockCompletion has the likeliest one only."""
-    return 1 if form.is_bedrock else min(k, MAX_K)
+    return 1 if wire_format.is_bedrock else min(k, MAX_K)
 
 
-def asked_top(form: Format, k: int) -> int:
+def asked_top(wire_format: Format, k: int) -> int:
     """The number to ask for so that `k` alternatives come.
 
     A chat's list begins with the sampled token and is cut at that number, so one more is asked for.
     """
-    return min(k + 1, MAX_K) if form is Format.CHAT and k else min(k, MAX_K)
+    return min(k + 1, MAX_K) if wire_format is Format.CHAT and k else min(k, MAX_K)

@@ -143,7 +143,7 @@ class Response:
     final: whether it says that the stream is over. guarded: whether a guardrail changed the text.
     """
 
-    form: Format
+    wire_format: Format
     answers: tuple[Answer, ...]
     model: str = ""
     prompt_tokens: int | None = None

@@ -13,7 +13,9 @@ _LEAST = 1  # a service that is asked for no token at all refuses; one is asked 
 _LEAST_TOP = 1  # whether 0, for a prompt's own tokens alone, is passed on by the service is not known
 
 
-def encode_request(request: Request, form: Format, *, streamed: bool = False, most: int = MAX_K) -> dict[str, Any]:
+def encode_request(
+    request: Request, wire_format: Format, *, streamed: bool = False, most: int = MAX_K
+) -> dict[str, Any]:
     """The body of InvokeModel for one sample.
 
     The seed is never sent: there is word of responses that come without logprobs when it is. With `streamed`, prompt
@@ -27,28 +29,28 @@ def encode_request(request: Request, form: Format, *, streamed: bool = False, mo
             "A service is sent text, and cannot be told which tokens its answer begins with.",
             "Ask without a beginning.",
         )
-    if (request.prompt is None) != (form is Format.CHAT):
+    if (request.prompt is None) != (wire_format is Format.CHAT):
         raise InvalidRequest(
-            f"{form} takes {'messages' if form is Format.CHAT else 'a prompt'}, not "
-            f"{'a raw prompt' if form is Format.CHAT else 'messages'}.",
+            f"{wire_format} takes {'messages' if wire_format is Format.CHAT else 'a prompt'}, not "
+            f"{'a raw prompt' if wire_format is Format.CHAT else 'messages'}.",
             "Choose the other mode, or another format.",
         )
     length = max(request.max_tokens, _LEAST)
     body: dict[str, Any] = (
         {"prompt": request.prompt}
-        if form is not Format.CHAT
+        if wire_format is not Format.CHAT
         else {"messages": [{"role": each.role, "content": each.content} for each in request.messages]}
     )
-    body["max_gen_len" if form.is_bedrock else "max_tokens"] = length
+    body["max_gen_len" if wire_format.is_bedrock else "max_tokens"] = length
     body["temperature"] = request.temperature
     body["top_p"] = request.top_p
     if request.stop:
         body["stop"] = list(request.stop)
-    top = min(asked_top(form, request.k), most)
+    top = min(asked_top(wire_format, request.k), most)
     prompt_scores = request.prompt_scores and not streamed
-    if form.is_bedrock:
+    if wire_format.is_bedrock:
         body["return_logprobs"] = True
-    elif form is Format.OPENAI:
+    elif wire_format is Format.OPENAI:
         body["logprobs"] = top
         if prompt_scores:
             body["prompt_logprobs"] = max(min(request.k, most), _LEAST_TOP)
@@ -69,26 +71,32 @@ def route(body: Mapping[str, Any]) -> Format:
     raise InvalidRequest("The request has neither a prompt nor messages.", 'Give "prompt" or "messages".')
 
 
-def decode_request(body: Mapping[str, Any], form: Format | None = None) -> Request:
+def decode_request(body: Mapping[str, Any], wire_format: Format | None = None) -> Request:
     """The request that a body makes. What cannot be understood raises InvalidRequest; fields of no meaning are ignored.
 
-    form: by default what the body selects. k is the larger of the numbers asked for.
+    wire_format: by default what the body selects. k is the larger of the numbers asked for.
     """
-    form = form or route(body)
+    wire_format = wire_format or route(body)
     prompt = body.get("prompt")
     messages: tuple[Message, ...] = ()
-    if form is Format.CHAT:
+    if wire_format is Format.CHAT:
         prompt, messages = None, _messages(body.get("messages"))
     elif not isinstance(prompt, str):
         raise InvalidRequest("The prompt is not a text.", 'Give "prompt" as a string.')
-    names = ("max_gen_len",) if form.is_bedrock else ("max_completion_tokens", "max_tokens")
+    names = ("max_gen_len",) if wire_format.is_bedrock else ("max_completion_tokens", "max_tokens")
     length = next((body[name] for name in names if body.get(name) is not None), None)
     prompt_k = body.get("prompt_logprobs")
-    if form.is_bedrock:
-        k, prompt_scores = 1, form is Format.EARLY and body.get("return_logprobs") is True
+    if wire_format.is_bedrock:
+        k, prompt_scores = 1, wire_format is Format.EARLY and body.get("return_logprobs") is True
     else:
-        own = body.get("logprobs") if form is Format.OPENAI else body.get("top_logprobs") if body.get("logprobs") else 0
-        echoed = body.get("echo") is True and form is Format.OPENAI
+        own = (
+            body.get("logprobs")
+            if wire_format is Format.OPENAI
+            else body.get("top_logprobs")
+            if body.get("logprobs")
+            else 0
+        )
+        echoed = body.get("echo") is True and wire_format is Format.OPENAI
         k = max(_whole("logprobs", own, 0), _whole("prompt_logprobs", prompt_k, 0))
         prompt_scores = prompt_k is not None or (echoed and own is not None)
     stop = body.get("stop")
@@ -97,9 +105,11 @@ def decode_request(body: Mapping[str, Any], form: Format | None = None) -> Reque
     return Request(
         prompt=prompt,
         messages=messages,
-        max_tokens=_whole("max_gen_len" if form.is_bedrock else "max_tokens", length, 512 if form.is_bedrock else 16),
-        temperature=_number("temperature", body.get("temperature"), 0.5 if form.is_bedrock else 1.0),
-        top_p=_number("top_p", body.get("top_p"), 0.9 if form.is_bedrock else 1.0),
+        max_tokens=_whole(
+            "max_gen_len" if wire_format.is_bedrock else "max_tokens", length, 512 if wire_format.is_bedrock else 16
+        ),
+        temperature=_number("temperature", body.get("temperature"), 0.5 if wire_format.is_bedrock else 1.0),
+        top_p=_number("top_p", body.get("top_p"), 0.9 if wire_format.is_bedrock else 1.0),
         stop=tuple(each for each in stops if isinstance(each, str) and each),
         seed=None if seed is None else _whole("seed", seed, 0),
         k=k,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lib.errors import BadResponse
-from lib.wire.named import NoResponse
+from lib.wire.foreign_formats import NoResponse
 
 _WRITTEN = "response.output_text.delta"
 _REFUSED = "response.refusal.delta"

@@ -15,8 +15,8 @@ from lib.errors import BadResponse, InvalidRequest
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.decode import decode
 from lib.wire.envelopes import Part, contents, placed
+from lib.wire.foreign_formats import flattened
 from lib.wire.formats import Format
-from lib.wire.named import flattened
 from lib.wire.requests import decode_request, route
 from lib.wire.stream_decoder import CUT_OFF
 
@@ -115,17 +115,17 @@ def _paired(part: Part) -> Saved:
         asked: Any = json.loads(part.request)
         if not isinstance(asked, dict):
             raise InvalidRequest("It is not an object.")
-        return Saved(part.body, decode_request(asked, _form(asked, part.body)), part.place, model=part.model)
+        return Saved(part.body, decode_request(asked, _wire_format(asked, part.body)), part.place, model=part.model)
     except (ValueError, RecursionError, InvalidRequest) as error:
         reason = error.cause if isinstance(error, InvalidRequest) else "It is not JSON."
         note = f"The request that was saved with the response cannot be used: {reason}"
         return Saved(part.body, None, part.place, (note,), part.model)
 
 
-def _form(body: dict[str, Any], response: bytes) -> Format:
+def _wire_format(body: dict[str, Any], response: bytes) -> Format:
     """The format of a request, its generation told from the response: only early models answer with prompt scores."""
-    form = route(body)
-    return Format.EARLY if form is Format.BEDROCK and b'"prompt_logprobs"' in response else form
+    wire_format = route(body)
+    return Format.EARLY if wire_format is Format.BEDROCK and b'"prompt_logprobs"' in response else wire_format
 
 
 def decoded(done: Completion) -> dict[str, list[dict[str, list[Any]] | None]]:

@@ -12,7 +12,7 @@ import msgspec
 
 from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
-from lib.wire import printed
+from lib.wire import python_repr
 from lib.wire.parse import BROKEN
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
@@ -156,9 +156,9 @@ class _Scan:
         """An object that JSON's reader refused, with Python's constants respelled; else where it ends."""
         if start < self._unclosed or (read.cut and not _SURROGATE.search(self._text, start)):
             return read
-        end = printed.end_of(self._text, start, self._line_after(start))
+        end = python_repr.end_of(self._text, start, self._line_after(start))
         if end < 0 and _CONSTANT.match(self._text, read.at):
-            end = printed.end_of(self._text, start, len(self._text))
+            end = python_repr.end_of(self._text, start, len(self._text))
         if end < 0:
             self._unclosed = self._line_after(start)
             return read
@@ -175,16 +175,16 @@ class _Scan:
     def _python(self, start: int) -> _Read:
         """A dictionary as Python prints it."""
         stop = self._line_after(start)
-        end = printed.end_of(self._text, start, stop)
+        end = python_repr.end_of(self._text, start, stop)
         if end < 0:
             problem = BadResponse("This is not JSON, and as Python's print it ends too early.", _REMEDY)
             return _Read(at=stop, problem=problem, cut=stop == len(self._text))
         text = self._text[start:end]
         try:
-            data = printed.respelled(text)
+            data = python_repr.respelled(text)
             if not is_json(data):
                 self._printed += len(text)
-                data = printed.as_json(text, self._printed)
+                data = python_repr.as_json(text, self._printed)
         except BadResponse as error:
             return _Read(end=end, problem=error)
         return _Read(data if is_json(data) else _mended(data), end)

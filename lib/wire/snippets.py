@@ -40,9 +40,9 @@ def as_cli(body: dict[str, Any], model: BedrockModel) -> str:
     return " ".join(shlex.quote(part) for part in parts)
 
 
-def call_of(request: Request, model: BedrockModel | None, form: Format | None = None) -> tuple[str, str]:
+def call_of(request: Request, model: BedrockModel | None, wire_format: Format | None = None) -> tuple[str, str]:
     """(boto3, AWS CLI) for a request. Without a model, for one that has yet to be imported."""
-    chosen = form or (Format.CHAT if request.prompt is None else Format.OPENAI)
+    chosen = wire_format or (Format.CHAT if request.prompt is None else Format.OPENAI)
     body = encode_request(request, chosen)
     target = model or BedrockModel(ANY_ARN, region="REGION")
     return as_boto3(body, target), as_cli(body, target)

@@ -50,7 +50,7 @@ class StreamReader:
         self._request, self._tokenizer, self._model = request, tokenizer, model
         self._prompt_text = "" if tokenizer is None else tokenizer.prompt_text(request) or ""
         self._started = False
-        self._form = Format.BEDROCK
+        self._wire_format = Format.BEDROCK
         self._text = ""
         self._found: Positions = NO_POSITIONS
         self._seen = False  # any logprobs at all
@@ -106,7 +106,7 @@ class StreamReader:
         yield Delta(0, end=End(reason, timing or Timing(), tuple(warnings)))
 
     def _start(self, response: Response, answer: Answer) -> Delta:
-        self._started, self._form = True, response.form
+        self._started, self._wire_format = True, response.wire_format
         try:
             prompt = read_prompt(response, answer, self._request, self._tokenizer)
         except WrongTokenizer:
@@ -114,7 +114,7 @@ class StreamReader:
             prompt = read_prompt(response, answer, self._request, None)
             prompt = replace(prompt, warnings=(MISMATCH, *prompt.warnings))
         self._names = prompt.tokens
-        written = "single entry" if response.form.is_bedrock else "name"
+        written = "single entry" if response.wire_format.is_bedrock else "name"
         how = [f"prompt: {', '.join(prompt.ways)}"] * bool(prompt.ways) + [f"answer: {written}"]
         start = Completion(
             request=self._request,
@@ -125,7 +125,7 @@ class StreamReader:
             chosen_by="; ".join(how),
             vocabulary_size=None if self._tokenizer is None else len(self._tokenizer.vocabulary),
             warnings=prompt.warnings,
-            provenance=provenance(response.form, self._tokenizer),
+            provenance=provenance(response.wire_format, self._tokenizer),
         )
         return Delta(0, start=start)
 
@@ -160,7 +160,7 @@ class StreamReader:
             return Read(NO_TOKENS)
         answer = Answer(0, self._text, self._found, self._reason if final else "length")
         return read_answer(
-            self._form,
+            self._wire_format,
             answer,
             self._request,
             self._tokenizer,

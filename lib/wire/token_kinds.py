@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lib.core.answer_parser import MARKERS, AnswerParser
 from lib.core.pieces import Ints, Pieces
 from lib.core.tokens import TokenKind
-from lib.wire.holding import LOST, Spelling
+from lib.wire.text_match import LOST, Spelling
 
 # How vocabularies write the markers that no text holds: <|eot_id|>, <｜User｜>, <s>, [INST], <start_of_turn>.
 _MARKER = re.compile(

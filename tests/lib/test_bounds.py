@@ -19,13 +19,13 @@ from lib.errors import BadFile, BadResponse, CandorError, ModelUnavailable
 from lib.sandbox.sandbox import Sandbox
 from lib.segmentation.groups import _SENTENCE
 from lib.segmentation.text_diff import Change, changes
-from lib.store.archive import read_runs
+from lib.store.archive_format import read_runs
 from lib.store.search import folded
 from lib.tokenizers.build import build, check_spec
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import Vocabulary
-from lib.wire.holding import _broken
 from lib.wire.saved_responses import completions_of, read_saved
+from lib.wire.text_match import broken_spans
 
 _SECONDS = 6.0
 
@@ -84,7 +84,7 @@ def test_a_response_of_many_answers_is_refused(count: int) -> None:
 def test_broken_bytes_are_found_in_time_and_exactly() -> None:
     data = ("é".encode() + b"\xff" + "漢字😀".encode()[:-1]) * 40_000 + b"\xe6"
     began = time.monotonic()
-    found = list(_broken(data))
+    found = list(broken_spans(data))
     assert time.monotonic() - began < _SECONDS
     assert len(found) == data.decode("utf-8", "replace").count("\N{REPLACEMENT CHARACTER}")
     rest = bytearray(data)

@@ -156,7 +156,7 @@ def _starts(shown: Sequence[bytes]) -> tuple[NDArray[np.int64], str]:
     """The character that each token begins in, of the text that all of them spell; and that text."""
     data = b"".join(shown)
     begins = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
-    for start, end in _broken(data):
+    for start, end in broken_spans(data):
         begins[start:end] = False
         begins[start] = True  # what is no character is shown as one
     numbers = np.append(np.cumsum(begins) - 1, begins.sum())
@@ -164,7 +164,7 @@ def _starts(shown: Sequence[bytes]) -> tuple[NDArray[np.int64], str]:
     return numbers[offsets].astype(np.int64), data.decode("utf-8", "replace")
 
 
-def _broken(data: bytes) -> Iterator[tuple[int, int]]:
+def broken_spans(data: bytes) -> Iterator[tuple[int, int]]:
     """The stretches of bytes that decode to U+FFFD, one each."""
     place = 0
     while place < len(data):

@@ -19,7 +19,7 @@ class _Buffer(msgspec.Struct):
     data: list[int]
 
 
-def carried(value: bytes) -> bytes | None:
+def decode_embedded(value: bytes) -> bytes | None:
     """What a JSON value carries, without white space around it; the value itself where it is no carrier.
 
     None for a string that cannot be read.
