@@ -10,7 +10,7 @@ import streamlit as st
 
 from lib import formatting
 from lib.core.completion import Completion
-from lib.display.export import table
+from lib.display.tables import table
 from lib.scores.token_scores import Column
 
 

@@ -1,20 +1,20 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of Candor, as one tree.
 
 CandorError
- ├── InvalidRequest      the caller asked for something that cannot be answered
- │    ├── TooLong        … because the prompt does not fit into the context
- │    └── InvalidPattern a regular expression that is none, or that takes too long
+ ├── InvalidRequest      a request that cannot be answered
+ │    ├── TooLong        the prompt does not fit into the context
+ │    └── InvalidPattern an invalid or slow regular expression
  ├── ModelUnavailable    no such model, no network, an unreadable directory
  │    └── MissingDependency
- ├── OutOfMemory         the model or the request would not fit
- ├── Busy                too many requests wait already
- ├── Cancelled           the caller took the request back
+ ├── OutOfMemory         the model or the request does not fit in memory
+ ├── Busy                too many requests are waiting
+ ├── Cancelled           the caller cancelled the request
  ├── ServiceError        a service refused or failed
- ├── CapReached          the session's cap in calls or money
- ├── BadResponse            a response that is not what a service sends
- └── BadFile             stored bytes that are not what they claim to be
+ ├── CapReached          the session's cap on calls or spend
+ ├── BadResponse         a response in no known format
+ └── BadFile             a file that is damaged or of another format
 
-Each error says what happened (`cause`) and what to do next (`remedy`), in words meant for the person at the screen.
+Each error says what happened (`cause`) and what to do next (`remedy`), in words for the person at the screen.
 """
 
 from __future__ import annotations
@@ -23,12 +23,9 @@ from typing import Self
 
 
 class CandorError(Exception):
-    """An error with a cause and a remedy, both full sentences a user can act on.
+    """An error with a cause and a remedy, both full sentences for the user."""
 
-    detail: internals such as a path or a server's address, "" for none; shown to the server's own user only.
-    """
-
-    detail = ""
+    detail = ""  # internals such as a path or a server's address, shown only to the server's own user; "" for none
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(f"{cause} {remedy}".strip())
@@ -36,7 +33,7 @@ class CandorError(Exception):
         self.remedy = remedy
 
     def with_detail(self, detail: str) -> Self:
-        """The same with internals."""
+        """Set the detail and return the error."""
         self.detail = detail
         return self
 
@@ -45,11 +42,11 @@ class CandorError(Exception):
 
 
 class InvalidRequest(CandorError):
-    """The request itself cannot be answered: a parameter out of bounds, an empty or unencodable prompt."""
+    """The request cannot be answered, such as a parameter out of bounds or an empty prompt."""
 
 
 class TooLong(InvalidRequest):
-    """The prompt does not fit into the model's context. tokens: how many it has; limit: how many fit."""
+    """The prompt does not fit into the model's context. tokens: its length; limit: the tokens that fit."""
 
     def __init__(self, cause: str, remedy: str = "", tokens: int = 0, limit: int = 0) -> None:
         super().__init__(cause, remedy)
@@ -60,23 +57,23 @@ class TooLong(InvalidRequest):
 
 
 class InvalidPattern(InvalidRequest):
-    """A reader's regular expression cannot be used."""
+    """The user's regular expression cannot be used."""
 
 
 class ModelUnavailable(CandorError):
-    """The model cannot be found, fetched or read."""
+    """The model cannot be found, downloaded or read."""
 
 
 class MissingDependency(ModelUnavailable):
-    """A library that the engine needs is not installed."""
+    """A library the engine needs is not installed."""
 
 
 class OutOfMemory(CandorError):
-    """The model, or this request to it, would not fit in memory."""
+    """The model, or a request to it, does not fit in memory."""
 
 
 class Busy(CandorError):
-    """The queue in front of the model is full."""
+    """The model's queue is full."""
 
 
 class Cancelled(CandorError):
@@ -86,8 +83,9 @@ class Cancelled(CandorError):
 class ServiceError(CandorError):
     """A service refused or failed, or could not be reached.
 
-    code: its own name for that. message: its own words, "" where it has none. statement: the statement of an IAM
-    policy that would allow what was refused, as JSON to copy; "" where none would help.
+    code: the service's error code; "" if unknown.
+    message: the service's own message; "" if it sent none.
+    statement: an IAM policy statement, as JSON, that would allow the call; "" if none would help.
     """
 
     def __init__(self, cause: str, remedy: str = "", code: str = "", message: str = "", statement: str = "") -> None:
@@ -99,11 +97,11 @@ class ServiceError(CandorError):
 
 
 class CapReached(CandorError):
-    """The next call would go beyond what the session may cost."""
+    """The next call would exceed a cap of the session."""
 
 
 class BadResponse(CandorError):
-    """A response that is not what Custom Model Import sends. data: the response as it came, where it would be lost."""
+    """A response in no known format. data: its bytes, so that they are not lost; empty if saved elsewhere."""
 
     def __init__(self, cause: str, remedy: str = "", data: bytes = b"") -> None:
         super().__init__(cause, remedy)
@@ -114,20 +112,22 @@ class BadResponse(CandorError):
 
 
 class BadFile(CandorError):
-    """Stored bytes that cannot be read back: truncated, damaged, or from a newer version."""
+    """A file that cannot be read: truncated, damaged, or from a newer version."""
 
 
 def as_error(error: BaseException, doing: str) -> CandorError:
-    """An error to show for whatever was raised, panics of native libraries included, which are no Exception.
+    """The error to show for any exception, including panics of native libraries, which are not an `Exception`.
 
-    doing: what was going on, to follow "while". Raises KeyboardInterrupt and SystemExit again.
+    Re-raises KeyboardInterrupt and SystemExit.
+
+    doing: what was in progress, to follow "while".
     """
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
     if isinstance(error, CandorError):
         return error
     if isinstance(error, MemoryError):
-        return OutOfMemory(f"There was not enough memory while {doing}.", "Ask for less, or free some memory.")
+        return OutOfMemory(f"There was not enough memory while {doing}.", "Reduce the request, or free some memory.")
     if not isinstance(error, Exception):
         return CandorError(f"A library failed while {doing}.", "Try another file, text or model.")
     return CandorError(f"Something went wrong inside Candor while {doing}.", "Try again; the log has the details.")

@@ -1,10 +1,10 @@
-"""Numbers as people read them: steady decimals, a unit, and a dash for what is not known."""
+"""Format numbers for display: fixed decimals, a unit, and a dash if unknown."""
 
 from __future__ import annotations
 
 import math
 
-from lib.segmentation.char_classes import encodable, marked
+from lib.segmentation.char_classes import encodable, marked, plain
 
 MISSING = "–"
 
@@ -22,6 +22,11 @@ def percent(probability: float) -> str:
     return f"{probability:.2%}" if probability < 0.0995 else f"{probability:.1%}"
 
 
+def exact_percent(share: float) -> str:
+    """A round share without trailing zeros: "90%", "0.5%", "0.0001%"."""
+    return f"{100 * share:.4f}".rstrip("0").rstrip(".") + "%"
+
+
 def nats(value: float, decimals: int = 3) -> str:
     """A logprob or an entropy in nats: "−1.204 nats"."""
     if math.isnan(value):
@@ -30,7 +35,7 @@ def nats(value: float, decimals: int = 3) -> str:
 
 
 def signed(value: float, decimals: int) -> str:
-    """A number with a true minus sign, and none before a zero."""
+    """A number with a true minus sign, except for zero."""
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     text = f"{value:,.{decimals}f}"
@@ -38,7 +43,7 @@ def signed(value: float, decimals: int) -> str:
 
 
 def bracket(low: float, high: float) -> str:
-    """A range in nats: "0.42 nats" where it is tight, else "0.42 to 0.61 nats" or "at least 0.42 nats"."""
+    """A range in nats: "0.42 nats" if both ends look the same, else "0.42 to 0.61 nats" or "at least 0.42 nats"."""
     if math.isnan(low):
         return MISSING
     if not math.isfinite(high):
@@ -48,7 +53,7 @@ def bracket(low: float, high: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """A number of things: 1 token, 1,204 tokens."""
+    """A count with its noun: "1 token", "1,204 tokens"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
@@ -63,12 +68,12 @@ def number(value: float, decimals: int) -> str:
 
 
 def visible(text: str) -> str:
-    """Text with what shows nothing made visible: · for a space, → a tab, ↵ a line break, ‹U+200B› any other."""
+    """The text with invisible characters shown: · for a space, → a tab, ↵ a line break, ‹U+200B› any other."""
     return encodable(marked(text)).replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
 
 
 def sentence(text: str) -> str:
-    """A text with a capital at its front and a full stop at its end."""
+    """The text with a leading capital and a final full stop."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
@@ -93,3 +98,9 @@ def size(number: int) -> str:
     while value >= 1000 and (following := next(units, None)):
         value, unit = value / 1000, following
     return f"{value:.1f} {unit}"
+
+
+def beginning(text: str, characters: int) -> str:
+    """The start of a text on one line, with an ellipsis if it is longer."""
+    line = " ".join(plain(text[: 4 * characters]).split())
+    return line if len(line) <= characters else line[: characters - 1] + "…"

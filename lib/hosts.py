@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether an address or host name is this machine's own, which no other can reach."""
+    """Whether an address or host name is loopback, so other machines cannot reach it."""
     if address == "localhost":
         return True
     try:

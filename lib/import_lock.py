@@ -1,7 +1,7 @@
-"""One thread at a time imports transformers.
+"""A lock around imports of transformers.
 
-It loads its parts when they are first named, and a thread that names one while another thread is still loading it finds
-it half there: "cannot import name". Whoever imports from it, or calls what does, holds this lock.
+transformers loads its parts lazily. A thread that uses a part while another thread is still loading it fails with
+"cannot import name". Hold this lock to import from it, or to call code that does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where Candor keeps what is its own."""
+"""Candor's own directories."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lib.errors import ModelUnavailable
 
 
 def cache_directory() -> Path:
-    """What can be fetched or computed again: `$CANDOR_CACHE`, else `candor` in the user's cache directory."""
+    """Directory for reproducible files: `$CANDOR_CACHE`, else `candor` in the user's cache directory."""
     return _directory("CANDOR_CACHE", "XDG_CACHE_HOME", "~/.cache")
 
 
 def data_directory() -> Path:
-    """What cannot: `$CANDOR_DATA`, else `candor` in the user's data directory."""
+    """Directory for all other files: `$CANDOR_DATA`, else `candor` in the user's data directory."""
     return _directory("CANDOR_DATA", "XDG_DATA_HOME", "~/.local/share")
 
 
@@ -25,15 +25,15 @@ _DIRECTORIES = re.compile(r"(?<![\w:/.])(?:~?/(?:[^/\s'\"“”,:;]+/)+|[A-Za-z]
 
 
 def without_directories(text: str) -> str:
-    """A message with the last part alone of each absolute path: "…/model.gguf"."""
+    """The message with each absolute path reduced to its last part: "…/model.gguf"."""
     return _DIRECTORIES.sub("…/", text)
 
 
 @contextmanager
 def writing_cache(directory: Path) -> Iterator[Path]:
-    """A directory of the cache to write to, made where it is missing.
+    """Context for writing to a cache directory, which is created if missing.
 
-    Raises ModelUnavailable for an OSError in it: no rights, a full disk, a file in the directory's place.
+    Turns an OSError into ModelUnavailable: no permission, a full disk, a file in place of the directory.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def writing_cache(directory: Path) -> Iterator[Path]:
     except OSError as error:
         raise ModelUnavailable(
             f"Candor's cache directory cannot be written: {error.strerror or error}.",
-            "Free some space, or set CANDOR_CACHE to a directory that this user can write.",
+            "Free some space, or set CANDOR_CACHE to a directory you can write to.",
         ).with_detail(str(directory)) from error
 
 

@@ -15,7 +15,7 @@ from lib import formatting
 from lib.core.branching import CUT_ALONE, Fork, fork_of, obstacle
 from lib.core.completion import Completion
 from lib.core.request import MAX_SAMPLES, Request
-from lib.display.export import alternatives
+from lib.display.tables import alternatives
 from lib.display.token_map_view import TokenMapView
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.job import Job

@@ -11,9 +11,9 @@ import streamlit as st
 from components.shell.escaping import as_text
 from lib import formatting
 from lib.core.completion import Completion
-from lib.display.export import alternatives
+from lib.display.tables import alternatives
 from lib.display.token_map_view import TokenMapView
-from lib.scores.resampling import Elsewhere, Sampling, drawn, elsewhere, reason_against
+from lib.scores.resampling import Elsewhere, Sampling, elsewhere, reason_against, resample
 
 _MAX_ROWS = 20  # tokens in the table
 _CONTEXT = 3  # tokens shown before each of them
@@ -55,7 +55,7 @@ def what_if_here(view: TokenMapView, cell: int | None) -> None:
 def _alternatives(view: TokenMapView, row: int, sampling: Sampling) -> list[dict[str, str]]:
     """The alternatives of a token, each with its probability now and under other settings."""
     tokens = view.tokens[row : row + 1]
-    found = drawn(tokens, sampling, view.completion.vocabulary_size)
+    found = resample(tokens, sampling, view.completion.vocabulary_size)
     listed = alternatives(view.tokens, row)
     brackets = {int(number): place for place, number in enumerate(tokens.top_ids[0].tolist()) if number >= 0}
     own = int(tokens.ids[0])
@@ -140,7 +140,7 @@ def _places(done: Completion, sampling: Sampling, found: Elsewhere) -> None:
     order = np.argsort(-found.low, kind="stable")[:_MAX_ROWS]
     places = found.rows[order]
     shown = done.generated[np.isin(np.arange(len(done.generated)), places)]
-    at = drawn(shown, sampling, done.vocabulary_size)
+    at = resample(shown, sampling, done.vocabulary_size)
     by_row = {int(row): place for place, row in enumerate(np.sort(places))}
     rows = []
     for place in order:

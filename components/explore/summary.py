@@ -49,14 +49,14 @@ def summary(view: TokenMapView) -> None:
 
 
 def _least_confident(done: Completion, answer: Summary) -> None:
-    if answer.stretch is None:
+    if answer.span is None:
         return
-    refs = done.generated.refs[answer.stretch.first : answer.stretch.last]
+    refs = done.generated.refs[answer.span.first : answer.span.last]
     text = done.pieces.select(refs).data.tobytes().decode("utf-8", "replace")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
-            f"Least confident span: tokens {answer.stretch.first + 1}–{answer.stretch.last}, "
-            f"mean {formatting.nats(answer.stretch.mean_logprob)}",
+            f"Least confident span: tokens {answer.span.first + 1}–{answer.span.last}, "
+            f"mean {formatting.nats(answer.span.mean_logprob)}",
             width="content",
         )
         st.text(formatting.visible(text).replace("·", " ").strip())

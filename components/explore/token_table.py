@@ -6,7 +6,7 @@ import streamlit as st
 
 from lib import formatting
 from lib.core.completion import Completion
-from lib.display.export import table
+from lib.display.tables import table
 
 
 def token_table(completion: Completion) -> None:

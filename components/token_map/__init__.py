@@ -17,7 +17,8 @@ import streamlit as st
 from components.shell.component_assets import component
 from components.token_map.frames import SHARED, framed
 from lib.core.completion import Completion
-from lib.display.token_map_view import PASSAGES, TokenMapView, fingerprint
+from lib.display.token_map_columns import fingerprint
+from lib.display.token_map_view import PASSAGES, TokenMapView
 
 _SHORT = 16_384  # bytes
 _VERY_LONG = 1_000_000  # bytes
@@ -73,10 +74,7 @@ def _whole_frame(view: TokenMapView, key: str, beside: str) -> bytes:
     whole = tokens <= _LONG or asked.whole == fingerprint(view.completion, tokens)
     passages = tokens <= _GROUPED or asked.grouping in PASSAGES
     blob = view.packed(asked.pattern, passages=passages, lists=whole)
-    kept: tuple[bytes, bytes] | None = view.__dict__.get("frame")
-    if kept is None or kept[0] is not blob:
-        kept = view.__dict__["frame"] = (blob, _deflated(blob, key, beside, whole=whole))
-    return kept[1]
+    return view.framed(blob, lambda packed: _deflated(packed, key, beside, whole=whole))
 
 
 def _deflated(blob: bytes, key: str, beside: str = "", *, whole: bool = True) -> bytes:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lib import formatting
 from lib.core.tokens import TokenKind, Tokens
-from lib.display.export import alternatives
+from lib.display.tables import alternatives
 from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import entropy_bounds, margin
 

@@ -1,4 +1,4 @@
-"""What visitors may make the server do, by who can reach it."""
+"""What visitors may make the server do, depending on who can reach it."""
 
 from __future__ import annotations
 
@@ -26,49 +26,46 @@ IMPORTED_MODEL = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:imported-
 
 
 class Bedrock(StrEnum):
-    """Which imported models of the server's own AWS account visitors may call, which costs its operator money."""
+    """Which imported models visitors may call at the operator's expense."""
 
     OFF = "off"
-    LISTED = "listed"  # those that the account lists, with the server's own credentials
+    LISTED = "listed"  # models that the server's AWS account lists
     ANY = "any"  # any ARN
 
 
 @dataclass(frozen=True)
 class Policy:
-    """open: any local path and hub id may be loaded, and AWS be asked in any way.
+    """What visitors of this server may load and call."""
 
-    allowed: the models that may be loaded where it is not open. bedrock: which imported models may be called.
-    """
-
-    open: bool
-    allowed: tuple[str, ...] = ()
-    bedrock: Bedrock = Bedrock.ANY
+    open: bool  # whether visitors may load any path or hub id and call AWS in any way
+    allowed: tuple[str, ...] = ()  # models they may use if it is not open
+    bedrock: Bedrock = Bedrock.ANY  # imported models they may call
 
     def check(self, source: Source, listed: Container[str] = ()) -> None:
-        """Raise InvalidRequest when this model may not be asked here. listed: ARNs of the account's models."""
+        """Raise InvalidRequest if this model may not be used here. listed: ARNs of the account's models."""
         if isinstance(source, BedrockModel):
             self._check_imported(source, listed)
         elif not self.open and source != EMBEDDED and source not in self.allowed:
             raise InvalidRequest(
-                "This server only runs the models that its operator lists.",
+                "This server only runs models that its operator allows.",
                 f"Choose one from the list, or ask the operator to add it to {_VARIABLE}.",
             )
 
     def needs_list(self, model: BedrockModel) -> bool:
-        """Whether the account's list decides on this model; else nothing need be asked of AWS to decide."""
+        """Whether `check` needs the account's list of models to decide."""
         return not self.open and self.bedrock is Bedrock.LISTED and model.arn not in self.allowed
 
     def _check_imported(self, model: BedrockModel, listed: Container[str]) -> None:
-        # Profiles, endpoints and tokenizers on disk are the operator's.
+        # Profiles, endpoints and tokenizers on disk belong to the operator.
         bare = not (model.profile or model.endpoint or model.tokenizer)
         named = model.arn in self.allowed
         by_word = self.bedrock is Bedrock.ANY or (self.bedrock is Bedrock.LISTED and model.arn in listed)
         imported = self.open or named or IMPORTED_MODEL.fullmatch(model.arn) is not None
         if not (self.open or bare) or not (named or by_word) or not imported:
             raise InvalidRequest(
-                "This server does not call that model of Bedrock.",
+                "This server does not call that Bedrock model.",
                 "Choose one from the list, or ask the operator to allow it: "
-                f"by {_VARIABLE}, or by {_BEDROCK}=any for every ARN.",
+                f"with {_VARIABLE}, or with {_BEDROCK}=any for every ARN.",
             )
 
 
@@ -80,18 +77,25 @@ def policy_for(
     signs_in: bool = False,
     forwarded: bool = False,
 ) -> Policy:
-    """The policy for a server that listens on `address`; None or "" is every address.
+    """The policy of a server.
 
-    names: host names that it answers to. signs_in: whether visitors sign in. forwarded: whether a proxy has passed on
-    a request. A server is open only where it is alone: on loopback, with none of these pointing elsewhere, and without
-    CANDOR_PUBLIC=1. There everything is allowed, as its one visitor can read the disk anyway. Elsewhere visitors get
-    the embedded model, those in CANDOR_MODELS (separated by commas), and the imported models that the server's AWS
-    account lists; CANDOR_BEDROCK (off, listed or any) changes the last. Raises InvalidRequest.
+    A server is open only if no one else can reach it: it listens on loopback, its names are loopback, no one signs in,
+    no proxy forwards to it, and CANDOR_PUBLIC is not 1. Then everything is allowed, as its only visitor can read the
+    disk anyway. Otherwise visitors get the embedded model, the models in CANDOR_MODELS (separated by commas), and the
+    imported models that the server's AWS account lists; CANDOR_BEDROCK (off, listed or any) changes the last.
+
+    Raises InvalidRequest for bad CANDOR_* values.
+
+    address: the address it listens on; None or "" for all.
+    environ: environment variables.
+    names: host names it answers to.
+    signs_in: whether visitors sign in.
+    forwarded: whether a proxy has forwarded a request.
     """
     listed = tuple(_listed(name.strip()) for name in environ.get(_VARIABLE, "").split(",") if name.strip())
     public = environ.get(_PUBLIC, "").strip() or "0"
     if public not in ("0", "1"):
-        raise InvalidRequest(f"{_PUBLIC} is {public!r}.", "Set it to 1 where others can reach this server, else to 0.")
+        raise InvalidRequest(f"{_PUBLIC} is {public!r}.", "Set it to 1 if others can reach this server, else to 0.")
     alone = is_loopback(address) and all(map(is_loopback, names)) and not (signs_in or forwarded)
     is_open = alone and public == "0"
     word = environ.get(_BEDROCK, "").strip() or (Bedrock.ANY if is_open else Bedrock.LISTED)
@@ -101,7 +105,7 @@ def policy_for(
 
 
 def _listed(name: str) -> str:
-    """A model as an operator lists it: the ARN of an imported model without what is around it."""
+    """An entry of CANDOR_MODELS, with an imported model's ARN extracted from the text around it."""
     try:
         return as_arn(name) or name
     except InvalidRequest:
@@ -109,55 +113,59 @@ def _listed(name: str) -> str:
 
 
 class Places:
-    """Where this process may connect, and as whom. Asked by the object that would connect, so that no page forgets it.
+    """Where this process may connect to. Checked by the client that connects, so that no page can forget it.
 
-    An endpoint, a profile and a tokenizer's path are used where a visitor chose them in this process, and no one else
-    can reach it. What a file or another visitor's run says of them is not a choice. Safe to share.
+    Endpoints, profiles and tokenizer paths are only used if a visitor chose them in this process and no one else can
+    reach it. A file or another visitor's run that names one is not a choice. Thread-safe.
     """
 
     def __init__(self, policy: Callable[[], Policy], is_region: Callable[[str], bool] | None = None) -> None:
-        """policy: what holds now. is_region: whether visitors may name a region where others reach it; None for all."""
+        """Start without choices.
+
+        policy: returns the policy now in effect.
+        is_region: whether visitors may call a region if others can reach the server; None to allow all.
+        """
         self._policy, self._is_region = policy, is_region
         self._chosen: set[tuple[str, str]] = {("endpoint", ""), ("profile", ""), ("tokenizer", "")}
 
     def choose(self, place: AwsTarget, tokenizer: str = "") -> None:
-        """A visitor chose this in a form."""
+        """Record that a visitor chose this in a form."""
         for choice in _choices(place, tokenizer):
             if len(self._chosen) < _MOST_CHOICES:
                 self._chosen.add(choice)
 
     def check_model(self, arn: str) -> None:
-        """Raise InvalidRequest where others reach the server and this is no imported model, nor one that is listed."""
+        """Raise InvalidRequest if others can reach the server and this model is neither imported nor allowed."""
         rules = self._policy()
         if not rules.open and arn not in rules.allowed and not IMPORTED_MODEL.fullmatch(arn):
-            raise InvalidRequest("This server calls imported models only.", "Choose a model from the list.")
+            raise InvalidRequest("This server only calls imported models.", "Choose a model from the list.")
 
     def check(self, place: AwsTarget, tokenizer: str = "") -> None:
-        """Raise InvalidRequest where this place may not be connected to, or this tokenizer may not be read."""
+        """Raise InvalidRequest if this target may not be called, or this tokenizer may not be read."""
         if not _REGION.fullmatch(place.region):
-            raise InvalidRequest(f"{place.region!r} is not the name of an AWS region.", "Choose a region.")
+            raise InvalidRequest(f"{place.region!r} is not an AWS region.", "Choose a region.")
         check_endpoint(place.endpoint)
         is_open = self._policy().open
         if not is_open and place.region and self._is_region is not None and not self._is_region(place.region):
             raise InvalidRequest(
-                f"This server does not call Bedrock in the region {place.region}.", "Choose a model from the list."
+                f"This server does not call Bedrock in {place.region}.", "Choose a model from the list."
             )
         for kind, value in _choices(place, tokenizer):
             if value and not is_open:
                 raise InvalidRequest(
-                    "This server calls Bedrock with its own settings only.", "Choose a model from the list."
+                    "This server only calls Bedrock with its own settings.", "Choose a model from the list."
                 )
             if (kind, value) not in self._chosen:
                 raise InvalidRequest(
-                    f"This run names the {kind} {value!r}, which you have not chosen.",
+                    f"This run uses the {kind} {value!r}, which you have not chosen.",
                     "Choose it in the sidebar under Amazon Bedrock, if you trust it.",
                 )
 
 
 def check_endpoint(endpoint: str) -> None:
-    """Raise InvalidRequest for an endpoint that is not a plain http(s) address, or is a link-local one.
+    """Raise InvalidRequest for an endpoint that is not a plain http(s) URL or is link-local.
 
-    Clouds hand out their machines' credentials at link-local addresses.
+    Clouds serve their machines' credentials at link-local addresses.
     """
     if not endpoint:
         return
@@ -167,15 +175,15 @@ def check_endpoint(endpoint: str) -> None:
     except ValueError:
         host, parts = "", urlsplit("")
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
-        raise InvalidRequest(f"{endpoint!r} is not an endpoint.", "Give one such as http://127.0.0.1:9911.")
+        raise InvalidRequest(f"{endpoint!r} is not an endpoint.", "Use a URL such as http://127.0.0.1:9911.")
     if _is_link_local(host):
-        raise InvalidRequest(f"{endpoint!r} is a link-local address.", "Give an endpoint that speaks Bedrock's API.")
+        raise InvalidRequest(f"{endpoint!r} is a link-local address.", "Use an endpoint with the Bedrock API.")
 
 
 def _is_link_local(host: str) -> bool:
-    """Whether a host, in any spelling that a resolver takes for an address, is link-local."""
+    """Whether a host is link-local, in any notation that a resolver accepts as an address."""
     with contextlib.suppress(UnicodeError):
-        host = host.encode("idna").decode()  # full-width digits and dots are digits and dots to a client
+        host = host.encode("idna").decode()  # clients accept full-width digits and dots
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -192,5 +200,5 @@ def _choices(place: AwsTarget, tokenizer: str) -> tuple[tuple[str, str], ...]:
 
 
 def is_forwarded(headers: Mapping[str, str]) -> bool:
-    """Whether a proxy has passed on a request."""
+    """Whether a proxy has forwarded a request with these headers."""
     return any(name.lower() in _OF_PROXIES for name in headers)

@@ -1,4 +1,4 @@
-"""Who asks, and what is theirs: jobs, trees and runs are looked up with the visitor."""
+"""A visitor, what they own, and their limits. Jobs, trees and runs are always looked up for a visitor."""
 
 from __future__ import annotations
 
@@ -6,71 +6,65 @@ from dataclasses import dataclass
 
 from lib.errors import InvalidRequest
 
-MOST_JOBS = 4  # that one visitor has running at a time
-MOST_TOKENS = 20_000  # new tokens that one job of a visitor may ask for
-MOST_CHARACTERS = 2_000_000  # that one job of a visitor has a model read, each sample counted
-MOST_IMPORTED = 20_000_000  # bytes of a file of runs
+# Limits for one visitor of a server that others can reach.
+MOST_JOBS = 4  # running at the same time
+MOST_TOKENS = 20_000  # new tokens per job
+MOST_CHARACTERS = 2_000_000  # characters read by the model per job, counted once per sample
+MOST_IMPORTED = 20_000_000  # bytes of an imported file of runs
 MOST_UPLOADED = 20  # MB of a response or tokenizer file
-MOST_STORED = 200_000_000  # bytes of the answers that are saved for one visitor
+MOST_STORED = 200_000_000  # bytes of saved answers
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """One who asks the server for something.
+    """A user of the server."""
 
-    owner: what their jobs and runs are filed under. alone: whether no one else can reach the server; then everything
-    is theirs, and they have no shares. signed_in: whether `owner` is an account; else it is one visit, and knowing the
-    id of a run is the right to look at it.
-    """
-
-    owner: str = ""
-    alone: bool = True
+    owner: str = ""  # the key their jobs and runs are saved under
+    alone: bool = True  # whether no one else can reach the server; then they own everything, without limits
+    # Whether `owner` is an account. If not, it is one visit, and anyone who knows a run's id may open it.
     signed_in: bool = False
 
     def owns(self, owner: str) -> bool:
-        """Whether they may change, stop or remove what is filed under `owner`."""
+        """Whether they may change, stop or delete what belongs to `owner`."""
         return self.alone or (owner == self.owner != "")
 
     def lists(self, owner: str, *, shared: bool) -> bool:
-        """Whether it is in their lists and exports."""
+        """Whether a run of `owner` is in their lists and exports."""
         return self.owns(owner) or (self.signed_in and shared and self != SIGNED_OUT)
 
     def opens(self, owner: str, *, shared: bool) -> bool:
-        """Whether they may look at it, given its id."""
+        """Whether they may open a run of `owner` by its id."""
         return not self.signed_in or self.lists(owner, shared=shared)
 
     @property
     def whose(self) -> str | None:
-        """The owner that changes and lists are limited to; None for no limit."""
+        """The owner to restrict changes and lists to; None for all owners."""
         return None if self.alone else self.owner
 
     def check_characters(self, characters: int) -> None:
-        """Raise InvalidRequest where one job has more text to be read than a visitor's share."""
+        """Raise InvalidRequest if a job's text is over the limit."""
         if not self.alone and characters > MOST_CHARACTERS:
             raise InvalidRequest(
-                f"This has {characters:,} characters to be read; a visitor of this server may ask for "
-                f"{MOST_CHARACTERS:,} at a time.",
-                "Shorten the prompt, or lower the number of samples.",
+                f"This job has {characters:,} characters of input. The limit on this server is {MOST_CHARACTERS:,}.",
+                "Shorten the prompt, or reduce the number of samples.",
             )
 
     def check_size(self, size: int) -> None:
-        """Raise InvalidRequest where uploaded files are larger, in bytes, than a visitor's share."""
+        """Raise InvalidRequest if uploaded files are over the limit. size: total bytes."""
         if not self.alone and size > MOST_UPLOADED * 1_000_000:
             raise InvalidRequest(
-                f"The files have {size / 1e6:,.0f} MB; a visitor of this server may upload {MOST_UPLOADED} MB at a "
-                "time.",
+                f"The files have {size / 1e6:,.0f} MB. The limit on this server is {MOST_UPLOADED} MB per upload.",
                 "Upload less, or run Candor on your own machine.",
             )
 
     def check_tokens(self, tokens: int) -> None:
-        """Raise InvalidRequest where one job asks for more new tokens than a visitor's share."""
+        """Raise InvalidRequest if a job's new tokens are over the limit."""
         if not self.alone and tokens > MOST_TOKENS:
             raise InvalidRequest(
-                f"This asks for up to {tokens:,} new tokens; a visitor of this server may ask for {MOST_TOKENS:,} at "
-                "a time.",
-                "Lower the max new tokens or the number of samples.",
+                f"This job asks for up to {tokens:,} new tokens. The limit on this server is {MOST_TOKENS:,} per job.",
+                "Reduce max new tokens or the number of samples.",
             )
 
 
 ALONE = Visitor()
-SIGNED_OUT = Visitor("", alone=False, signed_in=True)  # where people sign in, one who has not
+SIGNED_OUT = Visitor("", alone=False, signed_in=True)  # not signed in, on a server with accounts

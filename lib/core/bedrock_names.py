@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from lib.errors import InvalidRequest
 from lib.hosts import is_loopback
@@ -119,11 +119,7 @@ def as_endpoint(pasted: str) -> str:
     Without a scheme, this machine gets http and AWS hosts get https. Raises InvalidRequest if the text is not an
     endpoint or needs a scheme.
     """
-    text = re.sub(r"\s*[\r\n]\s*", "", _tidied(pasted, _AROUND_ENDPOINTS))
-    text = re.sub(r"^(?:export\s+)?-*\w*endpoint[\w-]*(?:\s*=\s*|\s+)", "", text, flags=re.IGNORECASE)
-    text = text.strip(_AROUND_ENDPOINTS + " ")
-    if ":" in text and is_loopback(text):  # IPv6 without the brackets that separate it from a port
-        text = f"[{text.strip('[]')}]"
+    text = _without_assignment(pasted)
     if not text:
         return ""
     scheme, rest = _scheme_of(text)
@@ -133,19 +129,10 @@ def as_endpoint(pasted: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise InvalidRequest(f"{shown} is not an endpoint.", _HOW) from None
-    if parts.username is not None or parts.password is not None:
-        raise InvalidRequest(
-            "The endpoint contains a user name or a password.",
-            "Remove it. Credentials come from your AWS settings.",
-        )
-    if _CONSOLE.search(host):
-        raise InvalidRequest("This is the address of a page in the AWS console.", _TO_AWS)
+    _refuse_mistakes(parts)
     if not scheme and port is None and _REGION.fullmatch(rest.strip("/")):
         raise InvalidRequest(f"{shown} is a region.", f"Choose it under Region. {_TO_AWS}")
-    try:
-        host = host if ":" in host else host.encode("idna").decode()
-    except UnicodeError:
-        host = ""
+    host = _ascii_host(host)
     scheme = scheme or _usual_scheme(host, port)
     if host and not scheme:
         raise InvalidRequest(f"{shown} has no scheme.", "Put http:// or https:// in front of it.")
@@ -159,6 +146,34 @@ def as_endpoint(pasted: str) -> str:
     return endpoint
 
 
+def _without_assignment(pasted: str) -> str:
+    """The endpoint alone, without the shell assignment or option it was pasted with."""
+    text = re.sub(r"\s*[\r\n]\s*", "", _tidied(pasted, _AROUND_ENDPOINTS))
+    text = re.sub(r"^(?:export\s+)?-*\w*endpoint[\w-]*(?:\s*=\s*|\s+)", "", text, flags=re.IGNORECASE)
+    text = text.strip(_AROUND_ENDPOINTS + " ")
+    if ":" in text and is_loopback(text):  # IPv6 without the brackets that separate it from a port
+        text = f"[{text.strip('[]')}]"
+    return text
+
+
+def _refuse_mistakes(parts: SplitResult) -> None:
+    """Raise InvalidRequest for URLs that are often pasted by mistake."""
+    if parts.username is not None or parts.password is not None:
+        raise InvalidRequest(
+            "The endpoint contains a user name or a password.", "Remove it. Credentials come from your AWS settings."
+        )
+    if _CONSOLE.search(parts.hostname or ""):
+        raise InvalidRequest("This is the address of a page in the AWS console.", _TO_AWS)
+
+
+def _ascii_host(host: str) -> str:
+    """The host in IDNA encoding; "" if it has none."""
+    try:
+        return host if ":" in host else host.encode("idna").decode()
+    except UnicodeError:
+        return ""
+
+
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,2}-\d", re.IGNORECASE)
 _TO_AWS = "Leave Endpoint empty to call AWS."
 _HOW = "Use the form http://127.0.0.1:9911, with only letters, digits, hyphens and dots in the host."
@@ -167,7 +182,7 @@ _OPERATIONS = re.compile(r"/(?:model/.*|imported-models?(?:/.*)?|(?:openai/)?v1/
 
 
 def _scheme_of(text: str) -> tuple[str, str]:
-    """Split off the scheme: (scheme, rest). The scheme is "" if there is none or if the colon follows a host."""
+    """Split off the scheme: (scheme, rest). The scheme is "" if it is missing or the colon follows a host."""
     if web := re.match(r"(https?):[/\\]*", text, re.IGNORECASE):
         return web[1].lower(), text[web.end() :]
     if re.match(r"arn:", text, re.IGNORECASE):

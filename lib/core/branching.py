@@ -54,7 +54,7 @@ def fork_of(
     raw prompt. Raises InvalidRequest if no branch is possible.
 
     row: the token to replace, counted over prompt and answer.
-    forced: ids to put there; empty to resample.
+    forced: ids to insert instead; empty to resample.
     text: the forced text as shown to the user.
     parameters: sampling settings of the branch; its prompt is ignored.
     asked: the request the user typed, at the root of all branches.

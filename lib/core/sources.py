@@ -39,19 +39,19 @@ class BedrockModel:
 
 
 def partition_of(arn: str) -> str:
-    """The AWS partition in an ARN, such as "aws" or "aws-us-gov"; "" if there is none."""
+    """The AWS partition in an ARN, such as "aws" or "aws-us-gov"; "" without one."""
     parts = arn.split(":")
     return parts[1] if len(parts) > 5 and parts[0] == "arn" else ""
 
 
 def region_of(arn: str) -> str:
-    """The region in an ARN, "" if there is none."""
+    """The region in an ARN, "" without one."""
     parts = arn.split(":")
     return parts[3] if len(parts) > 5 and parts[0] == "arn" else ""
 
 
 def account_of(arn: str) -> str:
-    """The account number in an ARN, "" if there is none."""
+    """The account number in an ARN, "" without one."""
     parts = arn.split(":")
     return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
 

@@ -1,1 +1,1 @@
-"""What calls cost: Bedrock's prices and the ledger of what was spent."""
+"""Costs of calls: Bedrock prices and the ledger of spend."""

@@ -1,7 +1,7 @@
-"""What this session has asked of Bedrock, what that costs by estimate, and how far it may go.
+"""The ledger of Bedrock calls: calls made, their estimated cost, and caps on both.
 
-A session is one run of the program, for all its visitors: a reload or another tab does not begin a new one, as the
-account that pays is the same.
+A session is one run of the program, shared by all visitors. A reload or another tab does not start a new one, as the
+same account pays.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ USUAL_CALLS, USUAL_DOLLARS = 1_000, 20.0
 
 @dataclass(frozen=True)
 class Caps:
-    """The most calls and estimated US dollars of a session; None for no limit. Raises InvalidRequest."""
+    """Caps on a session. Raises InvalidRequest if one is negative."""
 
-    calls: int | None = USUAL_CALLS
-    dollars: float | None = USUAL_DOLLARS
+    calls: int | None = USUAL_CALLS  # None for no cap
+    dollars: float | None = USUAL_DOLLARS  # estimated US dollars; None for no cap
 
     def __post_init__(self) -> None:
         if (self.calls is not None and self.calls < 0) or (self.dollars is not None and not self.dollars >= 0):
-            raise InvalidRequest("A cap cannot be negative.", "Give 0 to allow no call at all.")
+            raise InvalidRequest("A cap cannot be negative.", "Use 0 to allow no calls.")
 
 
 def ledger_for(environ: Mapping[str, str]) -> Ledger:
-    """A ledger with the caps in CANDOR_MAX_CALLS and CANDOR_MAX_DOLLARS and the price in CANDOR_CMU_RATE.
+    """A ledger with the caps in CANDOR_MAX_CALLS and CANDOR_MAX_DOLLARS, and the price in CANDOR_CMU_RATE.
 
-    Raises InvalidRequest where one of them is no number.
+    Raises InvalidRequest if one of them is not a number.
     """
     calls = _number(environ, "CANDOR_MAX_CALLS")
     dollars = _number(environ, "CANDOR_MAX_DOLLARS")
@@ -52,23 +52,23 @@ def _number(environ: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         found = math.nan
     if found is not None and not 0 <= found < math.inf:
-        raise InvalidRequest(f"{name} is {text!r}.", "Set it to a number from 0 on.")
+        raise InvalidRequest(f"{name} is {text!r}.", "Set it to 0 or a positive number.")
     return found
 
 
 @dataclass(frozen=True)
 class Spend:
-    """What one model has cost. calls: that were answered. windows: of five minutes that were begun."""
+    """What one model has cost."""
 
     units: Units = field(default_factory=Units)
-    calls: int = 0
-    windows: int = 0
-    dollars: float = 0.0
-    awake_for: float = 0.0  # seconds that the last window still lasts
+    calls: int = 0  # calls that were answered or refused
+    windows: int = 0  # billed five-minute windows
+    dollars: float = 0.0  # estimated US dollars
+    awake_for: float = 0.0  # seconds left in the last window
 
 
 class Call:
-    """One call, which costs from the moment on that the service begins to answer."""
+    """One call. It costs from the moment the service starts to answer."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -76,11 +76,11 @@ class Call:
         self.counts = False
 
     def answered(self) -> None:
-        """The service has begun to answer."""
+        """Record that the service has started to answer."""
         self.answered_at, self.counts = self._clock(), True
 
     def refused(self) -> None:
-        """The service refuses it before the model is asked: it counts as a call, and costs nothing."""
+        """Record that the service refused it before running the model: it counts as a call but costs nothing."""
         self.counts = True
 
 
@@ -93,12 +93,12 @@ class _Account:
 
 
 class Ledger:
-    """Counts calls and refuses those beyond the caps. Safe to share."""
+    """Counts calls and refuses those beyond the caps. Thread-safe."""
 
     def __init__(
         self, caps: Caps | None = None, *, rate: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """rate: US dollars for a Custom Model Unit and minute, by default the usual one of each version."""
+        """Start without calls. rate: US dollars per Custom Model Unit and minute; None for list prices."""
         self.caps = caps or Caps()
         self.rate = rate
         self._clock = clock
@@ -106,15 +106,15 @@ class Ledger:
         self._lock = threading.Lock()
 
     def set_units(self, arn: str, units: Units) -> None:
-        """What a copy of the model takes."""
+        """Set the units of one copy of a model."""
         with self._lock:
             self._of(arn).units = units
 
     @contextmanager
     def call(self, arn: str) -> Iterator[Call]:
-        """Around one call. It counts once it has been answered, which its maker says.
+        """Context of one call, which counts once its `answered` or `refused` was called.
 
-        Raises CapReached where it may not be made any more; calls under way count as if they were answered.
+        Raises CapReached if it would exceed a cap. Calls in progress count as answered.
         """
         with self._lock:
             self._check(arn)
@@ -148,19 +148,19 @@ class Ledger:
 
     @property
     def calls(self) -> int:
-        """Calls answered so far."""
+        """Calls so far."""
         return sum(bill.calls for bill in self.bills.values())
 
     @property
     def calls_left(self) -> int | None:
-        """How many more calls the cap on them allows now; None without one."""
+        """The number of calls left under the cap; None without a cap."""
         with self._lock:
             taken = sum(each.calls + each.under_way for each in self._accounts.values())
             return None if self.caps.calls is None else max(self.caps.calls - taken, 0)
 
     @property
     def dollars(self) -> float:
-        """US dollars they cost by estimate."""
+        """The estimated cost so far, in US dollars."""
         return sum(bill.dollars for bill in self.bills.values())
 
     def _of(self, arn: str) -> _Account:
@@ -171,11 +171,12 @@ class Ledger:
         calls = sum(each.calls + each.under_way for each in self._accounts.values())
         if caps.calls is not None and calls + 1 > caps.calls:
             raise CapReached(
-                f"The session's cap of {caps.calls:,} calls is reached.", "Raise it under Connection to go on."
+                f"The session has reached its cap of {caps.calls:,} calls.",
+                "Raise the cap under Connection to continue.",
             )
         if caps.dollars is None:
             return
-        # A model that is asked opens a window if it has none open; so do those that are being asked.
+        # A call opens a window if its model has none open, and so do the calls in progress.
         self._of(arn)
         cost = sum(
             (each.windows.number + (each.windows.until <= now and (name == arn or each.under_way > 0)))
@@ -184,6 +185,6 @@ class Ledger:
         )
         if cost > caps.dollars:
             raise CapReached(
-                f"The next call would take the session beyond its cap of {caps.dollars:.2f} US dollars, by estimate.",
-                "Raise it under Connection to go on.",
+                f"By estimate, the next call would exceed the session's cap of {caps.dollars:.2f} US dollars.",
+                "Raise the cap under Connection to continue.",
             )

@@ -1,1 +1,1 @@
-"""What maps, tables and exports need: scales, views, files."""
+"""View models for maps, tables and exports: scales, units, packed columns, files."""

@@ -1,4 +1,4 @@
-"""A completion as JSON and CSV, for other programs and for spreadsheets."""
+"""Export a completion as JSON for other programs and as CSV for spreadsheets."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
-
 from lib.core.completion import Completion
 from lib.core.serialization import request_as_json
 from lib.core.tokens import TokenKind, Tokens
 from lib.display.spreadsheet import as_csv
+from lib.display.tables import table
 from lib.formatting import visible
-from lib.scores.token_scores import chosen_listed, entropy_bounds, margin, others_mass, probability
 
 
 def to_json(completion: Completion) -> str:
-    """Everything a reader needs, as JSON: NaN and unknown as null, -inf as the string "-inf". Ids, bytes and text."""
+    """The completion with ids, bytes and texts as JSON. NaN and unknown become null, -inf the string "-inf"."""
     document = {
         "format": "candor-completion",
         "version": 1,
@@ -69,70 +67,8 @@ def _finite(value: float) -> float | str | None:
     return value if math.isfinite(value) else "-inf"
 
 
-def table(completion: Completion) -> pd.DataFrame:
-    """One row per token, prompt first; NaN where a value is not known."""
-    return pd.concat(
-        [
-            _frame("prompt", completion.prompt, completion.vocabulary_size),
-            _frame("answer", completion.generated, completion.vocabulary_size),
-        ],
-        ignore_index=True,
-    )
-
-
-def _frame(part: str, tokens: Tokens, vocabulary_size: int | None) -> pd.DataFrame:
-    low, high = entropy_bounds(tokens, vocabulary_size)
-    count = len(tokens)
-    return pd.DataFrame(
-        {
-            "part": [part] * count,
-            "position": range(1, count + 1),
-            "id": pd.array([number if number >= 0 else pd.NA for number in tokens.ids.tolist()], "Int64"),
-            "text": [tokens.pieces.text_of(int(ref)) for ref in tokens.refs],
-            "kind": [TokenKind(kind).name.lower() for kind in tokens.kinds],
-            "probability": probability(tokens),
-            "logprob": tokens.logprobs.astype(float),
-            "rank": pd.array([rank if rank > 0 else pd.NA for rank in tokens.ranks.tolist()], "Int64"),
-            "entropy_at_least": low,
-            "entropy_at_most": high,
-            "margin": margin(tokens),
-            "others": others_mass(tokens),
-        }
-    )
-
-
 def to_csv(completion: Completion) -> str:
-    """The table as CSV, with each text once more as `shown`: spaces, line breaks and hidden characters to be seen."""
+    """The table as CSV, with a column `shown` that makes spaces, line breaks and hidden characters visible."""
     frame = table(completion)
     frame.insert(frame.columns.get_loc("text") + 1, "shown", frame["text"].map(visible))
     return as_csv(frame)
-
-
-def alternatives(tokens: Tokens, row: int) -> pd.DataFrame:
-    """The list at one position, best first, the chosen token added where it is not in it, and "others" last.
-
-    Columns: text, id, probability, logprob (nats), role ("chosen", "alternative" or "others").
-    """
-    entries = [
-        (int(ref), float(logprob))
-        for ref, logprob in zip(tokens.top_refs[row], tokens.top_logprobs[row], strict=True)
-        if ref >= 0
-    ]
-    own = int(tokens.refs[row])
-    if not chosen_listed(tokens[row : row + 1])[0] and not math.isnan(float(tokens.logprobs[row])):
-        entries.append((own, float(tokens.logprobs[row])))
-    rows = [
-        {
-            "text": tokens.pieces.text_of(ref),
-            "id": int(tokens.pieces.ids[ref]) if ref >= 0 and tokens.pieces.ids[ref] >= 0 else None,
-            "probability": math.exp(logprob),
-            "logprob": logprob,
-            "role": "chosen" if ref == own else "alternative",
-        }
-        for ref, logprob in sorted(entries, key=lambda entry: (math.isnan(entry[1]), -entry[1]))
-    ]
-    others = float(others_mass(tokens[row : row + 1])[0])
-    if rows and not math.isnan(others):
-        rows.append({"text": "others", "id": None, "probability": others, "logprob": None, "role": "others"})
-    frame = pd.DataFrame(rows, columns=["text", "id", "probability", "logprob", "role"])
-    return frame.astype({"id": "Int64", "probability": float, "logprob": float})

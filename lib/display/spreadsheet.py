@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet opens as data: in Unicode, and a text is never a formula."""
+"""CSV for spreadsheets: opens as Unicode, and no text runs as a formula."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 import pandas as pd
 import regex
 
-_BLANK = r"[\s;\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800]"  # all that shows nothing, and the end of a cell
-# What stands before a sign that begins a formula, or one of its forms of other widths.
+_BLANK = r"[\s;\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800]"  # invisible, or ; (which ends a cell in some locales)
+# Invisible characters before a sign that starts a formula, full-width and small forms included.
 _BEFORE = regex.compile(rf"(?<!{_BLANK}){_BLANK}*+(?=[=+\-@＝＋－＠﹦﹢﹣﹫])")
-_ENDS = ";\t\r\n"  # of a cell or a row, as a spreadsheet of another country reads it
+_ENDS = ";\t\r\n"  # ends of a cell or a row, in any locale
 _FIRST = ("\t", "\r", "\n")
-_MARK = "\ufeff"  # without this byte order mark Excel reads the file in the code page of the machine
+_MARK = "\ufeff"  # byte order mark; without it Excel reads the file in the local code page
 
 
 def as_csv(frame: pd.DataFrame) -> str:
-    """The table with its header, to be written as UTF-8, lines ending in CR LF; missing values are empty.
+    """The table with its header, to be written as UTF-8. Lines end in CR LF; missing values are empty.
 
-    A text that a spreadsheet would run as a formula gets a ' in front, within it too where a cell might begin there.
+    A text that a spreadsheet would run as a formula gets a leading ', also inside the text wherever some locale could
+    start a new cell.
     """
     out = io.StringIO()
     out.write(_MARK)

@@ -1,7 +1,7 @@
-"""The metrics that the token map colours by, per token and per unit of several tokens.
+"""Metrics the token map colours by, per token and per unit of several tokens.
 
-A unit is what is coloured as one: a cell, a word, what a pattern matches, a sentence or a line. docs/scores.md says
-what each number means.
+A unit is coloured as a whole: a cell, a word, a pattern match, a sentence or a line. docs/scores.md explains the
+numbers.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Rows = NDArray[np.integer]
 
 
 def token_metrics(tokens: Tokens, vocabulary_size: int | None) -> dict[str, Column]:
-    """Per scale a float64[n], NaN where it is not known.
+    """One float64[n] per scale, by name; NaN if unknown.
 
-    Boosted probability comes as its surprisal, in nats, so that it adds up; probability is left out, as it is the
-    surprisal in other words. "high" is the upper end of the entropy's bracket.
+    Boosted probability is given as surprisal, in nats, so that it adds up over tokens. Probability is left out, as it
+    follows from surprisal. "high" is the upper bound of the entropy.
     """
     low, high = entropy_bounds(tokens, vocabulary_size)
     with np.errstate(divide="ignore"):
@@ -38,10 +38,13 @@ def token_metrics(tokens: Tokens, vocabulary_size: int | None) -> dict[str, Colu
 
 
 def unit_metrics(metrics: dict[str, Column], first: Rows) -> dict[str, Column]:
-    """Per scale a float64[m] over units; first: int[m], the first token of each. No unit is empty.
+    """One float64[m] per scale over units, by name; NaN if any token of the unit has no value.
 
-    Probabilities multiply: the chance of just this text, given what precedes it. Of rank, entropy and margin the least
-    sure token counts. NaN where any token of the unit has none.
+    Probabilities multiply, which gives the probability of the text given everything before it. Rank, entropy and margin
+    are those of the least confident token.
+
+    metrics: as `token_metrics` returns them.
+    first: int[m], the first token of each unit; no unit is empty.
     """
     if not len(first):
         return {scale.name: np.empty(0) for scale in SCALES}
@@ -57,20 +60,22 @@ def unit_metrics(metrics: dict[str, Column], first: Rows) -> dict[str, Column]:
 
 
 def fine_steps(values: dict[str, Column], rows: Rows | None = None) -> dict[str, Steps]:
-    """The fine step of every value, or of those in `rows`, on its own scale."""
+    """The fine step of every value, or only of those in `rows`, on each scale."""
     return {
         scale.name: scale.fine(values[scale.name] if rows is None else values[scale.name][rows]) for scale in SCALES
     }
 
 
-def least_sure_tenth(steps: Steps, first: Rows, counted: NDArray[np.bool_]) -> Steps:
-    """uint8[m]: per passage the step of which a tenth of its words are no surer, the least sure word at least.
+def least_confident_tenth(steps: Steps, first: Rows, counted: NDArray[np.bool_]) -> Steps:
+    """uint8[m]: the step of the least confident tenth of each passage's words, at least one word.
 
-    steps: uint8[w], fine steps of words. first: int[m], the first word of each passage; none is empty. counted:
-    bool[w], the words that count; where none of a passage's does, all do. Unscored words never do. A passage of up to
-    ten words is as sure as its least sure word, one of eleven to twenty as its second. A low quantile neither drowns a
-    doubtful word, as a mean would, nor lets length decide, as a sum would (Gupta et al. 2024, "Language Model Cascades:
-    Token-level Uncertainty and Beyond").
+    A passage of up to ten words has the step of its least confident word, one of eleven to twenty that of its second. A
+    low quantile does not hide a doubtful word, as a mean would, and does not depend on length, as a sum would (Gupta et
+    al. 2024, "Language Model Cascades: Token-level Uncertainty and Beyond").
+
+    steps: uint8[w], fine steps of words. Unscored words never count.
+    first: int[m], the first word of each passage; no passage is empty.
+    counted: bool[w], the words that count; in a passage without any, all do.
     """
     if not len(first):
         return np.empty(0, np.uint8)
@@ -78,7 +83,7 @@ def least_sure_tenth(steps: Steps, first: Rows, counted: NDArray[np.bool_]) -> S
     passage = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(steps))))
     some = np.logical_or.reduceat(counted & scored, first)
     used = scored & (counted | ~some[passage])
-    # Sorted by passage, and within it from the least sure on; steps order words as their values do.
+    # Sort by passage, then from least to most confident: steps have the order of the values.
     order = np.sort(passage[used].astype(np.int32) << 8 | (255 - steps[used].astype(np.int32)))
     sizes = np.bincount(passage[used], minlength=len(first))
     places = np.cumsum(sizes) - sizes + np.maximum(-(-sizes // _TENTH) - 1, 0)

@@ -1,8 +1,7 @@
-"""The same text as two models read it: spans that both have cut out, with what each thought of them.
+"""Align the tokens of two models on the same text, and compare their logprobs span by span.
 
-With one tokenizer the spans are its tokens. With two they are the shortest runs of tokens that begin and end at the
-same character in both. Where the texts themselves differ, as tokenizers normalise in their own ways, only what they
-have in common is compared.
+With one tokenizer the spans are its tokens. With two, they are the shortest runs of tokens that start and end at the
+same characters in both. If the tokenizers normalize the text differently, only the text they share is compared.
 """
 
 from __future__ import annotations
@@ -26,53 +25,48 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """m spans, in order.
+    """`m` aligned spans, in order."""
 
-    texts: the characters of each, as the first model has them. around: the text before, between and after the spans,
-    which is not compared: m + 1. first, second: int64[m, 2], the rows of each model's
-    tokens, from and until. logprobs, others: float64[m], sums in nats, by the first and the second model. left_out:
-    how many scored tokens of each model are in no span.
-    """
-
-    texts: tuple[str, ...]
-    around: tuple[str, ...]
-    first: Rows
-    second: Rows
-    logprobs: Sums
-    others: Sums
-    left_out: tuple[int, int]
+    texts: tuple[str, ...]  # m, each span's text as the first model has it
+    around: tuple[str, ...]  # m + 1, the text before, between and after the spans, which is not compared
+    first: Rows  # int64[m, 2], first row and row after the last, in the first model's tokens
+    second: Rows  # int64[m, 2], the same in the second model's tokens
+    logprobs: Sums  # float64[m], nats, summed over each span by the first model
+    others: Sums  # float64[m], nats, the same by the second model
+    left_out: tuple[int, int]  # scored tokens of each model that are in no span
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @property
     def characters(self) -> int:
-        """How many characters are compared."""
+        """The number of characters compared."""
         return sum(map(len, self.texts))
 
     @property
     def differences(self) -> Sums:
-        """float64[m], nats: by how much the second model holds each span likelier than the first."""
+        """float64[m], nats: how much more likely the second model finds each span than the first."""
         found: Sums = self.others - self.logprobs
         return found
 
     def bits_per_character(self) -> tuple[float, float]:
-        """Of each model, over all that is compared; NaN where nothing is. Lower is surer."""
+        """Bits per compared character by each model; NaN if nothing is compared. Lower is more confident."""
         if not self.characters:
             return math.nan, math.nan
         unit = -math.log(2) * self.characters
         return float(self.logprobs.sum()) / unit, float(self.others.sum()) / unit
 
     def largest(self, count: int, *, gains: bool) -> list[int]:
-        """The spans that the second model holds likelier (gains) or less likely by the most, the largest first."""
+        """Spans the second model finds most strongly more likely (gains) or less likely, largest difference first."""
         change = self.differences if gains else -self.differences
         order = np.argsort(-change, kind="stable")[:count]
         return [int(span) for span in order if change[span] > 0]
 
 
 def aligned(first: Tokens, second: Tokens) -> Aligned:
-    """The spans of two readings of a text. Tokens of no text, such as control tokens, are in none; nor is any span of
-    which a token is unscored in either, or impossible (p = 0).
+    """Align two tokenizations of a text.
+
+    Leaves out tokens without text, such as control tokens, and spans with an unscored or impossible (p = 0) token.
     """
     mine, theirs = _Read(first), _Read(second)
     texts, around, rows, others, reached = [], [], [], [], 0
@@ -100,7 +94,7 @@ def aligned(first: Tokens, second: Tokens) -> Aligned:
 
 
 class _Read:
-    """The bytes of some tokens, and where each begins."""
+    """The bytes of some tokens, and the offset of each."""
 
     def __init__(self, tokens: Tokens) -> None:
         refs, pieces = tokens.refs, tokens.pieces
@@ -114,28 +108,28 @@ class _Read:
         self.logprobs = tokens.logprobs.astype(np.float64)
         self.usable = np.isfinite(self.logprobs)
         self.scored = int((self.usable & texted).sum())
-        # Of several tokens that begin at the same byte all but the last have no bytes.
+        # Of several tokens with the same offset, only the last has bytes.
         self.at = {int(start): row for row, start in enumerate(self.starts)}
 
     def between(self, start: int, end: int) -> tuple[int, int] | None:
-        """The rows of just those bytes, where all of them can be compared."""
+        """The rows of exactly these bytes; None unless all of them can be compared."""
         first, last = self.at[start], self.at[end]
-        while last > first and self.starts[last - 1] == end:  # those of no bytes before the next one
+        while last > first and self.starts[last - 1] == end:  # tokens without bytes before the next one
             last -= 1
         rows = slice(first, last)
         return (first, last) if bool((self.usable[rows] & self.texted[rows]).all()) else None
 
     def sums(self, rows: Rows) -> Sums:
-        """float64[m]: logprobs from row to row."""
+        """float64[m]: sums of logprobs over ranges of rows."""
         return np.array([math.fsum(self.logprobs[first:last]) for first, last in rows], np.float64)
 
 
 def _spans(mine: _Read, theirs: _Read, start: int, other: int, length: int) -> list[tuple[int, int]]:
-    """Where spans begin and end in a piece of text that both have, counted from its beginning."""
+    """(start, end) of the spans in a text that both share, as offsets into it."""
     ours = mine.starts[(mine.starts >= start) & (mine.starts <= start + length)] - start
     those = theirs.starts[(theirs.starts >= other) & (theirs.starts <= other + length)] - other
     both = np.intersect1d(ours, those)
-    # A character of several bytes stays whole.
+    # Never split a character of several bytes.
     whole = [place for place in map(int, both) if start + place == len(mine.data) or _begins(mine.data[start + place])]
     return list(pairwise(whole))
 
@@ -145,7 +139,7 @@ def _begins(byte: int) -> bool:
 
 
 def _common(first: bytes, second: bytes) -> list[tuple[int, int, int]]:
-    """(start, start, length) of the pieces of text that both have, in order."""
+    """(start in first, start in second, length) of the texts that both share, in order."""
     if first == second:
         return [(0, 0, len(first))] if first else []
     words, others = _WORDS.findall(first), _WORDS.findall(second)

@@ -1,6 +1,6 @@
-"""How clear a prompt is to a model: signs of a clear beginning, of familiar wording, and of an open choice.
+"""Signs of a clear prompt: a confident start of the answer, familiar wording, and a low opening entropy.
 
-None of them says that an answer is right. All logprobs in nats.
+None of them shows that an answer is right. All logprobs are in nats.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from lib.core.completion import Completion
 from lib.core.tokens import TokenKind
 from lib.scores.token_scores import Column, Summary, answer_mask, entropy_bounds, summarise
 
-FIRST = 5  # tokens of an answer that clarity rests on unless told otherwise
-MOST = 20  # tokens that it can rest on
-CONTEXT_FREE = 4  # tokens at the beginning of a prompt that nothing prepares for: always unlikely
+FIRST = 5  # default number of answer tokens for clarity
+MOST = 20  # the largest such number
+CONTEXT_FREE = 4  # first tokens of a prompt, which are always unlikely for lack of context
 
-# Student's t for a two-sided 95 % interval, by degrees of freedom from 1 to 30; 1.96 beyond.
+# Student's t for a two-sided 95% interval, for 1 to 30 degrees of freedom; 1.96 beyond.
 _T95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
@@ -29,11 +29,11 @@ _T95 = (
 
 
 def clarity_curve(completion: Completion, most: int = MOST) -> Column:
-    """float64[most]: the mean logprob of the first k tokens of the answer, for k = 1 to `most`.
+    """float64[most]: the mean logprob of the answer's first k tokens, for k = 1 to `most`.
 
-    NaN from the first k on that the answer does not have, or whose token is unscored or impossible. Reasoning, forced
-    tokens and the stop token are no tokens of an answer. Published as a sign of a prompt that is understood; measured,
-    it shows whether a model knows how to begin, and hardly whether it is right.
+    NaN from the end of the answer, or from its first unscored or impossible token. Excludes reasoning, forced tokens
+    and the stop token. Published as a sign that a prompt is understood; when measured, it shows whether the model knows
+    how to start, and hardly whether it is right.
     """
     values = completion.generated.logprobs[answer_mask(completion.generated)].astype(np.float64)[:most]
     curve = np.full(most, np.nan)
@@ -44,19 +44,19 @@ def clarity_curve(completion: Completion, most: int = MOST) -> Column:
 
 
 def mean_curve(curves: Sequence[Column]) -> Column:
-    """float64[k]: the mean over several answers, at each k of those that have so many tokens; NaN where none has."""
+    """float64[k]: the mean over the answers with at least k tokens; NaN without any."""
     counts = long_enough(curves)
     return np.where(counts > 0, np.nansum(np.stack(curves), axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def long_enough(curves: Sequence[Column]) -> NDArray[np.int64]:
-    """int64[k]: how many of several answers that mean is over."""
+    """int64[k]: the number of answers in that mean."""
     counts: NDArray[np.int64] = (~np.isnan(np.stack(curves))).sum(axis=0, dtype=np.int64)
     return counts
 
 
 def opening_entropy(completion: Completion) -> tuple[float, float]:
-    """(at least, at most) nats: the entropy where the answer begins; NaN where no list of alternatives is known."""
+    """(at least, at most), nats: the entropy of the answer's first token; NaN without alternatives."""
     mask = answer_mask(completion.generated)
     if not mask.any():
         return math.nan, math.nan
@@ -66,10 +66,11 @@ def opening_entropy(completion: Completion) -> tuple[float, float]:
 
 
 def prompt_mask(completion: Completion, *, everything: bool = False) -> NDArray[np.bool_]:
-    """bool[n]: the prompt's tokens that say how familiar its wording is.
+    """bool[n]: the prompt tokens that show how familiar its wording is.
 
-    Left out are control tokens, what a chat template adds around the messages, and the first four tokens of what is
-    left, which have no context. everything: only control tokens are left out.
+    Excludes control tokens, text added by the chat template, and the first four tokens of the rest, which lack context.
+
+    everything: exclude only control tokens.
     """
     counted: NDArray[np.bool_] = completion.prompt.kinds == TokenKind.TEXT
     if everything:
@@ -82,16 +83,16 @@ def prompt_mask(completion: Completion, *, everything: bool = False) -> NDArray[
 
 
 def prompt_familiarity(completion: Completion, *, everything: bool = False) -> Summary:
-    """The summary, with the perplexity, of the tokens under `prompt_mask`.
+    """Summarize the tokens under `prompt_mask`, including their perplexity.
 
-    Among paraphrases of one prompt the ones of lower perplexity do better (Gonen et al. 2022, "Demystifying Prompts in
-    Language Models via Perplexity Estimation"); between prompts for different tasks it says nothing.
+    Among paraphrases of a prompt, those with lower perplexity do better (Gonen et al. 2022, "Demystifying Prompts in
+    Language Models via Perplexity Estimation"). It says nothing about prompts for different tasks.
     """
     return summarise(completion.prompt, prompt_mask(completion, everything=everything))
 
 
 def _inside(completion: Completion, contents: Sequence[str]) -> NDArray[np.bool_]:
-    """bool[n]: tokens that lie within the text of a message. A template may trim a message, and so does this."""
+    """bool[n]: tokens inside a message's text. Messages are trimmed, as chat templates may do."""
     tokens = completion.prompt
     parts = [tokens.pieces.bytes_of(int(ref)) if ref >= 0 else b"" for ref in tokens.refs]
     ends = np.cumsum([len(part) for part in parts])
@@ -109,16 +110,16 @@ def _inside(completion: Completion, contents: Sequence[str]) -> NDArray[np.bool_
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of paired differences with its 95 % interval (Student's t); low and high NaN for fewer than two pairs."""
+    """A mean of paired differences with its 95% interval (Student's t)."""
 
-    mean: float
-    low: float
-    high: float
+    mean: float  # NaN without pairs
+    low: float  # NaN for fewer than two pairs
+    high: float  # NaN for fewer than two pairs
     pairs: int
 
 
 def paired_difference(values: Sequence[float], others: Sequence[float]) -> Difference:
-    """Of values minus others, pair by pair; pairs of which one is NaN do not count."""
+    """The mean of values minus others, pair by pair. Pairs with a NaN are excluded."""
     both = np.array(values, np.float64) - np.array(others, np.float64)
     both = both[np.isfinite(both)]
     n = len(both)

@@ -1,8 +1,8 @@
-"""What sampling with other settings would have done, worked out from the logprobs that are kept.
+"""Bound what sampling with other settings would have done, from the recorded logprobs.
 
-Only the likeliest tokens of a position are known, and together how much all others have. A probability at another
-temperature therefore lies in a bracket, which is what these functions give. The order is that of vLLM and of the local
-engine: temperature, then min-p, then top-p, each on what the one before it leaves.
+Only the top tokens of each position are known, and the total probability of all others. A probability at another
+temperature is therefore bounded, not exact. Settings apply in the order of vLLM and the local engine: temperature, then
+min-p, then top-p.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.core.completion import Completion
+from lib.core.completion import Completion, Scale
 from lib.core.request import MAX_TEMPERATURE
 from lib.core.tokens import TokenKind, Tokens
 from lib.errors import InvalidRequest
@@ -20,22 +20,21 @@ from lib.scores.token_scores import Column, chosen_listed, others_mass, probabil
 
 Flags = NDArray[np.bool_]
 
-_COLDEST = 1e-6  # as the local engine has it; colder is greedy
-_NOTHING = 1e-6  # a rest of that size is rounding
-_SLACK = 1e-12  # of a sum that is compared with a threshold
+_COLDEST = 1e-6  # lower temperatures are greedy, as in the local engine
+_NOTHING = 1e-6  # a smaller remaining mass is a rounding error
+_SLACK = 1e-12  # tolerance when a sum is compared with a threshold
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. temperature: 0 takes the likeliest. top_p, min_p: 1 and 0 cut nothing off.
+    """Sampling settings. Raises InvalidRequest if one is out of bounds.
 
-    top_p: the smallest set of likeliest tokens that reaches it stays. min_p: tokens with at least that share of the
-    likeliest one's probability stay (Nguyen et al. 2024, "Turning Up the Heat: Min-p Sampling"). Raises InvalidRequest.
+    Min-p is from Nguyen et al. 2024, "Turning Up the Heat: Min-p Sampling".
     """
 
-    temperature: float = 1.0
-    top_p: float = 1.0
-    min_p: float = 0.0
+    temperature: float = 1.0  # 0 always takes the most likely token
+    top_p: float = 1.0  # sample from the smallest set of most likely tokens that reaches this; 1 keeps all tokens
+    min_p: float = 0.0  # a token needs at least this share of the most likely one's probability; 0 keeps all tokens
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -43,107 +42,120 @@ class Sampling:
             ("top_p", self.top_p, 1e-6, 1),
             ("min_p", self.min_p, 0, 1),
         ):
-            if not low <= value <= high:  # NaN lies nowhere
-                raise InvalidRequest(f"{name} is {value:g}; it must lie between {low:g} and {high:g}.")
+            if not low <= value <= high:  # also refuses NaN
+                raise InvalidRequest(f"{name} is {value:g}; it must be between {low:g} and {high:g}.")
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
-    """How likely tokens would have been drawn, for n positions with lists of k: brackets [low, high].
+class Resampled:
+    """Bounds on the probability of sampling each token, at n positions with k alternatives.
 
-    low, high: float64[n, k], of the listed tokens, in the list's order; 0 for what is cut off, NaN where there is none.
-    chosen_low, chosen_high: float64[n], of the token that stands there. others_low, others_high: float64[n], of all
-    that are neither. least, most: int64[n], how many could be drawn, of those that are known. beyond: bool[n], whether
-    unknown ones could, too. NaN and 0 at positions without a score or a list.
+    Positions without a score or alternatives have NaN probabilities, and counts of 0.
     """
 
-    low: Column
-    high: Column
-    chosen_low: Column
+    low: Column  # float64[n, k], of the listed tokens in the list's order; 0 if excluded, NaN past the list's end
+    high: Column  # float64[n, k], the same
+    chosen_low: Column  # float64[n], of the chosen token
     chosen_high: Column
-    others_low: Column
+    others_low: Column  # float64[n], total of the tokens that are neither chosen nor listed
     others_high: Column
-    least: NDArray[np.int64]
-    most: NDArray[np.int64]
-    beyond: Flags
+    least: NDArray[np.int64]  # int64[n], known tokens that can certainly be sampled
+    most: NDArray[np.int64]  # int64[n], known tokens that could possibly be sampled
+    beyond: Flags  # bool[n], whether unlisted tokens could be sampled too
 
 
 def reason_against(done: Completion) -> str:
-    """Why nothing can be said of a completion, in words; "" where something can."""
-    if done.scale == "raw":
+    """Why a completion cannot be resampled, as a sentence; "" if it can."""
+    if done.scale == Scale.RAW:
         return ""
     return (
-        "These logprobs are not the model's own, but what was left of them after its sampling settings, so that what "
-        "others would have done cannot be worked out."
+        "These logprobs are not the model's own: sampling settings were already applied to them. The effect of other "
+        "settings cannot be computed."
     )
 
 
-def drawn(tokens: Tokens, sampling: Sampling, vocabulary_size: int | None) -> Drawn:
-    """How likely every token would have been drawn under these settings.
+def resample(tokens: Tokens, sampling: Sampling, vocabulary_size: int | None) -> Resampled:
+    """Bound the probability of sampling each token under these settings.
 
-    With weights w = p^(1/T): the weight of the unseen, of which only the mass r is known and that none is likelier
-    than the least likely listed one c, is largest and smallest where they share r evenly and where as many as possible
-    have c; which is which depends on the side of 1 that T is on, as x^(1/T) is convex below and concave above.
+    Weights are w = p^(1/T). Of the unlisted tokens only their total mass r is known, and that none is more likely than
+    the least likely listed one, c. Their total weight is extreme when they share r evenly and when as many as possible
+    have c. Which of the two is the maximum depends on whether T is above or below 1, as x^(1/T) is concave or convex.
     """
     rows, k = tokens.top_logprobs.shape
     usable = ~np.isnan(tokens.logprobs) & ~np.isnan(tokens.top_logprobs).all(axis=1) if k else np.zeros(rows, bool)
-    shares = np.exp(np.nan_to_num(tokens.top_logprobs.astype(np.float64), nan=-np.inf))
+    shares = np.exp(np.nan_to_num(tokens.top_logprobs.astype(np.float64), nan=-np.inf)) if k else np.zeros((rows, 1))
     order = np.argsort(-shares, axis=1, kind="stable")
     best_first = np.take_along_axis(shares, order, axis=1)
-    if k == 0:
-        best_first, order = np.zeros((rows, 1)), np.zeros((rows, 1), np.intp)
-    listed = chosen_listed(tokens)
-    own = np.where(listed, 0.0, np.nan_to_num(probability(tokens)))  # of a chosen token outside the list
+    found = _nucleus(_min_p(_weights(tokens, best_first, sampling, vocabulary_size), sampling.min_p), sampling.top_p)
+    back = np.argsort(order, axis=1)
+    absent = np.isnan(tokens.top_logprobs) | ~usable[:, None]
+    low, high = (
+        np.where(absent, np.nan, np.take_along_axis(column, back, axis=1)[:, :k]) for column in (found.low, found.high)
+    )
+    return _resampled(tokens, usable, low, high, found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """Weights p^(1/T) at n positions, relative to the most likely token's weight so that nothing underflows."""
+
+    listed: Column  # float64[n, k], best first; 0 for tokens that cannot be sampled
+    own: Column  # float64[n], of a chosen token outside the list; 0 if it is listed
+    rest_low: Column  # float64[n], lower bound of the total weight of the unlisted tokens
+    rest_high: Column  # float64[n], upper bound of it
+    cap: Column  # float64[n], upper bound of the weight of one unlisted token
+
+
+@dataclass(frozen=True, eq=False)
+class _Nucleus:
+    """Bounds on the probabilities that are left after top-p, at n positions."""
+
+    low: Column  # float64[n, k], of the listed tokens, best first
+    high: Column
+    own_low: Column  # float64[n], of a chosen token outside the list
+    own_high: Column
+    beyond: Flags  # bool[n], whether an unlisted token may be in the nucleus
+    least: NDArray[np.int64]  # int64[n], known tokens that are certainly in it
+    most: NDArray[np.int64]  # int64[n], known tokens that may be in it
+
+
+def _weights(tokens: Tokens, best_first: Column, sampling: Sampling, vocabulary_size: int | None) -> _Weights:
+    """Weights at a temperature. best_first: float64[n, k], probabilities of the listed tokens."""
+    own = np.where(chosen_listed(tokens), 0.0, np.nan_to_num(probability(tokens)))
+    peak = np.where(best_first[:, 0] > 0, best_first[:, 0], 1.0)
+    if sampling.temperature == 0:
+        nothing, cap = np.zeros(len(tokens)), np.zeros(len(tokens))
+        return _Weights((best_first >= peak[:, None]).astype(float), nothing, nothing, nothing, cap)
     rest = np.nan_to_num(others_mass(tokens))
     rest = np.where(rest > _NOTHING, rest, 0.0)
-    peak = np.where(best_first[:, 0] > 0, best_first[:, 0], 1.0)
     known = (best_first > 0).sum(axis=1)
     cap = np.take_along_axis(best_first, np.maximum(known - 1, 0)[:, None], axis=1)[:, 0]
     unseen = np.inf if vocabulary_size is None else np.maximum(vocabulary_size - known - (own > 0), 1)
-    # Everything in parts of the likeliest one's weight, so that nothing underflows.
     power = 1.0 / max(sampling.temperature, _COLDEST)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore", under="ignore"):
-        weights = (best_first / peak[:, None]) ** power
-        own_weight = np.where(own > 0, (own / peak) ** power, 0.0)
-        rest_low, rest_high = _rest_weight(rest / peak, cap / peak, unseen, power)
-        cap_weight = (cap / peak) ** power
-    if sampling.temperature == 0:
-        weights, own_weight = (best_first >= peak[:, None]).astype(float), np.zeros(rows)
-        rest_low = rest_high = np.zeros(rows)
-    if sampling.min_p > 0:
-        weights = np.where(weights >= sampling.min_p, weights, 0.0)
-        own_weight = np.where(own_weight >= sampling.min_p, own_weight, 0.0)
-        rest_low = np.zeros(rows)  # all of them may lie below
-        rest_high = np.where(cap_weight >= sampling.min_p, rest_high, 0.0)
-    low, high, own_low, own_high, beyond, kept_low, kept_high = _nucleus(
-        weights, own_weight, rest_low, rest_high, cap_weight, sampling.top_p
-    )
-    back = np.argsort(order, axis=1)
-    low, high = np.take_along_axis(low, back, axis=1)[:, :k], np.take_along_axis(high, back, axis=1)[:, :k]
-    absent = np.isnan(tokens.top_logprobs) | ~usable[:, None]
-    low, high = np.where(absent, np.nan, low), np.where(absent, np.nan, high)
-    match = (tokens.refs[:, None] == tokens.top_refs) & (tokens.refs >= 0)[:, None]
-    chosen_low = np.where(listed, np.where(match, low, 0).sum(axis=1), own_low)
-    chosen_high = np.where(listed, np.where(match, high, 0).sum(axis=1), own_high)
-    others_low = np.clip(1 - np.nansum(high, axis=1) - np.where(listed, 0, own_high), 0, 1)
-    others_high = np.clip(1 - np.nansum(low, axis=1) - np.where(listed, 0, own_low), 0, 1)
-    others_low, others_high = np.where(beyond, others_low, 0), np.where(beyond, others_high, 0)
-    blank = np.where(usable, 0.0, np.nan)
-    return Drawn(
-        low=low,
-        high=high,
-        chosen_low=chosen_low + blank,
-        chosen_high=chosen_high + blank,
-        others_low=others_low + blank,
-        others_high=others_high + blank,
-        least=np.where(usable, kept_low, 0),
-        most=np.where(usable, kept_high, 0),
-        beyond=beyond & usable,
+        return _Weights(
+            (best_first / peak[:, None]) ** power,
+            np.where(own > 0, (own / peak) ** power, 0.0),
+            *_rest_weight(rest / peak, cap / peak, unseen, power),
+            (cap / peak) ** power,
+        )
+
+
+def _min_p(weights: _Weights, least: float) -> _Weights:
+    """The weights after min-p. least: share of the most likely token's weight that a token needs."""
+    if least <= 0:
+        return weights
+    return _Weights(
+        np.where(weights.listed >= least, weights.listed, 0.0),
+        np.where(weights.own >= least, weights.own, 0.0),
+        np.zeros(len(weights.own)),  # all unlisted tokens may be below
+        np.where(weights.cap >= least, weights.rest_high, 0.0),
+        weights.cap,
     )
 
 
 def _rest_weight(rest: Column, cap: Column, unseen: Column | float, power: float) -> tuple[Column, Column]:
-    """The least and the largest sum of x^power over unseen x that add up to `rest`, none above `cap`."""
+    """Bounds on the sum of x^power over `unseen` values x that add up to `rest`, none above `cap`."""
     even = np.where(rest > 0, unseen * (rest / unseen) ** power if np.all(np.isfinite(unseen)) else np.nan, 0.0)
     if np.isscalar(unseen) and not np.isfinite(unseen):
         even = np.where(rest > 0, 0.0 if power > 1 else np.inf, 0.0)
@@ -156,58 +168,81 @@ def _rest_weight(rest: Column, cap: Column, unseen: Column | float, power: float
     return np.minimum(low, high), np.maximum(low, high)
 
 
-def _nucleus(
-    weights: Column, own: Column, rest_low: Column, rest_high: Column, cap: Column, top_p: float
-) -> tuple[Column, Column, Column, Column, Flags, NDArray[np.int64], NDArray[np.int64]]:
-    """Brackets of what the nucleus leaves: of the listed (best first), of a chosen token outside the list, and more."""
-    sums = np.cumsum(weights, axis=1)
-    before, listed = sums - weights, sums[:, -1]
-    total_low, total_high = listed + own + rest_low, listed + own + rest_high
-    positive = weights > 0
+def _nucleus(weights: _Weights, top_p: float) -> _Nucleus:
+    """Bound the probabilities that top-p leaves."""
+    listed_weights, own = weights.listed, weights.own
+    sums = np.cumsum(listed_weights, axis=1)
+    before, listed = sums - listed_weights, sums[:, -1]
+    total_low, total_high = listed + own + weights.rest_low, listed + own + weights.rest_high
+    positive = listed_weights > 0
     if top_p >= 1:
         sure = maybe = positive
-        beyond_low = beyond_high = np.ones(len(weights), bool)
+        beyond_low = beyond_high = np.ones(len(own), bool)
     else:
         sure = positive & (before < (top_p * total_low)[:, None] - _SLACK)
         maybe = positive & ((before < (top_p * total_high)[:, None] + _SLACK) | np.isinf(total_high)[:, None])
-        beyond_low = listed < top_p * total_low - _SLACK  # what is outside the list is needed, however much it weighs
+        beyond_low = listed < top_p * total_low - _SLACK  # unlisted tokens are needed, however much they weigh
         beyond_high = (listed < top_p * total_high + _SLACK) | np.isinf(total_high)
-    outside_low = np.where(beyond_low, np.maximum(listed, top_p * total_low), np.where(sure, weights, 0).sum(axis=1))
+    outside_low = np.where(
+        beyond_low, np.maximum(listed, top_p * total_low), np.where(sure, listed_weights, 0).sum(axis=1)
+    )
     outside_high = np.where(
         beyond_high,
-        total_high if top_p >= 1 else np.minimum(total_high, np.maximum(top_p * total_high + cap, listed)),
-        np.where(maybe, weights, 0).sum(axis=1),
+        total_high if top_p >= 1 else np.minimum(total_high, np.maximum(top_p * total_high + weights.cap, listed)),
+        np.where(maybe, listed_weights, 0).sum(axis=1),
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        low = np.where(sure, weights / outside_high[:, None], 0.0)
-        high = np.where(maybe, weights / np.maximum(outside_low[:, None], np.where(sure, 0, sums)), 0.0)
-        all_in = beyond_low if top_p >= 1 else np.zeros(len(weights), bool)  # where exactly it stands is not known
+        low = np.where(sure, listed_weights / outside_high[:, None], 0.0)
+        high = np.where(maybe, listed_weights / np.maximum(outside_low[:, None], np.where(sure, 0, sums)), 0.0)
+        all_in = beyond_low if top_p >= 1 else np.zeros(len(own), bool)  # its exact place is unknown
         own_low = np.where(all_in & (own > 0), own / outside_high, 0.0)
         own_high = np.where(beyond_high & (own > 0), own / np.maximum(outside_low, listed + own * (top_p < 1)), 0.0)
-    beyond = beyond_high & (rest_high > 0)
-    counts = sure.sum(axis=1), maybe.sum(axis=1) + (beyond_high & (own > 0))
-    return np.clip(low, 0, 1), np.clip(high, 0, 1), np.clip(own_low, 0, 1), np.clip(own_high, 0, 1), beyond, *counts
+    return _Nucleus(
+        low=np.clip(low, 0, 1),
+        high=np.clip(high, 0, 1),
+        own_low=np.clip(own_low, 0, 1),
+        own_high=np.clip(own_high, 0, 1),
+        beyond=beyond_high & (weights.rest_high > 0),
+        least=sure.sum(axis=1),
+        most=maybe.sum(axis=1) + (beyond_high & (own > 0)),
+    )
+
+
+def _resampled(tokens: Tokens, usable: Flags, low: Column, high: Column, found: _Nucleus) -> Resampled:
+    """Add the chosen token and all others to the bounds of the listed tokens, which are in the list's order here."""
+    listed = chosen_listed(tokens)
+    match = (tokens.refs[:, None] == tokens.top_refs) & (tokens.refs >= 0)[:, None]
+    others_low = np.clip(1 - np.nansum(high, axis=1) - np.where(listed, 0, found.own_high), 0, 1)
+    others_high = np.clip(1 - np.nansum(low, axis=1) - np.where(listed, 0, found.own_low), 0, 1)
+    blank = np.where(usable, 0.0, np.nan)
+    return Resampled(
+        low=low,
+        high=high,
+        chosen_low=np.where(listed, np.where(match, low, 0).sum(axis=1), found.own_low) + blank,
+        chosen_high=np.where(listed, np.where(match, high, 0).sum(axis=1), found.own_high) + blank,
+        others_low=np.where(found.beyond, others_low, 0) + blank,
+        others_high=np.where(found.beyond, others_high, 0) + blank,
+        least=np.where(usable, found.least, 0),
+        most=np.where(usable, found.most, 0),
+        beyond=found.beyond & usable,
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Elsewhere:
-    """Where an answer could have gone another way: per token the chance of another one there, [low, high].
+    """Where an answer could have differed: bounds on the probability of another token."""
 
-    rows: int64[m], the tokens that were drawn and are scored, as rows of the answer. low, high: float64[m]. again_low,
-    again_high: log of the chance that all of them would be drawn once more, in nats.
-    """
-
-    rows: NDArray[np.int64]
-    low: Column
-    high: Column
-    again_low: float
-    again_high: float
+    rows: NDArray[np.int64]  # int64[m], the sampled and scored tokens, as rows of the answer
+    low: Column  # float64[m], lower bound of the probability of any other token
+    high: Column  # float64[m], upper bound of it
+    again_low: float  # nats, lower bound of the log probability of sampling the same answer again
+    again_high: float  # nats, upper bound of it
 
 
 def elsewhere(done: Completion, sampling: Sampling) -> Elsewhere:
-    """How an answer could have gone another way. Forced tokens were not drawn, and do not count."""
+    """Bound where an answer could have differed. Forced tokens were not sampled and are excluded."""
     tokens = done.generated
-    found = drawn(tokens, sampling, done.vocabulary_size)
+    found = resample(tokens, sampling, done.vocabulary_size)
     counted = ~np.isnan(found.chosen_low) & (tokens.kinds != TokenKind.FORCED)
     low, high = found.chosen_low[counted], found.chosen_high[counted]
     with np.errstate(divide="ignore"):

@@ -1,6 +1,6 @@
-"""Scores: plain functions from `Tokens` to a number, a column or a span. All logprobs in nats.
+"""Scores: plain functions from `Tokens` to a number, a column or a span. All logprobs are in nats.
 
-docs/scores.md gives each with its formula and what it does not show.
+docs/scores.md lists their formulas and limits.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from lib.core.tokens import TokenKind, Tokens
 
 Column = NDArray[np.float64]
 
-STRETCH = 8  # tokens in the window of `least_sure_stretch`: about a clause
+SPAN_TOKENS = 8  # window of `least_confident_span`, about a clause
 
 
 def surprisal(tokens: Tokens) -> Column:
-    """float64[n]: -logprob; NaN where unscored, inf where p = 0."""
+    """float64[n]: -logprob; NaN if unscored, inf if p = 0."""
     return -tokens.logprobs.astype(np.float64)
 
 
 def probability(tokens: Tokens) -> Column:
-    """float64[n]: exp(logprob); NaN where unscored."""
+    """float64[n]: exp(logprob); NaN if unscored."""
     return np.exp(tokens.logprobs.astype(np.float64))
 
 
 def seen_mass(tokens: Tokens) -> Column:
-    """float64[n]: probability of the chosen token and the alternatives together, at most 1; NaN where unscored."""
+    """float64[n]: total probability of the chosen token and the alternatives, at most 1; NaN if unscored."""
     chosen = np.where(chosen_listed(tokens), 0.0, probability(tokens))
     mass = np.nansum(tokens.by_place, axis=0) + chosen
     return np.where(np.isnan(tokens.logprobs), np.nan, np.minimum(mass, 1.0))
 
 
 def others_mass(tokens: Tokens) -> Column:
-    """float64[n]: probability of everything that is neither the chosen token nor listed; NaN where unscored."""
+    """float64[n]: total probability of all tokens that are neither chosen nor listed; NaN if unscored."""
     return 1.0 - seen_mass(tokens)
 
 
@@ -48,17 +48,17 @@ def chosen_listed(tokens: Tokens) -> NDArray[np.bool_]:
 
 
 def has_alternatives(tokens: Tokens, at_least: int = 2) -> NDArray[np.bool_]:
-    """bool[n]: scored positions whose list holds that many alternatives; fewer say nothing of the distribution."""
+    """bool[n]: scored positions with at least this many alternatives; fewer say nothing about the distribution."""
     enough: NDArray[np.bool_] = (~np.isnan(tokens.by_place)).sum(axis=0) >= at_least
     return enough & ~np.isnan(tokens.logprobs)
 
 
 def entropy_bounds(tokens: Tokens, vocabulary_size: int | None) -> tuple[Column, Column]:
-    """(low, high), float64[n] each: entropy of the distribution at each position, in nats, bracketed by what is seen.
+    """(low, high), float64[n] each: bounds on the entropy at each position, in nats.
 
-    The seen tokens contribute -p log p exactly. Of the rest r, no token is likelier than the least likely listed one,
-    p_k, so it contributes at least -r log p_k; spread evenly over the V - k unseen tokens it contributes
-    r log((V - k) / r), the most it can. NaN where fewer than two alternatives are known; high is inf without V.
+    The listed tokens contribute -p log p exactly. No token of the remaining mass r is more likely than the least likely
+    listed one, p_k, so r contributes at least -r log p_k. It contributes at most r log((V - k) / r), when it is spread
+    evenly over the V - k unlisted tokens. NaN with fewer than two alternatives; `high` is inf if V is unknown.
     """
     usable = has_alternatives(tokens)
     listed = np.ascontiguousarray(tokens.top_logprobs.T).astype(np.float64)
@@ -79,7 +79,7 @@ def entropy_bounds(tokens: Tokens, vocabulary_size: int | None) -> tuple[Column,
 
 
 def margin(tokens: Tokens) -> Column:
-    """float64[n]: probability of the likeliest token minus that of the second; NaN where fewer than two are known."""
+    """float64[n]: probability of the most likely token minus that of the second; NaN with fewer than two."""
     if tokens.k < 2:
         return np.full(len(tokens), np.nan)
     best = _best_first(np.nan_to_num(tokens.by_place, nan=-1.0))
@@ -87,10 +87,10 @@ def margin(tokens: Tokens) -> Column:
 
 
 def boosted_probability(tokens: Tokens) -> Column:
-    """float64[n]: p of the chosen token, or of all dominant tokens together where it is one of them.
+    """float64[n]: p of the chosen token, or the total p of all dominant tokens if it is one of them.
 
-    The dominant tokens are the likeliest ones down to the last place where p falls by more than 30 % and by more than
-    0.005. NaN where fewer than two are known. Falls beyond the end of the list cannot be seen and do not count.
+    The dominant tokens are the most likely ones down to the last place where p drops by more than 30% and by more than
+    0.005. Drops beyond the end of the list are unknown and ignored. NaN with fewer than two alternatives.
     Source: Dinh and Niehues 2025, "Are Generative Models Underconfident? Better Quality Estimation with Boosted Model
     Probability" (EMNLP), with the thresholds of its reference implementation.
     """
@@ -98,9 +98,9 @@ def boosted_probability(tokens: Tokens) -> Column:
         return np.full(len(tokens), np.nan)
     listed = np.nan_to_num(tokens.by_place, nan=0.0)
     best = _best_first(listed)
-    falls = best[:-1] - best[1:]
+    drops = best[:-1] - best[1:]
     known = (~np.isnan(tokens.by_place)).sum(axis=0)
-    steep = (falls > np.maximum(_STEEP * best[:-1], _NOTABLE)) & (np.arange(1, tokens.k)[:, None] < known)
+    steep = (drops > np.maximum(_STEEP * best[:-1], _NOTABLE)) & (np.arange(1, tokens.k)[:, None] < known)
     least = np.where(steep, best[:-1], np.inf).min(axis=0)
     dominant = listed >= least
     chosen = (tokens.refs == tokens.top_refs.T) & (tokens.refs >= 0)
@@ -110,7 +110,7 @@ def boosted_probability(tokens: Tokens) -> Column:
 
 
 def _best_first(listed: Column) -> Column:
-    """Every position's probabilities (by place) from the largest on. Services may list them in any order."""
+    """The probabilities of each position in descending order. Services may list them in any order."""
     if (listed[1:] <= listed[:-1]).all():
         return listed
     best: Column = -np.sort(-listed, axis=0)
@@ -118,37 +118,33 @@ def _best_first(listed: Column) -> Column:
 
 
 def answer_mask(tokens: Tokens, *, reasoning: bool = False, stop: bool = False) -> NDArray[np.bool_]:
-    """bool[n]: the tokens an answer's scores rest on: text and tool calls; reasoning and the stop token on request."""
+    """bool[n]: the tokens an answer's scores include: text and tool calls, optionally reasoning and the stop token."""
     kinds = [TokenKind.TEXT, TokenKind.TOOL] + [TokenKind.REASONING] * reasoning + [TokenKind.STOP] * stop
     return np.isin(tokens.kinds, kinds)
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Tokens first to last - 1 of a `Tokens`, and their mean logprob in nats."""
+class Span:
+    """A run of tokens with its mean logprob."""
 
-    first: int
-    last: int
-    mean_logprob: float
+    first: int  # row of the first token
+    last: int  # row after the last token
+    mean_logprob: float  # nats
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Scores of some tokens, and how many they rest on.
+    """Scores of some tokens, and the number of tokens they are based on."""
 
-    scored: tokens with a logprob. impossible: those of them with p = 0, which no mean includes. mean_logprob: nats,
-    NaN when nothing is scored. perplexity: exp(-mean logprob). stretch: the least sure run, None where too short.
-    """
-
-    scored: int
-    impossible: int
-    mean_logprob: float
-    perplexity: float
-    stretch: Stretch | None
+    scored: int  # tokens with a logprob
+    impossible: int  # scored tokens with p = 0, which are excluded from the mean
+    mean_logprob: float  # nats; NaN if no token counts
+    perplexity: float  # exp(-mean logprob); NaN if no token counts
+    span: Span | None  # the least confident span; None if no run of tokens is long enough
 
 
 def summarise(tokens: Tokens, mask: NDArray[np.bool_] | None = None) -> Summary:
-    """The summary of the tokens under `mask` (all of them by default)."""
+    """Summarize the tokens under `mask`, by default all of them."""
     chosen = np.ones(len(tokens), bool) if mask is None else mask
     values = tokens.logprobs[chosen].astype(np.float64)
     scored = values[~np.isnan(values)]
@@ -159,15 +155,15 @@ def summarise(tokens: Tokens, mask: NDArray[np.bool_] | None = None) -> Summary:
         impossible=len(scored) - len(finite),
         mean_logprob=mean,
         perplexity=math.exp(-mean) if mean > -_LARGEST else math.inf if len(finite) else math.nan,
-        stretch=least_sure_stretch(tokens, chosen),
+        span=least_confident_span(tokens, chosen),
     )
 
 
-def least_sure_stretch(tokens: Tokens, mask: NDArray[np.bool_], window: int = STRETCH) -> Stretch | None:
+def least_confident_span(tokens: Tokens, mask: NDArray[np.bool_], window: int = SPAN_TOKENS) -> Span | None:
     """The window of consecutive scored tokens under `mask` with the lowest mean logprob.
 
-    A local mean catches what a mean over the whole answer drowns (Fu et al. 2025, "Deep Think with Confidence", use
-    the same on long outputs). None where no run of `window` such tokens exists. Tokens of p = 0 break a run.
+    A local mean shows a weak passage that the mean over a long answer hides (used on long outputs by Fu et al. 2025,
+    "Deep Think with Confidence"). None if there is no run of `window` such tokens. A token with p = 0 breaks a run.
     """
     usable = mask & np.isfinite(tokens.logprobs)
     values = np.where(usable, tokens.logprobs.astype(np.float64), 0.0)
@@ -178,20 +174,20 @@ def least_sure_stretch(tokens: Tokens, mask: NDArray[np.bool_], window: int = ST
     if not full.any():
         return None
     first = int(np.argmin(np.where(full, sums, np.inf)))
-    return Stretch(first, first + window, float(sums[first]) / window)
+    return Span(first, first + window, float(sums[first]) / window)
 
 
 def summarise_answer(completion: Completion, *, reasoning: bool = False) -> Summary:
-    """The summary of a completion's answer; reasoning is left out unless asked for."""
+    """Summarize a completion's answer, by default without reasoning."""
     return summarise(completion.generated, answer_mask(completion.generated, reasoning=reasoning))
 
 
 def summarise_prompt(completion: Completion) -> Summary:
-    """The summary of the prompt as the model read it, special tokens left out."""
+    """Summarize the prompt as tokenized, without special tokens."""
     return summarise(completion.prompt, completion.prompt.kinds == TokenKind.TEXT)
 
 
-_ROUNDING = 1e-6  # the sum of float32 probabilities misses 1 by about this much
-_LARGEST = 700.0  # exp overflows a float64 beyond
-_STEEP = 0.3  # a fall in p by that share ends a set of near-equals …
-_NOTABLE = 0.005  # … if it is also larger than this
+_ROUNDING = 1e-6  # error of a sum of float32 probabilities
+_LARGEST = 700.0  # exp of more overflows a float64
+_STEEP = 0.3  # a relative drop in p that ends a set of near-equal tokens …
+_NOTABLE = 0.005  # … if the drop is also larger than this

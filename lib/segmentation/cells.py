@@ -1,10 +1,9 @@
-"""From tokens to cells: what a reader sees as one unit.
+"""Group tokens into cells, the smallest units a reader can tell apart.
 
-A token may hold a fragment of a character, and a character a reader sees (a grapheme cluster: e and its accent, a
-family emoji) may take several tokens. A cell is the smallest run of whole tokens that ends where a grapheme ends, or
-before a character that shows nothing and does nothing to the grapheme it is part of: nobody would look for it there.
-Special tokens are always cells of their own. No byte is lost: `text` encoded with "surrogateescape" is exactly the
-bytes of the tokens, bytes that are no character included.
+A token may contain a fragment of a character, and a grapheme cluster (e with its accent, a family emoji) may span
+several tokens. A cell is the smallest run of whole tokens that ends at a grapheme boundary, or before an invisible
+character that has no effect on its grapheme. A special token is always a separate cell. No byte is lost: `text` encoded
+with "surrogateescape" is exactly the bytes of the tokens, invalid UTF-8 included.
 """
 
 from __future__ import annotations
@@ -22,28 +21,24 @@ from lib.segmentation.char_classes import BLANK, HIDDEN, Classes, points_of
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """`m` cells over `n` tokens.
+    """`m` cells over `n` tokens."""
 
-    first: int32[m + 1], the tokens of cell i are first[i] to first[i + 1] - 1. text: all cells end to end.
-    starts: int32[m + 1], character offsets into `text`. broken: bool[m], the cell holds bytes that are no character.
-    """
-
-    first: Ints
-    text: str
-    starts: Ints
-    broken: NDArray[np.bool_]
+    first: Ints  # int32[m + 1], the tokens of cell i are first[i] to first[i + 1] - 1
+    text: str  # the text of all cells; invalid bytes are lone surrogates
+    starts: Ints  # int32[m + 1], character offsets of the cells in `text`
+    broken: NDArray[np.bool_]  # bool[m], whether the cell has invalid bytes
 
     def __len__(self) -> int:
         return len(self.first) - 1
 
     def text_of(self, cell: int) -> str:
-        r"""What to show for a cell; bytes that are no character as ``\xNN``."""
+        r"""The text to show for a cell, with invalid bytes as ``\xNN``."""
         raw = self.text[self.starts[cell] : self.starts[cell + 1]]
         return raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") if self.broken[cell] else raw
 
 
 def split(pieces: Pieces, refs: Ints) -> Cells:
-    """The cells of the tokens `refs`. A ref of -1 is a token of no bytes."""
+    """Split the tokens `refs` into cells. A ref of -1 is a token without bytes."""
     known = np.maximum(refs, 0)
     missing = refs < 0
     starts = pieces.offsets[known] if len(pieces) else np.zeros(len(refs), np.int32)
@@ -60,11 +55,11 @@ def split(pieces: Pieces, refs: Ints) -> Cells:
         points: NDArray[Any] = data
     else:
         points = points_of(text)
-        # A lone surrogate stands for one byte that is no character; every other point for its UTF-8 length.
+        # A lone surrogate is one invalid byte; any other code point has its UTF-8 length.
         sizes = 1 + (points >= 0x80) + (points >= 0x800).astype(np.int8) + (points >= 0x10000)
         escaped = (points >= 0xDC80) & (points <= 0xDCFF)
         char_bytes = offsets_of(np.where(escaped, 1, sizes))
-        # The character that begins at or after each byte; only where one begins can a cell end.
+        # The character that starts at or after each byte. A cell can only end where a character starts.
         begins = np.zeros(len(data) + 1, bool)
         begins[char_bytes] = True
         token_chars = (np.cumsum(begins, dtype=np.int32) - begins)[token_bytes]
@@ -88,9 +83,9 @@ def _broken(points: NDArray[Any], starts: Ints) -> NDArray[np.bool_]:
 
 
 def _inside_grapheme(text: str, points: NDArray[Any]) -> NDArray[np.bool_]:
-    """bool[len(text) + 1]: True where a position is inside a grapheme cluster (UAX #29), and not before a hidden part.
+    """bool[len(text) + 1]: whether a position is inside a grapheme cluster (UAX #29), except before a hidden part.
 
-    Only the neighbourhoods of characters that can join a cluster are segmented; in most text there are none.
+    Segments only the surroundings of characters that can join a cluster. Most texts have none.
     """
     inside = np.zeros(len(points) + 1, bool)
     kinds = np.zeros(len(points), np.uint8) if points.dtype == np.uint8 else _JOINERS.of(points)
@@ -106,7 +101,7 @@ def _inside_grapheme(text: str, points: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _neighbourhoods(joining: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Runs of joining characters, each with the character before and after, overlapping ones merged."""
+    """(start, end) of runs of joining characters, widened by one character on each side, overlaps merged."""
     if not joining.any():
         return []
     near = joining.copy()
@@ -118,7 +113,7 @@ def _neighbourhoods(joining: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 _GRAPHEME = regex.compile(r"\X")
 
-# Characters that can follow another inside one cluster, and the few that bind what comes next; first those of no shape.
+# Characters that can join a cluster: first the invisible ones, then all others, including those that bind the next one.
 _SHOWS_NOTHING = 1
 _JOINERS = Classes(
     rf"(?=[{BLANK}])[\p{{GCB=Extend}}\p{{GCB=ZWJ}}\p{{GCB=L}}\p{{GCB=V}}]",

@@ -1,4 +1,4 @@
-"""Properties of characters by code point, for whole texts at once; and texts that everything takes."""
+"""Character classes for whole texts at once, and helpers for hidden and unencodable characters."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _PAGE = 256
 
 
 def points_of(text: str) -> Points:
-    """uint32[n]: the code points of a text; a lone surrogate stands for itself."""
+    """uint32[n]: the code points of a text, lone surrogates included."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 class Classes:
-    """Classes of characters, each a set in the notation of `regex`. A character belongs to the first that holds it.
+    """Character classes, each a set in `regex` syntax. A character belongs to the first class that contains it.
 
-    Looked up in pages of 256 code points, which are worked out when a text first needs them.
+    Lookup tables are built per page of 256 code points, when a text first needs them.
     """
 
     def __init__(self, *sets: str) -> None:
@@ -29,13 +29,13 @@ class Classes:
         self._pages: dict[int, NDArray[np.uint8]] = {}
 
     def of(self, points: Points) -> NDArray[np.uint8]:
-        """uint8[n]: 1 for the first class, 2 for the second, 0 for none."""
+        """uint8[n]: the class of each code point, counted from 1; 0 for none."""
         if not len(points):
             return np.empty(0, np.uint8)
         if points.max() < _PAGE:
             return self._page(0)[points]
         numbers = points // _PAGE
-        used = np.flatnonzero(np.bincount(numbers))  # quicker than a sort
+        used = np.flatnonzero(np.bincount(numbers))  # faster than sorting
         where = np.zeros(used[-1] + 1, np.intp)
         where[used] = np.arange(len(used))
         pages = np.stack([self._page(int(number)) for number in used])
@@ -54,8 +54,8 @@ class Classes:
 
 _LONE = re.compile("[\ud800-\udfff]")
 
-# Characters that show nothing, and blanks that look like a space or a line break. Format characters that are not
-# ignorable have a shape, except those of annotations; two blanks count as symbols. words.js has the same rules.
+# Invisible characters, and blanks that look like a space or a line break. Format characters that are not ignorable are
+# visible, except for annotations; two blanks are classified as symbols. words.js has the same rules.
 BLANK = r"\p{Default_Ignorable_Code_Point}\p{Cc}\p{Zl}\p{Zp}\p{Zs}\uFFF9-\uFFFB\u2800\U0001D159"
 _JOINING = (
     "Arabic Syriac Mandaic Nko Mongolian Phags_Pa Adlam Hanifi_Rohingya Devanagari Bengali Gurmukhi Gujarati Oriya "
@@ -63,7 +63,7 @@ _JOINING = (
 )
 _LETTER = r"(?=[\p{L}\p{M}])[" + "".join(rf"\p{{Script_Extensions={name}}}" for name in _JOINING.split()) + "]"
 _TAGS = "(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)"
-# What belongs to the letter or emoji before it: each with that letter or emoji.
+# Invisible characters that affect the letter or emoji before them, each with that letter or emoji.
 _AT_WORK = (
     r"\p{Extended_Pictographic}[\uFE0E\uFE0F]",
     r"[0-9#*]\uFE0F(?=\u20E3)",
@@ -76,16 +76,16 @@ HIDDEN = regex.compile(f"(?![ \\t\\n\\r])[{BLANK}]" + "".join(f"(?<!{each})" for
 
 
 def marked(text: str) -> str:
-    """The text with each hidden character as its number, ‹U+200B›. Spaces, tabs and line breaks stay as they are."""
+    """The text with hidden characters as code points, ‹U+200B›. Keeps spaces, tabs and line breaks."""
     shown: str = HIDDEN.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)
     return shown
 
 
 def encodable(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate, which UTF-8 has no bytes for."""
+    """The text with lone surrogates, which UTF-8 cannot encode, replaced by U+FFFD."""
     return _LONE.sub("\ufffd", text)
 
 
 def plain(text: str) -> str:
-    """A text that every page, file and database takes: `encodable`, and with U+FFFD for NUL."""
+    """A text that is safe for pages, files and databases: `encodable`, with NUL replaced by U+FFFD too."""
     return encodable(text).replace("\0", "\ufffd")

@@ -1,8 +1,8 @@
-"""From cells to words, sentences and lines, and to what a pattern matches: where each group of cells begins.
+"""Group cells into words, sentences, lines and pattern matches.
 
-A token may span a boundary. It belongs where its first character that is no white space lies, so a group is always a
-run of whole cells. Boundaries are those of the Unicode Standard, Annex #29 (words as they are, sentences by its main
-rules), and none depends on more than the next cell: a text that grows keeps the groups it has, but for its last ones.
+A group is always a run of whole cells. A token that spans a boundary belongs to the group of its first character that
+is not white space. Boundaries follow Unicode Standard Annex #29 (its word rules, and its main sentence rules). None
+depends on more than the next cell, so only the last groups change as a text grows.
 """
 
 from __future__ import annotations
@@ -24,39 +24,36 @@ from lib.segmentation.word_break import word_boundaries
 
 Flags = NDArray[np.bool_]
 
-TIME_LIMIT = 0.2  # seconds for a reader's pattern
-LONGEST = 1000  # cells after which a line is cut at the next word …
-_LATEST = 1200  # … and after which it is cut anyway
+TIME_LIMIT = 0.2  # seconds for a user's pattern
+LONGEST = 1000  # cells after which a line is split at the next word …
+_LATEST = 1200  # … and after which it is split anywhere
 _LONGEST_PATTERN = 500  # characters
 _MOST_REPEATS = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Where groups of each sort begin: bool[m] per sort. Every line begins a sentence, every sentence a word.
-
-    special: bool[m], the control tokens, which are words and sentences of their own.
-    """
+    """Start flags (bool[m]) of words, sentences and lines. Every line starts a sentence, every sentence a word."""
 
     cells: Cells
-    special: Flags
+    special: Flags  # bool[m], control tokens, each a separate word and sentence
 
     @cached_property
     def words(self) -> Flags:
-        """Words, and what stands between them, as Annex #29 has them."""
+        """Starts of words and of the text between them, as in Annex #29."""
         return self._words | self.sentences
 
     @cached_property
     def sentences(self) -> Flags:
-        """Sentences. They end with their line at the latest."""
+        """Starts of sentences. A sentence never continues past its line."""
         return self._sentences | self.lines
 
     @cached_property
     def lines(self) -> Flags:
-        """Lines. Very long ones are cut."""
+        """Starts of lines. Very long lines are split."""
         lines = self._begins(_after_newlines(self._points))
         if np.diff(np.flatnonzero(np.append(lines, True))).max(initial=0) > LONGEST:
-            _cut_long(lines, self._words | self._sentences)
+            _split_long(lines, self._words | self._sentences)
         return lines
 
     @cached_property
@@ -74,7 +71,7 @@ class Groups:
 
     @cached_property
     def _places(self) -> NDArray[np.intp]:
-        """int[m]: where each cell's first character lies that is no white space; its first where all is white space."""
+        """int[m]: offset of each cell's first character that is not white space, or of its first if all are."""
         ink = np.flatnonzero(_SPACES.of(self._points) == 0)
         starts = self.cells.starts[:-1]
         found = np.append(ink, len(self._points))[np.searchsorted(ink, starts)]
@@ -85,14 +82,14 @@ class Groups:
         return self.special | np.roll(self.special, 1)
 
     def _begins(self, boundaries: NDArray[np.intp]) -> Flags:
-        """bool[m]: whether a boundary lies between each cell's place and that of the cell before."""
+        """bool[m]: whether there is a boundary between each cell's place and that of the previous cell."""
         segment = np.searchsorted(boundaries, self._places, side="right")
         found: Flags = np.diff(segment, prepend=-1) != 0
         return found
 
 
 def wordy(cells: Cells, first: NDArray[np.integer], special: Flags) -> Flags:
-    """bool[w]: whether each word (first: int[w], its first cell) has a letter or a digit and is no control token."""
+    """bool[w]: whether each word has a letter or digit and is not a control token. first: int[w], its first cell."""
     if not len(first):
         return np.zeros(0, bool)
     before = np.append(0, np.cumsum(_LETTERS.of(points_of(cells.text)), dtype=np.intp))
@@ -102,38 +99,15 @@ def wordy(cells: Cells, first: NDArray[np.integer], special: Flags) -> Flags:
 
 
 def matches(cells: Cells, pattern: str, seconds: float = TIME_LIMIT) -> list[tuple[int, int]]:
-    """The cells (first, last + 1) that hold each match of a regular expression, in order and without overlap.
+    """The matches of a regular expression as ranges of cells (first, last + 1), in order and without overlap.
 
-    A cell that two matches share belongs to the first. Raises InvalidPattern for a pattern that is none or too long,
-    or that takes longer than `seconds`.
+    A cell shared by two matches belongs to the first. Raises InvalidPattern if the pattern is invalid, too long, or
+    takes longer than `seconds`.
     """
-    if len(pattern) > _LONGEST_PATTERN:
-        raise InvalidPattern(f"The pattern is longer than {_LONGEST_PATTERN} characters.", "Use a shorter one.")
-    if _VERBOSE.search(pattern):  # white space and comments could hide a repeat
-        raise InvalidPattern("The pattern switches verbose mode on.", "Leave out the x of (?x).")
-    repeats = [max(1, *(int(each) for each in found.group(1, 2) if each)) for found in _REPEAT.finditer(pattern)]
-    if math.prod(repeats) > _MOST_REPEATS:  # repeats are written out when a pattern is compiled, nested ones multiply
-        raise InvalidPattern(
-            f"The pattern repeats something {math.prod(repeats):,} times.",
-            f"Let all {{…}} together ask for at most {_MOST_REPEATS:,}, or use * or +.",
-        )
-    try:
-        compiled = regex.compile(pattern, regex.V1)
-        found_all = compiled.finditer(cells.text, timeout=max(seconds, 1e-3), concurrent=True)
-        spans = [match.span() for match in found_all]
-    except regex.error as error:
-        where = "" if error.pos is None else f" at character {error.pos + 1}"
-        what = f"This is no regular expression: {error.msg}{where}."
-        raise InvalidPattern(what, "Correct it and press Enter.") from error
-    except (RecursionError, OverflowError, MemoryError) as error:
-        raise InvalidPattern("The pattern is too large.", "Make it simpler.") from error
-    except TimeoutError as error:
-        raise InvalidPattern(
-            f"The pattern took longer than {TIME_LIMIT * 1000:.0f} ms.", "Make it simpler, with fewer nested repeats."
-        ) from error
+    _check_pattern(pattern)
     found: list[tuple[int, int]] = []
     done = 0
-    for start, end in spans:
+    for start, end in _character_spans(cells.text, pattern, seconds):
         first = max(int(np.searchsorted(cells.starts, start, side="right")) - 1, done)
         last = int(np.searchsorted(cells.starts, end, side="left"))
         if start < end and first < last:
@@ -142,22 +116,54 @@ def matches(cells: Cells, pattern: str, seconds: float = TIME_LIMIT) -> list[tup
     return found
 
 
+def _check_pattern(pattern: str) -> None:
+    """Raise InvalidPattern for a pattern that may take too much time or memory to compile."""
+    if len(pattern) > _LONGEST_PATTERN:
+        raise InvalidPattern(f"The pattern is longer than {_LONGEST_PATTERN} characters.", "Use a shorter one.")
+    if _VERBOSE.search(pattern):  # white space and comments could hide a repeat
+        raise InvalidPattern("The pattern turns on verbose mode.", "Remove the x from (?x).")
+    repeats = [max(1, *(int(each) for each in found.group(1, 2) if each)) for found in _REPEAT.finditer(pattern)]
+    if math.prod(repeats) > _MOST_REPEATS:  # the compiler expands repeats; nested ones multiply
+        raise InvalidPattern(
+            f"The pattern repeats something {math.prod(repeats):,} times.",
+            f"Keep the product of all {{…}} at {_MOST_REPEATS:,} or less, or use * or +.",
+        )
+
+
+def _character_spans(text: str, pattern: str, seconds: float) -> list[tuple[int, int]]:
+    """(start, end) of each match. Raises InvalidPattern."""
+    try:
+        compiled = regex.compile(pattern, regex.V1)
+        found_all = compiled.finditer(text, timeout=max(seconds, 1e-3), concurrent=True)
+        return [match.span() for match in found_all]
+    except regex.error as error:
+        where = "" if error.pos is None else f" at character {error.pos + 1}"
+        what = f"Invalid regular expression: {error.msg}{where}."
+        raise InvalidPattern(what, "Correct it and press Enter.") from error
+    except (RecursionError, OverflowError, MemoryError) as error:
+        raise InvalidPattern("The pattern is too large.", "Simplify it.") from error
+    except TimeoutError as error:
+        raise InvalidPattern(
+            f"The pattern took longer than {TIME_LIMIT * 1000:.0f} ms.", "Simplify it, with fewer nested repeats."
+        ) from error
+
+
 def matches_in(parts: tuple[Cells, ...], pattern: str) -> list[list[tuple[int, int]]]:
-    """`matches` for each of several texts, which share the time. Raises InvalidPattern."""
+    """The `matches` in each of several texts, within one shared time limit. Raises InvalidPattern."""
     deadline = time.monotonic() + TIME_LIMIT
     return [matches(cells, pattern, deadline - time.monotonic()) for cells in parts]
 
 
 def _after_newlines(points: Points) -> NDArray[np.intp]:
-    """Where a line begins after another, as an offset into the text."""
+    """Character offsets after each line break."""
     kinds = _NEWLINES.of(points)
     pairs = (kinds[:-1] == _RETURN) & (points[1:] == ord("\n"))  # one line break, not two
     ends: NDArray[np.intp] = np.flatnonzero(np.where(np.append(pairs, False), 0, kinds)) + 1
     return ends
 
 
-def _cut_long(lines: Flags, words: Flags) -> None:
-    """Let long lines begin anew, at a word where there is one near."""
+def _split_long(lines: Flags, words: Flags) -> None:
+    """Split long lines in place, at a word boundary if one is near."""
     begins = np.append(np.flatnonzero(lines), len(lines))
     for start, end in pairwise(begins):
         while end - start > LONGEST:
@@ -172,11 +178,11 @@ _VERBOSE = regex.compile(r"\(\?[A-Za-z0-9-]*x")
 _REPEAT = regex.compile(r"\{(?=[\d,]*\d)(\d{0,9})\d*(?:,(\d{0,9})\d*)?\}")
 _LETTERS = Classes(r"[\p{L}\p{N}\p{M}]")
 _NEWLINES = Classes(r"\r", r"[\n\x0b\f\x85\u2028\u2029]")
-_RETURN = 1  # the first of them
-# A sentence ends after ! ? 。 and their like, or after a full stop that white space follows and no small letter, and
-# with its line. What closes quotes and brackets, and white space, still belongs to it.
+_RETURN = 1  # class of \r in _NEWLINES
+# A sentence ends after ! ? 。 and similar, after a full stop followed by white space but no lower-case letter, and at
+# the end of its line. Closing quotes and brackets, and white space, still belong to it.
 _SENTENCE = regex.compile(
-    # A run of full stops is tried from its first one only, or each would be followed to the end of the run.
+    # Match a run of full stops only from its first one, to avoid quadratic time.
     r"(?:\p{SB=STerm}++\p{SB=Close}*+[^\S\n]*+|(?<!\p{SB=ATerm})\p{SB=ATerm}++\p{SB=Close}*+[^\S\n]+(?!\p{Ll}))\n*+"
     r"|[\n\u2028\u2029]\s*+"
 )

@@ -1,4 +1,4 @@
-"""What two sequences of words have in common, in time that is bounded."""
+"""Match two sequences of words in bounded time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
-_MOST_PAIRS = 3_000_000  # of places with the same word, all of which difflib looks at for each block that it finds
-_FEW = 200  # words up to which difflib takes none for popular
+_MOST_PAIRS = 3_000_000  # pairs of equal words, all of which difflib visits for every block it finds
+_FEW = 200  # words below which difflib treats no word as popular
 
 
 def matcher_of(first: Sequence[T], second: Sequence[T]) -> SequenceMatcher[T]:
-    """A matcher that begins at any word where that takes little time, else at rare words only.
+    """A matcher that starts blocks at any word if that is fast, else only at rare words.
 
-    Where even these are too many, as in a text of a few words that repeat for ever, it finds the common beginning.
+    If even those are too many, as in a text that repeats a few words, it only finds the common beginning.
     """
     counts, others = Counter(first), Counter(second)
     if _pairs(counts, others, len(second)) <= _MOST_PAIRS:
         return SequenceMatcher(None, first, second, autojunk=False)
-    popular = len(second) // 100 + 1  # as difflib has it
+    popular = len(second) // 100 + 1  # the same as in difflib
     if len(second) >= _FEW and _pairs(counts, others, popular) <= _MOST_PAIRS:
         return SequenceMatcher(None, first, second, autojunk=True)
     return SequenceMatcher(lambda _: True, first, second, autojunk=False)

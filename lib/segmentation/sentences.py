@@ -1,4 +1,4 @@
-"""The parts of a prompt, and the prompt without each of them: what a leave-one-out test asks about."""
+"""Split a prompt into sentences, and remove each of them, for leave-one-out ablation."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from lib.core.pieces import make_pieces
 from lib.segmentation.cells import split
 from lib.segmentation.groups import Groups
 
-MOST = 60  # parts; more are joined with their neighbours
+MOST = 60  # parts; more are merged with their neighbours
 
 
 @dataclass(frozen=True)
 class Part:
-    """Characters start to end - 1 of a text."""
+    """A range of characters of a text."""
 
     start: int
-    end: int
+    end: int  # exclusive
 
 
 def parts_of(text: str) -> tuple[Part, ...]:
-    """The sentences of a text, each with the white space after it; together they are the text.
+    """The sentences of a text, each with the white space after it. Concatenated, they are the text.
 
-    A line ends a sentence; lines without a letter or digit belong to what precedes them.
+    A sentence never continues past its line. Text without a letter or digit belongs to the sentence before it.
     """
     if not text:
         return ()
-    # Every character as if it were a token, so that sentences are those of the map.
+    # Treat every character as a token, to get the same sentences as the map.
     characters = sorted(set(text))
     pieces = make_pieces([(number, each.encode(), False) for number, each in enumerate(characters)])
     rows = {each: number for number, each in enumerate(characters)}
@@ -50,5 +50,5 @@ def parts_of(text: str) -> tuple[Part, ...]:
 
 
 def without(text: str, part: Part) -> str:
-    """The text without a part."""
+    """The text with one part removed."""
     return text[: part.start] + text[part.end :]

@@ -1,4 +1,4 @@
-"""What changed between two texts: aligned by their words, and not by where these stand."""
+"""A diff of two texts, word by word."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORDS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|\w+|\s+|.", r
 
 
 class Change(StrEnum):
-    """What became of a piece of text."""
+    """How a piece of text changed."""
 
     SAME = "same"
     REMOVED = "removed"
@@ -22,16 +22,16 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of the text before, of the text after, or of both."""
+    """A piece of the old text, of the new text, or of both."""
 
     change: Change
     text: str
 
 
 def changes(before: str, after: str) -> tuple[Piece, ...]:
-    """The pieces, in order; what was removed stands before what was put in its place.
+    """The pieces in order, removed text before the text that replaces it.
 
-    The pieces that are the same or removed make up the text before, those that are the same or added the text after.
+    SAME and REMOVED pieces make up the old text, SAME and ADDED pieces the new one.
     """
     words, others = _WORDS.findall(before), _WORDS.findall(after)
     found: list[Piece] = []

@@ -15,7 +15,8 @@ from components.token_map.frames import SHARED, framed
 from lib.core.completion import Completion
 from lib.core.tokens import Tokens
 from lib.display.scales import SCALES
-from lib.display.token_map_view import PASSAGES, TokenMapView, fingerprint
+from lib.display.token_map_columns import fingerprint
+from lib.display.token_map_view import PASSAGES, TokenMapView
 from lib.store.database import open_database
 from lib.store.runs import Runs
 from tests.support.paths import DATA

@@ -290,7 +290,7 @@ def test_a_visitor_has_a_share_of_the_tokens() -> None:
 def test_a_visitor_has_a_share_of_what_is_uploaded() -> None:
     VISITS[0].check_size(MOST_UPLOADED * 1_000_000)
     ALONE.check_size(10**12)
-    with pytest.raises(InvalidRequest, match="may upload 20 MB"):
+    with pytest.raises(InvalidRequest, match="is 20 MB per upload"):
         VISITS[0].check_size(MOST_UPLOADED * 1_000_000 + 1)
 
 
@@ -321,7 +321,7 @@ def test_who_asks(monkeypatch: pytest.MonkeyPatch, signs_in: bool, who: str, exp
 def test_a_visitor_has_a_share_of_what_is_read() -> None:
     VISITS[0].check_characters(MOST_CHARACTERS)
     ALONE.check_characters(10**12)
-    with pytest.raises(InvalidRequest, match="characters to be read"):
+    with pytest.raises(InvalidRequest, match="characters of input"):
         VISITS[0].check_characters(MOST_CHARACTERS + 1)
     asked = Question("embedded", Request("x" * 1_000, n=8))
     assert asked.max_characters_read == 8_000

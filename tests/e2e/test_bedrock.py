@@ -238,7 +238,7 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
     expect(calls).to_contain_text(f"{before + 1} of {before + 1}")
     listed.get_by_role("link", name="Explore").click()
     generate(listed)
-    expect(alert(listed)).to_contain_text(f"cap of {before + 1} calls is reached")
+    expect(alert(listed)).to_contain_text(f"reached its cap of {before + 1} calls")
     listed.get_by_role("link", name="Connection").click()
     main.get_by_text("Caps and price").click()
     main.get_by_role("spinbutton", name="Cap on calls").fill("1000")

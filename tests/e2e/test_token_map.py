@@ -17,7 +17,8 @@ import components.token_map as token_map_module
 from components.token_map import _pinned_cell
 from lib import formatting
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED, Scale
-from lib.display.token_map_view import TokenMapView, fingerprint
+from lib.display.token_map_columns import fingerprint
+from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import entropy_bounds
 from tests.e2e.apps import token_map_app as app
 from tests.e2e.conftest import Serve
@@ -379,7 +380,7 @@ def test_a_pattern_colours_what_it_matches(shown: Page) -> None:
 
 def test_a_pattern_that_finds_nothing_says_so(shown: Page) -> None:
     ask(shown, "(")
-    expect(shown.locator(".answered")).to_contain_text("no regular expression: missing )")
+    expect(shown.locator(".answered")).to_contain_text("Invalid regular expression: missing )")
     assert steps_shown(shown) == colours(scale_named("probability"))  # nothing is lost
     ask(shown, "^(?:a|aa)+$")
     expect(shown.locator(".answered")).to_contain_text("0 matches")

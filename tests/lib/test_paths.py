@@ -1,4 +1,4 @@
-"""What visitors read of paths."""
+"""Paths as visitors see them."""
 
 from __future__ import annotations
 

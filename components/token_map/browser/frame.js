@@ -235,7 +235,7 @@ export class View {
     return cell;
   }
 
-  /** What tells the first `count` tokens from those of another completion; lib/display/token_map_view.py works out the same. */
+  /** What tells the first `count` tokens from those of another completion; lib/display/token_map_columns.py computes the same. */
   fingerprint(count) {
     const logprobs = this.of.logprob.slice(0, count);
     return crc32(new Uint8Array(logprobs.buffer), crc32(new Uint8Array(this.ids.buffer, 0, 4 * count)));

@@ -192,4 +192,4 @@ def test_a_path_smuggled_into_the_session_is_refused_on_a_server(
     page.text_area(key="explore.prompt").set_value("Hi")
     monkeypatch.setattr(current_job, "check_allowed", lambda source: Policy(False).check(source))
     press_generate(page)
-    assert "only runs the models that its operator lists" in page.error[0].value.replace("\\", "")
+    assert "only runs models that its operator allows" in page.error[0].value.replace("\\", "")

@@ -75,7 +75,7 @@ def test_a_visitor_is_told_of_a_text_that_is_too_large(form: AppTest, monkeypatc
     monkeypatch.setattr(saved_response_form, "visitor", lambda: Visitor("somebody", alone=False))
     paste(form, LARGE)
     assert form.text_area(key="saved.text").value == ""
-    assert "may upload 1 MB" in form.error[0].value
+    assert "is 1 MB per upload" in form.error[0].value
     assert shown(form) == []
     paste(form, json.dumps(ANSWER))
     assert not form.error

@@ -12,7 +12,8 @@ from lib.core.completion import Completion
 from lib.core.pieces import Pieces, make_pieces
 from lib.core.request import Request
 from lib.core.tokens import TokenKind, Tokens, make_tokens
-from lib.display.token_map_view import TokenMapView, fingerprint
+from lib.display.token_map_columns import fingerprint
+from lib.display.token_map_view import TokenMapView
 from tests.support.hostile_text import STRINGS
 
 Likely = Sequence[tuple[str | bytes, float]]

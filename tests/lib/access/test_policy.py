@@ -198,10 +198,10 @@ ELSEWHERE = ["anthropic.claude-opus", "arn:aws:bedrock:us-east-1:123456789012:in
 
 @pytest.mark.parametrize("arn", ELSEWHERE)
 def test_any_is_any_imported_model_and_nothing_else(arn: str) -> None:
-    """Other models cost otherwise than the caps assume."""
+    """Other models have other prices than the caps assume."""
     public = policy_for("0.0.0.0", {"CANDOR_BEDROCK": "any"})
     public.check(BedrockModel(ARN))
-    with pytest.raises(InvalidRequest, match="does not call that model"):
+    with pytest.raises(InvalidRequest, match="does not call that Bedrock model"):
         public.check(BedrockModel(arn))
     policy_for("0.0.0.0", {"CANDOR_MODELS": arn or "x"}).check(BedrockModel(arn or "x"))
 
@@ -218,7 +218,7 @@ def test_visitors_name_no_region_of_their_own() -> None:
     public = Places(lambda: Policy(open=False), "us-east-1".__eq__)
     public.check(AwsTarget("us-east-1"))
     public.check(AwsTarget())
-    with pytest.raises(InvalidRequest, match="region attacker-chosen-0"):
+    with pytest.raises(InvalidRequest, match="Bedrock in attacker-chosen-0"):
         public.check(AwsTarget("attacker-chosen-0"))
     Places(lambda: Policy(open=True), "us-east-1".__eq__).check(AwsTarget("eu-west-3"))
 

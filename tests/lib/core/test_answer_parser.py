@@ -15,7 +15,7 @@ T, S, X, R = TokenKind.TEXT, TokenKind.SPECIAL, TokenKind.STOP, TokenKind.REASON
 
 @dataclass
 class Told:
-    """All that a reader released, and how many tokens it had been given when it stopped."""
+    """Everything the parser released, and how many tokens it had read when it stopped."""
 
     numbers: list[int] = field(default_factory=list)
     kinds: list[TokenKind] = field(default_factory=list)
@@ -42,7 +42,7 @@ def read(*pieces: bytes | str, stops: tuple[str, ...] = (), prompt: str = "", sp
 
 
 def visible_until_stop(data: bytes, stops: tuple[str, ...]) -> tuple[bytes, bool]:
-    """The bytes before the stop string that is complete first, and whether there is one."""
+    """The bytes before the first stop string to be completed, and whether there is one."""
     for end in range(len(data) + 1):
         ending = [stop.encode() for stop in stops if data[:end].endswith(stop.encode())]
         if ending:

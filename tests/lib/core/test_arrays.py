@@ -9,7 +9,7 @@ from lib.core.arrays import frozen, same_bits
 
 
 class SharesItsMemory:
-    """Like a torch tensor: no numpy array, but numpy looks straight into its memory."""
+    """Like a torch tensor: not a numpy array, but numpy shares its memory."""
 
     def __init__(self) -> None:
         self.memory = np.zeros(3, np.float32)

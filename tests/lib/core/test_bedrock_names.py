@@ -1,4 +1,4 @@
-"""ARNs and endpoints as people paste them: the same thing in every dress, and what is something else is named."""
+"""Pasted ARNs and endpoints: every spelling gives the same result, and anything else is named in the error."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ AROUND = st.sampled_from(
 
 @st.composite
 def spelled(draw: st.DrawFn, arn: str) -> str:
-    """An ARN in other signs."""
+    """An ARN in look-alike characters."""
     kind = draw(st.sampled_from(["as it is", "encoded", "encoded twice", "broken", "wide", "loud", "escaped"]))
     place = draw(st.integers(1, len(arn) - 1))
     if kind == "broken":

@@ -1,4 +1,4 @@
-"""Branches without a model: where they can be, what they are asked with, and what is known of them beforehand."""
+"""Branches without a model: where they are possible, their requests, and the scores they inherit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASKED = Request(prompt="The fox", max_tokens=9)
 
 
 def before(**changes: Any) -> Completion:
-    """<s>The fox → ran, ran, sat; at every position "ran" and "sat" are listed."""
+    """<s>The fox → ran, ran, sat; every position lists "ran" and "sat"."""
     count = 3
     lists = {"top_refs": [[3, 4]] * count, "top_logprobs": [[-0.5, -1.5]] * count}
     prompt = tokens_on(PIECES, [0, 1, 2], logprobs=[np.nan, -1, -2], kinds=[TokenKind.SPECIAL, 0, 0])
@@ -112,7 +112,7 @@ def test_a_branch_as_text_for_another_program() -> None:
 
 
 def test_what_comes_with_every_prompt_is_no_part_of_its_text() -> None:
-    """BOS is left out; the first mark of a role, which stands there several times, is not."""
+    """BOS is left out; the first role marker, which occurs several times, is not."""
     table = table_of("<s>", "<|role|>", "Hi", special=[0, 1])
     chat = Request(messages=(Message("user", "Hi"),), prefix_ids=(2,))
     for refs, text in (([0, 2], "HiHi"), ([1, 2, 1], "<|role|>Hi<|role|>Hi")):
@@ -127,7 +127,7 @@ def test_a_warning_about_the_place_comes_with_the_branch() -> None:
 
 
 def encode(text: str) -> list[int]:
-    """The longest pieces from the left on."""
+    """The ids of the longest pieces, from left to right."""
     names = {PIECES.text_of(row): row for row in range(1, 5)} | {"Thef": 7}
     ids = []
     while text:

@@ -104,7 +104,7 @@ def test_every_truncation_is_refused() -> None:
 
 
 def readable_or_refused(blob: bytes) -> None:
-    """The one thing asked of a damaged file: a refusal, or a completion with which everything works."""
+    """A damaged file must raise BadFile or give a completion that works everywhere."""
     try:
         done = unpack_completion(blob)
     except BadFile:

@@ -1,4 +1,4 @@
-"""Folding deltas gives the completions they were taken from, at every step."""
+"""Folding deltas restores the completions they were made from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def small(**fields: object) -> Completion:
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[tuple[Completion, ...], list[Delta]]:
-    """Completions, and deltas of them, interleaved in some order."""
+    """Completions, and their deltas interleaved in some order."""
     done = draw(st.lists(completions(), max_size=2))
     done = [replace(each, stop_reason=each.stop_reason or "stop") for each in done]
     queues = [list(deltas_of(draw, number, each)) for number, each in enumerate(done)]
@@ -116,10 +116,10 @@ def test_folding_nothing() -> None:
 def test_an_answer_in_one_piece_and_notes_on_the_way() -> None:
     done = small()
     deltas = [
-        Delta(0, note="It sleeps"),
+        Delta(0, note="Cold"),
         Delta(1, start=replace(done, generated=done.generated[:0])),
         Delta(0, whole=done),
     ]
-    whole, begun = fold(deltas)
+    whole, started = fold(deltas)
     assert whole is done
-    assert (len(begun.generated), begun.stop_reason) == (0, "incomplete")
+    assert (len(started.generated), started.stop_reason) == (0, "incomplete")

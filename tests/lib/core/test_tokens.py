@@ -15,7 +15,7 @@ from tests.support.strategies import INF, NAN, column, entries, table_of, tokens
 
 
 def contents(tokens: Tokens) -> list[tuple]:
-    """All there is to know of every token, without references to a table; NaN as None."""
+    """Every token's values without refs into a table; NaN as None."""
 
     def entry(ref: int, logprob: float) -> tuple:
         known = int(tokens.pieces.ids[ref]) if ref >= 0 else None
@@ -148,7 +148,7 @@ def test_rows_are_taken_by_slice_and_by_mask() -> None:
 
 @st.composite
 def two_parts(draw: st.DrawFn) -> list[Tokens]:
-    """Tokens on tables of their own that agree on what an id means."""
+    """Tokens on separate piece tables that agree about every id."""
     rows = draw(entries(least=1))
     tables = [make_pieces(draw(st.permutations(rows))) for _ in range(2)]
     return [draw(strategies.tokens(table)) for table in tables]

@@ -1,4 +1,4 @@
-"""The scale of differences."""
+"""The diverging scale of differences."""
 
 from __future__ import annotations
 

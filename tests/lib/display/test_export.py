@@ -17,8 +17,9 @@ from lib.core.completion import Completion, Timing
 from lib.core.pieces import make_pieces
 from lib.core.request import Message, Request
 from lib.core.tokens import NO_TOKENS, TokenKind
-from lib.display.export import alternatives, table, to_csv, to_json
+from lib.display.export import to_csv, to_json
 from lib.display.spreadsheet import as_csv
+from lib.display.tables import alternatives, table
 from lib.wire.saved_responses import completions_of, read_saved
 from tests.support.paths import CASES
 from tests.support.strategies import INF, NAN, completion_of, completions, distribution, table_of, tokens_of, tokens_on

@@ -15,7 +15,8 @@ from lib.core.completion import Completion
 from lib.core.pieces import Pieces
 from lib.core.tokens import NO_TOKENS, TokenKind, concatenate
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED
-from lib.display.token_map_view import UNKNOWN, TokenMapView, fingerprint
+from lib.display.token_map_columns import fingerprint
+from lib.display.token_map_view import UNKNOWN, TokenMapView
 from lib.scores.token_scores import entropy_bounds, others_mass
 from lib.segmentation.cells import split
 from tests.support.strategies import (
@@ -32,7 +33,7 @@ from tests.support.strategies import (
 
 
 class Drawn:
-    """What the browser makes of a packed view: strings cut by UTF-16 length, the largest value as missing."""
+    """A packed view as the browser decodes it: texts split by UTF-16 length, the largest value as missing."""
 
     def __init__(self, view: TokenMapView, pattern: str = "") -> None:
         self.meta, self.columns = unpack(view.packed(pattern), "view")
@@ -58,7 +59,7 @@ class Drawn:
         ]
 
     def listed(self) -> tuple[list[int], list[int | None]]:
-        """Refs and logprobs of the tokens, from their lists or else from what is sent beside them."""
+        """Refs and logprobs of the tokens, from their lists or from the columns of unlisted tokens."""
         places = self.columns["token.place"]
         out = places == np.iinfo(places.dtype).max
         both = []
@@ -241,7 +242,7 @@ def test_what_a_pattern_matches_is_a_group() -> None:
 
 def test_a_pattern_that_cannot_be_used_says_so_and_the_rest_is_there() -> None:
     drawn = Drawn(TokenMapView(EXAMPLE), "(")
-    assert drawn.meta["pattern"]["error"].startswith("This is no regular expression: missing )")
+    assert drawn.meta["pattern"]["error"].startswith("Invalid regular expression: missing )")
     assert "pattern.first" not in drawn.columns
     assert len(drawn.cells) == 4
 
@@ -266,7 +267,7 @@ def test_fingerprints_tell_completions_apart(done: Completion, count: int) -> No
 
 @given(cut(HARD_BYTES), st.data())
 def test_a_settled_beginning_stays_as_it_is(pieces: list[bytes], data: st.DataObject) -> None:
-    """What a growing completion shows before its settled token is what the whole shows there."""
+    """Before its settled token, a growing completion looks the same as the complete one."""
     tokens = tokens_of(*pieces, b"\n", *pieces, b". X", *pieces)
     seen = data.draw(st.integers(0, len(tokens)))
     whole, part = (

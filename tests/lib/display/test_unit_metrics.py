@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.display.scales import SCALES, UNSCORED
-from lib.display.unit_metrics import fine_steps, least_sure_tenth, token_metrics, unit_metrics
+from lib.display.unit_metrics import fine_steps, least_confident_tenth, token_metrics, unit_metrics
 from tests.support.strategies import INF, NAN, table_of, tokens_of, tokens_on
 
 WORD = tokens_on(
@@ -59,18 +59,18 @@ def test_no_units() -> None:
     assert {name: len(column) for name, column in steps.items()} == {scale.name: 0 for scale in SCALES}
 
 
-def test_a_passage_is_as_sure_as_its_least_sure_tenth() -> None:
+def test_a_passage_is_as_sure_as_its_least_confident_tenth() -> None:
     words = np.array([3, 9, 1, *range(20, 0, -1)], np.uint8)
-    assert least_sure_tenth(words, np.array([0, 3]), np.ones(23, bool)).tolist() == [9, 19]
-    assert least_sure_tenth(words[:13], np.array([0, 3]), np.ones(13, bool)).tolist() == [9, 20]
-    assert least_sure_tenth(words[:14], np.array([0, 3]), np.ones(14, bool)).tolist() == [9, 19]
+    assert least_confident_tenth(words, np.array([0, 3]), np.ones(23, bool)).tolist() == [9, 19]
+    assert least_confident_tenth(words[:13], np.array([0, 3]), np.ones(13, bool)).tolist() == [9, 20]
+    assert least_confident_tenth(words[:14], np.array([0, 3]), np.ones(14, bool)).tolist() == [9, 19]
 
 
 def test_only_words_that_count_do_unless_none_does() -> None:
     words = np.array([3, 9, 1, 7, UNSCORED, UNSCORED], np.uint8)
     counted = np.array([True, False, True, False, True, True])
-    assert least_sure_tenth(words, np.array([0, 3, 5]), counted).tolist() == [3, 7, UNSCORED]
-    assert least_sure_tenth(np.empty(0, np.uint8), np.array([], int), np.empty(0, bool)).tolist() == []
+    assert least_confident_tenth(words, np.array([0, 3, 5]), counted).tolist() == [3, 7, UNSCORED]
+    assert least_confident_tenth(np.empty(0, np.uint8), np.array([], int), np.empty(0, bool)).tolist() == []
 
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from([0, 1, 5, 90, 250, 255]), st.booleans()), min_size=1, max_size=25)))
@@ -83,4 +83,4 @@ def test_the_tenth_by_hand(passages: list[list[tuple[int, bool]]]) -> None:
         used = [step for step, counts in scored if counts] or [step for step, _ in scored]
         expected.append(sorted(used, reverse=True)[(len(used) + 9) // 10 - 1] if used else UNSCORED)
     steps, counted = np.array([step for step, _ in flat], np.uint8), np.array([counts for _, counts in flat], bool)
-    assert least_sure_tenth(steps, first, counted).tolist() == expected
+    assert least_confident_tenth(steps, first, counted).tolist() == expected

@@ -1,4 +1,4 @@
-"""Two readings of a text, span by span."""
+"""Two tokenizations of a text, span by span."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_texts_that_a_tokenizer_has_normalised() -> None:
 
 @st.composite
 def two_readings(draw: st.DrawFn) -> tuple[Tokens, Tokens]:
-    """A text cut in two ways, at any bytes."""
+    """A text tokenized in two ways, at any bytes."""
     data = draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)).encode()
 
     def cut() -> Tokens:

@@ -32,7 +32,7 @@ def test_scores_by_hand() -> None:
     assert scores.perplexity == pytest.approx(math.exp(0.65))
 
 
-def test_the_least_sure_stretch_counts() -> None:
+def test_the_least_confident_span_counts() -> None:
     values = [-0.1] * 12 + [-3.0] * 8 + [-0.1] * 4
     scores = scores_of(said(" ".join("w" * 24), *values))
     mean = (16 * -0.1 + 8 * -3.0) / 24

@@ -1,4 +1,4 @@
-"""Sampling what-if: brackets that always hold what the whole distribution would have given."""
+"""Bounds under other sampling settings always contain the exact result of the full distribution."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
 from lib.errors import InvalidRequest
-from lib.scores.resampling import Drawn, Sampling, drawn, elsewhere, reason_against
+from lib.scores.resampling import Resampled, Sampling, elsewhere, reason_against, resample
 from tests.support.strategies import completion_of, distribution, tokens_of
 
 _CLOSE = 2e-6  # logprobs are kept in float32
 
 
 def exact(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
-    """float64[V]: the probabilities that are drawn from, worked out from all of the distribution."""
+    """float64[V]: the exact sampling probabilities, from the full distribution."""
     if sampling.temperature == 0:
         best = logits == logits.max()
         return best / best.sum()
@@ -45,7 +45,7 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, int, int, Sampling]:
 
 
 def near_an_edge(logits: np.ndarray, sampling: Sampling) -> bool:
-    """Whether rounding decides what is cut off."""
+    """Whether rounding decides which tokens are excluded."""
     scaled = np.exp((logits - logits.max()) / sampling.temperature)
     kept = np.sort(np.where(scaled >= sampling.min_p, scaled, 0))[::-1]
     sums = np.cumsum(kept) / kept.sum()
@@ -61,7 +61,7 @@ def test_the_bracket_holds_what_the_whole_distribution_gives(
     if near_an_edge(logits, sampling) and (sampling.top_p < 1 or sampling.min_p):
         return
     tokens = distribution(logits.tolist(), chosen, k)
-    found = drawn(tokens, sampling, len(logits) if size_known else None)
+    found = resample(tokens, sampling, len(logits) if size_known else None)
     wanted = exact(logits, sampling)
     listed = tokens.pieces.ids[tokens.top_refs[0]]
     for place, number in enumerate(listed):
@@ -79,7 +79,7 @@ def test_nothing_is_open_where_all_is_known(case: tuple[np.ndarray, int, int, Sa
     logits, chosen, _, sampling = case
     if near_an_edge(logits, sampling) and (sampling.top_p < 1 or sampling.min_p):
         return
-    found = drawn(distribution(logits.tolist(), chosen, len(logits)), sampling, len(logits))
+    found = resample(distribution(logits.tolist(), chosen, len(logits)), sampling, len(logits))
     np.testing.assert_allclose(found.low, found.high, atol=5 * _CLOSE)
     assert not found.beyond.any()
 
@@ -88,60 +88,60 @@ def one(*shares: float, chosen: int = 0, k: int = 2) -> Tokens:
     return distribution(np.log(shares).tolist(), chosen, k)
 
 
-def drawn_at(tokens: Tokens, size: int | None = 4, **settings: float) -> Drawn:
-    return drawn(tokens, Sampling(**settings), size)
+def resampled_at(tokens: Tokens, size: int | None = 4, **settings: float) -> Resampled:
+    return resample(tokens, Sampling(**settings), size)
 
 
 def test_as_it_was_at_temperature_one() -> None:
-    found = drawn_at(one(0.5, 0.3, 0.15, 0.05))
+    found = resampled_at(one(0.5, 0.3, 0.15, 0.05))
     np.testing.assert_allclose(found.low, [[0.5, 0.3]], atol=1e-6)
     np.testing.assert_allclose(found.high, [[0.5, 0.3]], atol=1e-6)
     np.testing.assert_allclose([found.others_low, found.others_high], [[0.2], [0.2]], atol=1e-6)
 
 
 def test_a_lower_temperature_by_hand() -> None:
-    """Squares: 0.25 and 0.09 listed; two unseen share 0.2, so from 2 · 0.1² to 0.2²."""
-    found = drawn_at(one(0.5, 0.3, 0.15, 0.05), temperature=0.5)
+    """Squares: 0.25 and 0.09 listed; two unlisted share 0.2, so from 2 · 0.1² to 0.2²."""
+    found = resampled_at(one(0.5, 0.3, 0.15, 0.05), temperature=0.5)
     assert found.high[0, 0] == pytest.approx(0.25 / (0.34 + 0.02), abs=1e-5)
     assert found.low[0, 0] == pytest.approx(0.25 / (0.34 + 0.04), abs=1e-5)
 
 
 def test_a_higher_temperature_by_hand() -> None:
-    """Roots: 0.7071 and 0.5477 listed; two unseen share 0.2: at most 2 · √0.1, at least √0.2."""
-    found = drawn_at(one(0.5, 0.3, 0.15, 0.05), temperature=2)
+    """Roots: 0.7071 and 0.5477 listed; two unlisted share 0.2: at most 2 · √0.1, at least √0.2."""
+    found = resampled_at(one(0.5, 0.3, 0.15, 0.05), temperature=2)
     assert found.low[0, 0] == pytest.approx(0.70711 / (1.25483 + 0.63246), abs=1e-4)
     assert found.high[0, 0] == pytest.approx(0.70711 / (1.25483 + 0.44721), abs=1e-4)
-    unbounded = drawn_at(one(0.5, 0.3, 0.15, 0.05), size=None, temperature=2)
+    unbounded = resampled_at(one(0.5, 0.3, 0.15, 0.05), size=None, temperature=2)
     assert unbounded.low[0, 0] == 0
 
 
 def test_greedy_takes_the_likeliest() -> None:
-    found = drawn_at(one(0.5, 0.3, 0.15, 0.05, chosen=1), temperature=0)
+    found = resampled_at(one(0.5, 0.3, 0.15, 0.05, chosen=1), temperature=0)
     assert found.low.tolist() == found.high.tolist() == [[1, 0]]
     assert found.chosen_high.tolist() == [0]
     assert found.most.tolist() == [1]
 
 
 def test_what_top_p_and_min_p_cut_off() -> None:
-    found = drawn_at(one(0.5, 0.3, 0.15, 0.05), top_p=0.6)
+    found = resampled_at(one(0.5, 0.3, 0.15, 0.05), top_p=0.6)
     np.testing.assert_allclose(found.low, [[0.625, 0.375]], atol=1e-6)
     assert not found.beyond[0]
-    assert drawn_at(one(0.5, 0.3, 0.15, 0.05), top_p=0.9).beyond[0]
-    cut = drawn_at(one(0.5, 0.3, 0.15, 0.05), min_p=0.61)
+    assert resampled_at(one(0.5, 0.3, 0.15, 0.05), top_p=0.9).beyond[0]
+    cut = resampled_at(one(0.5, 0.3, 0.15, 0.05), min_p=0.61)
     np.testing.assert_allclose(cut.high, [[1, 0]], atol=1e-6)
     assert (cut.least[0], cut.most[0]) == (1, 1)
 
 
 def test_positions_of_which_nothing_is_known() -> None:
     tokens = concatenate([tokens_of("a"), tokens_of("b", logprobs=[-0.5])])
-    found = drawn(tokens, Sampling(), None)
+    found = resample(tokens, Sampling(), None)
     assert np.isnan(found.chosen_low).all()
     assert found.most.tolist() == [0, 0]
 
 
 def test_a_chosen_token_of_no_probability() -> None:
     tokens = one(0.6, 0.4, 1e-300, chosen=2)
-    found = drawn(tokens, Sampling(0.7), 3)
+    found = resample(tokens, Sampling(0.7), 3)
     assert found.chosen_high[0] == pytest.approx(0, abs=1e-9)
 
 

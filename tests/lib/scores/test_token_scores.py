@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
 from lib.scores.token_scores import (
-    Stretch,
+    Span,
     Summary,
     answer_mask,
     boosted_probability,
     chosen_listed,
     entropy_bounds,
     has_alternatives,
-    least_sure_stretch,
+    least_confident_span,
     margin,
     others_mass,
     probability,
@@ -201,7 +201,7 @@ def test_margin_by_hand() -> None:
 def test_a_summary_leaves_out_what_is_unscored_and_counts_what_is_impossible() -> None:
     tokens = tokens_of("a", "b", "c", "d", logprobs=[NAN, -1, -INF, -3])
     assert summarise(tokens) == Summary(
-        scored=3, impossible=1, mean_logprob=-2.0, perplexity=pytest.approx(math.exp(2)), stretch=None
+        scored=3, impossible=1, mean_logprob=-2.0, perplexity=pytest.approx(math.exp(2)), span=None
     )
     assert summarise(tokens, np.array([True, True, False, False])).mean_logprob == -1
 
@@ -212,7 +212,7 @@ def test_a_summary_of_nothing_is_unknown(logprobs: list[float]) -> None:
     assert math.isnan(summary.mean_logprob)
     assert math.isnan(summary.perplexity)
     assert summary.impossible == sum(math.isinf(each) for each in logprobs)
-    assert summary.stretch is None
+    assert summary.span is None
 
 
 def test_an_enormous_perplexity_is_infinite() -> None:
@@ -221,7 +221,7 @@ def test_an_enormous_perplexity_is_infinite() -> None:
 
 
 @given(st.lists(st.sampled_from([NAN, -INF, -0.5, -1.0, -2.0, -4.0]), max_size=14), st.data())
-def test_the_least_sure_stretch_is_the_lowest_full_window(logprobs: list[float], data: st.DataObject) -> None:
+def test_the_least_confident_span_is_the_lowest_full_window(logprobs: list[float], data: st.DataObject) -> None:
     n = len(logprobs)
     tokens = tokens_on(table_of("a"), [0] * n, logprobs=logprobs)
     mask = np.array(data.draw(st.lists(st.sampled_from([True, True, True, False]), min_size=n, max_size=n)), bool)
@@ -231,12 +231,12 @@ def test_the_least_sure_stretch_is_the_lowest_full_window(logprobs: list[float],
         for first in range(n - window + 1)
         if mask[first : first + window].all() and np.isfinite(logprobs[first : first + window]).all()
     }
-    found = least_sure_stretch(tokens, mask, window)
+    found = least_confident_span(tokens, mask, window)
     if not means:
         assert found is None
         return
     first = min(means, key=lambda each: (means[each], each))
-    assert found == Stretch(first, first + window, pytest.approx(means[first]))
+    assert found == Span(first, first + window, pytest.approx(means[first]))
 
 
 KINDS = [TokenKind.TEXT, TokenKind.SPECIAL, TokenKind.STOP, TokenKind.REASONING, TokenKind.TOOL, TokenKind.IMAGE]

@@ -27,7 +27,7 @@ def sizes(cells: Cells) -> list[int]:
 
 
 def expected_first(pieces: list[bytes]) -> list[int]:
-    """Where cells begin, by segmenting the whole text: token boundaries where a grapheme or something hidden begins."""
+    """Cell starts from the full text: token boundaries at the start of a grapheme or of a hidden character."""
     text = b"".join(pieces).decode("utf-8", "surrogateescape")
     ends = {0}
     for match in regex.finditer(r"\X", text):

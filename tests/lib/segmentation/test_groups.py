@@ -24,7 +24,7 @@ def groups_of(*pieces: str | bytes, special: tuple[int, ...] = ()) -> Groups:
 
 
 def joined(begins: np.ndarray, *pieces: str) -> list[str]:
-    """The texts of the groups that begin there."""
+    """The texts of the groups with these start flags."""
     starts = [*np.flatnonzero(begins).tolist(), len(pieces)]
     return ["".join(pieces[a:b]) for a, b in pairwise(starts)]
 
@@ -118,9 +118,9 @@ def test_matches_take_whole_cells() -> None:
 @pytest.mark.parametrize(
     ("pattern", "cause"),
     [
-        ("(", "no regular expression"),
-        ("[z-a]", "no regular expression"),
-        ("*", "no regular expression"),
+        ("(", "Invalid regular expression"),
+        ("[z-a]", "Invalid regular expression"),
+        ("*", "Invalid regular expression"),
         ("a" * 501, "longer than 500"),
         ("(((a{1000}){1000}){1000}){1000}", "repeats"),  # would fill the memory when it is compiled
         ("(a{0}b{50000})", "repeats"),

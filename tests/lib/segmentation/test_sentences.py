@@ -1,4 +1,4 @@
-"""Parts of prompts."""
+"""Sentences of prompts."""
 
 from __future__ import annotations
 

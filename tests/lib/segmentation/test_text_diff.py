@@ -1,4 +1,4 @@
-"""What changed between two texts."""
+"""Diffs of two texts."""
 
 from __future__ import annotations
 
