@@ -1,4 +1,4 @@
-"""What every engine offers. Pages and scores know engines by this alone."""
+"""The protocol of engines, which is all that pages and scores know of them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,32 @@ from lib.core.stream import Delta
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can return, and read.
+    """What a model can read and return."""
 
-    context: tokens it can read and write together; None where unknown. chat, raw: whether it reads chats and raw text.
-    streamed_prompt_scores: whether prompt scores can come with a stream, and not only with an answer in one piece.
-    """
-
-    prompt_scores: bool
-    max_k: int
-    ranks: bool
-    chat: bool
+    prompt_scores: bool  # logprobs of the prompt's tokens
+    max_k: int  # alternatives per token
+    ranks: bool  # ranks of chosen tokens
+    chat: bool  # reads chats
     streaming: bool
-    context: int | None
-    raw: bool = True
-    streamed_prompt_scores: bool = True
+    context: int | None  # tokens of prompt and answer together; None if unknown
+    raw: bool = True  # reads raw text
+    streamed_prompt_scores: bool = True  # prompt logprobs can be streamed; else they need a response in one piece
 
 
 class Stream(Protocol):
-    """Deltas as they come. Any thread may close it, which cancels the request."""
+    """Deltas of an answer as it is generated. Any thread may close it, which cancels the request."""
 
     def __iter__(self) -> Iterator[Delta]:
-        """Itself."""
+        """Return the stream itself."""
 
     def __next__(self) -> Delta:
-        """The next delta, waiting for it. Raises CandorError; Cancelled after `close`."""
+        """Wait for the next delta. Raises CandorError; Cancelled after `close`."""
 
     def close(self) -> None:
-        """Cancel the request, if it is not over."""
+        """Cancel the request unless it has finished."""
 
     def stop(self) -> None:
-        """Wait for nothing any more; an answer that has been paid for still comes."""
+        """Stop waiting and retrying; an answer that has been paid for still arrives."""
 
 
 class Engine(Protocol):
@@ -54,36 +50,33 @@ class Engine(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this model can return."""
+        """What the model can read and return."""
 
     @property
     def busy(self) -> bool:
-        """Whether a request of somebody's is being worked on, so that the next one may have to wait."""
+        """Whether a request is running, so that the next one may have to wait."""
 
     def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
-        """All n samples. Raises CandorError."""
+        """Generate all n samples. Raises CandorError."""
 
     def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Stream:
-        """The same, step by step. Raises CandorError, or its first step does.
+        """Generate the samples as a stream. Raises CandorError, here or on its first step.
 
-        owner: whoever asks, so that all get their turn. live: whether somebody watches it grow; where nobody does, it
-        may come in one step.
+        owner: the user who asks, for fair scheduling. live: whether the answer is shown as it grows; if not, it may
+        arrive in one step.
         """
 
     def continuation_obstacle(self, request: Request) -> str:
-        """Why the model cannot go on from `request.prefix_ids`, in words; "" where it can. Never waits."""
+        """Why the model can't continue from `request.prefix_ids`, as text; "" if it can. Never waits."""
 
     def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
-        """Ids of a text put after `request.prefix_ids`, and whether a model that is sent text would read others.
+        """IDs of a text after `request.prefix_ids`, and whether a model that is sent text would read other IDs.
 
-        Raises InvalidRequest where they cannot be had.
+        Raises InvalidRequest if the text can't be encoded there.
         """
 
     def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
-        """The given texts, scored as answers to the request's prompt (teacher forcing). Raises CandorError."""
+        """Score the texts as answers to the request's prompt (teacher forcing). Raises CandorError."""
 
     def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
-        """One text, scored as the answer to each of several prompts, which themselves may stay unscored.
-
-        Raises CandorError.
-        """
+        """Score one text as the answer to each prompt. The prompts may remain unscored. Raises CandorError."""

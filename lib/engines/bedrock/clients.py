@@ -1,6 +1,6 @@
-"""boto3's sessions and clients, made once for each place and shared between threads.
+"""boto3 sessions and clients, created once for each place and shared between threads.
 
-Credentials are found by boto3 in its own chain; they are never read, kept or shown here.
+boto3 finds credentials in its own chain; Candor never reads, stores or shows them.
 """
 
 from __future__ import annotations
@@ -15,33 +15,41 @@ from lib.core.sources import AwsTarget
 from lib.engines.bedrock.errors import in_words
 from lib.errors import CandorError
 
-# Where Custom Model Import is, as the AWS documentation lists it.
+# Regions with Custom Model Import, as the AWS documentation lists them.
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-central-1")
-_MOST = 24  # clients that are kept, each of which takes some 10 MB
-_CONNECTIONS = 64  # kept open at once: as many calls as may run
+_MAX_CLIENTS = 24  # each takes about 10 MB
+_CONNECTIONS = 64  # pool size: as many as calls may run
 
 
 class Clients:
-    """Clients by service and place. Safe to share; each is made by the first who asks."""
+    """Clients by service and place, created on first use. Safe to share."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = _MAX_CLIENTS) -> None:
+        """limit: how many clients to hold; the least recently used are dropped."""
+        self._limit = limit
         self._clients: dict[tuple[str, AwsTarget], Any] = {}
         self._sessions: dict[AwsTarget, Any] = {}
         self._lock = threading.Lock()
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many (clients, sessions) are held."""
+        with self._lock:
+            return len(self._clients), len(self._sessions)
+
     def get(self, service: str, place: AwsTarget) -> Any:
-        """The client of "bedrock-runtime", "bedrock" or "s3". Raises ServiceError, InvalidRequest for the endpoint."""
+        """The client of "bedrock-runtime", "bedrock" or "s3". Raises ServiceError, or InvalidRequest (endpoint)."""
         with self._lock:
             client = self._clients.pop((service, place), None)
             if client is None:
                 try:
-                    client = self._made(service, place)
+                    client = self._create(service, place)
                 except CandorError:
                     raise
                 except Exception as error:
                     raise in_words(error) from error
             self._clients[service, place] = client
-            while len(self._clients) > _MOST:  # the one that was not used for the longest goes first
+            while len(self._clients) > self._limit:
                 oldest = next(iter(self._clients))
                 del self._clients[oldest]
                 _, old = oldest
@@ -50,15 +58,15 @@ class Clients:
             return client
 
     def forget(self, place: AwsTarget) -> None:
-        """Look the credentials up again the next time: somebody may have logged in."""
+        """Look the credentials up again next time, as the user may have logged in since."""
         with self._lock:
             self._sessions.pop(place, None)
             for key in [key for key in self._clients if key[1] == place]:
-                # Not closed: another thread may be in the midst of a call.
+                # Not closed: another thread may be using it.
                 del self._clients[key]
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         with self._lock:
             clients = list(self._clients.values())
             self._clients.clear()
@@ -66,14 +74,14 @@ class Clients:
         for client in clients:
             client.close()
 
-    def _made(self, service: str, place: AwsTarget) -> Any:
+    def _create(self, service: str, place: AwsTarget) -> Any:
         import boto3
         from botocore.config import Config
 
         if place not in self._sessions:
             self._sessions[place] = boto3.Session(profile_name=place.profile or None, region_name=place.region or None)
         runtime = service == "bedrock-runtime"
-        # Calls that cost are tried again by `lib.engines.remote.retry`, where people see it and can stop it.
+        # `lib.engines.remote.retry` retries billed calls, so that users see it and can stop it.
         config = Config(
             retries={"total_max_attempts": 1 if runtime else 4, "mode": "standard"},
             read_timeout=300 if runtime else 20,
@@ -100,7 +108,7 @@ def _s3_of(session: Any, endpoint: str, config: Any) -> Any:
 
 
 def profiles() -> tuple[str, ...]:
-    """The names of the AWS profiles on this machine; none where the configuration cannot be read."""
+    """Names of the AWS profiles on this machine; none if the configuration can't be read."""
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
@@ -111,7 +119,7 @@ def profiles() -> tuple[str, ...]:
 
 
 def usual_region(profile: str = "") -> str:
-    """The region that boto3 would take, "" if it knows none."""
+    """The region boto3 uses by default; "" if it has none."""
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
@@ -123,7 +131,7 @@ def usual_region(profile: str = "") -> str:
 
 @cache
 def partition_of_region(region: str) -> str:
-    """The partition that a region is in, such as "aws-us-gov"; "aws" for one that botocore does not know."""
+    """The partition of a region, such as "aws-us-gov"; "aws" if botocore doesn't know the region."""
     import botocore.session
     from botocore.exceptions import BotoCoreError
 

@@ -1,4 +1,4 @@
-"""The account's imported models, as the control plane of Bedrock describes them."""
+"""The account's imported models, from Bedrock's control plane."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from lib.engines.bedrock.errors import in_words
 
-_MOST = 1000  # models listed; accounts have three unless they asked for more
+_MAX_MODELS = 1000  # to list; the default quota of an account is 3
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A model as the list has it. created: when it was imported, None where the service does not say."""
+    """A model as the list shows it."""
 
     arn: str
     name: str
-    created: datetime | None
-    architecture: str
+    created: datetime | None  # when it was imported (UTC); None if the service doesn't say
+    architecture: str  # "" if the service doesn't say
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Details:
 
 
 def list_imported(client: Any) -> tuple[Imported, ...]:
-    """All imported models of the account in the client's region, newest first. Raises ServiceError."""
+    """List the account's imported models in the client's region, newest first. Raises ServiceError."""
     try:
         pages = client.get_paginator("list_imported_models").paginate(
-            sortBy="CreationTime", sortOrder="Descending", PaginationConfig={"MaxItems": _MOST}
+            sortBy="CreationTime", sortOrder="Descending", PaginationConfig={"MaxItems": _MAX_MODELS}
         )
         return tuple(_imported(each) for page in pages for each in page.get("modelSummaries", ()))
     except Exception as error:
@@ -44,7 +44,7 @@ def list_imported(client: Any) -> tuple[Imported, ...]:
 
 
 def look_up(client: Any, arn: str) -> Details:
-    """What there is to know of one model. Raises ServiceError."""
+    """Get the details of one model. Raises ServiceError."""
     try:
         found = client.get_imported_model(modelIdentifier=arn)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What an AWS account has to allow, as IAM statements ready to copy.
+"""The AWS permissions that Candor needs, as IAM statements ready to copy.
 
 Source of the actions: the service authorization reference of Amazon Bedrock and of Amazon S3.
 """
@@ -23,7 +23,7 @@ ACTIONS = {
 
 
 def statement(action: str, resource: str) -> dict[str, Any]:
-    """The statement that allows an action on a resource. Both ways to invoke a model go together."""
+    """The statement that allows an action on a resource. The two ways to invoke a model go together."""
     actions = list(_INVOKE) if action in _INVOKE else [action]
     resource = "*" if action == _LIST else resource
     named = {"Sid": _SIDS[action]} if action in _SIDS else {}
@@ -31,10 +31,10 @@ def statement(action: str, resource: str) -> dict[str, Any]:
 
 
 def least_policy(arn: str = "", s3_uri: str = "", partition: str = "aws") -> dict[str, Any]:
-    """The policy with everything that Candor can use, and nothing else.
+    """The policy with the minimum permissions for everything Candor does.
 
-    arn: of an imported model; its partition, account and region are the ones allowed. s3_uri: where its files lie.
-    partition: of AWS, where there is no ARN.
+    arn: of an imported model, whose partition, account and region are allowed. s3_uri: the location of its files.
+    partition: the AWS partition, if there is no ARN.
     """
     partition = partition_of(arn) or partition
     region, account = region_of(arn) or "REGION", account_of(arn) or "ACCOUNT"
@@ -56,5 +56,5 @@ def objects_of(s3_uri: str, partition: str) -> str:
 
 
 def as_json(policy: dict[str, Any]) -> str:
-    """For people to copy."""
+    """Format a policy for people to copy."""
     return json.dumps(policy, indent=2)

@@ -1,9 +1,10 @@
-"""The object that connects is the one that asks whether it may."""
+"""The account: where it may connect, what it counts, and how many clients it holds."""
 
 from __future__ import annotations
 
 import contextlib
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -22,7 +23,7 @@ MODEL = BedrockModel(ARN, region=FOREIGN.region, endpoint=FOREIGN.endpoint)
 
 
 class NoClients:
-    """What makes boto3's clients, and remembers that it was asked to."""
+    """Refuses to create clients, and notes the places it was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[AwsTarget] = []
@@ -32,7 +33,7 @@ class NoClients:
         raise CandorError("It would have connected.")
 
     def forget(self, _place: AwsTarget) -> None:
-        """Nothing is kept."""
+        """Nothing is stored."""
 
     def close(self) -> None:
         """Nothing is open."""
@@ -60,17 +61,29 @@ def test_no_lookup_connects_where_no_visitor_chose(lookup: str, chosen: bool) ->
     assert bool(clients.asked) is chosen
 
 
-def test_the_probe_counts_among_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    book = Ledger(Caps(calls=2))
-    probed: list[str] = []
-    monkeypatch.setattr("lib.engines.bedrock.account.probe", lambda _, arn: probed.append(arn))
-    with closing(Account(ledger=book)) as account:
-        account._probed(None, ARN)
-        assert book.calls == 1
-        account._probed(None, ARN)
-        with pytest.raises(CandorError):
-            account._probed(None, ARN)
-    assert probed == [ARN, ARN]
+class CountingClients(NoClients):
+    """One client, which notes the models that are probed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.probed: list[str] = []
+
+    def get(self, _service: str, place: AwsTarget) -> Any:
+        self.asked.append(place)
+        return self
+
+    def invoke_model(self, **parameters: Any) -> None:
+        self.probed.append(parameters["modelId"])
+
+
+def test_a_probe_counts_as_a_call() -> None:
+    book, clients = Ledger(Caps(calls=2)), CountingClients()
+    with closing(Account(clients, ledger=book)) as account:  # type: ignore[arg-type]
+        for calls in (1, 2, 2):
+            account.ask_again(MODEL.place)
+            account.abilities(replace(MODEL, imported=date(2026, 1, 1)))
+            assert book.calls == calls
+    assert clients.probed == [ARN, ARN]
 
 
 @pytest.mark.parametrize(
@@ -92,15 +105,14 @@ def test_which_hosts_are_those_of_aws(region: str, endpoint: str, billed: bool, 
         assert account.is_aws(AwsTarget(region, endpoint=endpoint)) is billed
 
 
-def test_few_clients_are_kept(nobody: None) -> None:
-    clients = Clients()
+def test_the_least_recently_used_clients_are_dropped(nobody: None) -> None:
+    clients = Clients(limit=3)
     try:
         first = clients.get("bedrock", AwsTarget("us-east-1"))
-        for number in range(40):
-            assert clients.get("bedrock", AwsTarget("us-east-1")) is first, "what is used stays"
+        for number in range(6):
+            assert clients.get("bedrock", AwsTarget("us-east-1")) is first, "the most recently used stay"
             clients.get("bedrock", AwsTarget(f"region-{number}"))
-        assert len(clients._clients) <= 24
-        assert len(clients._sessions) <= 24
+        assert clients.counts == (3, 3)
     finally:
         clients.close()
 

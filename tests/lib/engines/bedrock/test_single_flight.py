@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -16,25 +15,26 @@ class Clock:
         return self.now
 
 
-def test_whoever_asks_meanwhile_waits_for_the_same_answer() -> None:
-    lookups, asked = SingleFlightCache(), []
+def test_concurrent_callers_share_one_fetch() -> None:
+    lookups, asked, all_started = SingleFlightCache(), [], threading.Event()
 
     def ask() -> int:
         asked.append(1)
-        time.sleep(0.1)
+        assert all_started.wait(5)
         return 7
 
     found: list[int] = []
     threads = [threading.Thread(target=lambda: found.append(lookups.get("key", ask))) for _ in range(8)]
     for thread in threads:
         thread.start()
+    all_started.set()
     for thread in threads:
         thread.join()
     assert found == [7] * 8
     assert len(asked) == 1
 
 
-def test_looking_never_waits() -> None:
+def test_get_nowait_never_waits() -> None:
     lookups, go = SingleFlightCache(), threading.Event()
     assert lookups.get_nowait("key", lambda: go.wait(5)) is None
     assert lookups.get_nowait("key", lambda: pytest.fail("asked twice")) is None
@@ -45,7 +45,7 @@ def test_looking_never_waits() -> None:
     assert found.value is True
 
 
-def test_answers_grow_old_and_errors_sooner() -> None:
+def test_values_expire_and_errors_sooner() -> None:
     clock = Clock()
     lookups, asked = SingleFlightCache(clock), []
 
@@ -68,7 +68,7 @@ def test_answers_grow_old_and_errors_sooner() -> None:
     assert lookups.get("key", ask) == 4
 
 
-def test_forgetting_by_how_a_key_begins() -> None:
+def test_forgetting_by_prefix_of_the_key() -> None:
     lookups = SingleFlightCache()
     for key in (("a", 1), ("a", 2), ("b", 1)):
         lookups.get(key, lambda: "old")
@@ -76,7 +76,7 @@ def test_forgetting_by_how_a_key_begins() -> None:
     assert [lookups.get(key, lambda: "new") for key in (("a", 1), ("a", 2), ("b", 1))] == ["new", "new", "old"]
 
 
-def test_an_error_is_found_without_waiting() -> None:
+def test_get_nowait_returns_a_cached_error() -> None:
     lookups = SingleFlightCache()
 
     def ask() -> int:
@@ -90,7 +90,7 @@ def test_an_error_is_found_without_waiting() -> None:
     assert found.error.cause == "No."
 
 
-def test_what_is_known_is_told_without_asking() -> None:
+def test_known_values_are_returned_without_a_fetch() -> None:
     lookups = SingleFlightCache()
     assert lookups.known("list") == []
     lookups.get(("list", "here"), lambda: 1)
