@@ -4,13 +4,12 @@ import streamlit as st
 
 from components.jobs.history_sync import tell_if_nothing_is_kept
 from components.pickers.model import model_picker
+from components.shell.brand import page_config
 from components.shell.entrypoint import entered
 from components.shell.services import policy, warm_up
 from components.shell.sign_in import stop_until_signed_in, who_is_here
 from components.shell.startup import stop_if_misconfigured
 from components.shell.style import page_style
-
-st.set_page_config(page_title="Candor", page_icon="components/icon.png", layout="wide")
 
 page = st.navigation(
     [
@@ -25,22 +24,23 @@ page = st.navigation(
         st.Page("pages/compare.py", title="Prompts", visibility="hidden"),
         st.Page(
             "pages/models.py", title="Models", icon=":material/compare_arrows:",
-            help="What does another model hold likelier in the same text?",
+            help="Where do two models disagree on the same text?",
         ),
         st.Page(
             "pages/rank.py", title="Rank", icon=":material/sort:",
-            help="Which of several answers does the model hold the likeliest?",
+            help="Which answer does the model find most likely?",
         ),
         st.Page(
             "pages/history.py", title="History", icon=":material/history:",
-            help="What was asked before, and what came of it?",
+            help="Every run you saved: search, reopen, compare, export.",
         ),
         st.Page(
             "pages/connection.py", title="Connection", icon=":material/cable:",
-            help="Which models can be asked, and what does it cost?",
+            help="Models, access and cost",
         ),
     ]
 )  # fmt: skip
+page_config(page.title)
 
 with entered():
     page_style()
