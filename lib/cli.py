@@ -14,22 +14,8 @@ from lib.errors import BadResponse, CandorError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m lib", description="Candor without a browser.")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    fetch = commands.add_parser("fetch", help="fetch and convert the embedded model, unless that has been done")
-    fetch.set_defaults(run=_fetch)
-    decode = commands.add_parser(
-        "decode",
-        help="a saved response of Bedrock with the text of its token ids, as JSON",
-        description="Prints per position: id, text and probability. Takes a bare response, one with its request as "
-        '{"request": …, "response": …}, or a file with one of either per line.',
-    )
-    decode.add_argument("file", help="the saved response; - for standard input")
-    decode.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json, tokenizer.model, a directory or a hub id")
-    decode.set_defaults(run=_decode)
-    _add_serve(commands)
-    options = parser.parse_args(arguments)
+    """Run a command. Returns its exit code."""
+    options = argument_parser().parse_args(arguments)
     try:
         options.run(options)
     except CandorError as error:
@@ -38,49 +24,80 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def argument_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="python -m lib", description="Candor without a browser.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    fetch = commands.add_parser("fetch", help="download and convert the embedded model, if that is still to be done")
+    fetch.set_defaults(run=_fetch)
+    decode = commands.add_parser(
+        "decode",
+        help="print a saved Bedrock response as JSON, with the text of its token ids",
+        description="Prints the id, text and probability of each token. Takes a bare response, one with its request as "
+        '{"request": …, "response": …}, or a file with one of these per line.',
+    )
+    decode.add_argument("file", help="the saved response, or - for standard input")
+    decode.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json, tokenizer.model, a directory or a hub id")
+    decode.set_defaults(run=_decode)
+    _add_serve(commands)
+    return parser
+
+
 def _add_serve(commands: Any) -> None:
-    """The options of `serve`."""
+    """Add the command `serve`."""
     serve = commands.add_parser(
         "serve",
-        help="a local Bedrock that any AWS client can use",
-        description="Serves imported models with log probabilities on this machine, as Amazon Bedrock does.",
-        epilog="Faults, switches and their settings are listed in docs/local-bedrock.md.",
+        help="run a local Bedrock for any AWS client",
+        description="Serves imported models with logprobs on this machine, as Amazon Bedrock does.",
+        epilog="docs/local-bedrock.md lists the faults, the switches and their settings.",
     )
-    serve.add_argument("--host", default="127.0.0.1", help="where to listen; only this machine by default")
-    serve.add_argument("--port", type=int, default=9911, help="0 takes any that is free (default %(default)s)")
-    serve.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a host name to answer to")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on (default %(default)s: this machine only)"
+    )
+    serve.add_argument("--port", type=int, default=9911, help="the port, or 0 for any free one (default %(default)s)")
+    serve.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host name to answer to, besides those of this machine",
+    )
     serve.add_argument(
         "--model", action="append", metavar="NAME=SOURCE@DATE",
-        help="an imported model: its name, what runs it (embedded, or a model directory) and its import date, which "
-        "decides what it can do. May be repeated; without any there is one of each generation",
+        help="an imported model: its name, what runs it (embedded, a model directory or a GGUF file) and its import "
+        "date, which decides what it can do. Can be repeated; the default is one model of each generation",
     )  # fmt: skip
     serve.add_argument("--region", default="us-east-1", help="the models' region (default %(default)s)")
     serve.add_argument("--account", default="123456789012", help="the models' account (default %(default)s)")
-    serve.add_argument("--s3", default="", metavar="URI", help="where the models' files lie, each in its own folder")
+    serve.add_argument(
+        "--s3", default="", metavar="URI", help="the folder of the models' folders, as GetImportedModel reports it"
+    )
     serve.add_argument(
         "--fault", action="append", default=[], metavar="KIND:KEY=VALUE,…",
-        help="something that goes wrong, such as throttle:rate=2 or cold-start:seconds=20",
+        help="something that goes wrong, such as throttle:rate=2 or cold-start:seconds=20. Can be repeated",
     )  # fmt: skip
     serve.add_argument(
         "--switch", action="append", default=[], metavar="NAME=SETTING",
-        help="how it behaves where the real service's behaviour is not known",
+        help="how to behave where the real service's behaviour is unknown. Can be repeated",
     )  # fmt: skip
-    serve.add_argument("--concurrency", type=int, default=64, help="calls at once (default %(default)s)")
+    serve.add_argument(
+        "--concurrency", type=int, default=64, help="calls at once; more are throttled (default %(default)s)"
+    )
     serve.set_defaults(run=_serve)
 
 
 def _serve(options: argparse.Namespace) -> None:
     from lib.serve.app import Service
-    from lib.serve.behaviours import read_switches
+    from lib.serve.behaviours import read_behaviours
     from lib.serve.faults import Faults, read_fault
     from lib.serve.models import DEFAULT_MODELS, read_models
     from lib.serve.server import bound, close_engines, new_token, open_engines, serve
 
     faults = Faults()
     faults.set([read_fault(each) for each in options.fault])
-    switches = read_switches(options.switch)
+    behaviours = read_behaviours(options.switch)
     models = read_models(options.model or DEFAULT_MODELS, region=options.region, account=options.account, s3=options.s3)
-    listener = bound(options.host, options.port, options.allow_host)  # refused now rather than after loading
+    listener = bound(options.host, options.port, options.allow_host)  # before loading, so that an error appears at once
     engines = open_engines(models)
     try:
         service = Service(
@@ -88,7 +105,7 @@ def _serve(options: argparse.Namespace) -> None:
             engines,
             token=os.environ.get("CANDOR_SERVE_TOKEN") or new_token(),
             faults=faults,
-            switches=switches,
+            behaviours=behaviours,
             hosts=frozenset(options.allow_host),
             concurrency=options.concurrency,
         )

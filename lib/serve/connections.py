@@ -1,4 +1,4 @@
-"""Connections that cannot keep the local Bedrock waiting: uvicorn's HTTP/1.1 protocol with time limits."""
+"""uvicorn's HTTP/1.1 protocol with time limits, so that no connection can keep the local Bedrock waiting."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _EXPECTS = (b"expect", b"100-continue")
 
 
 class BoundedProtocol(H11Protocol):
-    """A connection that ends when its client does not send the rest of a request, or does not read its answer.
+    """A connection that is closed if its client stops sending a request or stops reading a response.
 
     uvicorn itself only limits the time between two requests. Use a subclass from `protocol_within`.
     """
 
     limits: Limits
-    half_open: dict[str, dict[BoundedProtocol, None]]  # by address; the oldest connection is first
+    half_open: dict[str, dict[BoundedProtocol, None]]  # connections without a complete head by address, oldest first
 
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
@@ -38,7 +38,7 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._is_owed() and _EXPECTS in self.scope["headers"]:
-            # The client did not send this body, and would not: its next request would be taken for the body.
+            # The client won't send this body, so its next request would be read as the body.
             self.transport.close()
         elif self._is_owed() or (self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]):
             self._start_waiting()
@@ -57,18 +57,18 @@ class BoundedProtocol(H11Protocol):
         self._stop_unread()
 
     def _is_owed(self) -> bool:
-        """Whether the rest of a body is missing whose request has been answered, so that no call waits for it."""
+        """Whether the rest of a body is missing although its request has been answered."""
         return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
 
     def _start_waiting(self) -> None:
-        """Give the client its time to send what is missing. More bytes do not give it more time."""
+        """Start the client's time to send the rest of a request. Further bytes don't extend it."""
         if self._deadline is not None or self.transport.is_closing():
             return
         self._deadline = self.loop.call_later(self.limits.head, self.transport.abort)
         waiting = self.half_open.setdefault(self._address(), {})
         waiting[self] = None
         if len(waiting) > self.limits.half_open:
-            # Heads of ordinary clients come within milliseconds, so the oldest is the one to give up.
+            # Ordinary clients send a head within milliseconds, so drop the oldest connection.
             oldest = next(iter(waiting))
             oldest._stop_waiting()
             oldest.transport.abort()
@@ -87,7 +87,7 @@ class BoundedProtocol(H11Protocol):
         return self.client[0] if self.client else ""
 
     def _start_unread(self) -> None:
-        """Give the client its time to read some of what is ready for it."""
+        """Start the client's time to read some of the response."""
         size = self.transport.get_write_buffer_size()
         self._unread = self.loop.call_later(self.limits.unread, self._end_unless_read, size)
 
@@ -104,5 +104,5 @@ class BoundedProtocol(H11Protocol):
 
 
 def protocol_within(limits: Limits) -> type[BoundedProtocol]:
-    """The protocol of one server, whose connections are counted together."""
+    """The protocol class for one server; its connections are counted together."""
     return type("Bounded", (BoundedProtocol,), {"limits": limits, "half_open": {}})

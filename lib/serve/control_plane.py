@@ -1,4 +1,4 @@
-"""The control plane: which imported models there are."""
+"""The control plane: ListImportedModels and GetImportedModel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from lib.engines.local.engine import LocalEngine
 from lib.serve.models import ImportedModel, find
 from lib.serve.service_errors import Refusal
 
-_MOST = 1000
-_USUAL = 100
+_MAX_RESULTS = 1000
+_DEFAULT_RESULTS = 100
 
 
-def described(model: ImportedModel, engine: LocalEngine) -> dict[str, Any]:
-    """The response to GetImportedModel."""
+def _details(model: ImportedModel, engine: LocalEngine) -> dict[str, Any]:
     job = f"arn:aws:bedrock:{model.region}:{model.account}:model-import-job/{model.id}"
     return {
         **_summary(model, engine),
@@ -29,24 +28,24 @@ def described(model: ImportedModel, engine: LocalEngine) -> dict[str, Any]:
     }
 
 
-def get(models: Sequence[ImportedModel], engines: Mapping[str, LocalEngine], identifier: str) -> dict[str, Any]:
-    """GetImportedModel by name or ARN. Raises Refusal."""
+def get_model(models: Sequence[ImportedModel], engines: Mapping[str, LocalEngine], identifier: str) -> dict[str, Any]:
+    """GetImportedModel, by name or ARN. Raises Refusal."""
     model = find(models, identifier)
     if model is None:
         raise Refusal("ResourceNotFoundException", f"Could not find the imported model {identifier[:200]}.")
-    return described(model, engines[model.source])
+    return _details(model, engines[model.source])
 
 
-def listed(
+def list_models(
     models: Sequence[ImportedModel], engines: Mapping[str, LocalEngine], query: Mapping[str, str]
 ) -> dict[str, Any]:
-    """ListImportedModels: a page of those that the filters leave, by import time. Raises Refusal."""
+    """ListImportedModels: one page of the matching models, by import time. Raises Refusal."""
     before, after = _moment(query, "creationTimeBefore"), _moment(query, "creationTimeAfter")
     part = query.get("nameContains", "")
     order = query.get("sortOrder", "Descending")
     if order not in ("Ascending", "Descending") or query.get("sortBy", "CreationTime") != "CreationTime":
         raise Refusal("ValidationException", "sortBy must be CreationTime and sortOrder Ascending or Descending.")
-    most = _whole(query, "maxResults", _USUAL)
+    limit = _max_results(query)
     chosen = [
         model
         for model in sorted(models, key=lambda each: (each.imported, each.name), reverse=order == "Descending")
@@ -56,9 +55,9 @@ def listed(
     ]
     filters = [part, str(before), str(after), order]
     start = _start(query.get("nextToken"), filters)
-    page = {"modelSummaries": [_summary(model, engines[model.source]) for model in chosen[start : start + most]]}
-    if start + most < len(chosen):
-        token = json.dumps([start + most, *filters]).encode()
+    page = {"modelSummaries": [_summary(model, engines[model.source]) for model in chosen[start : start + limit]]}
+    if start + limit < len(chosen):
+        token = json.dumps([start + limit, *filters]).encode()
         page["nextToken"] = base64.urlsafe_b64encode(token).decode()  # type: ignore[assignment]
     return page
 
@@ -68,7 +67,7 @@ def _summary(model: ImportedModel, engine: LocalEngine) -> dict[str, Any]:
         "modelArn": model.arn,
         "modelName": model.name,
         "creationTime": model.imported.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "instructSupported": False,  # whether Converse can be used, which is not there
+        "instructSupported": False,  # whether Converse can be used; this server does not have it
         "modelArchitecture": str(engine.loaded.model.config.model_type),
     }
 
@@ -83,15 +82,15 @@ def _moment(query: Mapping[str, str], name: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
-def _whole(query: Mapping[str, str], name: str, usual: int) -> int:
-    text = query.get(name, str(usual))
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MOST):
-        raise Refusal("ValidationException", f"{name} must be a number from 1 to {_MOST}.")
+def _max_results(query: Mapping[str, str]) -> int:
+    text = query.get("maxResults", str(_DEFAULT_RESULTS))
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MAX_RESULTS):
+        raise Refusal("ValidationException", f"maxResults must be a number from 1 to {_MAX_RESULTS}.")
     return int(text)
 
 
 def _start(token: str | None, filters: list[str]) -> int:
-    """Where a page begins. A token goes with the filters that it was given for."""
+    """The index at which a page starts. A token is only valid with the filters it was issued for."""
     if token is None:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""The messages of an event stream, as AWS clients parse them."""
+"""Write messages of AWS's event stream encoding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 from lib.serve.service_errors import Refusal
 
 _PADDING = string.ascii_letters + string.digits
-_STRING = 7  # the type of a header's value
+_STRING = 7  # the type code of a header's value
 
 
 def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """One message: lengths, headers and payload, each secured by a CRC-32, all numbers big-endian."""
+    """One message: lengths, headers and payload, with CRC-32 checksums. All numbers are big-endian."""
     packed = b"".join(
         bytes([len(name)]) + name.encode() + struct.pack(">BH", _STRING, len(value)) + value.encode()
         for name, value in headers.items()
@@ -29,7 +29,7 @@ def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def chunk_frame(data: bytes) -> bytes:
-    """A piece of a response. As at the service, padding of random length hides how long the text is."""
+    """A chunk of a response. As at the service, padding of random length hides the length of the text."""
     padding = _PADDING[: 1 + secrets.randbelow(len(_PADDING))]
     payload = json.dumps({"bytes": base64.b64encode(data).decode(), "p": padding}).encode()
     headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
@@ -37,7 +37,7 @@ def chunk_frame(data: bytes) -> bytes:
 
 
 def exception_frame(refusal: Refusal) -> bytes:
-    """An error in the midst of a stream; nothing follows it."""
+    """An error in a stream, always its last message."""
     headers: dict[str, Any] = {
         ":exception-type": refusal.event_type,
         ":content-type": "application/json",

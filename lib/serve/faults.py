@@ -1,4 +1,4 @@
-"""Everything that goes wrong at the real service, on demand.
+"""Everything that can go wrong at the real service, on demand.
 
 A fault is written as KIND or KIND:KEY=VALUE,KEY=VALUE, such as `error:code=ThrottlingException,times=2`.
 """
@@ -17,17 +17,17 @@ from lib.wire.formats import Format
 
 KINDS = {
     "cold-start": "ModelNotReadyException until `seconds` after the first call",
-    "eviction": "after `idle` seconds without a call the model is put away, and needs `seconds` to come back",
-    "throttle": "ThrottlingException beyond `rate` calls a second",
+    "eviction": "after `idle` seconds without a call the model is unloaded, and takes `seconds` to load again",
+    "throttle": "ThrottlingException above `rate` calls a second",
     "error": "the error `code` instead of an answer, with `message`",
-    "stream-error": "the error `code` in the midst of a stream, `after` that many chunks",
-    "cut": "the answer ends `after` that many chunks or bytes; `where` is frame, within or reset",
-    "latency": "no answer begins before `seconds` have passed, and chunks come `between` seconds apart",
+    "stream-error": "a stream fails with the error `code` `after` that many chunks",
+    "cut": "the response ends `after` that many chunks or bytes; `where` is frame, within or reset",
+    "latency": "a response starts after `seconds`, and its chunks come `between` seconds apart",
     "trimmed": "keys that are null are left out",
-    "sorted": "keys are sorted as a relay may do it, `order` text or numbers",
-    "absent": "the logprob of the token at `position` is missing, which is written -9999.0",
-    "missing": "the key `field` is left out, wherever it is",
-    "splits": "the answer is sent in pieces of at most `size` bytes",
+    "sorted": "keys are sorted, as some relays do; `order` is text or numbers",
+    "absent": "the token at `position` has probability 0, so its logprob is written as -9999.0",
+    "missing": "the key `field` is left out at every level",
+    "splits": "the response is sent in pieces of at most `size` bytes",
 }
 _CHOICES = {"where": ("frame", "within", "reset"), "order": ("text", "numbers"), "operation": ("", "invoke", "stream")}
 _NEEDED = {"error": "code", "stream-error": "code", "missing": "field", "throttle": "rate"}
@@ -35,29 +35,28 @@ _NEEDED = {"error": "code", "stream-error": "code", "missing": "field", "throttl
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong, and when: see KINDS for which fields a kind looks at.
+    """Something that goes wrong, and with which calls. Raises InvalidRequest for values that make no sense.
 
-    model, form, operation: only with calls of that model, format (a name of `Format`) and operation (invoke, stream).
-    times: only so often. Raises InvalidRequest for what makes no sense.
+    KINDS says which fields a kind uses.
     """
 
-    kind: str
-    model: str = ""
-    form: str = ""
-    operation: str = ""
-    times: int | None = None
-    code: str = ""
-    message: str = ""
+    kind: str  # a key of KINDS
+    model: str = ""  # only with this model, by name; "" for all
+    form: str = ""  # only with this format, a name of `Format`; "" for all
+    operation: str = ""  # only with "invoke" or "stream"; "" for both
+    times: int | None = None  # only with the next calls, this many; None for all
+    code: str = ""  # a name in service_errors.ERRORS
+    message: str = ""  # of the error; "" for the usual one
     seconds: float = 0.0
-    idle: float = 0.0
-    rate: float = 0.0
-    between: float = 0.0
-    after: int = 0
-    position: int = 0
-    size: int = 7
-    where: str = "frame"
-    order: str = "text"
-    field: str = ""
+    idle: float = 0.0  # seconds
+    rate: float = 0.0  # calls per second
+    between: float = 0.0  # seconds
+    after: int = 0  # chunks of a stream, bytes of a whole response
+    position: int = 0  # a token of the answer, from 0
+    size: int = 7  # bytes
+    where: str = "frame"  # between messages, "within" one, or with a "reset" of the connection
+    order: str = "text"  # or "numbers"
+    field: str = ""  # a key of the response
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -69,26 +68,29 @@ class Fault:
             raise InvalidRequest(f"The fault {self.kind} needs {needed}.", f"Write {self.kind}:{needed}=….")
         known = IN_STREAM if self.kind == "stream-error" else tuple(ERRORS)
         if self.code and self.code not in known:
-            raise InvalidRequest(f"{self.kind} knows no {self.code}.", f"Choose from {', '.join(known)}.")
+            raise InvalidRequest(f"{self.kind} has no error {self.code}.", f"Choose from {', '.join(known)}.")
         numbers = (self.seconds, self.idle, self.rate, self.between, self.after, self.position, self.size - 1)
         if not all(0 <= number < 1e9 for number in numbers) or (self.times is not None and self.times < 0):
-            raise InvalidRequest(f"A number of the fault {self.kind} is out of range.", "Give numbers from 0 on.")
+            raise InvalidRequest(
+                f"A number of the fault {self.kind} is out of range.",
+                "Give numbers that are not negative; size is at least 1.",
+            )
 
 
 def read_fault(text: str) -> Fault:
-    """A fault from a line like KIND:KEY=VALUE,KEY=VALUE. Raises InvalidRequest."""
+    """Parse a fault written as KIND:KEY=VALUE,KEY=VALUE. Raises InvalidRequest."""
     kind, _, rest = text.partition(":")
     pairs = [part.partition("=") for part in rest.split(",") if part]
     return fault_from({"kind": kind, **{name.strip(): value for name, _, value in pairs}})
 
 
 def fault_from(values: Mapping[str, Any]) -> Fault:
-    """A fault from its fields, numbers as such or as text. Raises InvalidRequest."""
+    """A fault from its fields; numbers may be text. Raises InvalidRequest."""
     known = {each.name: each for each in fields(Fault)}
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
-            raise InvalidRequest(f"A fault has no {name!r}.", f"It has {', '.join(known)}.")
+            raise InvalidRequest(f"A fault has no field {name!r}.", f"Its fields are {', '.join(known)}.")
         kind = str(known[name].type)
         try:
             found[name] = None if value is None else _typed(kind, value)
@@ -118,23 +120,23 @@ class CallFacts:
 
 @dataclass
 class _Warmth:
-    """Of one model. last: when it was last called; ready: from when on it is, None before the first call."""
+    """Whether one model is loaded. Times are the clock's, None before the first call."""
 
-    last: float | None = None
-    ready: float | None = None
+    last: float | None = None  # its last call
+    ready: float | None = None  # when it is, or was, loaded
 
 
 @dataclass
 class _Bucket:
-    """Calls that a rate still allows."""
+    """A token bucket."""
 
-    left: float
-    at: float
+    left: float  # calls that are still allowed
+    at: float  # when that was computed
 
 
 @dataclass
 class Faults:
-    """The faults in force, how often each is still to come, and which models are warm. Safe to share."""
+    """The faults in force, how many times each is still due, and which models are warm. Thread-safe."""
 
     clock: Callable[[], float] = time.monotonic
     _left: list[tuple[Fault, int | None]] = field(default_factory=list)
@@ -143,7 +145,7 @@ class Faults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def set(self, faults: Iterable[Fault]) -> None:
-        """These and no others, counted from now on; every model is as if it had just been imported."""
+        """Replace all faults, and make every model as cold as one just imported."""
         with self._lock:
             self._left = [(fault, fault.times) for fault in faults]
             self._warmth.clear()
@@ -151,12 +153,12 @@ class Faults:
 
     @property
     def all(self) -> list[Fault]:
-        """Those in force; times says how often each is still to come."""
+        """The faults in force; `times` is how many times each is still due."""
         with self._lock:
             return [replace(fault, times=left) for fault, left in self._left if left != 0]
 
     def refuses(self, model: str) -> str:
-        """The error of a call that meets a sleeping model or goes too fast, "" for none. Counts as a call."""
+        """The error for a call to a cold model or above the rate, "" for none. Counts as a call."""
         with self._lock:
             now = self.clock()
             if not self._is_ready(model, now):
@@ -168,7 +170,7 @@ class Faults:
             return ""
 
     def meets(self, call: CallFacts) -> dict[str, Fault]:
-        """The faults of this call by kind, each counted; of several of a kind the first that is still to come."""
+        """The faults that a call meets, by kind: of each kind the first that is due. Counts them as met."""
         found: dict[str, Fault] = {}
         with self._lock:
             for place, (fault, left) in enumerate(self._left):
@@ -191,7 +193,7 @@ class Faults:
         return now >= warmth.ready
 
     def _too_fast(self, fault: Fault, now: float) -> bool:
-        """A bucket that holds a second's calls, at least one, and fills at the rate."""
+        """Take a call from a bucket that holds a second's calls, at least one, and refills at the rate."""
         room = max(fault.rate, 1.0)
         bucket = self._buckets.setdefault(fault, _Bucket(room, now))
         bucket.left = min(room, bucket.left + (now - bucket.at) * fault.rate)
@@ -204,7 +206,7 @@ class Faults:
 
 def _concerns(fault: Fault, call: CallFacts) -> bool:
     if fault.kind in ("cold-start", "eviction", "throttle"):
-        return False  # these have a clock of their own
+        return False  # `refuses` handles these
     form = "" if call.form is None else call.form.name
     wanted = (fault.model in ("", call.model), fault.form in ("", form), fault.operation in ("", call.operation))
     fitting = fault.kind != "stream-error" or call.operation == "stream"

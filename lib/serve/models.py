@@ -1,4 +1,4 @@
-"""The imported models that the local Bedrock has, and what their import dates let them do."""
+"""The imported models that the local Bedrock serves, and what each can do given its import date."""
 
 from __future__ import annotations
 
@@ -22,19 +22,15 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """A model under the name it was imported by.
-
-    source: what runs it, "embedded" or the path of a model. imported: when, in UTC. s3_uri: where its files lie. id:
-    twelve letters and digits, by default made from the name, so that they are the same for the same name.
-    """
+    """A model under the name it was imported as."""
 
     name: str
-    source: str
-    imported: datetime
+    source: str  # what runs it: "embedded", or the path or hub id of a model
+    imported: datetime  # in UTC
     region: str = REGION
     account: str = ACCOUNT
-    s3_uri: str = ""
-    id: str = ""
+    s3_uri: str = ""  # the folder of its files, "" for none
+    id: str = ""  # twelve letters and digits; "" derives them from the name, so that they are always the same
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(self.name.encode()).digest()
@@ -43,17 +39,17 @@ class ImportedModel:
 
     @property
     def arn(self) -> str:
-        """What a call names it by."""
+        """Its ARN."""
         return f"arn:aws:bedrock:{self.region}:{self.account}:imported-model/{self.id}"
 
     @property
     def has_logprobs(self) -> bool:
-        """Whether it can return any."""
+        """Whether it can return logprobs."""
         return self.imported >= FIRST_LOGPROBS
 
     @property
     def has_three_formats(self) -> bool:
-        """Whether it answers in OpenAI's formats, too."""
+        """Whether it also answers in OpenAI's formats."""
         return self.imported >= THREE_FORMATS
 
 
@@ -64,14 +60,14 @@ DEFAULT_MODELS = ("before-logprobs=embedded@2025-07-01", "first-logprobs=embedde
 def read_models(
     specs: Iterable[str], *, region: str = REGION, account: str = ACCOUNT, s3: str = ""
 ) -> tuple[ImportedModel, ...]:
-    """Models from lines like NAME=SOURCE@DATE; without a date, imported today. Raises InvalidRequest.
+    """Parse models written as NAME=SOURCE@DATE. Without a date, the import date is today. Raises InvalidRequest.
 
-    NAME may be the ARN of an imported model: then that is its ARN, and the last part of it its name. s3: the URI under
-    which each model's files lie, in a folder of its name.
+    specs: NAME may also be the ARN of an imported model, whose id then becomes the name.
+    s3: the URI of a folder that has a folder for each model, named like it; "" for a bucket named after the account.
     """
     found: dict[str, ImportedModel] = {}
     if not re.fullmatch(r"\d{12}", account):
-        raise InvalidRequest(f"{account!r} is not the number of an account.", "Give twelve digits.")
+        raise InvalidRequest(f"{account!r} is not an AWS account number.", "Give twelve digits.")
     for spec in specs:
         name, equals, rest = spec.partition("=")
         source, imported = _dated(rest)
@@ -85,7 +81,7 @@ def read_models(
                 f"Write NAME=SOURCE or NAME=SOURCE@DATE, such as mine={EMBEDDED}@2025-12-01.",
             )
         if name in found:
-            raise InvalidRequest(f"There are two models named {name!r}.", "Give each a name of its own.")
+            raise InvalidRequest(f"There are two models named {name!r}.", "Give each model its own name.")
         uri = f"{s3.rstrip('/')}/{name}/" if s3 else f"s3://candor-{account}/{name}/"
         found[name] = ImportedModel(name, source, imported, s3_uri=uri, **place)
     return tuple(found.values())
@@ -97,7 +93,7 @@ def _dated(text: str) -> tuple[str, datetime]:
         try:
             return source, _in_utc(datetime.fromisoformat(day))
         except ValueError:
-            pass  # an @ that belongs to a path
+            pass  # the @ is part of a path
     return text, datetime.now(UTC).replace(microsecond=0)
 
 
@@ -106,5 +102,5 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 def find(models: Sequence[ImportedModel], name_or_arn: str, *, by_name: bool = True) -> ImportedModel | None:
-    """The model of that ARN, or name where that is allowed."""
+    """The model with that ARN, or, if by_name, that name. None if there is none."""
     return next((each for each in models if name_or_arn == each.arn or (by_name and name_or_arn == each.name)), None)

@@ -1,4 +1,4 @@
-"""Responses and chunks as faults and relays leave them."""
+"""Change responses as faults and relays do."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lib.serve.faults import Fault
 from lib.wire.encode import without_nulls
 
 
-def altered(response: dict[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
-    """A response or a chunk after the faults that concern its keys."""
+def mutated(response: dict[str, Any], faults: Mapping[str, Fault]) -> dict[str, Any]:
+    """A response or chunk after the faults that change its keys."""
     if "trimmed" in faults:
         response = without_nulls(response)
     if (fault := faults.get("missing")) is not None:
@@ -41,7 +41,7 @@ def _sorted(value: Any, *, numbers: bool) -> Any:
 
 
 def without_score(tokens: Tokens, position: int) -> Tokens:
-    """The tokens, the one at that position with a probability of 0; as they are where there is none."""
+    """The tokens, with probability 0 for the one at that position, if there is one."""
     if not 0 <= position < len(tokens):
         return tokens
     logprobs = tokens.logprobs.copy()
@@ -49,6 +49,6 @@ def without_score(tokens: Tokens, position: int) -> Tokens:
     return replace(tokens, logprobs=logprobs)
 
 
-def cut_to(tokens: Tokens, k: int) -> Tokens:
+def truncate_top(tokens: Tokens, k: int) -> Tokens:
     """The tokens with at most k alternatives each."""
     return replace(tokens, top_refs=tokens.top_refs[:, :k], top_logprobs=tokens.top_logprobs[:, :k])

@@ -1,4 +1,4 @@
-"""Completions as the bodies that the service sends: whole, or as the chunks of a stream."""
+"""Write completions as the service's response bodies: whole, or as the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
 from lib.core.stream import Delta
 from lib.core.tokens import Tokens, concatenate, on_one_table
-from lib.serve.behaviours import Switches
+from lib.serve.behaviours import Behaviours
 from lib.serve.faults import Fault
 from lib.serve.models import ImportedModel
-from lib.serve.mutations import altered, cut_to, without_score
-from lib.serve.request_parsing import Ask
+from lib.serve.mutations import mutated, truncate_top, without_score
+from lib.serve.request_parsing import ParsedRequest
 from lib.wire.encode import ChunkWriter, answer_logprobs, by_id, encode, usage
 from lib.wire.encode_positions import sent_prompt
 from lib.wire.formats import Format
@@ -27,84 +27,84 @@ DONE = b"[DONE]"
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Everything but the completion that decides what its response looks like."""
+class CallContext:
+    """Everything besides the completion that decides what its response looks like."""
 
-    ask: Ask
+    parsed: ParsedRequest
     model: ImportedModel
-    switches: Switches
-    faults: Mapping[str, Fault]
+    behaviours: Behaviours
+    faults: Mapping[str, Fault]  # that this call meets, by kind
 
     @property
     def served_name(self) -> str:
-        """How OpenAI's formats name the model."""
+        """The model's name in OpenAI's formats."""
         return f"{self.model.account}-{self.model.id}"
 
 
-def written(response: Mapping[str, Any]) -> bytes:
+def to_json(response: Mapping[str, Any]) -> bytes:
     """A response or a chunk as JSON."""
     return json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def whole(samples: Sequence[Completion], setting: Setting) -> dict[str, Any]:
+def response_of(samples: Sequence[Completion], call: CallContext) -> dict[str, Any]:
     """The response to InvokeModel."""
-    ask = setting.ask
-    group = [_prepared(done, setting) for done in samples]
+    parsed = call.parsed
+    group = [_prepared(done, call) for done in samples]
     response = encode(
         group,
-        ask.form,
-        top=ask.top,
-        logprobs=ask.logprobs,
-        prompt_logprobs=ask.prompt_logprobs,
-        token_ids=ask.token_ids,
+        parsed.wire_format,
+        top=parsed.top,
+        logprobs=parsed.logprobs,
+        prompt_logprobs=parsed.prompt_logprobs,
+        token_ids=parsed.token_ids,
     )
-    if ask.form.is_bedrock:
-        if ask.logprobs and setting.switches["second-entry"] == "with-likeliest":
-            response["logprobs"] = with_likeliest(group[0].generated)
-        if ask.form is Format.BEDROCK and setting.switches["bedrock-prompt-logprobs"] == "null":
+    if parsed.wire_format.is_bedrock:
+        if parsed.logprobs and call.behaviours["second-entry"] == "with-most-likely":
+            response["logprobs"] = with_most_likely(group[0].generated)
+        if parsed.wire_format is Format.BEDROCK and call.behaviours["bedrock-prompt-logprobs"] == "null":
             response["prompt_logprobs"] = None
-        if not setting.model.has_logprobs:
+        if not call.model.has_logprobs:
             del response["logprobs"]
     else:
-        response["id"] = new_id(ask.form)
-        for choice, done in zip(response["choices"], group, strict=True) if ask.echo else ():
-            choice["text"] = (ask.request.prompt or "") + done.text
-            if ask.logprobs:
-                both = concatenate([cut_to(done.prompt, ask.top), done.generated])
-                choice["logprobs"] = answer_logprobs(both, ask.form, ask.top)
-    return altered(response, setting.faults)
+        response["id"] = new_id(parsed.wire_format)
+        for choice, done in zip(response["choices"], group, strict=True) if parsed.echo else ():
+            choice["text"] = (parsed.request.prompt or "") + done.text
+            if parsed.logprobs:
+                both = concatenate([truncate_top(done.prompt, parsed.top), done.generated])
+                choice["logprobs"] = answer_logprobs(both, parsed.wire_format, parsed.top)
+    return mutated(response, call.faults)
 
 
-def new_id(form: Format) -> str:
-    """An id as OpenAI's formats have it."""
-    return f"{'chatcmpl' if form is Format.CHAT else 'cmpl'}-{secrets.token_hex(16)}"
+def new_id(wire_format: Format) -> str:
+    """A random id of the form that OpenAI's formats use."""
+    return f"{'chatcmpl' if wire_format is Format.CHAT else 'cmpl'}-{secrets.token_hex(16)}"
 
 
-def with_likeliest(tokens: Tokens) -> list[dict[str, float | None] | None]:
-    """BedrockCompletion's positions of an answer, each with the likeliest token where another was sampled."""
+def with_most_likely(tokens: Tokens) -> list[dict[str, float | None] | None]:
+    """BedrockCompletion's logprobs, with the most likely token as a second entry wherever another was sampled."""
     return by_id(sent_prompt(tokens, Format.EARLY))
 
 
-def _prepared(done: Completion, setting: Setting) -> Completion:
-    """The completion with what was asked for, and no more."""
-    ask = setting.ask
-    prompt = cut_to(done.prompt, max(ask.prompt_top, ask.top if ask.echo else 0))
-    if ask.as_ids:
+def _prepared(done: Completion, call: CallContext) -> Completion:
+    """The completion, reduced to what was requested."""
+    parsed = call.parsed
+    prompt = truncate_top(done.prompt, max(parsed.prompt_top, parsed.top if parsed.echo else 0))
+    if parsed.as_ids:
         prompt = named_by_id(prompt)
-    generated = _answered(done.generated, setting)
-    return replace(done, prompt=prompt, generated=generated, model=setting.served_name)
+    generated = _prepared_answer(done.generated, call)
+    return replace(done, prompt=prompt, generated=generated, model=call.served_name)
 
 
-def _answered(tokens: Tokens, setting: Setting, seen: int = 0) -> Tokens:
-    """Tokens of the answer with what was asked for. seen: how many came before these."""
-    tokens = cut_to(tokens, setting.ask.top)
-    if (fault := setting.faults.get("absent")) is not None:
+def _prepared_answer(tokens: Tokens, call: CallContext, seen: int = 0) -> Tokens:
+    """Tokens of the answer, reduced to what was requested. seen: tokens of the answer before these."""
+    tokens = truncate_top(tokens, call.parsed.top)
+    if (fault := call.faults.get("absent")) is not None:
         tokens = without_score(tokens, fault.position - seen)
-    return named_by_id(tokens) if setting.ask.as_ids else tokens
+    return named_by_id(tokens) if call.parsed.as_ids else tokens
 
 
 def named_by_id(tokens: Tokens) -> Tokens:
-    """The tokens, each with `token_id:N` for its text."""
+    """The tokens, with `token_id:N` as the text of each."""
     small = on_one_table([tokens])[0]
     ids = small.pieces.ids.tolist()
     named = make_pieces([(number, f"token_id:{number}".encode(), False) for number in ids])
@@ -112,39 +112,39 @@ def named_by_id(tokens: Tokens) -> Tokens:
 
 
 class Chunks:
-    """Writes the chunks of a stream from deltas."""
+    """Writes the chunks of a stream."""
 
-    def __init__(self, setting: Setting, began: float) -> None:
-        """began: `time.monotonic()` when the call came."""
-        self._setting, self._began = setting, began
-        self._id = new_id(setting.ask.form)
+    def __init__(self, call: CallContext, began: float) -> None:
+        """began: `time.monotonic()` when the call arrived."""
+        self._call, self._began = call, began
+        self._id = new_id(call.parsed.wire_format)
         self._writers: dict[int, ChunkWriter] = {}
         self._held: dict[int, list[Tokens]] = {}
         self._counts: dict[int, int] = {}
         self._read = 0
-        self._running = setting.ask.request.n
+        self._running = call.parsed.request.n
         self._first: float | None = None
-        self._late: dict[str, Any] = {}  # what the last chunk brings along
+        self._late: dict[str, Any] = {}  # fields that wait for the last chunk
 
     def of(self, deltas: Sequence[Delta]) -> Iterator[bytes]:
-        """The chunks that these deltas make."""
+        """The chunks that these deltas make, each as JSON."""
         for delta in deltas:
             for chunk in self._of(delta):
                 self._first = self._first or time.monotonic()
-                yield written(altered(chunk, self._setting.faults))
+                yield to_json(mutated(chunk, self._call.faults))
         if not self._running:
-            ask = self._setting.ask
-            if not ask.form.is_bedrock and self._setting.switches["metrics"] == "own-chunk":
-                yield written({METRICS: self._metrics()})
-            if not ask.form.is_bedrock and self._setting.switches["done-marker"] == "present":
+            parsed = self._call.parsed
+            if not parsed.wire_format.is_bedrock and self._call.behaviours["metrics"] == "own-chunk":
+                yield to_json({METRICS: self._metrics()})
+            if not parsed.wire_format.is_bedrock and self._call.behaviours["done-marker"] == "present":
                 yield DONE
 
     def _of(self, delta: Delta) -> Iterator[dict[str, Any]]:
-        ask, number = self._setting.ask, delta.sample
+        parsed, number = self._call.parsed, delta.sample
         if delta.start is not None:
-            start = _prepared(delta.start, self._setting)
+            start = _prepared(delta.start, self._call)
             self._read = len(start.prompt)
-            writer = ChunkWriter(start, ask.form, top=ask.top, logprobs=ask.logprobs, index=number)
+            writer = ChunkWriter(start, parsed.wire_format, top=parsed.top, logprobs=parsed.logprobs, index=number)
             self._writers[number], self._held[number], self._counts[number] = writer, [], 0
             yield from map(self._named, writer.opening())
         if delta.generated is None and not delta.text and delta.end is None:
@@ -153,43 +153,49 @@ class Chunks:
         tokens = self._tokens(number, delta.generated, last=last)
         reason = None if delta.end is None else delta.end.stop_reason
         chunk = self._named(self._writers[number].chunk(tokens, delta.text, reason))
-        if ask.form.is_bedrock:
+        if parsed.wire_format.is_bedrock:
             self._finish_bedrock(chunk, tokens, last=last)
         self._running -= last
         ends = last and not self._running
-        if ends and (ask.form.is_bedrock or (self._setting.switches["metrics"] == "last-chunk" and not ask.usage)):
+        if ends and self._metrics_end_with(usage_follows=parsed.usage):
             chunk[METRICS] = self._metrics()
         yield chunk
-        if ends and ask.usage:
+        if ends and parsed.usage:
             counted = self._named(self._writers[number].chunk(None, ""))
             counted |= {"choices": [], "usage": usage(self._read, sum(self._counts.values()))}
-            if self._setting.switches["metrics"] == "last-chunk":
+            if self._call.behaviours["metrics"] == "last-chunk":
                 counted[METRICS] = self._metrics()
             yield counted
 
+    def _metrics_end_with(self, *, usage_follows: bool) -> bool:
+        """Whether the metrics are part of an answer's last chunk."""
+        if self._call.parsed.wire_format.is_bedrock:
+            return True
+        return self._call.behaviours["metrics"] == "last-chunk" and not usage_follows
+
     def _tokens(self, number: int, tokens: Tokens | None, *, last: bool) -> Tokens | None:
-        """The tokens to send now."""
-        ask = self._setting.ask
+        """The tokens to send now. In BedrockCompletion they may have to wait for the last chunk."""
+        parsed = self._call.parsed
         if tokens is not None:
-            tokens = _answered(tokens, self._setting, self._counts[number])
+            tokens = _prepared_answer(tokens, self._call, self._counts[number])
             self._counts[number] += len(tokens)
-        if not ask.form.is_bedrock or self._setting.switches["stream-logprobs"] == "their-tokens":
+        if not parsed.wire_format.is_bedrock or self._call.behaviours["stream-logprobs"] == "their-tokens":
             return tokens
         held = self._held[number]
         held += [tokens] if tokens is not None else []
         return concatenate(held) if last else None
 
     def _finish_bedrock(self, chunk: dict[str, Any], tokens: Tokens | None, *, last: bool) -> None:
-        """What the switches change about a chunk of BedrockCompletion."""
-        switches = self._setting.switches
+        """Apply the switches to a chunk of BedrockCompletion."""
+        behaviours = self._call.behaviours
         chunk["generation_token_count"] = sum(self._counts.values())
-        if tokens is not None and self._setting.ask.logprobs and switches["second-entry"] == "with-likeliest":
-            chunk["logprobs"] = with_likeliest(tokens)
-        if "prompt_logprobs" in chunk and switches["stream-prompt-logprobs"] == "the-last-chunk":
+        if tokens is not None and self._call.parsed.logprobs and behaviours["second-entry"] == "with-most-likely":
+            chunk["logprobs"] = with_most_likely(tokens)
+        if "prompt_logprobs" in chunk and behaviours["stream-prompt-logprobs"] == "the-last-chunk":
             self._late["prompt_logprobs"] = chunk.pop("prompt_logprobs")
         if last:
             chunk |= self._late
-        if not self._setting.model.has_logprobs:
+        if not self._call.model.has_logprobs:
             del chunk["logprobs"]
 
     def _named(self, chunk: dict[str, Any]) -> dict[str, Any]:

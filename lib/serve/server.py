@@ -22,12 +22,12 @@ from lib.serve.app import Service
 from lib.serve.connections import protocol_within
 from lib.serve.models import ImportedModel
 
-_GRACE = 5  # seconds for the calls under way when the server is stopped
-_STARTING = 30.0
+_GRACE = 5  # seconds that calls under way have to finish when the server stops
+_START_TIMEOUT = 30.0  # seconds
 
 
 def open_engines(models: Sequence[ImportedModel]) -> dict[str, LocalEngine]:
-    """An engine for every source, each loaded once. Raises CandorError."""
+    """Load each source once. Returns engines by source. Raises CandorError."""
     engines: dict[str, LocalEngine] = {}
     try:
         for source in dict.fromkeys(model.source for model in models):
@@ -39,28 +39,29 @@ def open_engines(models: Sequence[ImportedModel]) -> dict[str, LocalEngine]:
 
 
 def close_engines(engines: Iterable[LocalEngine]) -> None:
-    """Stop their threads."""
+    """Stop the engines' threads."""
     for engine in engines:
         engine.close()
 
 
 def bound(host: str, port: int, hosts: Collection[str] = ()) -> socket.socket:
-    """A socket at that address; port 0 takes any that is free.
+    """A socket bound to that address. Raises InvalidRequest.
 
-    hosts: the names it may be addressed by; without any it has to be on loopback. Raises InvalidRequest.
+    port: 0 for any free one.
+    hosts: allowed host names; without any, the address has to be on loopback.
     """
     if not is_loopback(host) and not hosts:
         raise InvalidRequest(
             f"{host} can be reached by others, and no host name is allowed.",
-            "Name those it may be addressed by with --allow-host, or listen on 127.0.0.1.",
+            "Add the server's host names with --allow-host, or listen on 127.0.0.1.",
         )
     if not 0 <= port <= 65535:
-        raise InvalidRequest(f"{port} is no port.", "Choose one from 1 to 65535, or 0 for any that is free.")
+        raise InvalidRequest(f"{port} is not a port.", "Choose one from 1 to 65535, or 0 for any free one.")
     listener: socket.socket | None = None
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # The protocol has to be named: only then does asyncio switch Nagle's algorithm off, which would hold back a
-        # body for 40 ms, until the client has acknowledged the headers.
+        # asyncio disables Nagle's algorithm only if the protocol is given. Otherwise a body would wait 40 ms for the
+        # client to acknowledge the headers.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -69,20 +70,20 @@ def bound(host: str, port: int, hosts: Collection[str] = ()) -> socket.socket:
             listener.close()
         raise InvalidRequest(
             f"The server cannot listen on {host}, port {port}: {error.strerror or error}.",
-            "Choose another with --port, or 0 for any that is free.",
+            "Choose another with --port, or 0 for any free one.",
         ) from error
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
-    """The address of a listening socket."""
+    """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def server_for(service: Service) -> uvicorn.Server:
     """The HTTP server of a service."""
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
     config = uvicorn.Config(
         service.app(),
         log_level="warning",
@@ -98,34 +99,34 @@ def server_for(service: Service) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Answers that are cut off are cut off on purpose, and no client needs WebSockets here."""
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Whether to log a record. Responses are cut off on purpose, and no client needs WebSockets here."""
     message = record.getMessage()
     return not any(each in message for each in ("without completing response", "Unsupported upgrade", "WebSocket"))
 
 
 def serve(service: Service, listener: socket.socket, out: TextIO = sys.stdout) -> None:
     """Serve on a socket until the process is told to stop."""
-    listener.listen()  # from now on calls may come, if only to wait a moment
+    listener.listen()  # connections made from now on wait until the server runs
     out.write(greeting(service, url_of(listener)))
     out.flush()
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, once the calls under way are over
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C, after the calls under way have ended
         server_for(service).run(sockets=[listener])
 
 
 def greeting(service: Service, url: str) -> str:
-    """What somebody needs to know who wants to use the server."""
+    """What a user needs to know to call the server."""
     region = service.models[0].region
     width = max(len(model.name) for model in service.models)
     models = [f"  {each.name:<{width}}  {each.imported:%Y-%m-%d}  {each.arn}" for each in service.models]
     lines = [
-        f"A local Bedrock is listening on {url}",
+        f"The local Bedrock is listening on {url}",
         "",
         *models,
         "",
-        "Point any AWS client at it; any credentials will do:",
+        "Point any AWS client at it, with any credentials:",
         f"  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME={url} AWS_ENDPOINT_URL_BEDROCK={url}",
-        f"  export AWS_DEFAULT_REGION={region} AWS_REGION={region}",  # clients differ in which of them they read
+        f"  export AWS_DEFAULT_REGION={region} AWS_REGION={region}",  # which of the two is read depends on the client
         "  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local",
         "",
         f"Control calls need the header  Authorization: Bearer {service.token}",
@@ -136,12 +137,12 @@ def greeting(service: Service, url: str) -> str:
 
 @contextlib.contextmanager
 def in_thread(service: Service) -> Iterator[str]:
-    """The URL of the service, running in a thread of its own on loopback until the end of the block."""
+    """Run the service in a thread, on loopback, until the end of the block. Yields its URL."""
     with contextlib.closing(bound("127.0.0.1", 0)) as listener:
         server = server_for(service)
         thread = threading.Thread(target=server.run, args=([listener],), name="candor-serve", daemon=True)
         thread.start()
-        deadline = time.monotonic() + _STARTING
+        deadline = time.monotonic() + _START_TIMEOUT
         while not server.started:
             if not thread.is_alive() or time.monotonic() > deadline:
                 raise ServiceError("The local Bedrock did not start.")
@@ -154,5 +155,5 @@ def in_thread(service: Service) -> Iterator[str]:
 
 
 def new_token() -> str:
-    """A token for control calls."""
+    """A random token for control calls."""
     return secrets.token_urlsafe(18)

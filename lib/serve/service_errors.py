@@ -1,4 +1,4 @@
-"""The errors of the service: how they are called, what their status is, and what they say."""
+"""The errors of the service: their names, statuses and messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "MissingAuthenticationTokenException": (403, "Missing Authentication Token"),
     "UnknownOperationException": (404, "The requested operation is not recognized by the service."),
 }  # fmt: skip
-# What may come in the midst of a stream.
+# Errors that a stream may end with.
 IN_STREAM = (
     "InternalServerException",
     "ModelStreamErrorException",
@@ -40,9 +40,10 @@ IN_STREAM = (
 
 
 class Refusal(Exception):
-    """An answer that is an error. extra: fields beside the message, such as originalStatusCode."""
+    """An error response."""
 
     def __init__(self, code: str, message: str = "", **extra: Any) -> None:
+        """message: "" for the usual one. extra: further fields of the body, such as originalStatusCode."""
         self.code = code
         self.status, usual = ERRORS[code]
         self.message = message or usual
@@ -56,12 +57,12 @@ class Refusal(Exception):
 
     @property
     def event_type(self) -> str:
-        """Its name in the midst of a stream, where the first letter is small."""
+        """Its name in a stream, where the first letter is lower case."""
         return self.code[0].lower() + self.code[1:]
 
 
 def refusal_for(code: str, message: str = "") -> Refusal:
-    """An error by its name, with the fields that the service sends with it."""
+    """An error with the fields that the service adds to it."""
     extra: dict[str, Any] = {}
     if code in ("ModelErrorException", "ModelStreamErrorException"):
         extra["originalStatusCode"] = 500
@@ -71,7 +72,7 @@ def refusal_for(code: str, message: str = "") -> Refusal:
 
 
 def in_service_words(error: Exception) -> Refusal:
-    """What the service says of an error of the engine. Anything unforeseen is its own fault, without details."""
+    """The service's error for an error of the engine. Anything unforeseen is an internal error without details."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, InvalidRequest):

@@ -16,7 +16,7 @@ from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.local.engine import LocalEngine
 from lib.jobs.engine_pool import open_local
-from lib.serve.behaviours import Switches
+from lib.serve.behaviours import Behaviours
 from lib.serve.server import in_thread
 from tests.support import tiny
 from tests.support.serve_clients import HASTE, Served, service_of, until
@@ -24,7 +24,7 @@ from tests.support.serve_clients import HASTE, Served, service_of, until
 
 @pytest.fixture(scope="session")
 def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random model with a chat template; what it writes is noise, and often no UTF-8."""
+    """A random model with a chat template. It generates noise, much of it not UTF-8."""
     directory = tiny.make_random(tmp_path_factory.mktemp("serve") / "tiny", "llama")
     tiny.make_tokenizer(chat=tiny.CHAT).save_pretrained(directory)
     return directory
@@ -33,7 +33,7 @@ def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_directory: Path) -> Iterator[LocalEngine]:
     engine = open_local(str(tiny_directory))
-    # Its answers never end by themselves: they are as long as was asked for.
+    # Without a stop token every answer has the requested length.
     object.__setattr__(engine.loaded, "eos_ids", frozenset())
     yield engine
     engine.close()
@@ -48,38 +48,38 @@ def _served(tiny_directory: Path, tiny_engine: LocalEngine) -> Iterator[Served]:
 
 @dataclass(frozen=True)
 class OpenAccount:
-    """An account at a service, and engines as the app opens them."""
+    """An account at a local Bedrock, with engines opened as the app opens them."""
 
     account: Account
     served: Served
     ledger: Ledger
 
     def model(self, name: str = "current", **fields: Any) -> BedrockModel:
-        """A model, by its name."""
+        """A model by name."""
         return BedrockModel(self.served.arn(name), endpoint=self.served.url, **fields)
 
     def engine(self, name: str = "current", **fields: Any) -> BedrockEngine:
-        """The engine of a model."""
+        """A model's engine."""
         return BedrockEngine(self.model(name, **fields), account=self.account, ledger=self.ledger, retry_policy=HASTE)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.account.close()
 
 
 @pytest.fixture
 def open_account(nobody: None) -> Callable[..., OpenAccount]:
-    """`open_account(served)`: an account that knows nothing yet, with the credentials of nobody."""
+    """`open_account(served)`: an account that has looked nothing up yet, with made-up credentials."""
     return lambda served, **caps: OpenAccount(Account(), served, Ledger(Caps(**caps)))
 
 
 @pytest.fixture
 def served(_served: Served, tiny_engine: LocalEngine) -> Served:
-    """One model of each generation: legacy, early, current. No fault is in force, no switch is set.
+    """A local Bedrock with one model of each generation: legacy, early, current. No faults, default switches.
 
-    The engine is idle: answers that are written together with others differ in their last digits.
+    The engine is idle, because batched answers differ in their last digits.
     """
     assert until(lambda: not tiny_engine.busy)
     _served.service.faults.set([])
-    _served.service.switches = Switches()
+    _served.service.behaviours = Behaviours()
     return _served

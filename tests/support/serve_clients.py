@@ -25,6 +25,7 @@ from lib.models.tokenizer_files import from_built
 from lib.serve.app import Service
 from lib.serve.limits import Limits
 from lib.serve.models import read_models
+from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.formats import Format
 
 TOKEN = "token-of-the-test"
@@ -41,7 +42,7 @@ def service_of(source: Path | str, engine: LocalEngine, **options: Any) -> Servi
 
 @dataclass
 class Recorded:
-    """A service that keeps what it was asked, and when it first sent something of each stream."""
+    """A service that records the bodies it receives, and when it first sends something of each stream."""
 
     service: Service
     bodies: list[Any] = field(default_factory=list)
@@ -49,7 +50,7 @@ class Recorded:
 
     @property
     def limits(self) -> Limits:
-        """The service's own."""
+        """The service's limits."""
         return self.service.limits
 
     def app(self) -> Any:
@@ -126,13 +127,23 @@ class Served:
         answer = self.runtime.invoke_model_with_response_stream(modelId=self.arn(name), body=json.dumps(body))
         return closing(answer["body"])
 
-    def engine(self, form: Format, name: str = "", patience: RetryPolicy | None = None) -> BedrockEngine:
-        """Candor's own client, which reads with the model's tokenizer, and gives up at once."""
+    def engine(
+        self,
+        form: Format,
+        name: str = "",
+        patience: RetryPolicy | None = None,
+        read_with: Callable[[Tokenizer], Tokenizer | None] = lambda own: own,
+    ) -> BedrockEngine:
+        """Candor's own client.
+
+        name: of the model; "" for one of the generation that has the format. patience: by default it gives up at once.
+        read_with: the tokenizer to give it, made from the model's own.
+        """
         local = next(iter(self.service.engines.values()))
         name = name or ("early" if form is Format.EARLY else "current")
         model = BedrockModel(self.arn(name), endpoint=self.url, form=form.name)
         tokenizer = from_built(local.loaded.tokenizer.built, "tiny")
-        return BedrockEngine(model, tokenizer, client=self.runtime, retry_policy=patience or HASTE)
+        return BedrockEngine(model, read_with(tokenizer), client=self.runtime, retry_policy=patience or HASTE)
 
     def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
         """A bare HTTP call: status, headers, body."""
@@ -152,18 +163,18 @@ class Served:
         return status, json.loads(body)
 
     def faults(self, *wanted: dict[str, Any]) -> None:
-        """Put these faults in force."""
+        """Replace the faults in force."""
         status, answer = self.control("PUT", "faults", list(wanted))
         assert status == 200, answer
 
     def switches(self, **wanted: str) -> None:
-        """Set these switches, - written as _."""
+        """Set these switches, with _ for - in their names."""
         status, answer = self.control("PUT", "switches", {k.replace("_", "-"): v for k, v in wanted.items()})
         assert status == 200, answer
 
 
 def until(condition: Callable[[], bool], patience: float = 20.0) -> bool:
-    """Wait for something; whether it has come."""
+    """Wait until a condition holds. Returns whether it does."""
     deadline = time.monotonic() + patience
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -171,7 +182,7 @@ def until(condition: Callable[[], bool], patience: float = 20.0) -> bool:
 
 
 def bodies(form: Format, *, streamed: bool = False, length: int = 6, k: int = 2) -> dict[str, Any]:
-    """A body of a format that asks for all the logprobs it has."""
+    """A body in a format that requests all the logprobs it has."""
     if form is Format.CHAT:
         body: dict[str, Any] = {"messages": [{"role": "user", "content": "abc"}], "logprobs": True, "top_logprobs": k}
     elif form is Format.OPENAI:

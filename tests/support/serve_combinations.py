@@ -1,4 +1,4 @@
-"""Faults and switches in combination, and what must hold for all of them: a clear error, or nothing untrue."""
+"""Combinations of faults and switches, and what must hold for each: a clear error, or an answer that is true."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DIMENSIONS: dict[str, Sequence[Any]] = {
         {"kind": "stream-error", "code": "ModelStreamErrorException", "after": 3},
         {"kind": "stream-error", "code": "ThrottlingException", "after": 0},
     ),
-    "switch": (("", ""), *((name, each) for name, asked in QUESTIONS.items() for each in asked.choices[1:])),
+    "switch": (("", ""), *((name, each) for name, question in QUESTIONS.items() for each in question.settings[1:])),
 }
 
 
@@ -70,7 +70,7 @@ def _case(values: Sequence[Any]) -> Case:
     return Case(form, operation, tuple(fault for fault in faults if fault), switch)
 
 
-# The switches that Candor's requests can meet, by format: it sends none of the fields that the others are about.
+# The switches that affect Candor's requests, by format. It sends none of the fields that the others concern.
 _OPENAI = {"", "max-logprobs", "metrics", "done-marker", "count-headers"}
 _MET = {
     Format.EARLY: {"", "second-entry", "stream-logprobs", "stream-prompt-logprobs", "count-headers"},
@@ -81,7 +81,7 @@ _MET = {
 
 
 def every_case() -> Iterator[Case]:
-    """The full product, but for what a call cannot meet, or nobody gets to see as an error comes in its place."""
+    """The full product, without combinations that a call cannot meet or that an error hides."""
     for values in itertools.product(*_DIMENSIONS.values()):
         case = _case(values)
         hidden = len(case.faults) > 1 and any(fault["kind"] == "error" for fault in case.faults)
@@ -90,7 +90,7 @@ def every_case() -> Iterator[Case]:
 
 
 def pairwise(seed: int = 0) -> list[Case]:
-    """Few cases that hold every pair of two settings. Greedy: each of many random tries adds what covers most."""
+    """A small set of cases that covers every pair of settings, chosen greedily among random candidates."""
     dice, sizes = random.Random(seed), [len(values) for values in _DIMENSIONS.values()]
     places = list(itertools.combinations(range(len(sizes)), 2))
     missing = {(a, i, b, j) for a, b in places for i in range(sizes[a]) for j in range(sizes[b])}
@@ -121,7 +121,7 @@ def ask(served: Served, form: Format, operation: str) -> Completion:
 
 
 def check(served: Served, case: Case, expected: Completion) -> str:
-    """What is wrong with the outcome of a case, "" for nothing. expected: the answer when all is well."""
+    """What is wrong with the outcome of a case, "" for nothing. expected: the answer without faults."""
     served.faults(*case.faults)
     name, setting = case.switch
     served.switches(**({name: setting} if name else {}))
@@ -141,7 +141,7 @@ def check(served: Served, case: Case, expected: Completion) -> str:
         done.stop_reason == "incomplete" and done.warnings
     ):
         return f"another end: {done.stop_reason}"
-    return "" if whole or done.warnings else "something is missing, and nobody says so"
+    return "" if whole or done.warnings else "something is missing, without a warning"
 
 
 def _untrue(found: Any, expected: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from lib.core.request import Message, Request
 from lib.core.sources import AwsTarget
-from lib.core.stream import fold
+from lib.core.stream import Delta, fold
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import RetryPolicy
 from lib.errors import CapReached, InvalidRequest
@@ -20,6 +20,14 @@ from tests.support.serve_clients import Served, until
 
 Opened = Callable[..., Any]
 ASK = Request(prompt="abc", max_tokens=2, k=2)
+
+
+def loading(served: Served, stream: Iterable[Delta]) -> Iterator[Delta]:
+    """The deltas of a cold model, which is loaded as soon as the engine has noticed."""
+    for delta in stream:
+        if delta.note:
+            served.faults()
+        yield delta
 
 
 def test_the_models_are_listed_newest_first(served: Served, open_account: Opened) -> None:
@@ -65,14 +73,14 @@ def test_the_probe_is_free_and_made_once(served: Served, open_account: Opened) -
 
 
 def test_a_model_that_sleeps_is_asked_again_once_it_is_awake(served: Served, open_account: Opened) -> None:
-    served.faults({"kind": "cold-start", "seconds": 2})
+    served.faults({"kind": "cold-start", "seconds": 600})
     with closing(open_account(served)) as opened:
         found = opened.account.abilities(opened.model())
         assert found.asleep
         assert "assumed" in found.known_by
         retry_policy = RetryPolicy(cold_delays=(0.2, 0.3))
         engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, retry_policy=retry_policy)
-        engine.complete(ASK)
+        list(loading(served, engine.stream(ASK)))
         assert until(lambda: (again := opened.account.peek_abilities(opened.model())) is not None and not again.asleep)
 
 
@@ -126,11 +134,11 @@ def test_no_call_goes_beyond_the_cap(served: Served, open_account: Opened) -> No
 
 
 def test_waking_a_model_is_the_smallest_call_there_is(served: Served, open_account: Opened) -> None:
-    served.faults({"kind": "cold-start", "seconds": 2})
+    served.faults({"kind": "cold-start", "seconds": 600})
     with closing(open_account(served)) as opened:
         retry_policy = RetryPolicy(cold_delays=(0.2, 0.3))
         engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, retry_policy=retry_policy)
-        deltas = list(engine.warm_up())
+        deltas = list(loading(served, engine.warm_up()))
         assert any("being loaded" in delta.note for delta in deltas)
         (done,) = fold(deltas)
         assert len(done.generated) == 1

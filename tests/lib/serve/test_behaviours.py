@@ -1,4 +1,4 @@
-"""Both answers to every question that the real service leaves open."""
+"""Every switch, under each of its settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from lib.core.request import Request
 from lib.core.stream import fold
 from lib.errors import InvalidRequest
-from lib.serve.behaviours import QUESTIONS, Switches, read_switches
+from lib.serve.behaviours import QUESTIONS, Behaviours, read_behaviours
 from lib.wire.formats import Format
 from tests.support.serve_clients import Served, bodies
 
@@ -26,11 +26,11 @@ def refusal(served: Served, body: object, name: str = "current") -> str:
 
 
 def test_settings_are_checked() -> None:
-    assert read_switches(["echo=passed"])["echo"] == "passed"
-    assert Switches().all() == {name: question.choices[0] for name, question in QUESTIONS.items()}
+    assert read_behaviours(["echo=passed"])["echo"] == "passed"
+    assert Behaviours().all() == {name: question.settings[0] for name, question in QUESTIONS.items()}
     for wrong in (["echo"], ["echo=maybe"], ["ehco=passed"]):
         with pytest.raises(InvalidRequest):
-            read_switches(wrong)
+            read_behaviours(wrong)
 
 
 def test_two_lengths(served: Served) -> None:
@@ -54,7 +54,7 @@ def test_two_inputs(served: Served) -> None:
 def test_logprobs_of_a_model_without_any(served: Served) -> None:
     served.switches(legacy_logprobs="rejected")
     assert "return_logprobs" in refusal(served, bodies(Format.BEDROCK), "legacy")
-    assert "generation" in served.invoke({"prompt": "abc"}, "legacy")
+    assert "generation" in served.invoke({"prompt": "abc", "max_gen_len": 2}, "legacy")
 
 
 def test_unknown_fields_of_early_models(served: Served) -> None:
@@ -137,14 +137,14 @@ def test_prompt_logprobs_of_the_newer_bedrock_completion(served: Served) -> None
 
 def test_a_second_entry(served: Served) -> None:
     body = {**bodies(Format.BEDROCK), "max_gen_len": 60, "temperature": 1.0, "seed": 1}
-    served.switches(second_entry="with-likeliest")
+    served.switches(second_entry="with-most-likely")
     for entries in (
         served.invoke(body)["logprobs"],
         [entry for chunk in served.chunks(body) for entry in chunk["logprobs"]],
     ):
         assert {len(entry) for entry in entries} == {1, 2}
         pairs = [list(entry.values()) for entry in entries if len(entry) == 2]
-        assert all(own < likelier for own, likelier in pairs)
+        assert all(own < best for own, best in pairs)
 
 
 @pytest.mark.parametrize("form", [Format.EARLY, Format.BEDROCK])

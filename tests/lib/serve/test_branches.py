@@ -100,14 +100,12 @@ def test_a_beginning_that_ends_inside_a_character_is_refused(served: Served) -> 
 
 
 def test_a_model_without_a_tokenizer_says_what_it_lacks(served: Served) -> None:
-    engine = served.engine(Format.OPENAI)
-    engine._given = None
+    engine = served.engine(Format.OPENAI, read_with=lambda _: None)
     assert "needs the model's tokenizer" in engine.continuation_obstacle(asked(chat=False, prefix_ids=(97,)))
 
 
 def test_a_chat_without_a_template_says_what_it_lacks(served: Served) -> None:
-    engine = served.engine(Format.CHAT)
-    engine._given = replace(engine.tokenizer, render=None)
+    engine = served.engine(Format.CHAT, read_with=lambda own: replace(own, render=None))
     assert "No chat template" in engine.continuation_obstacle(asked(chat=True, prefix_ids=(97,)))
 
 

@@ -102,11 +102,13 @@ def test_a_connection_that_breaks_off_keeps_what_had_come(served: Served) -> Non
 
 
 def test_a_model_that_sleeps_is_waited_for(served: Served) -> None:
-    served.faults({"kind": "cold-start", "seconds": 0.6})
+    served.faults({"kind": "cold-start", "seconds": 600})
     notes: list[str] = []
     collected = Fold()
     for delta in served.engine(Format.OPENAI, patience=FAST).stream(asked()):
         notes += [delta.note] * bool(delta.note)
+        if len(notes) == 2:
+            served.faults()  # it is loaded
         collected.add(delta)
     (done,) = collected.completions()
     assert len(done.generated) == 12
@@ -227,7 +229,9 @@ def test_stopping_gently_lets_a_whole_answer_come(served: Served) -> None:
 
 def test_but_waits_for_nothing_more(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
-    stream = served.engine(Format.OPENAI, patience=replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0)).stream(asked())
+    stream = served.engine(Format.OPENAI, patience=replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0)).stream(
+        asked()
+    )
     first = next(stream)
     assert first == Delta(0, note=first.note)
     stream.stop()

@@ -24,7 +24,7 @@ def test_every_fault_is_listed_as_it_can_be_written() -> None:
 
 def test_every_switch_is_listed_with_its_settings() -> None:
     for name, question in QUESTIONS.items():
-        settings = ", ".join(f"`{each}`" for each in question.choices)
+        settings = ", ".join(f"`{each}`" for each in question.settings)
         assert f"| `{name}` | {question.text} | {settings} |" in TEXT
 
 

@@ -1,206 +1,151 @@
-"""Every fault over HTTP, once for each format that can carry it."""
+"""When faults are met, on a clock that the test turns."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import time
-from typing import Any
 
 import pytest
-from botocore.exceptions import (
-    ClientError,
-    EventStreamError,
-    ResponseStreamingError,
-)
-from urllib3.exceptions import ProtocolError
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lib.core.request import Message, Request
-from lib.core.stream import fold
-from lib.errors import ServiceError
-from lib.serve.service_errors import ERRORS, IN_STREAM
+from lib.errors import InvalidRequest
+from lib.serve.faults import KINDS, CallFacts, Fault, Faults, fault_from, read_fault
 from lib.wire.formats import Format
-from tests.support.serve_clients import FORMATS, Served, bodies, model_of
 
-METRICS = "amazon-bedrock-invocationMetrics"
-_SENT = [name for name in ERRORS if name not in ("MissingAuthenticationTokenException", "UnknownOperationException")]
+CALL = CallFacts("current", Format.OPENAI, "invoke")
 
 
-def asked(form: Format, **changes: Any) -> Request:
-    chat = form is Format.CHAT
-    values: dict[str, Any] = {"messages": (Message("user", "abc"),)} if chat else {"prompt": "abc"}
-    return Request(**{**values, "max_tokens": 6, "k": 2, **changes})
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-@pytest.mark.parametrize("code", _SENT)
-@pytest.mark.parametrize("operation", ["invoke", "stream"])
-def test_every_error_with_its_status_and_name(served: Served, code: str, operation: str) -> None:
-    served.faults({"kind": "error", "code": code, "operation": operation, "times": 1, "message": "as told"})
-    call = served.invoke if operation == "invoke" else served.chunks
-    with pytest.raises(ClientError) as raised:
-        call(bodies(Format.BEDROCK))
-    error = raised.value
-    assert error.response["Error"]["Code"] == code
-    assert error.response["Error"]["Message"] == "as told"
-    assert error.response["ResponseMetadata"]["HTTPStatusCode"] == ERRORS[code][0]
-    modelled = getattr(served.runtime.exceptions, code, ClientError)
-    assert isinstance(error, modelled)
-    assert call(bodies(Format.BEDROCK))  # the next one goes through
+def faults(*texts: str) -> tuple[Faults, Clock]:
+    clock = Clock()
+    made = Faults(clock)
+    made.set([read_fault(text) for text in texts])
+    return made, clock
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_candor_names_every_error(served: Served, form: Format) -> None:
-    served.faults({"kind": "error", "code": "ModelErrorException", "form": form.name})
-    with pytest.raises(ServiceError) as raised:
-        served.engine(form).complete(asked(form))
-    assert raised.value.code == "ModelErrorException"
+def test_a_line_and_an_object_make_the_same_fault() -> None:
+    line = read_fault("error:code=ThrottlingException,times=2,model=current,operation=stream,form=CHAT")
+    values = {"kind": "error", "code": "ThrottlingException", "times": 2, "model": "current", "operation": "stream"}
+    assert line == fault_from({**values, "form": "CHAT", "seconds": None})
+    assert read_fault("latency:seconds=0.25") == Fault("latency", seconds=0.25)
+    assert read_fault("trimmed") == Fault("trimmed")
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("code", IN_STREAM)
-def test_an_exception_in_the_midst_of_a_stream(served: Served, form: Format, code: str) -> None:
-    served.faults({"kind": "stream-error", "code": code, "after": 3})
-    came = []
-    with (
-        served.stream(bodies(form, streamed=True, length=20), model_of(form)) as events,
-        pytest.raises(EventStreamError) as raised,
-    ):
-        came.extend(events)
-    assert len(came) == 3
-    assert raised.value.response["Error"]["Code"] == code[0].lower() + code[1:]
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("nonsense", "There is no fault 'nonsense'"),
+        ("", "There is no fault ''"),
+        ("error", "needs code"),
+        ("missing", "needs field"),
+        ("throttle", "needs rate"),
+        ("error:code=Oops", "has no error Oops"),
+        ("stream-error:code=AccessDeniedException", "has no error AccessDeniedException"),
+        ("latency:seconds=soon", "seconds is 'soon'"),
+        ("latency:seconds=-1", "out of range"),
+        ("latency:seconds=nan", "out of range"),
+        ("latency:seconds=inf", "out of range"),
+        ("splits:size=0", "out of range"),
+        ("trimmed:times=-1", "out of range"),
+        ("trimmed:times=1e3", "times is '1e3'"),
+        ("trimmed:colour=red", "has no field 'colour'"),
+        ("cut:where=elsewhere", "where is 'elsewhere'"),
+        ("trimmed:form=openai", "form is 'openai'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(text: str, cause: str) -> None:
+    with pytest.raises(InvalidRequest, match=cause) as raised:
+        read_fault(text)
+    assert raised.value.remedy
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_stream_cut_between_two_messages_ends_without_a_word(served: Served, form: Format) -> None:
-    served.faults({"kind": "cut", "after": 3})
-    assert len(served.chunks(bodies(form, streamed=True, length=20), model_of(form))) == 3
-    (done,) = fold(served.engine(form).stream(asked(form, max_tokens=20, prompt_scores=form is Format.EARLY)))
-    assert done.stop_reason == "incomplete"
-    assert done.warnings
+@given(st.dictionaries(st.sampled_from([*Fault.__dataclass_fields__, "x"]), st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans(), st.lists(st.text()))))  # fmt: skip # noqa: E501
+def test_anything_gives_a_fault_or_a_clear_refusal(values: dict[str, object]) -> None:
+    with contextlib.suppress(InvalidRequest):
+        assert fault_from(values).kind in KINDS
 
 
-@pytest.mark.parametrize("where", ["within", "reset"])
-def test_a_stream_cut_elsewhere(served: Served, where: str) -> None:
-    served.faults({"kind": "cut", "after": 3, "where": where})
-    came = []
-    breaks = contextlib.nullcontext() if where == "within" else pytest.raises((ResponseStreamingError, ProtocolError))
-    with served.stream(bodies(Format.BEDROCK, length=20)) as events, breaks:
-        came.extend(events)
-    assert len(came) == 3
-    request = asked(Format.BEDROCK, max_tokens=20)
-    if where == "within":
-        (done,) = fold(served.engine(Format.BEDROCK).stream(request))
-        assert done.stop_reason == "incomplete"
-    else:
-        with pytest.raises(ServiceError, match="dropped"):
-            fold(served.engine(Format.BEDROCK).stream(request))
+def test_only_so_often_and_the_next_of_its_kind_follows() -> None:
+    made, _ = faults("error:code=ThrottlingException,times=2", "error:code=InternalServerException,times=1", "trimmed")
+    codes = [made.meets(CALL).get("error") for _ in range(5)]
+    assert [each and each.code for each in codes] == [
+        "ThrottlingException", "ThrottlingException", "InternalServerException", None, None,
+    ]  # fmt: skip
+    assert [fault.kind for fault in made.all] == ["trimmed"]
+    assert "trimmed" in made.meets(CALL)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_whole_response_cut_off(served: Served, form: Format) -> None:
-    served.faults({"kind": "cut", "after": 40, "operation": "invoke"})
-    with pytest.raises(ServiceError, match="dropped"):
-        served.engine(form).complete(asked(form))
+@pytest.mark.parametrize(
+    ("text", "met"),
+    [
+        ("trimmed:model=current", True),
+        ("trimmed:model=other", False),
+        ("trimmed:form=OPENAI", True),
+        ("trimmed:form=CHAT", False),
+        ("trimmed:operation=invoke", True),
+        ("trimmed:operation=stream", False),
+        ("trimmed:times=0", False),
+        ("stream-error:code=ThrottlingException", False),
+    ],
+)
+def test_which_calls_meet_it(text: str, met: bool) -> None:
+    made, _ = faults(text)
+    assert bool(made.meets(CALL)) == met
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("order", ["text", "numbers"])
-def test_sorted_keys(served: Served, form: Format, order: str) -> None:
-    (expected,) = served.engine(form).complete(asked(form))
-    served.faults({"kind": "sorted", "order": order})
-    response = served.invoke(bodies(form), model_of(form))
-    assert list(response) == sorted(response)
-    (done,) = served.engine(form).complete(asked(form))
-    assert done.prompt == expected.prompt
-    assert done.text == expected.text
+def test_a_cold_model_wakes_up_some_time_after_its_first_call() -> None:
+    made, clock = faults("cold-start:seconds=20")
+    clock.now += 1000  # nobody has called, so nothing has begun
+    assert made.refuses("current") == "ModelNotReadyException"
+    clock.now += 19.9
+    assert made.refuses("current") == "ModelNotReadyException"
+    clock.now += 0.1
+    assert made.refuses("current") == ""
+    assert made.refuses("early") == "ModelNotReadyException"  # each for itself
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_trimmed(served: Served, form: Format) -> None:
-    served.faults({"kind": "trimmed"})
-    response = served.invoke(bodies(form), model_of(form))
-    assert all(value is not None for value in response.values())
-    assert served.engine(form).complete(asked(form))[0].text
-    chunks = served.chunks(bodies(form, streamed=True), model_of(form))
-    assert all(value is not None for chunk in chunks for value in chunk.values())
+def test_an_idle_model_is_put_away() -> None:
+    made, clock = faults("eviction:idle=60,seconds=5,model=current")
+    assert made.refuses("current") == ""
+    clock.now += 60
+    assert made.refuses("current") == ""
+    clock.now += 61
+    assert made.refuses("current") == "ModelNotReadyException"
+    clock.now += 5
+    assert made.refuses("current") == ""
+    clock.now += 1000
+    assert made.refuses("early") == ""
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_probability_of_zero(served: Served, form: Format) -> None:
-    served.faults({"kind": "absent", "position": 4})
-    for response in (
-        served.invoke(bodies(form), model_of(form)),
-        *served.chunks(bodies(form, streamed=True), model_of(form)),
-    ):
-        json.dumps(response, allow_nan=False)
-    texts = [json.dumps(served.invoke(bodies(form), model_of(form)))]
-    texts.append(json.dumps(served.chunks(bodies(form, streamed=True), model_of(form))))
-    assert all("-9999.0" in text for text in texts)
-    (done,) = served.engine(form).complete(asked(form))
-    assert done.generated.logprobs[4] == -float("inf")
+def test_a_model_that_takes_longer_than_it_is_kept_can_still_be_reached() -> None:
+    made, clock = faults("eviction:idle=1,seconds=30")
+    assert made.refuses("current") == ""
+    clock.now += 2
+    assert made.refuses("current") == "ModelNotReadyException"
+    clock.now += 30.5
+    assert made.refuses("current") == ""
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_missing_fields(served: Served, form: Format) -> None:
-    field = "generation_token_count" if form.is_bedrock else "usage"
-    served.faults({"kind": "missing", "field": field})
-    assert field not in served.invoke(bodies(form), model_of(form))
-    assert served.engine(form).complete(asked(form))[0].text
-    served.faults({"kind": "missing", "field": "logprobs"})
-    (done,) = served.engine(form).complete(asked(form))
-    assert any("logprobs" in warning for warning in done.warnings)
+def test_a_rate() -> None:
+    made, clock = faults("throttle:rate=2,times=3")
+    assert [made.refuses("current") for _ in range(4)] == ["", "", "ThrottlingException", "ThrottlingException"]
+    clock.now += 0.5
+    assert [made.refuses("current") for _ in range(2)] == ["", "ThrottlingException"]
+    assert [made.refuses("current") for _ in range(5)] == [""] * 5  # three times, and that was all
 
 
-@pytest.mark.parametrize("form", [Format.EARLY, Format.BEDROCK])
-def test_an_end_without_a_reason(served: Served, form: Format) -> None:
-    """Metrics say that the answer is whole; why it ended, nobody knows."""
-    served.faults({"kind": "missing", "field": "stop_reason"})
-    (whole,) = served.engine(form).complete(asked(form))
-    (streamed,) = fold(served.engine(form).stream(asked(form)))
-    assert (whole.stop_reason, streamed.stop_reason) == (None, None)
-    assert (whole.text, streamed.warnings) == (streamed.text, ())
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_odd_pieces(served: Served, form: Format) -> None:
-    expected = served.invoke(bodies(form), model_of(form))
-    served.faults({"kind": "splits", "size": 3})
-    found = served.invoke(bodies(form), model_of(form))
-    for response in (expected, found):
-        for name in ("id", "created"):
-            response.pop(name, None)
-    assert found == expected
-    assert served.chunks(bodies(form, streamed=True), model_of(form))[-1][METRICS]
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_latency(served: Served, form: Format) -> None:
-    served.faults({"kind": "latency", "seconds": 0.5, "between": 0.1})
-    began = time.monotonic()
-    served.invoke(bodies(form), model_of(form))
-    assert time.monotonic() - began >= 0.5
-    began = time.monotonic()
-    with served.stream(bodies(form, streamed=True), model_of(form)) as events:
-        times = [time.monotonic() - began for _ in events]
-    assert times[0] >= 0.5
-    assert times[-1] >= 0.5 + 0.1 * (len(times) - 1) - 0.02
-
-
-def test_a_cold_model_and_a_client_that_waits(served: Served) -> None:
-    patient = served.client(attempts=12)
-    served.faults({"kind": "cold-start", "seconds": 3})
-    with pytest.raises(ClientError) as raised:
-        served.invoke(bodies(Format.BEDROCK))
-    assert raised.value.response["Error"]["Code"] == "ModelNotReadyException"
-    with pytest.raises(ClientError, match="ModelNotReadyException"):
-        served.chunks(bodies(Format.BEDROCK))
-    answer = patient.invoke_model(modelId=served.arn(), body=json.dumps(bodies(Format.BEDROCK)))
-    answer["body"].read()
-    assert answer["ResponseMetadata"]["RetryAttempts"] >= 1
-
-
-def test_too_fast(served: Served) -> None:
-    served.faults({"kind": "throttle", "rate": 0.001})
-    served.invoke(bodies(Format.BEDROCK))
-    with pytest.raises(ClientError, match="ThrottlingException"):
-        served.invoke(bodies(Format.BEDROCK))
+def test_setting_faults_begins_anew() -> None:
+    made, clock = faults("cold-start:seconds=5")
+    made.refuses("current")
+    clock.now += 6
+    assert made.refuses("current") == ""
+    made.set([read_fault("cold-start:seconds=5")])
+    assert made.refuses("current") == "ModelNotReadyException"
+    made.set([])
+    assert made.refuses("current") == ""

@@ -1,4 +1,4 @@
-"""What comes over HTTP is what the engine says, in every format, whole and streamed."""
+"""Responses over HTTP say what the engine says, in every format, whole and streamed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib.core.stream import fold
 from lib.core.tokens import NO_TOKENS
 from lib.engines.local.engine import LocalEngine
 from lib.models.tokenizer_files import from_built
-from lib.serve.mutations import cut_to
+from lib.serve.mutations import truncate_top
 from lib.wire.formats import Format, asked_top, carried_k
 from tests.support.project import project
 from tests.support.serve_clients import FORMATS, Served, bodies, model_of
@@ -34,7 +34,7 @@ def own(engine: LocalEngine, request: Request, form: Format) -> Completion:
         request, k=max(asked_top(form, request.k), 1), prompt_scores=request.prompt_scores and form.scores_prompts
     )
     (done,) = engine.complete(asked)
-    done = replace(done, prompt=cut_to(done.prompt, carried_k(form, request.k)))
+    done = replace(done, prompt=truncate_top(done.prompt, carried_k(form, request.k)))
     return project(done, form, request, from_built(engine.loaded.tokenizer.built, "tiny"))
 
 
@@ -106,7 +106,7 @@ def test_numbers_are_taken_as_the_model_server_takes_them(served: Served) -> Non
     assert len(served.invoke(loose)["choices"][0]["logprobs"]["tokens"]) == 2
     chat = {"messages": [{"role": "user", "content": "abc"}], "max_tokens": True, "logprobs": 1, "temperature": 0}
     assert len(served.invoke(chat)["choices"][0]["logprobs"]["content"]) == 1
-    assert served.invoke({"prompt": "abc", "return_logprobs": 0})["logprobs"] is None
+    assert served.invoke({"prompt": "abc", "return_logprobs": 0, "max_gen_len": 2})["logprobs"] is None
 
 
 def test_how_many_alternatives_come(served: Served) -> None:

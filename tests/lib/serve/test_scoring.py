@@ -38,8 +38,7 @@ def test_one_text_after_several_prompts(served: Served, tiny_engine: Any) -> Non
 
 
 def test_a_chat_needs_the_template_of_its_model(served: Served) -> None:
-    engine = served.engine(Format.OPENAI)
-    engine._given = None
+    engine = served.engine(Format.OPENAI, read_with=lambda _: None)
     with pytest.raises(InvalidRequest, match="needs the model's tokenizer"):
         engine.score(CHAT, TEXTS)
 

@@ -1,4 +1,4 @@
-"""The examples of docs/local-bedrock-clients.md, run as they stand there by the clients they are written for."""
+"""The examples of docs/local-bedrock-clients.md, run verbatim with the clients they are written for."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import boto3
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 from lib.cli import main
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
-from lib.models import embedded
 from lib.models.tokenizer_files import tokenizer_from_uploads
 from lib.serve.app import Service
 from lib.serve.models import DEFAULT_MODELS, read_models
@@ -243,29 +240,9 @@ def test_other_forms_of_langchain(local: Served, run: Run) -> None:
     assert found["logprobs"] == [None, None]
 
 
-@pytest.fixture
-def s3() -> Iterator[Any]:
-    """A client of an S3 of our own, whose bucket holds what was imported."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
-    client = session.client("s3", endpoint_url=f"http://{host}:{port}")
-    try:
-        with closing(client):
-            client.create_bucket(Bucket=BUCKET)
-            files = embedded.model_directory()
-            for name in TOKENIZER_FILES:
-                client.put_object(Bucket=BUCKET, Key=f"of/tests/current/{name}", Body=(files / name).read_bytes())
-            client.put_object(Bucket=BUCKET, Key="of/tests/current/model.safetensors", Body=b"too large to download")
-            client.put_object(Bucket=BUCKET, Key="of/tests/currently-not/tokenizer.json", Body=b"another model's")
-            yield client
-    finally:
-        server.stop()
-
-
-def test_the_tokenizer_comes_from_s3(local: Served, s3: Any) -> None:
-    """From the ARN alone a client gets to the files, and they spell the ids that the model sends."""
+def test_the_tokenizer_comes_from_s3(local: Served) -> None:
+    """The ARN alone leads a client to the files, and they decode the ids in the model's responses."""
+    s3 = local.client("s3")
     model = local.client("bedrock").get_imported_model(modelIdentifier=local.arn("current"))
     uri = model["modelDataSource"]["s3DataSource"]["s3Uri"]
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
