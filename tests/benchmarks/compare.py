@@ -1,4 +1,4 @@
-"""Scoring several texts after one prompt, sampling several answers, and leaving out parts of a prompt."""
+"""Score several texts after one prompt, sample several answers, and leave out parts of a prompt."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PAIR = ["Strike while the iron is hot.", "Beat the iron while it is hot."]
 
 
 def figures() -> Iterator[Figure]:
-    """Each figure as soon as it is known."""
+    """Yield each figure as soon as it is measured."""
     engine = open_local("embedded")
     for work in (_candidates, _samples, _leave_one_out):
-        engine._kept.clear()  # what one has read is no help to the next
+        engine.prefix_cache.clear()  # so that no figure profits from the one before
         yield from work(engine)
     engine.close()
 
 
 def _candidates(engine: LocalEngine) -> Iterator[Figure]:
     def cold(request: Request, texts: list[str]) -> None:
-        engine._kept.clear()
+        engine.prefix_cache.clear()
         engine.score(request, texts)
 
     def one_at_a_time(request: Request, texts: list[str]) -> None:
@@ -55,7 +55,7 @@ def _candidates(engine: LocalEngine) -> Iterator[Figure]:
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
     name = "the published pair sharing its prompt's cache, as after samples ÷ one at a time, times as fast"
     yield Figure(name, theirs / ours, 2, True)
-    # Two texts take no less than one of them, so that nothing can make this 2.
+    # Two texts take at least as long as one, so this stays below 2.
     name = "… its prompt read for the first time, of at most 2"
     yield Figure(name, faster(lambda: cold(chat, PAIR), chat, PAIR, 15))
 
@@ -94,7 +94,7 @@ def _leave_one_out(engine: LocalEngine) -> Iterator[Figure]:
 
 
 def _bound(engine: LocalEngine, whole: str, left: list[str], answer: str) -> float:
-    """Tokens that have to be read of the whole and of what follows the gaps ÷ those of all passes."""
+    """Tokens to read of the whole and after the gaps ÷ tokens of all separate passes."""
     read = [engine.loaded.tokenizer.ids(prompt + answer, special=True) for prompt in [whole, *left]]
     ours = len(read[0])
     for ids in read[1:]:

@@ -1,4 +1,4 @@
-"""The embedded engine against plain transformers, and the first sight of the page."""
+"""The local engine compared with plain transformers, and the first view of the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JAPANESE = "朝の港は、描きかけの絵のように静かだった。少�
 
 
 def figures() -> Iterator[Figure]:
-    """Each figure as soon as it is known."""
+    """Yield each figure as soon as it is measured."""
     loaded = load("embedded")
     engine = LocalEngine(loaded)
     plain = AutoModelForCausalLM.from_pretrained(embedded.model_directory(), dtype=torch.float32).eval()
@@ -41,7 +41,7 @@ def figures() -> Iterator[Figure]:
 
 
 def text_of(engine: LocalEngine, tokens: int) -> str:
-    """A text of exactly that many tokens."""
+    """A text of exactly this many tokens."""
     ids = engine.loaded.tokenizer.ids(ENGLISH * (tokens // 60 + 2), special=True)[:tokens]
     return engine.loaded.vocabulary.decode(np.array(ids))
 
@@ -80,7 +80,7 @@ def _batch(engine: LocalEngine) -> Iterator[Figure]:
         prompt = text_of(engine, tokens)
         single = [Request(prompt=prompt, max_tokens=64, temperature=1.0, seed=seed) for seed in range(16)]
         together = Request(prompt=prompt, max_tokens=64, temperature=1.0, seed=0, n=16)
-        # Stopping early would flatter either side: both write all 64 tokens of every sample.
+        # Both sides generate all 64 tokens of every sample; stopping early would distort the ratio.
         with without_end(engine):
             at_once = seconds(lambda request=together: engine.complete(request))  # type: ignore[misc]
             one_by_one = seconds(lambda requests=single: [engine.complete(each) for each in requests])  # type: ignore[misc]
@@ -112,7 +112,7 @@ def _cells(engine: LocalEngine) -> Iterator[Figure]:
 
 
 def _first_sight() -> Figure:
-    """From opening the address in a new browser context to Generate in view, the model loaded behind the page."""
+    """Time from opening the page in a new browser context to a visible Generate button; the model loads meanwhile."""
     from playwright.sync_api import sync_playwright
 
     from tests.support.browser import CHROMIUM_ARGS, chromium_path, serving
@@ -133,7 +133,7 @@ def _first_sight() -> Figure:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
-        # The first visitor waits for imports; whoever comes while the model is being loaded must not.
+        # The first visit waits for imports; later ones must not wait for the model to load.
         seconds(lambda: visit(browser, explore))
         ours, theirs = alternated(lambda: visit(browser, explore), lambda: visit(browser, button), 9)
         browser.close()

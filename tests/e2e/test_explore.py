@@ -102,7 +102,7 @@ def test_chat_shows_the_template_as_the_model_read_it(explore: Page) -> None:
 
 
 MISSING = [
-    ("/tmp", "/tmp holds no model"),
+    ("/tmp", "/tmp contains no model"),
     ("/nowhere/at/all", "There is no model at '/nowhere/at/all'"),
     ("no such thing", "There is no model at 'no such thing'"),
 ]

@@ -1,8 +1,9 @@
-"""Models for the tests of the local engine. A test that uses the embedded model is marked `model` by that alone."""
+"""Fixtures with small local models. A test that uses the embedded model is marked `model` automatically."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,22 @@ from lib.engines.local.loading import LoadedModel, load
 from tests.support import tiny
 
 _BUDGET = 2_000_000_000
+
+
+@contextmanager
+def passes_of(loaded: LoadedModel) -> Iterator[list[int]]:
+    """Collects the number of tokens per sample that every pass through the model's body reads."""
+    lengths: list[int] = []
+
+    def note(_: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        ids = args[0] if args else options["input_ids"]
+        lengths.append(ids.shape[1])
+
+    handle = loaded.model.get_decoder().register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield lengths
+    finally:
+        handle.remove()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,7 +61,7 @@ def embedded_engine(embedded: LoadedModel) -> Iterator[LocalEngine]:
 
 @pytest.fixture(scope="session")
 def random_model(_quiet_transformers: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The directory of a random model of an architecture; each is made once."""
+    """Returns the directory of a random model of an architecture, made once per session."""
     made: dict[str, Path] = {}
 
     def make(architecture: str) -> Path:
@@ -57,7 +74,7 @@ def random_model(_quiet_transformers: None, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def random_engine(random_model: Callable[[str], Path]) -> Iterator[Callable[[str], LocalEngine]]:
-    """The engine of a random model of an architecture; each is opened once."""
+    """Returns the engine of a random model of an architecture, opened once per session."""
     opened: dict[str, LocalEngine] = {}
 
     def engine(architecture: str) -> LocalEngine:
@@ -72,7 +89,7 @@ def random_engine(random_model: Callable[[str], Path]) -> Iterator[Callable[[str
 
 @pytest.fixture
 def markov(_quiet_transformers: None, tmp_path: Path) -> Iterator[Callable[..., LocalEngine]]:
-    """Opens the engine of a model with the given transition logits (`tiny.make_markov`)."""
+    """Opens engines of models with the given transition logits (`tiny.make_markov`)."""
     opened: list[LocalEngine] = []
 
     def engine(logits: np.ndarray, **options: Any) -> LocalEngine:

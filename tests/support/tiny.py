@@ -1,4 +1,4 @@
-"""Models of a few kilobytes: random ones of many architectures, and one whose probabilities are chosen by the test."""
+"""Models of a few kilobytes: random ones of many architectures, and one with probabilities set by the test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from lib.tokenizers.build import Built, Template, from_backend
 
 EOS, BOS, THINK, THOUGHT, USER = 256, 257, 258, 259, 260
-VOCABULARY = 264  # 256 bytes, five tokens of a special kind, and three ids that no text has
+VOCABULARY = 264  # 256 bytes, five special tokens, and three ids that no text contains
 SPECIALS = {EOS: "</s>", BOS: "<s>", THINK: "<think>", THOUGHT: "</think>", USER: "<|user|>"}
 CHAT = (
     "{% for m in messages %}<|user|>{{ m.role }}:{{ m.content }}\n{% endfor %}"
@@ -69,9 +69,10 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def make_tokenizer(*, bos: bool = False, eos: bool = False, chat: str | None = None, merges: Merges = ()) -> Any:
-    """A byte-level tokenizer: one token per byte, but for `merges`. bos, eos: added around a raw text.
+    """A byte-level tokenizer: one token per byte, except for `merges`.
 
-    Merges must not outgrow the ids: each takes the id of a byte that no UTF-8 text has (0xC0, 0xC1, 0xF5 …).
+    bos, eos: whether these tokens are added around a raw text.
+    merges: each takes the id of a byte that no UTF-8 text contains (0xC0, 0xC1, 0xF5 …), so there can be only a few.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -91,7 +92,7 @@ def make_tokenizer(*, bos: bool = False, eos: bool = False, chat: str | None = N
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     backend.add_tokens([AddedToken(SPECIALS[THINK], special=False), AddedToken(SPECIALS[THOUGHT], special=False)])
-    # `add_tokens` numbers them from the end of the vocabulary, which here is 256; the order below is that of SPECIALS.
+    # `add_tokens` numbers them from the end of the vocabulary, here 256; this sets the ids of SPECIALS instead.
     backend = Tokenizer.from_str(_with_added_tokens(backend.to_str()))
     if bos or eos:
         single = f"{'<s> ' if bos else ''}$A{' </s>' if eos else ''}"
@@ -123,7 +124,7 @@ def _with_added_tokens(text: str) -> str:
 
 
 def make_random(directory: Path, architecture: str, *, sharp: float = 8.0, seed: int = 0, **changes: Any) -> Path:
-    """A random model with a tokenizer. sharp: factor on its weights, which makes its predictions less even."""
+    """A random model with a tokenizer. sharp: factor on its weights, which makes its predictions less uniform."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -145,7 +146,7 @@ def make_markov(
     context: int = 512,
     tokenizer: Any = None,
 ) -> Path:
-    """A model that draws the next token from softmax(logits[last token]) and sees nothing else.
+    """A model that samples the next token from softmax(logits[last token]) and ignores all else.
 
     logits: float[VOCABULARY, VOCABULARY]. Its embeddings are unit vectors, its layers add nothing.
     """
@@ -168,7 +169,7 @@ def make_markov(
 
 
 def chain(*texts: str, odds: float = 20.0, follow: Mapping[int, int] | None = None) -> np.ndarray:
-    """Logits by which every byte of a text is followed by the next, almost surely. follow: more such pairs of ids."""
+    """Logits that make every byte of a text almost certain to follow the one before. follow: more such pairs of ids."""
     logits = np.zeros((VOCABULARY, VOCABULARY))
     for text in texts:
         blob = text.encode()
@@ -187,10 +188,12 @@ def make_gguf(
     tensors: Mapping[str, np.ndarray | None] | None = None,
     tokenizer: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A small llama as a GGUF file. pre: the name of its pre-tokenizer.
+    """A small Llama model as a GGUF file.
 
-    fields: more of its metadata. tensors: more of them by name, None to leave one out. tokenizer: all fields of its
-    tokenizer, by what follows "tokenizer.".
+    pre: name of its pre-tokenizer.
+    fields: additional metadata.
+    tensors: additional tensors by name; None removes one.
+    tokenizer: all of its tokenizer's fields, named without the "tokenizer." prefix.
     """
     from gguf import GGUFWriter
 
@@ -225,7 +228,7 @@ def gguf_bytes(pre: str | None) -> dict[str, Any]:
 
     letters = sorted(byte_alphabet(), key=lambda letter: byte_alphabet()[letter])
     double = letters[ord(" ")] * 2
-    letters[0xC0], letters[0xC1] = "12", double  # merges in place of two bytes that no text has
+    letters[0xC0], letters[0xC1] = "12", double  # merges replace two bytes that no text contains
     told = {"ggml.model": "gpt2", "ggml.tokens": letters, "ggml.token_type": [1] * len(letters),
             "ggml.merges": ["1 2", f"{double[0]} {double[0]}"], "ggml.eos_token_id": 0}  # fmt: skip
     return told if pre is None else told | {"ggml.pre": pre}

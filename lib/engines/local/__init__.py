@@ -1,1 +1,1 @@
-"""The embedded engine: any Hugging Face model of the causal kind, on this machine, through transformers and torch."""
+"""The local engine: runs a causal language model on this machine with transformers and torch."""

@@ -1,9 +1,9 @@
-"""Attention for grouped key-value heads that stays on torch's fast CPU kernel.
+"""Grouped-query attention that stays on torch's fast CPU kernel.
 
-transformers asks torch to share key-value heads between query heads (`enable_gqa`). On the CPU torch has no fast
-kernel for that and falls back to one that copies all keys and values, at every step. Here a single new token's query
-heads are laid out as rows of their key-value head instead, and longer inputs see each key-value head through a view as
-often as needed: neither copies anything.
+transformers asks torch to share key-value heads between query heads (`enable_gqa`). Torch has no fast CPU kernel for
+that and falls back to one that copies all keys and values at every step. Here, the query heads of a single new token
+become rows of their key-value head, and longer inputs see each key-value head through an expanded view. Neither copies
+anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NAME = "candor_cpu"
 
 
 def use_fast_attention(model: Any) -> None:
-    """Give a model on the CPU this attention, where it would otherwise use torch's own."""
+    """Install this attention in a model that runs on the CPU with torch's own attention."""
     from transformers import AttentionInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 
@@ -35,7 +35,7 @@ def _attention(
 
     groups = getattr(module, "num_key_value_groups", 1)
     if isinstance(key, RaggedKV):
-        return _apart(query, key, value, groups, options), None
+        return _ragged(query, key, value, groups, options), None
     if attention_mask is None and query.shape[2] == 1 and options.get("position_bias") is None:
         return _one_token(query, key, value, groups, options.get("scaling"))
     shared = _Ungrouped(module)
@@ -50,22 +50,22 @@ def _attention(
     )
 
 
-def _apart(query: Any, key: RaggedKV, value: RaggedKV, groups: int, options: dict[str, Any]) -> Any:
-    """One new token of several requests, query [b, heads, 1, d]; returns [b, 1, heads, d].
+def _ragged(query: Any, key: RaggedKV, value: RaggedKV, groups: int, options: dict[str, Any]) -> Any:
+    """Attention of one new token per row of several requests, query [b, heads, 1, d]; returns [b, 1, heads, d].
 
-    No mask is needed: a cache holds nothing but what its own new token may see.
+    Needs no mask: each cache holds only tokens that its own new token may see.
     """
     import torch
 
     if query.shape[2] != 1 or options.get("position_bias") is not None or options.get("softcap") is not None:
-        raise ValueError("requests can only be joined for one new token each, in plain attention")
+        raise ValueError("requests can only be joined for one new token each, with plain attention")
     rows = query.split([part.shape[0] for part in key.parts])
     own = zip(rows, key.parts, value.parts, strict=True)
     return torch.cat([_one_token(*each, groups, options.get("scaling"))[0] for each in own])
 
 
 def _by_group(query: Any, key: Any, value: Any, groups: int) -> tuple[Any, Any, Any]:
-    """Query [1, heads, q, d], key and value [1, heads / groups, n, d], all as [heads / groups, groups, …, d]."""
+    """Reshape query [1, heads, q, d], key and value [1, heads / groups, n, d] to [heads / groups, groups, …, d]."""
     shared = key.shape[1]
     return (
         query.reshape(shared, groups, *query.shape[2:]),
@@ -75,7 +75,7 @@ def _by_group(query: Any, key: Any, value: Any, groups: int) -> tuple[Any, Any, 
 
 
 class _Ungrouped:
-    """What transformers' function asks of an attention layer, for keys and values that are repeated already."""
+    """Stands in for an attention layer whose keys and values are already repeated for every query head."""
 
     num_key_value_groups = 1
 
@@ -84,7 +84,7 @@ class _Ungrouped:
 
 
 def _one_token(query: Any, key: Any, value: Any, groups: int, scaling: float | None) -> tuple[Any, None]:
-    """Query [b, heads, 1, d] against key and value [b, heads / groups, n, d]; returns [b, 1, heads, d]."""
+    """Attention of query [b, heads, 1, d] to key and value [b, heads / groups, n, d]; returns [b, 1, heads, d]."""
     from torch.nn import functional
 
     batch, heads, _, width = query.shape

@@ -1,4 +1,4 @@
-"""Models whose reading of a token depends on how long the text becomes: up to where it does not."""
+"""Models whose scores depend on the text's final length, and the context up to which they do not."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 
 def steady_context(config: Any) -> tuple[int | None, str]:
-    """The tokens that a model is read up to, None for no limit; and why they are fewer than its context, "" if not.
+    """How many tokens to read at most (None = no limit), and why these are fewer than the model's context ("" if not).
 
-    LongRoPE takes other frequencies for all tokens once the longest text of a batch exceeds the context of the first
-    training: what was read before, or beside a longer text, would no longer agree. Dynamic NTK scaling does so beyond
-    the context alone, where nothing is read.
+    LongRoPE switches the frequencies of all tokens once the longest text of a batch exceeds the original training
+    context; tokens read earlier, or beside a longer text, would no longer match. Dynamic NTK scaling does so only
+    beyond the context, where nothing is read.
 
-    config: of transformers, its part for text.
+    config: the text part of a transformers configuration.
     """
     limit = getattr(config, "max_position_embeddings", None)
     context = int(limit) if limit else None
-    for rope in _parameters(config):
+    for rope in _rope_parameters(config):
         if rope.get("rope_type") != "longrope" or rope.get("short_factor") == rope.get("long_factor"):
             continue
         original = rope.get("original_max_position_embeddings")
@@ -25,8 +25,8 @@ def steady_context(config: Any) -> tuple[int | None, str]:
     return context, ""
 
 
-def _parameters(config: Any) -> list[dict[str, Any]]:
-    """The position settings of a model: one for all layers, or one for each kind of layer."""
+def _rope_parameters(config: Any) -> list[dict[str, Any]]:
+    """The position settings: one for all layers, or one per kind of layer."""
     found = getattr(config, "rope_parameters", None)
     if not isinstance(found, dict):
         return []

@@ -1,4 +1,4 @@
-"""From a request to the ids a model reads."""
+"""Render a request as the ids a model reads."""
 
 from __future__ import annotations
 
@@ -17,45 +17,50 @@ from lib.tokenizers.boundary import token_at
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """A prompt as the model will read it. text: with the chat template applied. templated: whether one was."""
+    """A prompt as the model will read it."""
 
     ids: list[int]
-    text: str
-    templated: bool
+    text: str  # with the chat template applied
+    templated: bool  # whether a chat template was applied; False for a raw prompt
 
 
 def render(loaded: LoadedModel, request: Request) -> Rendered:
-    """The ids of a request's prompt. Raises InvalidRequest when there is no way to render it, or nothing to read."""
+    """Render and encode a request's prompt.
+
+    Raises InvalidRequest if it cannot be rendered or has no tokens, TooLong.
+    """
     text = request.prompt if request.prompt is not None else _templated(loaded, request)
     templated = request.prompt is None
     ids = encode(loaded, text, templated=templated)
     if not ids:
-        raise InvalidRequest("The prompt is empty once it is tokenised.", "Type something for the model to read.")
+        raise InvalidRequest("The prompt has no tokens.", "Enter some text for the model to read.")
     if max(request.prefix_ids, default=0) >= (size := _readable(loaded)):
         raise InvalidRequest(
-            f"The answer is to begin with token {max(request.prefix_ids):,}; {loaded.name} knows {size:,}.",
-            "Choose a token of this model's own.",
+            f"The answer's beginning contains token id {max(request.prefix_ids):,}; {loaded.name} has {size:,} tokens.",
+            "Choose a token from this model's vocabulary.",
         )
     check_context(loaded, len(ids) + len(request.prefix_ids))
     return Rendered(ids, text, templated)
 
 
-_MOST_CHARACTERS = 4_000_000  # a context of a million tokens holds about as many
+_MAX_CHARACTERS = 4_000_000  # about a million tokens
 
 
 def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
-    """Ids of a text. A template writes its own special tokens; a raw prompt gets the model's, but never BOS twice.
+    """Encode a text.
 
-    An end-of-sequence token that the tokenizer adds is left out, as the text goes on. Raises InvalidRequest for a token
-    that the model does not have, TooLong.
+    A chat template writes its own special tokens; a raw prompt gets the tokenizer's, but BOS only once. An EOS added by
+    the tokenizer is removed, since the text continues.
+
+    Raises InvalidRequest if the model lacks one of the tokens, TooLong.
     """
     tokenizer = loaded.tokenizer
-    if len(text) > _MOST_CHARACTERS:  # it would take memory and time before it turns out to be too long
+    if len(text) > _MAX_CHARACTERS:  # encoding it would take much time and memory
         raise TooLong(
-            f"The text has {len(text):,} characters; at most {_MOST_CHARACTERS:,} are read.",
+            f"The text has {len(text):,} characters; the limit is {_MAX_CHARACTERS:,}.",
             "Shorten it.",
             len(text),
-            loaded.context or _MOST_CHARACTERS,
+            loaded.context or _MAX_CHARACTERS,
         )
     ids = tokenizer.ids(text, special=not templated)
     bos, eos = tokenizer.bos, tokenizer.eos
@@ -66,23 +71,23 @@ def encode(loaded: LoadedModel, text: str, *, templated: bool) -> list[int]:
     if ids and max(ids) >= (size := _readable(loaded)):
         name = tokenizer.name_of(max(ids))
         raise InvalidRequest(
-            f"The text holds the token {name!r}, which {loaded.name} cannot read: it knows {size:,} tokens.",
+            f"The text contains the token {name!r}, but {loaded.name} has only {size:,} tokens and not this one.",
             "Remove it from the text.",
         )
     return ids
 
 
 def _readable(loaded: LoadedModel) -> int:
-    """How many tokens the model can read: ids from there on are none of its own."""
+    """Number of input embeddings; ids from there on don't exist in the model."""
     return int(loaded.model.get_input_embeddings().weight.shape[0])
 
 
 def check_context(loaded: LoadedModel, tokens: int) -> None:
-    """Raise TooLong when that many tokens do not fit into the model's context."""
+    """Raise TooLong if that many tokens do not fit into the model's context."""
     if loaded.context is not None and tokens > loaded.context:
-        most = f"{loaded.name} reads at most {loaded.context:,}."
+        limit = f"{loaded.name} reads at most {loaded.context:,}."
         raise TooLong(
-            f"The prompt has {tokens:,} tokens; {most} {loaded.limited}".strip(),
+            f"The prompt has {tokens:,} tokens; {limit} {loaded.context_note}".strip(),
             f"Shorten it by at least {tokens - loaded.context:,} tokens, or choose a model with a longer context.",
             tokens,
             loaded.context,
@@ -90,17 +95,17 @@ def check_context(loaded: LoadedModel, tokens: int) -> None:
 
 
 def prompt_kinds(loaded: LoadedModel, ids: list[int]) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """uint8[n] of `TokenKind` for the tokens of a prompt."""
+    """The `TokenKind` of each token of a prompt, uint8 [n]."""
     special = loaded.vocabulary.pieces.special[np.array(ids, np.int32)]
     return np.where(special, TokenKind.SPECIAL, TokenKind.TEXT).astype(np.uint8)
 
 
 def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tuple[int, int]:
-    """Where the prompt ends among the ids of `text`, which begins with `prompt`.
+    """Find where the prompt ends among the ids of `text`, which begins with `prompt`.
 
-    Returns (tokens that belong to the prompt, bytes of the next token that do so too). A token that straddles the
-    boundary belongs to what follows. Counted in bytes of the pieces where these spell the text exactly, else in the
-    tokenizer's own offsets.
+    Returns (number of tokens in the prompt, bytes of the next token that belong to the prompt too). A token that
+    straddles the boundary counts as part of the continuation. Counts bytes of the pieces if these spell the text
+    exactly, else uses the tokenizer's own offsets.
     """
     pieces = loaded.vocabulary.pieces.select(np.array(ids, np.int32))
     whole = text.encode()
@@ -108,7 +113,7 @@ def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tup
     if lead is not None:
         return token_at(np.diff(pieces.offsets), lead + len(prompt.encode()))
     everything, spans = loaded.tokenizer.offsets(text)
-    added = next((skip for skip in range(3) if everything[skip : skip + len(ids)] == ids), 0)  # BOS that `ids` lacks
+    added = next((skip for skip in range(3) if everything[skip : skip + len(ids)] == ids), 0)  # a BOS missing in `ids`
     for number, (start, end) in enumerate(spans[added : added + len(ids)]):
         if end > len(prompt):
             return number, len(prompt[start : len(prompt)].encode()) if start < len(prompt) else 0
@@ -116,7 +121,7 @@ def boundary(loaded: LoadedModel, ids: list[int], text: str, prompt: str) -> tup
 
 
 def _leading(ids: list[int], spelled: bytes, offsets: Ints, whole: bytes) -> int | None:
-    """Bytes that the pieces put before the text (BOS, SentencePiece's space); None where they do not spell it."""
+    """Bytes that the pieces add before the text (BOS, SentencePiece's space); None if they don't spell it exactly."""
     if not ids or not spelled.endswith(whole):
         return None
     lead = len(spelled) - len(whole)
@@ -126,13 +131,13 @@ def _leading(ids: list[int], spelled: bytes, offsets: Ints, whole: bytes) -> int
 def _templated(loaded: LoadedModel, request: Request) -> str:
     if not loaded.has_chat_template:
         raise InvalidRequest(
-            f"{loaded.name} has no chat template, so it cannot be given messages.", "Use a raw prompt instead."
+            f"{loaded.name} has no chat template, so it can't read chat messages.", "Use a raw prompt instead."
         )
     try:
         return loaded.tokenizer.render(turns_of(request.messages))
     except CandorError as error:
         raise InvalidRequest(error.cause, error.remedy) from error
-    except Exception as error:  # a template is code from elsewhere and may raise anything
+    except Exception as error:  # a template is foreign code and may raise anything
         raise InvalidRequest(
             f"The model's chat template does not accept these messages: {error}",
             "Leave out the system message, or use a raw prompt.",

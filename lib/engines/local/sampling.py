@@ -1,4 +1,4 @@
-"""Drawing the next token."""
+"""Sample the next token."""
 
 from __future__ import annotations
 
@@ -7,40 +7,42 @@ from typing import Any
 
 import numpy as np
 
-_COLDEST = 1e-6  # as good as greedy: a logit that is smaller by 0.0001 has no chance left
-_SHORTLIST = 512  # a nucleus is nearly always within the likeliest few hundred tokens
+_MIN_TEMPERATURE = 1e-6  # as good as greedy: a logit that is lower by 0.0001 has no chance left
+_SHORTLIST = 512  # a nucleus nearly always fits into the few hundred most likely tokens
 
 
-def choose(logits: Any, temperature: float, top_p: float, dice: Sequence[np.random.Generator]) -> Any:
-    """int64[b]: one token per row of float32 logits [b, V].
+def choose(logits: Any, temperature: float, top_p: float, rngs: Sequence[np.random.Generator]) -> Any:
+    """Sample one token per row of float32 logits [b, V]; returns int64 [b].
 
-    Temperature 0 takes the likeliest. Otherwise a token is drawn from softmax(logits / temperature), cut to the
-    nucleus (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"): the smallest set of likeliest
-    tokens whose probability reaches top_p. Row i uses dice[i] once, so samples do not depend on their neighbours.
+    Temperature 0 takes the most likely token. Otherwise the token is sampled from softmax(logits / temperature),
+    restricted to the nucleus (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"): the smallest set
+    of most likely tokens whose probability reaches top_p.
+
+    rngs: one per row, used once each, so that samples do not depend on the other rows.
     """
     import torch
 
     if temperature == 0:
         return logits.argmax(dim=-1)
-    # The likeliest is moved to 0 first and the temperature kept off 0, so that nothing overflows on the way.
-    scaled = (logits - logits.amax(dim=-1, keepdim=True)) / max(temperature, _COLDEST)
-    throws = torch.tensor([die.random() for die in dice], dtype=torch.float64, device=logits.device)[:, None]
+    # Shifting the maximum to 0 first and keeping the temperature off 0 prevents overflow.
+    scaled = (logits - logits.amax(dim=-1, keepdim=True)) / max(temperature, _MIN_TEMPERATURE)
+    uniforms = torch.tensor([rng.random() for rng in rngs], dtype=torch.float64, device=logits.device)[:, None]
     if top_p >= 1:
-        return _inverse(torch.softmax(scaled, dim=-1), throws)
+        return _inverse(torch.softmax(scaled, dim=-1), uniforms)
     total = scaled.logsumexp(dim=-1, keepdim=True)
     listed, ids = scaled.topk(min(_SHORTLIST, scaled.shape[-1]), dim=-1)
     if bool(((listed - total).exp().sum(dim=-1) < top_p).any()):
         listed, ids = scaled.sort(dim=-1, descending=True)
-    kept = (listed - total).exp()
-    before = kept.cumsum(dim=-1) - kept
-    kept = torch.where(before < top_p, kept, torch.zeros_like(kept))
-    return ids.gather(1, _inverse(kept, throws)[:, None]).squeeze(1)
+    weights = (listed - total).exp()
+    before = weights.cumsum(dim=-1) - weights
+    weights = torch.where(before < top_p, weights, torch.zeros_like(weights))
+    return ids.gather(1, _inverse(weights, uniforms)[:, None]).squeeze(1)
 
 
-def _inverse(weights: Any, throws: Any) -> Any:
-    """Inverse transform sampling: the first index at which the running sum exceeds throw x total."""
+def _inverse(weights: Any, uniforms: Any) -> Any:
+    """Inverse transform sampling: the first index at which the cumulative weight exceeds uniform x total."""
     import torch
 
-    running = weights.double().cumsum(dim=-1)
-    target = throws * running[:, -1:]
-    return torch.searchsorted(running, target, right=True).squeeze(1).clamp_(max=weights.shape[-1] - 1)
+    cumulative = weights.double().cumsum(dim=-1)
+    target = uniforms * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1).clamp_(max=weights.shape[-1] - 1)

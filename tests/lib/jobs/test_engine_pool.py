@@ -196,5 +196,5 @@ def test_a_closed_engine_ends_its_requests_and_takes_no_more(tmp_path: Path) -> 
     with pytest.raises(Cancelled):
         for _ in stream:
             pass
-    with pytest.raises(Cancelled, match="put away"):
+    with pytest.raises(Cancelled, match="unloaded"):
         engine.complete(Request(prompt="a", max_tokens=1))

@@ -1,11 +1,10 @@
-"""Answers that are given their beginning: the same numbers from a kept cache as from a fresh one, and in any model."""
+"""Answers with a forced beginning: a cached prefix gives the same numbers as a fresh pass, in any model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,22 +17,10 @@ from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import LoadedModel, load
 from lib.errors import InvalidRequest, TooLong
 from tests.support import tiny
+from tests.support.local_models import passes_of
 
 EngineOf = Callable[[str], LocalEngine]
 _EXACT = 1e-4  # nats, as a branch must be
-
-
-def reads(engine: LocalEngine) -> list[int]:
-    """Notes how many tokens every pass reads, from now on."""
-    lengths: list[int] = []
-    blocks = engine._reader.blocks
-
-    def noted(ids: Any, cache: Any, **options: Any) -> Any:
-        lengths.append(len(ids))
-        return blocks(ids, cache, **options)
-
-    engine._reader.blocks = noted  # type: ignore[method-assign]
-    return lengths
 
 
 def same(one: Completion, other: Completion) -> None:
@@ -55,10 +42,9 @@ def test_a_branch_from_the_cache_equals_one_computed_afresh(embedded: LoadedMode
         row = len(before.prompt) + 12
         other = int(before.generated.top_ids[12, 1])
         fork, request = fork_of(before, row, [other], "", replace(asked, max_tokens=20), asked)
-        lengths = reads(warm)
-        (branch,) = warm.complete(request)
-        assert lengths[0] == 1, "all but the forced one are in the cache, which knows its score"
-        assert max(lengths[1:], default=0) <= 8, "and what is read after that are drafts"
+        with passes_of(embedded) as lengths:
+            (branch,) = warm.complete(request)
+        assert set(lengths) == {1}, "the cache holds all but the forced token, whose score it knows"
         (afresh,) = cold.complete(request)
         same(branch, afresh)
         assert branch.generated.ids[:13].tolist() == list(fork.prefix_ids)
@@ -70,7 +56,7 @@ def test_a_branch_from_the_cache_equals_one_computed_afresh(embedded: LoadedMode
         np.testing.assert_array_equal(done.generated.logprobs[:12], before.generated.logprobs[:12])
         assert done.generated.kinds[:14].tolist() == [*before.generated.kinds[:12], TokenKind.FORCED, TokenKind.TEXT]
 
-        # A branch of the branch goes on from the branch's own cache.
+        # A branch of the branch continues from the branch's own cache.
         again, request = fork_of(done, row + 5, [other], "", replace(asked, max_tokens=5), asked)
         (second,) = warm.complete(request)
         same(second, cold.complete(request)[0])
@@ -123,18 +109,17 @@ def test_several_samples_go_on_from_one_beginning(random_engine: EngineOf) -> No
 def test_kept_caches_stay_within_their_budget(embedded: LoadedModel) -> None:
     engine = LocalEngine(embedded, kept=4_000_000)
     try:
-        size = engine._reader.cache_bytes(1)
         for word in ("one", "two", "three", "four", "five", "six"):
             engine.complete(Request(prompt=f"{word} " * 20, max_tokens=4))
-        kept = engine._kept._kept
-        assert 1 <= len(kept) < 6
-        assert sum(each.size for each in kept) <= 4_000_000
-        assert sum(len(each.ids) for each in kept) * size <= 4_000_000
+        cached = engine.prefix_cache
+        before = len(cached), cached.size
+        assert 1 <= len(cached) < 6
+        assert len(cached) * engine.runner.cache_bytes(20) <= cached.size <= 4_000_000
         engine.complete(Request(prompt="word " * 200, max_tokens=2))
-        assert all(len(each.ids) < 100 for each in kept), "one that is too large pushes nothing out"
+        assert (len(cached), cached.size) == before, "an entry larger than the budget displaces nothing"
     finally:
         engine.close()
-    assert not engine._kept._kept
+    assert len(cached) == 0
 
 
 def test_a_cache_without_what_is_asked_for_is_not_used(random_engine: EngineOf) -> None:
@@ -164,8 +149,8 @@ def test_a_cancelled_answer_is_kept_as_far_as_it_came(embedded: LoadedModel) -> 
                 break
         stream.close()
         list(engine.complete(Request(prompt="x", max_tokens=1)))
-        lengths = reads(engine)
-        engine.complete(replace(asked, prefix_ids=(*ids[:8], 5), max_tokens=1))
+        with passes_of(embedded) as lengths:
+            engine.complete(replace(asked, prefix_ids=(*ids[:8], 5), max_tokens=1))
         assert lengths[0] == 2
     finally:
         engine.close()

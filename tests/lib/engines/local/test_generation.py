@@ -1,10 +1,10 @@
-"""How answers are written: samples, seeds, ends, limits, streams. Mostly with models whose odds the test chooses."""
+"""Generation: samples, seeds, ends, limits and streams, mostly with models whose odds the test chooses."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from tests.support import tiny
 
 EngineOf = Callable[[str], LocalEngine]
 Markov = Callable[..., LocalEngine]
+_WAIT = 20.0  # seconds; a timeout that no test reaches
 
 
 def test_greedy_alone_equals_every_sample_of_a_batch(random_engine: EngineOf) -> None:
@@ -175,9 +176,10 @@ def test_a_request_that_cannot_fit_in_memory_is_refused(markov: Markov) -> None:
 def test_the_memory_of_a_request_is_not_estimated_too_low(embedded_engine: LocalEngine) -> None:
     cache = 30 * 2 * 3 * 64 * 4  # layers, keys and values, heads, width, bytes: of one token of the embedded model
     logits = 128 * 49152 * 4
+    request_bytes = embedded_engine.runner.request_bytes
     for tokens in (100, 1000, 8000):
-        assert embedded_engine._cost(tokens, tokens) >= tokens * cache + 2 * logits * min(tokens, 128) / 128
-    assert embedded_engine._cost(10, 1000, 64) - embedded_engine._cost(10, 1000) >= 50 * 2 * 49152 * 4
+        assert request_bytes(tokens, tokens) >= tokens * cache + 2 * logits * min(tokens, 128) / 128
+    assert request_bytes(10, 1000, 64) - request_bytes(10, 1000) >= 50 * 2 * 49152 * 4
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -194,11 +196,24 @@ def test_deltas_come_one_by_one(random_engine: EngineOf) -> None:
     so_far = collected.completions()[0]
     assert so_far.stop_reason == "incomplete"
     assert len(so_far.prompt) == 5
-    assert not any(delta.end for delta in list(stream._results)[:20] if hasattr(delta, "end"))  # the last is far away
-    for delta in stream:
+    deltas = list(stream)
+    assert [delta.end is None for delta in deltas] == [True] * (len(deltas) - 1) + [False]
+    for delta in deltas:
         assert delta.generated is None or len(delta.generated) <= 2
         collected.add(delta)
-    assert collected.completions()[0].stop_reason in ("length", "stop")
+    (done,) = collected.completions()
+    assert done.stop_reason in ("length", "stop")
+    assert len(deltas) > len(done.generated) / 2
+
+
+def test_deltas_come_while_the_answer_is_generated(markov: Markov) -> None:
+    engine = markov(tiny.chain("ab", follow={ord("b"): ord("a")}), context=100_000)
+    with closing(engine.stream(Request(prompt="a", max_tokens=90_000))) as stream:
+        first, *others = [next(stream) for _ in range(20)]
+        assert not stream.ended  # 90,000 tokens take minutes
+    assert first.start is not None
+    assert [delta.text for delta in others[:2]] == ["b", "a"]
+    assert all(delta.end is None for delta in [first, *others])
 
 
 def test_closing_a_stream_cancels_it_and_frees_its_place(markov: Markov) -> None:
@@ -213,29 +228,51 @@ def test_closing_a_stream_cancels_it_and_frees_its_place(markov: Markov) -> None
     with pytest.raises(Cancelled):
         next(stream)
     assert len(engine.complete(Request(prompt="a", max_tokens=2))[0].generated) == 2
-    assert not engine._scheduler._active
+    assert not engine.busy
 
 
 def test_closing_from_another_thread_wakes_the_reader(markov: Markov) -> None:
     engine = markov(tiny.chain("ab", follow={ord("b"): ord("a")}), context=100_000)
     stream = engine.stream(Request(prompt="a", max_tokens=90_000))
-    next(stream)
-    threading.Timer(0.1, stream.close).start()
-    began = time.monotonic()
-    with pytest.raises(Cancelled):
-        for _ in stream:
-            pass
-    assert time.monotonic() - began < 10
+    reading, errors = threading.Event(), []
 
+    def read() -> None:
+        try:
+            for _ in stream:
+                reading.set()
+        except Cancelled as error:
+            errors.append(error)
 
-def test_a_long_prompt_can_be_cancelled_between_its_chunks(embedded_engine: LocalEngine) -> None:
-    stream = embedded_engine.stream(Request(prompt="and so on " * 2000, max_tokens=0))
-    time.sleep(0.1)
-    began = time.monotonic()
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert reading.wait(_WAIT)
     stream.close()
-    with pytest.raises(Cancelled):
-        next(stream)
-    assert time.monotonic() - began < 15  # one chunk of 512 tokens on a busy machine, out of twelve
+    reader.join(_WAIT)
+    assert not reader.is_alive()
+    assert len(errors) == 1
+
+
+def test_a_long_prompt_can_be_cancelled_between_its_chunks(random_engine: EngineOf) -> None:
+    engine = random_engine("llama")
+    entered, closed, passes = threading.Event(), threading.Event(), []
+
+    def hold(*_: object) -> None:
+        """Keeps the first chunk at the model until the stream is closed."""
+        passes.append(1)
+        entered.set()
+        assert closed.wait(_WAIT)
+
+    handle = engine.loaded.model.get_decoder().register_forward_pre_hook(hold)
+    try:
+        stream = engine.stream(Request(prompt="and so on " * 200, max_tokens=0))
+        assert entered.wait(_WAIT)
+        stream.close()
+        closed.set()
+        with pytest.raises(Cancelled):
+            next(stream)
+    finally:
+        handle.remove()
+    assert len(passes) == 1, "of four chunks"
 
 
 def test_requests_are_answered_side_by_side(random_engine: EngineOf) -> None:

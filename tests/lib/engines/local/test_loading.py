@@ -101,7 +101,7 @@ def test_a_directory_without_a_model(tmp_path: Path) -> None:
 
 def test_a_directory_without_weights(model: Path) -> None:
     (model / "model.safetensors").unlink()
-    assert "holds no weights" in _refused(model).cause
+    assert "contains no weights" in _refused(model).cause
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pth", "model.ckpt"])
@@ -164,7 +164,7 @@ def test_weights_that_are_cut_off(model: Path, keep: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
     error = _refused(model)
-    assert "model.safetensors is damaged or cut off" in error.cause
+    assert "model.safetensors is damaged or incomplete" in error.cause
     assert "again" in error.remedy
 
 
@@ -220,7 +220,7 @@ def test_code_that_comes_with_a_model_is_never_run(model: Path, tmp_path: Path, 
     if kind == "llama":  # transformers knows it without the code
         load(str(model))
     else:
-        assert "code of its own, which is never run" in _refused(model).cause
+        assert "its own program code, which Candor never runs" in _refused(model).cause
     assert not marker.exists()
 
 

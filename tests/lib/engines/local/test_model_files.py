@@ -298,7 +298,7 @@ def test_longrope_with_one_set_of_factors_is_read_to_its_end(tmp_path: Path) -> 
     rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [1.0] * 4, "rope_theta": 10_000.0,
             "original_max_position_embeddings": 32, "factor": 4.0}  # fmt: skip
     loaded = load(str(tiny.make_random(tmp_path / "m", "llama", max_position_embeddings=128, rope_parameters=rope)))
-    assert (loaded.context, loaded.limited) == (128, "")
+    assert (loaded.context, loaded.context_note) == (128, "")
 
 
 # Directories
@@ -306,7 +306,7 @@ def test_longrope_with_one_set_of_factors_is_read_to_its_end(tmp_path: Path) -> 
 
 def test_an_adapter_beside_the_weights() -> None:
     error = _refused(CASES / "21-lora-beside-base")
-    assert "A LoRA adapter lies beside the weights" in error.cause
+    assert "contains a LoRA adapter beside the weights" in error.cause
     assert "is not applied" in error.cause
     assert "merge_and_unload" in error.remedy
 

@@ -17,7 +17,8 @@ from lib.core.request import Request
 from lib.core.tokens import Tokens
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
-from lib.engines.local.model_runner import AT_ONCE, CHUNK, ModelRunner, score
+from lib.engines.local.model_runner import AT_ONCE, CHUNK, ModelRunner
+from lib.engines.local.position_scores import score
 from lib.errors import ModelUnavailable
 from tests.support import tiny
 
@@ -147,14 +148,14 @@ def test_logprobs_near_certainty_keep_their_digits() -> None:
 def test_logits_that_are_rescaled_after_the_head_are_noticed(
     random_engine: EngineOf, architecture: str, apart: bool
 ) -> None:
-    assert random_engine(architecture)._reader._apart is apart
+    assert random_engine(architecture).runner.separate_head is apart
 
 
 def test_a_cap_is_noticed_on_small_logits(tmp_path: Path) -> None:
     loaded = load(str(tiny.make_random(tmp_path / "even", "gemma2", sharp=2.0, final_logit_softcapping=30.0)))
     with torch.inference_mode():
         assert loaded.model(torch.tensor([[0, 1]])).logits.abs().max() < 3
-    assert not ModelRunner(loaded)._apart
+    assert not ModelRunner(loaded).separate_head
 
 
 def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
 def test_a_model_that_ignores_its_cache_is_refused(tmp_path: Path) -> None:
     values = {"vocab_size": tiny.VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}
     loaded = load(str(tiny.make_random(tmp_path / "state", "mamba", **values)))
-    with pytest.raises(ModelUnavailable, match="where it stopped reading"):
+    with pytest.raises(ModelUnavailable, match="standard KV cache"):
         ModelRunner(loaded)
 
 

@@ -91,7 +91,7 @@ def test_a_prompt_of_no_tokens_is_refused(markov: Markov, tmp_path: Path) -> Non
     tokenizer = tiny.make_tokenizer()
     tokenizer.backend_tokenizer.normalizer = normalizers.Replace("x", "")
     engine = markov(_NONE, tokenizer=tokenizer)
-    with pytest.raises(InvalidRequest, match="empty once it is tokenised"):
+    with pytest.raises(InvalidRequest, match="has no tokens"):
         engine.complete(Request(prompt="xxx"))
 
 

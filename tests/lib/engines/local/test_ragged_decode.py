@@ -1,4 +1,4 @@
-"""Requests that are answered at the same time: one pass for all of them changes nothing for any."""
+"""Joint decoding: one pass for several requests gives each the same scores as a pass of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from lib.core.request import Request
 from lib.core.stream import fold
 from lib.engines.local.engine import LocalEngine
+from lib.engines.local.model_runner import DecodeStep, ModelRunner
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.errors import Cancelled, OutOfMemory
 from tests.lib.engines.local.test_model_runner import check_all
@@ -23,11 +24,21 @@ _JOINING = {"llama", "mistral", "qwen2", "qwen3", "cohere", "gpt2", "gpt_bigcode
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_every_request_gets_its_own_scores(
-    architecture: str, random_engine: Callable[[str], LocalEngine], random_model: Callable[[str], Path]
+    architecture: str,
+    random_engine: Callable[[str], LocalEngine],
+    random_model: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    engine = random_engine(architecture)
     sizes: list[int] = []
-    with _counted(engine, sizes):
+
+    def counted(runner: ModelRunner, steps: Sequence[DecodeStep]) -> list[Any]:
+        sizes.append(len(steps))
+        return decode_all(runner, steps)
+
+    decode_all = ModelRunner.decode_all
+    monkeypatch.setattr(ModelRunner, "decode_all", counted)
+    engine = LocalEngine(random_engine(architecture).loaded, budget=10**9)
+    try:
         requests = [
             Request(
                 prompt="x" * 40 + "abcdefgh"[:size] * 3,
@@ -42,28 +53,10 @@ def test_every_request_gets_its_own_scores(
         for stream in streams:
             for done in fold(stream):
                 check_all(random_model(architecture), done)
+    finally:
+        engine.close()
     assert max(sizes) > 1  # they did meet
-    assert engine._reader._joins == (architecture in _JOINING)
-
-
-class _counted:  # noqa: N801
-    """Notes how many steps were done at once."""
-
-    def __init__(self, engine: LocalEngine, sizes: list[int]) -> None:
-        self._scheduler, self._sizes = engine._scheduler, sizes
-
-    def __enter__(self) -> None:
-        self._before = self._scheduler._together
-
-        def together(steps: Sequence[Any]) -> Sequence[Any]:
-            self._sizes.append(len(steps))
-            assert self._before is not None
-            return self._before(steps)
-
-        self._scheduler._together = together
-
-    def __exit__(self, *_: object) -> None:
-        self._scheduler._together = self._before
+    assert engine.runner.joins_requests == (architecture in _JOINING)
 
 
 @dataclass
@@ -95,16 +88,20 @@ def test_steps_bring_each_work_its_own(scheduler: Scheduler) -> None:
     assert [list(ticket) for ticket in tickets] == [[200 * n + 2 * turn for turn in range(5)] for n in range(6)]
 
 
-def test_a_failing_step_ends_those_that_were_in_it(scheduler: Scheduler) -> None:
-    def failing(_: Sequence[_Double]) -> list[int]:
-        raise MemoryError
+def test_a_failing_step_ends_those_that_were_in_it() -> None:
+    def failing_once(steps: Sequence[_Double]) -> list[int]:
+        if not failed.is_set():
+            failed.set()
+            raise MemoryError
+        return _double(steps)
 
-    scheduler._together = failing
+    failed = threading.Event()
+    scheduler = Scheduler(1000, together=failing_once)
     ticket = scheduler.submit(_doubling(1, 3), cost=1)
     with pytest.raises(OutOfMemory):
         list(ticket)
-    scheduler._together = _double
     assert list(scheduler.submit(_doubling(1, 1), cost=1)) == [2]
+    scheduler.close()
 
 
 def test_a_work_that_waits_for_a_step_can_be_cancelled(scheduler: Scheduler) -> None:
@@ -127,7 +124,7 @@ def test_a_work_that_waits_for_a_step_can_be_cancelled(scheduler: Scheduler) -> 
 
 
 def test_an_owner_reads_one_prompt_at_a_time(scheduler: Scheduler) -> None:
-    """Whoever has one request waits for one turn of somebody with many, not for many."""
+    """An owner with one request waits for one turn of an owner with many, not for all of them."""
     entered, go, log = threading.Event(), threading.Event(), []
 
     def holding() -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""The queue in front of a model, with works that only count."""
+"""The scheduler's queue and turns, with works that only count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib.engines.local import scheduler as module
 from lib.engines.local.scheduler import MAX_ACTIVE, MAX_ACTIVE_EACH, MAX_WAITING, MAX_WAITING_EACH, Scheduler, Ticket
 from lib.errors import Busy, Cancelled, InvalidRequest, OutOfMemory
 
-_WAIT = 20.0  # seconds that no test needs on any machine
+_WAIT = 20.0  # seconds; a timeout that no test reaches
 
 
 @pytest.fixture
@@ -260,14 +260,14 @@ def test_closing_ends_everything_and_takes_nothing_more() -> None:
     for ticket in (held, *waiting):
         with pytest.raises(Cancelled):
             _read_all(ticket)
-    with pytest.raises(Cancelled, match="put away"):
+    with pytest.raises(Cancelled, match="unloaded"):
         scheduler.submit(iter([]), cost=1)
     scheduler.close()
 
 
 def test_large_works_give_their_memory_back(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
-    monkeypatch.setattr(module, "_LARGE", 500)
+    monkeypatch.setattr(module, "LARGE", 500)
     monkeypatch.setattr(module, "give_back", lambda: given.append(1))
     _read_all(scheduler.submit(iter([[1]]), cost=500))
     _read_all(scheduler.submit(iter([[1]]), cost=501))

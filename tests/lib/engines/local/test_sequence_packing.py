@@ -1,10 +1,9 @@
-"""Several texts in one pass, each of which sees what they share and itself."""
+"""Sequence packing: several texts in one pass, each of which sees the shared prefix and itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,10 +13,11 @@ from lib.engines.local.kv_cache import make_cache
 from lib.engines.local.loading import load
 from lib.engines.local.model_runner import ModelRunner
 from lib.engines.local.sequence_packing import mask_and_positions, window
+from tests.support.local_models import passes_of
 
 
 def test_who_sees_whom() -> None:
-    """One token held, two shared, texts of two and one."""
+    """One cached token, two shared ones, texts of two tokens and one."""
     import torch
 
     mask, positions = mask_and_positions(1, 2, [2, 1], torch.float32)
@@ -32,10 +32,10 @@ def test_who_sees_whom() -> None:
     [("llama", float("inf")), ("mistral", 64), ("gpt2", float("inf")), ("gemma2", 0), ("qwen3_next", 0)],
 )
 def test_which_models_read_texts_together(random_model: Callable[[str], Path], architecture: str, most: float) -> None:
-    """Those whose logits are capped are run whole, and a running state knows of no texts beside its own."""
-    reader = ModelRunner(load(str(random_model(architecture))))
-    assert reader.reads_together(63) == (most > 0)
-    assert reader.reads_together(64) == (most > 64)
+    """Models that cap their logits run as a whole, and a recurrent state cannot hold several texts."""
+    runner = ModelRunner(load(str(random_model(architecture))))
+    assert runner.can_pack(63) == (most > 0)
+    assert runner.can_pack(64) == (most > 64)
 
 
 def test_how_much_every_layer_holds(random_model: Callable[[str], Path]) -> None:
@@ -45,28 +45,21 @@ def test_how_much_every_layer_holds(random_model: Callable[[str], Path]) -> None
 
 
 def test_a_prompt_and_its_texts_take_one_pass_and_leave_the_prompt(
-    random_engine: Callable[[str], LocalEngine], monkeypatch: pytest.MonkeyPatch
+    random_engine: Callable[[str], LocalEngine],
 ) -> None:
-    engine, passes = LocalEngine(random_engine("llama").loaded, budget=10**9), []
-    body = engine._reader._body
-
-    def counted(ids: Any, **options: Any) -> Any:
-        passes.append(ids.shape[1])
-        return body(ids, **options)
-
-    monkeypatch.setattr(engine._reader, "_body", counted)
-    request = Request(prompt="x" * 100, k=1)
-    engine.score(request, ["one", "other", "three"])
-    assert passes == [99 + 1 + 3 + 5 + 5]
-    engine.score(request, ["six", "four"])
-    assert passes[1:] == [1 + 3 + 4]
+    engine, request = LocalEngine(random_engine("llama").loaded, budget=10**9), Request(prompt="x" * 100, k=1)
+    with passes_of(engine.loaded) as lengths:
+        engine.score(request, ["one", "other", "three"])
+        assert lengths == [99 + 1 + 3 + 5 + 5]
+        engine.score(request, ["six", "four"])
+    assert lengths[1:] == [1 + 3 + 4]
     engine.close()
 
 
 def test_texts_that_are_too_long_for_one_pass(
     random_engine: Callable[[str], LocalEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their prompt is read first; then as many as fit are read together, and one that does not fit by itself."""
+    """The prompt is read first; then texts are packed as far as they fit, and one that does not fit is read alone."""
     monkeypatch.setattr("lib.engines.local.scoring.AT_ONCE", 60)
     engine, request = random_engine("qwen2"), Request(prompt=_text(40), k=2)
     texts = [_text(length) for length in (20, 30, 100, 9, 40)]
@@ -77,5 +70,5 @@ def test_texts_that_are_too_long_for_one_pass(
 
 
 def _text(length: int) -> str:
-    """Letters that repeat nothing for long, the first of which tells the length."""
+    """Letters without long repetitions; the first one depends on the length."""
     return "".join(chr(97 + (number * number + length) % 26) for number in range(length))
