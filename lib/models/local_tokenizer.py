@@ -14,11 +14,14 @@ from lib.sandbox.sandbox import Sandbox
 from lib.tokenizers import chat_templates
 from lib.tokenizers.build import ANY_OF, Built, build
 
-_checked: set[bytes] = set()  # digests of files that a child process has read without harm
+_checked: set[bytes] = set()  # digests of files that a child process has read safely
 
 
 def open_tokenizer(directory: Path, *, foreign: bool) -> LocalTokenizer:
-    """The tokenizer in a model's directory. foreign: a child process reads it first. Raises ModelUnavailable."""
+    """Open the tokenizer in a model's directory. Raises ModelUnavailable.
+
+    foreign: have a child process read the files first.
+    """
     files = files_in(directory)
     if not any(name in files for name in ANY_OF):
         raise ModelUnavailable(
@@ -43,25 +46,25 @@ def _digest(files: Mapping[str, bytes]) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class LocalTokenizer:
-    """built: read in this process, as the engine encodes with it all the time. foreign: whether its files are."""
+    """A tokenizer in this process, as the engine encodes all the time. A foreign template runs in a child process."""
 
     built: Built
-    foreign: bool = True
+    foreign: bool = True  # the files are not Candor's own
 
     @property
     def bos(self) -> int | None:
-        """The id that begins a text, if there is one."""
+        """The beginning-of-sequence ID; None if there is none."""
         return self.built.bos
 
     @property
     def eos(self) -> int | None:
-        """The id that ends a text, if there is one."""
+        """The end-of-sequence ID; None if there is none."""
         return self.built.eos
 
     def ids(self, text: str, *, special: bool) -> list[int]:
-        """Ids of a text; special: with the tokens that the tokenizer adds around it.
+        """IDs of a text. special: with the tokens that the tokenizer adds around it.
 
-        Raises InvalidRequest where the tokenizer fails on the text.
+        Raises InvalidRequest if the tokenizer fails on the text.
         """
         try:
             if self.built.backend is None or not special:
@@ -69,13 +72,13 @@ class LocalTokenizer:
             return list(self.built.backend.encode_batch_fast([text])[0].ids)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
-        except BaseException as error:  # its panics are no Exception
+        except BaseException as error:  # its panics are not Exceptions
             raise InvalidRequest(
                 "The model's tokenizer fails on this text.", "Shorten the text, or choose another model."
             ) from error
 
     def offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids of a text with the tokens added around it, and where in the text each is: (first, end) characters."""
+        """IDs of a text with the tokens added around it, and their positions: (start, end) in characters."""
         if self.built.spans is not None:
             before = [(0, 0)] * len(self.built.prefix)
             return self.ids(text, special=True), [*before, *self.built.spans(text)]
@@ -83,12 +86,12 @@ class LocalTokenizer:
         return list(encoded.ids), list(encoded.offsets)
 
     def name_of(self, number: int) -> str:
-        """The token of an id, as text."""
+        """An ID's token as text; the ID itself if it is out of range."""
         pieces = self.built.vocabulary.pieces
         return pieces.text_of(number) if 0 <= number < len(pieces) else str(number)
 
     def render(self, turns: Sequence[Mapping[str, str]]) -> str:
-        """The prompt of a chat. Raises ModelUnavailable, and for the embedded model's template what it raises."""
+        """Render a chat as a prompt. Raises ModelUnavailable, or whatever the embedded model's template raises."""
         if self._sandbox is not None:
             return str(self._sandbox.call("render", list(turns)))
         if self.built.template is None:
@@ -97,7 +100,7 @@ class LocalTokenizer:
 
     @cached_property
     def _sandbox(self) -> Sandbox | None:
-        """Where a foreign template is rendered."""
+        """The child process that renders a foreign template; None if the template is trusted or there is none."""
         if self.built.template is None or not self.foreign:
             return None
         return Sandbox(

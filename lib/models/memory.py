@@ -1,4 +1,4 @@
-"""How much memory there is, and how much a model or a request will want."""
+"""Available memory, and helpers around running out of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory
 
 
 def available_memory() -> int:
-    """Bytes this process may still take: what is free, or what a container's limit leaves."""
+    """Bytes this process may still allocate: what is free, or what a container's limit leaves."""
     free = int(psutil.virtual_memory().available)
     for limit in _LIMITS:
         try:
@@ -24,24 +24,24 @@ def available_memory() -> int:
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out. torch says so in the text of a RuntimeError only."""
+    """Whether an error means that memory ran out. torch reports that as a RuntimeError, so its text decides."""
     text = str(error).lower()
-    said = any(words in text for words in ("out of memory", "not enough memory", "allocate memory"))
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
+    named = any(words in text for words in ("out of memory", "not enough memory", "allocate memory"))
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and named)
 
 
 def give_back() -> None:
     """Return freed memory to the system.
 
-    The C library's heap keeps what was freed for later. A long prompt frees blocks that grow a little from pass to
-    pass, and none fits into the gap that the one before left: after a few thousand tokens the gaps exceed the cache.
+    The C library's heap keeps freed blocks for reuse. A long prompt frees blocks that grow a little from pass to pass,
+    so none fits into the gap of the previous one: after a few thousand tokens, the gaps exceed the KV cache.
     """
     if _trim is not None:
         _trim(0)
 
 
 def _heap_trim() -> Any:
-    """Glibc's malloc_trim; None where the C library has no such thing."""
+    """Glibc's malloc_trim; None if the C library doesn't have it."""
     try:
         return ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError, TypeError):
@@ -52,5 +52,5 @@ _trim = _heap_trim()
 
 
 def gigabytes(amount: float) -> str:
-    """Bytes in words: "1.2 GB", "300 MB"."""
+    """Format bytes: "1.2 GB", "300 MB"."""
     return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.0f} MB"

@@ -1,7 +1,7 @@
-"""Tokenizers from files: a directory, a hub id, tokenizer.json, tokenizer.model, or uploads of these.
+"""Tokenizers from files: a directory, a hub ID, tokenizer.json, tokenizer.model, or uploads of these.
 
-All of these are foreign: a child process reads them (`lib.sandbox.sandbox`), and encodes and renders with them. Only
-the tokenizer of the embedded model, whose digest is known, is read in this process.
+All of these are foreign: they are read and run in a child process (`lib.sandbox.sandbox`). Only the tokenizer of the
+embedded model, whose digest is known, runs in this process.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lib.tokenizers.chat_templates import render, writes_date
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import Vocabulary
 
-_REMEDY = "Give the model's own tokenizer.json or tokenizer.model."
+_REMEDY = "Use the model's own tokenizer.json or tokenizer.model."
 
 
 def load_tokenizer(source: str | Path) -> Tokenizer:
-    """The tokenizer of "embedded", a directory, a tokenizer.json, a tokenizer.model or a hub id.
+    """Load the tokenizer of "embedded", a directory, a tokenizer.json, a tokenizer.model or a hub ID.
 
     Raises ModelUnavailable.
     """
@@ -45,14 +45,14 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
         return foreign_tokenizer(files_in(from_hub(str(source), list(FILES))), str(source))
     raise ModelUnavailable(
         f"There is no tokenizer at {str(source)!r}.",
-        "Give a directory, a tokenizer.json, a tokenizer.model, or a hub id of the form owner/name.",
+        "Enter a directory, a tokenizer.json, a tokenizer.model, or a hub ID of the form owner/name.",
     )
 
 
 def tokenizer_from_uploads(files: Mapping[str, bytes]) -> Tokenizer:
-    """The tokenizer in uploaded files, by name: tokenizer.json or tokenizer.model, and what belongs to it.
+    """Load a tokenizer from uploaded files: tokenizer.json or tokenizer.model, and the files that belong to it.
 
-    A lone .json or .model file may have any name. Raises ModelUnavailable.
+    files: bytes by name. A lone .json or .model file may have any name. Raises ModelUnavailable.
     """
     known = {Path(name).name: data for name, data in files.items() if Path(name).name in FILES}
     if not any(name in known for name in ANY_OF):
@@ -67,7 +67,7 @@ def tokenizer_from_uploads(files: Mapping[str, bytes]) -> Tokenizer:
 
 
 def files_in(directory: Path) -> dict[str, bytes]:
-    """The files of a tokenizer in a directory, by name. Raises ModelUnavailable for one that is too large."""
+    """Read the tokenizer files in a directory, by name. Raises ModelUnavailable if one is too large."""
     found = {}
     for name in FILES:
         path = directory / name
@@ -76,17 +76,20 @@ def files_in(directory: Path) -> dict[str, bytes]:
                 _check_size(name, path.stat().st_size)
                 found[name] = path.read_bytes()
         except OSError as error:
-            raise ModelUnavailable(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+            raise ModelUnavailable(f"{path} can't be read: {error.strerror}.", "Check its permissions.") from error
     return found
 
 
 def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
-    """The tokenizer in files of the names of `FILES`, read and run in a child process. Raises ModelUnavailable."""
+    """A tokenizer that is read and run in a child process. Raises ModelUnavailable.
+
+    files: bytes by the names in `FILES`.
+    """
     chat = any(name.startswith("chat_template") or b'"chat_template"' in data for name, data in files.items())
     sandbox = Sandbox(
         "chat-tokenizer" if chat else "tokenizer", {"files": dict(files)}, what=f"The tokenizer {name}", remedy=_REMEDY
     )
-    told = sandbox.open()
+    described = sandbox.open()
 
     def encode(text: str) -> list[int]:
         ids = sandbox.call("encode", encodable(text))
@@ -100,17 +103,17 @@ def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
 
     return Tokenizer(
         name,
-        _vocabulary(told, name),
+        _vocabulary(described, name),
         encode,
-        tuple(map(int, told["prefix"])),
-        None if told["bos"] is None else int(told["bos"]),
-        rendered if chat and told["has_template"] else None,
-        rendered_on if chat and told["writes_date"] else None,
+        tuple(map(int, described["prefix"])),
+        None if described["bos"] is None else int(described["bos"]),
+        rendered if chat and described["has_template"] else None,
+        rendered_on if chat and described["writes_date"] else None,
     )
 
 
 def from_built(built: Built, name: str) -> Tokenizer:
-    """A tokenizer that is in this process already."""
+    """A tokenizer that runs in this process."""
     rendered = rendered_on = None
     if (template := built.template) is not None:
 
@@ -126,7 +129,7 @@ def from_built(built: Built, name: str) -> Tokenizer:
 
 
 def turns_of(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """A chat as templates read it."""
+    """The messages in the form that chat templates expect."""
     return [{"role": each.role, "content": encodable(each.content)} for each in messages]
 
 
@@ -147,19 +150,19 @@ def _check_size(name: str, size: int, kind: str = "") -> None:
         )
 
 
-def _vocabulary(told: Mapping[str, Any], name: str) -> Vocabulary:
+def _vocabulary(described: Mapping[str, Any], name: str) -> Vocabulary:
     try:
-        offsets = np.frombuffer(told["offsets"], "<i4")
+        offsets = np.frombuffer(described["offsets"], "<i4")
         pieces = Pieces(
             np.arange(len(offsets) - 1, dtype=np.int32),
             offsets,
-            np.frombuffer(told["data"], np.uint8),
-            np.frombuffer(told["special"], np.bool_),
+            np.frombuffer(described["data"], np.uint8),
+            np.frombuffer(described["special"], np.bool_),
         )
     except ValueError as error:
         raise _unreadable(name) from error
-    garbled = tuple((int(number), bytes(written)) for number, written in told["garbled"])
-    return Vocabulary(pieces, bool(told["exact"]), bool(told["drops_space"]), garbled)
+    garbled = tuple((int(number), bytes(written)) for number, written in described["garbled"])
+    return Vocabulary(pieces, bool(described["exact"]), bool(described["drops_space"]), garbled)
 
 
 def _unreadable(name: str) -> CandorError:

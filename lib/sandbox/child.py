@@ -1,7 +1,8 @@
-"""The program of the child process: it reads foreign files and answers in plain data.
+"""The program of the child process, which reads foreign files and answers with plain data.
 
-Run by `lib.sandbox.sandbox` as `python -I child.py TASK BYTES`. Messages in both directions: eight bytes of length,
-then msgpack of (operation, seconds, given) or (kind, value). The standard library is all there is before `main`.
+`lib.sandbox.sandbox` runs it as `python -I child.py TASK BYTES`. A message in either direction is eight bytes of
+length, then msgpack of (operation, seconds, argument) or (kind, value). Only the standard library is available before
+`main`.
 """
 
 from __future__ import annotations
@@ -18,39 +19,39 @@ _IDLE_SECONDS = 120.0
 
 
 def main() -> None:
-    """Import what the task needs, take the limits, then answer until the parent closes the pipe or falls silent."""
+    """Import what the task needs, set the limits, then answer until the parent closes the pipe or is idle."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     messages, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no response
+    os.dup2(2, 1)  # keep a library's output out of the responses
     import msgspec
 
     from lib.sandbox import tasks
 
     task = tasks.TASKS[sys.argv[1]]()
-    _take_limits(int(sys.argv[2]), task.files)
+    _set_limits(int(sys.argv[2]), task.files)
     _send(responses, msgspec.msgpack.encode(("ready", None)))
     while select.select([messages], [], [], _IDLE_SECONDS)[0]:
         head = messages.read(8)
         if len(head) < 8:
             return
         message = messages.read(struct.unpack("<Q", head)[0])
-        operation, seconds, given = msgspec.msgpack.decode(message)
+        operation, seconds, argument = msgspec.msgpack.decode(message)
         _allow_seconds(seconds)
-        _send(responses, _answered(task, operation, given))
+        _send(responses, _answered(task, operation, argument))
 
 
-def _answered(task: Any, operation: str, given: Any) -> bytes:
+def _answered(task: Any, operation: str, argument: Any) -> bytes:
     import msgspec
 
     from lib.errors import CandorError
 
     try:
-        return msgspec.msgpack.encode(("done", getattr(task, operation)(given)))
+        return msgspec.msgpack.encode(("done", getattr(task, operation)(argument)))
     except CandorError as error:
         return msgspec.msgpack.encode(("refused", (error.cause, error.remedy)))
     except MemoryError:
-        return msgspec.msgpack.encode(("failed", "it needs more memory than such a file may."))
-    except BaseException as error:  # panics of native code are no Exception
+        return msgspec.msgpack.encode(("failed", "it needs more memory than such a file may use."))
+    except BaseException as error:  # panics of native code are not Exceptions
         text = " ".join(str(error).split())[:300].encode("utf-8", "replace").decode() or type(error).__name__
         return msgspec.msgpack.encode(("failed", text.rstrip(".") + "."))
 
@@ -60,21 +61,21 @@ def _send(responses: BinaryIO, message: bytes) -> None:
     responses.flush()
 
 
-def _take_limits(memory: int, files: int) -> None:
-    """Memory in bytes; no file is written, and none opened beyond `files` at a time."""
+def _set_limits(memory: int, files: int) -> None:
+    """Limit memory (bytes) and open files; forbid writing files."""
     try:
         import resource
-    except ImportError:  # Windows has no such limits; the time limit of the parent holds there too
+    except ImportError:  # Windows has no such limits; the parent's time limit still applies
         return
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    highest = os.dup(0) + 1 + files  # the lowest free number is always taken first
+    highest = os.dup(0) + 1 + files  # the lowest free descriptor is always used next
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
 
 
 def _allow_seconds(seconds: float) -> None:
-    """Allow this many more seconds of processor time."""
+    """Allow this many more seconds of CPU time."""
     try:
         import resource
     except ImportError:

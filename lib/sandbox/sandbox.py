@@ -1,7 +1,7 @@
 """A child process that reads foreign files, with limits on memory, time and open files.
 
-What a file makes a parser do (allocate, loop, panic, abort) ends in the child. The child starts with an empty
-environment, cannot open a file after its start, and answers in plain data. See docs/security.md.
+Whatever a file makes a parser do (allocate, loop, panic, abort) is contained in the child. The child starts with an
+empty environment, can't open files after its start, and answers with plain data. See docs/security.md.
 """
 
 from __future__ import annotations
@@ -23,61 +23,61 @@ import msgspec
 from lib.errors import ModelUnavailable
 
 _CHILD = Path(__file__).with_name("child.py")
-# One thread a library, as threads take address space.
+# One thread per library, as threads take address space.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-_MOST_RESPONSE = 100_000_000  # bytes; the largest vocabulary has some 10 MB
-_MOST_ALIVE = 4  # children that wait for further work
-_START_SECONDS = 60.0  # a cold disk reads the libraries slowly
+_MAX_RESPONSE = 100_000_000  # bytes; the largest known vocabulary has about 10 MB
+_MAX_ALIVE = 4  # idle children
+_START_SECONDS = 60.0  # a cold disk loads the libraries slowly
 MEMORY: Final = 2_000_000_000  # bytes of address space
 
-_at_work = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))  # the memory of these adds up
+_at_work = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))  # their memory adds up
 _alive: list[Sandbox] = []  # least recently used first
 _alive_lock = threading.Lock()
 
 
 class _Ended(Exception):
-    """The child has ended, or said something that it never says."""
+    """The child has ended or sent an invalid message."""
 
 
-class _Late(Exception):
-    """The child has not answered in time."""
+class _TimedOut(Exception):
+    """The child did not answer in time."""
 
 
 class Sandbox:
-    """A task of `lib.sandbox.child` on one foreign input, in a process of its own.
+    """A task of `lib.sandbox.tasks` on one foreign input, in its own process.
 
-    The process starts at the first call, and again after it has ended: when it was idle, or hit a limit.
+    The process starts at the first call, and again if it has ended because it was idle or hit a limit.
     """
 
-    def __init__(self, task: str, given: Any, *, what: str, remedy: str, memory: int = MEMORY) -> None:
-        """task, given: which task, and its input. what: the file's name in errors. memory: in bytes."""
-        self._task, self._given, self._what, self._remedy, self._memory = task, given, what, remedy, memory
+    def __init__(self, task: str, source: Any, *, what: str, remedy: str, memory: int = MEMORY) -> None:
+        """task: its name in `TASKS`. source: its input. what: names the input in errors. memory: bytes."""
+        self._task, self._source, self._what, self._remedy, self._memory = task, source, what, remedy, memory
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
     def open(self, seconds: float = 30.0) -> Any:
-        """Start the process and read the input; what the task tells of it. seconds: of processor time.
+        """Start the process, read the input and return what the task reports about it. seconds: of CPU time.
 
-        Raises ModelUnavailable where the task refuses the input, or a limit is hit.
+        Raises ModelUnavailable if the task rejects the input or hits a limit.
         """
         with self._lock, _at_work:
             return self._started(seconds)[1]
 
-    def call(self, operation: str, given: Any, seconds: float = 10.0) -> Any:
-        """The result of an operation of the task. Raises ModelUnavailable as `open` does."""
+    def call(self, operation: str, argument: Any, seconds: float = 10.0) -> Any:
+        """Run an operation of the task and return its result. Raises ModelUnavailable, as `open` does."""
         with self._lock, _at_work:
             child = self._child
             if child is None or child.process.poll() is not None:
                 child, _ = self._started(30.0)
-            return self._asked(child, operation, given, seconds)
+            return self._asked(child, operation, argument, seconds)
 
     def close(self) -> None:
-        """End the process. Another call starts it again."""
+        """End the process. The next call starts it again."""
         with self._lock:
             self._end()
 
     def end_if_idle(self) -> None:
-        """End the process unless it is at work."""
+        """End the process unless it is busy."""
         if self._lock.acquire(blocking=False):
             try:
                 self._end()
@@ -93,34 +93,36 @@ class Sandbox:
         child = self._child = _Child(self._task, self._memory)
         _note_alive(self)
         try:
-            child.receive(_START_SECONDS)  # it is ready, and its limits hold
-        except (_Ended, _Late):
+            child.receive(_START_SECONDS)  # it is ready, and its limits are set
+        except (_Ended, _TimedOut):
             self._end()
             raise ModelUnavailable(
-                "The process that reads foreign files does not start.", "Run `make setup`, and check the free memory."
+                "The process that reads foreign files doesn't start.",
+                "Run `make setup`, and check that memory is free.",
             ) from None
-        return child, self._asked(child, "open", self._given, seconds)
+        return child, self._asked(child, "open", self._source, seconds)
 
-    def _asked(self, child: _Child, operation: str, given: Any, seconds: float) -> Any:
+    def _asked(self, child: _Child, operation: str, argument: Any, seconds: float) -> Any:
         try:
-            message = msgspec.msgpack.encode((operation, seconds, given))
+            message = msgspec.msgpack.encode((operation, seconds, argument))
         except UnicodeEncodeError:
             raise ModelUnavailable(f"{self._what} contains text that is not valid Unicode.", self._remedy) from None
         try:
             child.send(message)
-            kind, value = child.receive(seconds + 5.0)  # it counts its own processor time, and may wait for a core
-        except _Late:
+            kind, value = child.receive(seconds + 5.0)  # the child counts CPU time, and may wait for a core
+        except _TimedOut:
             self._end()
             raise ModelUnavailable(f"{self._what} takes too long to read.", self._remedy) from None
         except _Ended:
             self._end()
             raise ModelUnavailable(
-                f"{self._what} takes more memory or time than it may, or ends the program that reads it.", self._remedy
+                f"{self._what} takes more memory or time than allowed, or crashes the program that reads it.",
+                self._remedy,
             ) from None
         if kind == "refused":
             raise ModelUnavailable(*value)
         if kind == "failed":
-            raise ModelUnavailable(f"{self._what} cannot be used: {value}", self._remedy)
+            raise ModelUnavailable(f"{self._what} can't be used: {value}", self._remedy)
         return value
 
     def _end(self) -> None:
@@ -146,7 +148,7 @@ class _Child:
         )
 
     def send(self, data: bytes) -> None:
-        """Raises _Ended."""
+        """Send a message. Raises _Ended."""
         stream = self.process.stdin
         if stream is None:
             raise _Ended
@@ -157,10 +159,10 @@ class _Child:
             raise _Ended from None
 
     def receive(self, seconds: float) -> tuple[str, Any]:
-        """(kind, value) of the next message. Raises _Ended or _Late."""
+        """Wait for the next message and return its (kind, value). Raises _Ended or _TimedOut."""
         end = time.monotonic() + seconds
         (length,) = struct.unpack("<Q", self._bytes(8, end))
-        if length > _MOST_RESPONSE:
+        if length > _MAX_RESPONSE:
             raise _Ended
         try:
             return msgspec.msgpack.decode(self._bytes(length, end), type=tuple[str, Any])
@@ -168,7 +170,7 @@ class _Child:
             raise _Ended from None
 
     def end(self) -> None:
-        """Kill it and wait for its end."""
+        """Kill the process and wait for its end."""
         self.process.kill()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
@@ -184,7 +186,7 @@ class _Child:
             selector.register(stream, selectors.EVENT_READ)
             while len(found) < count:
                 if not selector.select(max(end - time.monotonic(), 0.0)):
-                    raise _Late
+                    raise _TimedOut
                 part = os.read(stream.fileno(), min(count - len(found), 1 << 20))
                 if not part:
                     raise _Ended
@@ -193,12 +195,12 @@ class _Child:
 
 
 def _note_alive(sandbox: Sandbox) -> None:
-    """Remember a child that runs; end the least recently used ones beyond a few."""
+    """Record a running child as the most recently used; end the least recently used ones beyond a few."""
     with _alive_lock:
         if sandbox in _alive:
             _alive.remove(sandbox)
         _alive.append(sandbox)
-        surplus = _alive[:-_MOST_ALIVE]
+        surplus = _alive[:-_MAX_ALIVE]
     for each in surplus:
         each.end_if_idle()
 

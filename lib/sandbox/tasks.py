@@ -1,4 +1,4 @@
-"""What the child process can be asked to do. A task imports its libraries at its start: later it can open no file."""
+"""The tasks of the child process. A task imports its libraries when it starts, as it can't open files later."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from lib.errors import ModelUnavailable
 from lib.segmentation.char_classes import encodable
 
-_MOST_TEXT = 5_000_000  # characters that a template may write
-_MOST_SPELLED = 60_000_000  # bytes of a vocabulary
+_MAX_PROMPT = 5_000_000  # characters that a template may write
+_MAX_VOCABULARY = 60_000_000  # bytes
 
 
 class TokenizerTask:
-    """A tokenizer from the bytes of its files: texts to ids."""
+    """Encodes texts with a tokenizer built from the bytes of its files."""
 
     files = 0
 
@@ -28,14 +28,17 @@ class TokenizerTask:
 
         self._build, self._check = build, check
 
-    def open(self, given: Any) -> Any:
-        """given: {"files": bytes by name}. Returns the vocabulary's arrays and the ids with a meaning."""
-        self._built = built = self._build(given["files"])
-        self._check(built, given["files"])  # panics, where it would at every text
+    def open(self, source: Any) -> Any:
+        """Build the tokenizer; return the arrays of its vocabulary and its special IDs.
+
+        source: {"files": bytes by name}.
+        """
+        self._built = built = self._build(source["files"])
+        self._check(built, source["files"])  # panics here rather than at every text
         pieces = built.vocabulary.pieces
-        if len(pieces.data) > _MOST_SPELLED:
+        if len(pieces.data) > _MAX_VOCABULARY:
             raise ModelUnavailable(
-                "The vocabulary is far larger than any model's.", "Give the model's own tokenizer.json."
+                "The vocabulary is far larger than any real model's.", "Use the model's own tokenizer.json."
             )
         return {
             "offsets": pieces.offsets.astype("<i4").tobytes(),
@@ -50,15 +53,15 @@ class TokenizerTask:
             "writes_date": built.template is not None and "strftime_now" in built.template.source,
         }
 
-    def encode(self, given: str) -> bytes:
-        """int32 ids of a text."""
+    def encode(self, text: str) -> bytes:
+        """Little-endian int32 IDs of a text."""
         import numpy as np
 
-        return np.array(self._built.encode(given), "<i4").tobytes()
+        return np.array(self._built.encode(text), "<i4").tobytes()
 
 
 class ChatTokenizerTask(TokenizerTask):
-    """A tokenizer with its chat template, whose renderer takes longer to import."""
+    """The same with the tokenizer's chat template, whose renderer takes longer to import."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,23 +69,23 @@ class ChatTokenizerTask(TokenizerTask):
 
         chat_templates.warm_up()
 
-    def render(self, given: Any) -> str:
-        """The prompt of a chat; given: [{"role", "content"}]."""
+    def render(self, turns: Any) -> str:
+        """Render a chat as a prompt. turns: [{"role", "content"}]."""
         template = self._built.template
         if template is None:
             raise ModelUnavailable("This tokenizer has no chat template.", "Use a raw prompt instead.")
-        return _rendered(template, given)
+        return _rendered(template, turns)
 
-    def render_on(self, given: Any) -> str:
-        """The prompt of a chat as on another day; given: {"turns", "day"}, see `chat_templates.render`."""
+    def render_on(self, dated: Any) -> str:
+        """Render a chat for another date. dated: {"turns", "day"}, see `chat_templates.render`."""
         template = self._built.template
         if template is None:
             raise ModelUnavailable("This tokenizer has no chat template.", "Use a raw prompt instead.")
-        return _rendered(template, given["turns"], given["day"])
+        return _rendered(template, dated["turns"], dated["day"])
 
 
 class TemplateTask:
-    """A chat template alone."""
+    """Renders chats with a chat template alone."""
 
     files = 0
 
@@ -91,21 +94,21 @@ class TemplateTask:
 
         chat_templates.warm_up()
 
-    def open(self, given: Any) -> None:
-        """given: {"source", "names"}, see `lib.tokenizers.build.Template`."""
+    def open(self, source: Any) -> None:
+        """Take the template: {"source", "names"}, see `lib.tokenizers.build.Template`."""
         from lib.tokenizers.build import Template
 
-        self._template = Template(given["source"], given["names"])
+        self._template = Template(source["source"], source["names"])
 
-    def render(self, given: Any) -> str:
-        """The prompt of a chat; given: [{"role", "content"}]."""
-        return _rendered(self._template, given)
+    def render(self, turns: Any) -> str:
+        """Render a chat as a prompt. turns: [{"role", "content"}]."""
+        return _rendered(self._template, turns)
 
 
 class GgufTask:
-    """The metadata of a GGUF file."""
+    """Reads the metadata of a GGUF file."""
 
-    files = 2  # the file itself, which mapping it opens twice
+    files = 2  # mapping the file opens it twice
 
     def __init__(self) -> None:
         import gguf  # noqa: F401
@@ -115,17 +118,17 @@ class GgufTask:
 
         self._check = check
 
-    def open(self, given: str) -> Any:
-        """given: the file's path."""
-        return self._check(given)
+    def open(self, path: str) -> Any:
+        """Read the metadata, see `lib.tokenizers.gguf_metadata.check`."""
+        return self._check(path)
 
 
 def _rendered(template: Any, turns: Any, day: str | None = None) -> str:
     from lib.tokenizers.chat_templates import render
 
     text = render(template, turns, day)
-    if len(text) > _MOST_TEXT:
-        raise ModelUnavailable("The chat template writes too long a prompt.", "Use a raw prompt instead.")
+    if len(text) > _MAX_PROMPT:
+        raise ModelUnavailable("The chat template writes a prompt that is too long.", "Use a raw prompt instead.")
     return encodable(text)
 
 

@@ -1,7 +1,7 @@
-"""A tokenizer from the bytes of its files, and of nothing else: no path is opened, no class named in a file is used.
+"""Builds a tokenizer from the bytes of its files alone: opens no path, and loads no class that a file names.
 
-`tokenizer.json` is what the tokenizers library says it is. Shapes and ids are checked before the library reads them, as
-it allocates by the largest id. For foreign files this runs in the child process of `lib.sandbox.sandbox`.
+The tokenizers library reads tokenizer.json. Its structure and IDs are checked first, as the library allocates memory by
+the largest ID. For foreign files, this runs in the child process of `lib.sandbox.sandbox`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lib.core.pieces import make_pieces
 from lib.errors import CandorError, ModelUnavailable
 from lib.tokenizers.vocabulary import Vocabulary, read_vocabulary
 
-# Names and the most bytes of each; the largest tokenizer.json there is has some 35 MB. Other files are not read.
+# Largest size of each file in bytes; the largest known tokenizer.json has about 35 MB. Other files are not read.
 FILES = {
     "tokenizer.json": 100_000_000,
     "tokenizer.model": 20_000_000,
@@ -33,12 +33,12 @@ FILES = {
 ANY_OF = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 _MOST_IDS = 1 << 21  # the largest vocabularies have about a million
-_MOST_GROWTH = 64  # times that a tokenizer may make a text longer before it cuts it; one letter of Arabic becomes 18
-_SPARE_IDS = 1 << 16  # ids without an entry, as where a vocabulary is padded
+_MOST_GROWTH = 64  # how many times longer normalization may make a text; one Arabic letter becomes 18
+_SPARE_IDS = 1 << 16  # IDs without an entry, as in a padded vocabulary
 _MODELS = ("BPE", "WordPiece", "WordLevel", "Unigram")
 _TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
 _BASE_TOKENS = 128_000  # of Llama 3
-# How Llama 3 cuts text before merging, and its special tokens, as published with its tokenizer.model.
+# Llama 3's pre-tokenizer pattern and special tokens, as published with its tokenizer.model.
 _LLAMA3_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
     r"\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -48,7 +48,7 @@ _LLAMA3_NAMED = {
     4: "finetune_right_pad_id", 5: "step_id", 6: "start_header_id", 7: "end_header_id", 8: "eom_id", 9: "eot_id",
     10: "python_tag", 11: "image",
 }  # fmt: skip
-# How the models that come as vocab.json and merges.txt alone cut text before merging, by their class.
+# Tokenizer classes whose pre-tokenizer is known although vocab.json and merges.txt don't contain it.
 _GPT2 = ("GPT2Tokenizer", "RobertaTokenizer", "BartTokenizer", "WhisperTokenizer")
 _QWEN2 = ("Qwen2Tokenizer",)
 _QWEN2_PATTERN = (
@@ -58,32 +58,28 @@ _QWEN2_PATTERN = (
 
 @dataclass(frozen=True)
 class Template:
-    """A chat template. source: of Jinja. names: special tokens as templates call them, such as bos_token."""
+    """A chat template."""
 
-    source: str
-    names: Mapping[str, str]
+    source: str  # Jinja
+    names: Mapping[str, str]  # special tokens by the template's variables, such as bos_token
 
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A tokenizer in this process; the fields are those of `lib.tokenizers.tokenizer.Tokenizer`.
-
-    eos: the id that ends a text, where the files name one. backend: of the tokenizers library, None for other kinds,
-    whose `spans` says where in a text each id of `encode` is: (first, end) characters.
-    """
+    """A tokenizer in this process."""
 
     vocabulary: Vocabulary
-    encode: Callable[[str], list[int]]
-    prefix: tuple[int, ...] = ()
-    bos: int | None = None
-    eos: int | None = None
+    encode: Callable[[str], list[int]]  # IDs of a text; recognises special tokens in it, adds none
+    prefix: tuple[int, ...] = ()  # IDs that the model's configuration puts before a raw prompt
+    bos: int | None = None  # beginning-of-sequence ID; None if there is none
+    eos: int | None = None  # end-of-sequence ID; None if the files name none
     template: Template | None = None
-    backend: Any = None
-    spans: Callable[[str], list[tuple[int, int]]] | None = None
+    backend: Any = None  # a `tokenizers.Tokenizer`; None for other kinds, which have `spans`
+    spans: Callable[[str], list[tuple[int, int]]] | None = None  # (start, end) in characters of each ID of `encode`
 
 
 def build(files: Mapping[str, bytes]) -> Built:
-    """The tokenizer in files of the names of `FILES`. Raises ModelUnavailable."""
+    """Build the tokenizer from its files: bytes by the names in `FILES`. Raises ModelUnavailable."""
     config = _object(files.get("tokenizer_config.json"))
     names = _special_names(files, config)
     if "tokenizer.json" in files:
@@ -92,7 +88,7 @@ def build(files: Mapping[str, bytes]) -> Built:
         return _from_json(_joined(files, config), names, _template(files, config, names))
     data = files.get("tokenizer.model")
     if data is None:
-        raise ModelUnavailable("There is no tokenizer among these files.", "Give tokenizer.json or tokenizer.model.")
+        raise ModelUnavailable("There is no tokenizer among these files.", "Use tokenizer.json or tokenizer.model.")
     template = _template(files, config, names)
     if _TIKTOKEN_LINE.match(data):
         return _from_tiktoken(data, config, template)
@@ -100,16 +96,16 @@ def build(files: Mapping[str, bytes]) -> Built:
 
 
 def from_backend(backend: Any, names: Mapping[str, str], template: Template | None) -> Built:
-    """What is needed of a `tokenizers.Tokenizer`. names: of special tokens, as in `Template`."""
+    """Wrap a `tokenizers.Tokenizer`. names: special tokens, as in `Template`."""
     backend.no_truncation()
     backend.no_padding()
     bos, eos = (backend.token_to_id(names[key]) if key in names else None for key in ("bos_token", "eos_token"))
     prefix = list(backend.encode("").ids)
     if eos is not None and prefix[-1:] == [eos] != [bos]:
-        del prefix[-1]  # what would end the text; a prompt continues
+        del prefix[-1]  # it would end the text, but a prompt continues
 
     def encode(text: str) -> list[int]:
-        # The fast form leaves out where in the text each token is, which takes half of the time.
+        # The fast form skips the offsets, which take half of the time.
         return list(backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
 
     return Built(read_vocabulary(backend), encode, tuple(prefix), bos, eos, template, backend)
@@ -123,13 +119,13 @@ def _from_json(data: bytes, names: Mapping[str, str], template: Template | None)
         backend = tokenizers.Tokenizer.from_buffer(data)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
-    except BaseException as error:  # the parser is Rust, and its panics are no Exception
+    except BaseException as error:  # the parser is Rust, and its panics are not Exceptions
         raise _unreadable("tokenizer.json") from error
     return from_backend(backend, names, template)
 
 
 def check_spec(spec: Any) -> None:
-    """Check the shape of a tokenizer.json, and that no id is far beyond its entries. Raises ModelUnavailable."""
+    """Check the structure of a tokenizer.json and its IDs. Raises ModelUnavailable."""
     model = spec.get("model") if isinstance(spec, dict) else None
     if not isinstance(model, dict):
         raise _unreadable("tokenizer.json")
@@ -155,7 +151,10 @@ def check_spec(spec: Any) -> None:
 
 
 def _check_growth(step: Any, parts: str) -> None:
-    """Raise ModelUnavailable where a chain of replacements would make a text far longer. parts: of a sequence."""
+    """Raise ModelUnavailable if a chain of replacements could make a text far longer.
+
+    parts: the key that lists the steps of a sequence.
+    """
     steps, growth = [step], 1.0
     while steps:
         each = steps.pop()
@@ -174,27 +173,27 @@ def _check_growth(step: Any, parts: str) -> None:
                 raise _unreadable("tokenizer.json") from error
         if growth > _MOST_GROWTH:
             raise ModelUnavailable(
-                "This tokenizer replaces single characters by long texts, which no model's does.",
-                "Give the model's own tokenizer.json or tokenizer.model.",
+                "This tokenizer replaces single characters with long text, which no real model's tokenizer does.",
+                "Use the model's own tokenizer.json or tokenizer.model.",
             )
 
 
 def _growth_of(charsmap: bytes) -> float:
-    """How many times longer a compiled map of SentencePiece makes a text at most: its longest replacement, in letters.
+    """How many times longer a compiled SentencePiece map can make a text: its longest replacement, in characters.
 
-    The map is the length of a trie in four bytes, the trie, and the replacements with a zero byte after each.
+    The map is the length of a trie in four bytes, the trie, and the replacements, each ended by a zero byte.
     """
     replacements = charsmap[4 + int.from_bytes(charsmap[:4], "little") :].split(b"\0")
     return max(1.0, *(len(each.decode("utf-8", "replace")) for each in replacements))
 
 
 def check_ids(ids: list[Any], entries: int, name: str) -> None:
-    """Raise ModelUnavailable where an id is no number, or far beyond the entries. name: of the file."""
+    """Raise ModelUnavailable if an ID is not an integer or far beyond the number of entries. name: of the file."""
     if not all(type(each) is int for each in ids):
         raise _unreadable(name)
     if min(ids, default=0) < -1 or max(ids, default=0) >= min(2 * entries + _SPARE_IDS, _MOST_IDS):
         raise ModelUnavailable(
-            f"{name} has token ids far beyond its {entries:,} entries.", "Give the model's own tokenizer.json."
+            f"{name} has token IDs far beyond its {entries:,} entries.", "Use the model's own tokenizer.json."
         )
 
 
@@ -205,17 +204,17 @@ def _is_merge(entry: Any) -> bool:
 
 
 def _joined(files: Mapping[str, bytes], config: Mapping[str, Any]) -> bytes:
-    """The tokenizer.json that vocab.json and merges.txt make, where the model's class says how text is cut."""
+    """The tokenizer.json equivalent of vocab.json and merges.txt, for classes whose pre-tokenizer is known."""
     kind = str(config.get("tokenizer_class", "")).removesuffix("Fast")
     if kind not in (*_GPT2, *_QWEN2):
         raise ModelUnavailable(
-            "vocab.json and merges.txt do not say how this model cuts text into words.", "Add its tokenizer.json."
+            "vocab.json and merges.txt don't say how this model splits text into words.", "Add its tokenizer.json."
         )
     vocab = _object(files["vocab.json"])
     lines = files["merges.txt"].decode("utf-8", "replace").splitlines()
     merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": kind in _GPT2}
-    cut = {"type": "Split", "pattern": {"Regex": _QWEN2_PATTERN}, "behavior": "Isolated", "invert": False}
+    split = {"type": "Split", "pattern": {"Regex": _QWEN2_PATTERN}, "behavior": "Isolated", "invert": False}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     spec = {
         "version": "1.0",
@@ -224,7 +223,7 @@ def _joined(files: Mapping[str, bytes], config: Mapping[str, Any]) -> bytes:
             for name, number in sorted(_added(files).items(), key=lambda each: each[1])
         ],
         "normalizer": {"type": "NFC"} if kind in _QWEN2 else None,
-        "pre_tokenizer": byte_level if kind in _GPT2 else {"type": "Sequence", "pretokenizers": [cut, byte_level]},
+        "pre_tokenizer": byte_level if kind in _GPT2 else {"type": "Sequence", "pretokenizers": [split, byte_level]},
         "decoder": byte_level,
         "model": {"type": "BPE", "vocab": vocab, "merges": merges},
     }
@@ -232,7 +231,7 @@ def _joined(files: Mapping[str, bytes], config: Mapping[str, Any]) -> bytes:
 
 
 def _from_tiktoken(data: bytes, config: Mapping[str, Any], template: Template | None) -> Built:
-    """Lines of base64 and rank; see https://github.com/openai/tiktoken."""
+    """A tiktoken file: lines of base64 and rank; see https://github.com/openai/tiktoken."""
     import tiktoken
 
     try:
@@ -259,7 +258,7 @@ def _from_tiktoken(data: bytes, config: Mapping[str, Any], template: Template | 
 
 
 def _special_ids(config: Mapping[str, Any], base: int) -> dict[str, int]:
-    """Names and ids of the special tokens: as tokenizer_config.json lists them, else those that Llama 3 publishes."""
+    """IDs of the special tokens by name: from tokenizer_config.json, else as Llama 3 publishes them."""
     listed = config.get("added_tokens_decoder")
     if isinstance(listed, dict) and listed:
         return {str(_content(entry)): int(number) for number, entry in listed.items() if _content(entry)}
@@ -270,6 +269,24 @@ def _special_ids(config: Mapping[str, Any], base: int) -> dict[str, int]:
 
 
 def _from_sentencepiece(data: bytes, files: Mapping[str, bytes], template: Template | None) -> Built:
+    model = _sentencepiece_model(data)
+    size = model.get_piece_size()
+    entries = {number: _sentencepiece_entry(model, number) for number in range(size)}
+    marks = {model.id_to_piece(number): number for number in range(size) if model.is_control(number)}
+    marks |= _added(files)
+    check_ids(list(marks.values()), size + len(marks), "added_tokens.json")
+    entries |= {number: (name.encode("utf-8", "replace"), True) for name, number in marks.items()}
+    pieces = make_pieces([(number, *entries.get(number, (b"", False))) for number in range(max(entries) + 1)])
+    bos, eos = (number if number >= 0 else None for number in (model.bos_id(), model.eos_id()))
+    adds_bos = _object(files.get("tokenizer_config.json")).get("add_bos_token") is not False
+    prefix = (bos,) if bos is not None and adds_bos else ()
+    coder = _MarkedSentencePiece(model, marks)
+    vocabulary = Vocabulary(pieces, drops_space=True)
+    return Built(vocabulary, coder.encode, prefix, bos, eos, template, spans=coder.spans)
+
+
+def _sentencepiece_model(data: bytes) -> Any:
+    """The model, checked before it is built. Raises ModelUnavailable."""
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from sentencepiece import SentencePieceProcessor
     from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
@@ -278,60 +295,61 @@ def _from_sentencepiece(data: bytes, files: Mapping[str, bytes], template: Templ
         normalizer = ModelProto.FromString(data).normalizer_spec
     except DecodeError as error:
         raise _unreadable("tokenizer.model") from error
-    charsmap = base64.b64encode(normalizer.precompiled_charsmap)
-    _check_growth({"precompiled_charsmap": charsmap}, "")
+    _check_growth({"precompiled_charsmap": base64.b64encode(normalizer.precompiled_charsmap)}, "")
     try:
         model = SentencePieceProcessor(model_proto=data)
         size = model.get_piece_size()
-    except Exception as error:  # its C++ errors come as RuntimeError or others
+    except Exception as error:  # its C++ errors arrive as RuntimeError or others
         raise _unreadable("tokenizer.model") from error
     if size == 0:
         raise _unreadable("tokenizer.model")
-    entries: dict[int, tuple[bytes, bool]] = {}
-    for number in range(size):
-        piece = model.id_to_piece(number)
-        if model.is_byte(number):
-            blob = bytes([int(piece[3:5], 16)])
-        else:
-            blob = piece.replace("▁", " ").encode("utf-8", "surrogatepass")
-        entries[number] = blob, model.is_control(number) or model.is_unknown(number)
-    marks = {model.id_to_piece(number): number for number in range(size) if model.is_control(number)}
-    marks |= _added(files)
-    check_ids(list(marks.values()), size + len(marks), "added_tokens.json")
-    entries |= {number: (name.encode("utf-8", "replace"), True) for name, number in marks.items()}
-    bos, eos = (number if number >= 0 else None for number in (model.bos_id(), model.eos_id()))
-    # The model itself reads no marks in a text: a template's "<s>" would be three ordinary pieces.
-    parts = re.compile("|".join(map(re.escape, sorted(filter(None, marks), key=len, reverse=True))) or r"(?!)")
+    return model
 
-    def found(text: str) -> list[tuple[int, int, int]]:
-        """(id, first, end) of every token of a text, in characters."""
+
+def _sentencepiece_entry(model: Any, number: int) -> tuple[bytes, bool]:
+    """(bytes, is special) of a piece."""
+    piece = model.id_to_piece(number)
+    if model.is_byte(number):
+        blob = bytes([int(piece[3:5], 16)])
+    else:
+        blob = piece.replace("▁", " ").encode("utf-8", "surrogatepass")
+    return blob, model.is_control(number) or model.is_unknown(number)
+
+
+class _MarkedSentencePiece:
+    """Encodes text with marks in it, which SentencePiece itself would split: "<s>" into three ordinary pieces."""
+
+    def __init__(self, model: Any, marks: Mapping[str, int]) -> None:
+        """marks: IDs by name."""
+        self._model, self._marks = model, marks
+        longest_first = sorted(filter(None, marks), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def encode(self, text: str) -> list[int]:
+        """IDs of a text."""
+        return [number for number, _, _ in self._tokens(text)]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """(start, end) in characters of each ID of `encode`."""
+        return [(start, end) for _, start, end in self._tokens(text)]
+
+    def _tokens(self, text: str) -> list[tuple[int, int, int]]:
         tokens: list[tuple[int, int, int]] = []
         here = 0
-        for match in [*parts.finditer(text), None]:
-            first, end = (match.start(), match.end()) if match else (len(text), len(text))
-            if text[here:first]:
-                part = model.encode(text[here:first], out_type="offset_mapping")
-                places = zip(part["ids"], part["offsets"], strict=True)
-                tokens += [(int(number), here + begin, here + stop) for number, (begin, stop) in places]
+        for match in [*self._pattern.finditer(text), None]:
+            start, end = match.span() if match else (len(text), len(text))
+            if text[here:start]:
+                part = self._model.encode(text[here:start], out_type="offset_mapping")
+                offsets = zip(part["ids"], part["offsets"], strict=True)
+                tokens += [(int(number), here + first, here + last) for number, (first, last) in offsets]
             if match:
-                tokens.append((marks[match[0]], first, end))
+                tokens.append((self._marks[match[0]], start, end))
             here = end
         return tokens
 
-    def encode(text: str) -> list[int]:
-        return [number for number, _, _ in found(text)]
-
-    def spans(text: str) -> list[tuple[int, int]]:
-        return [(first, end) for _, first, end in found(text)]
-
-    pieces = make_pieces([(number, *entries.get(number, (b"", False))) for number in range(max(entries) + 1)])
-    adds_bos = _object(files.get("tokenizer_config.json")).get("add_bos_token") is not False
-    prefix = (bos,) if bos is not None and adds_bos else ()
-    return Built(Vocabulary(pieces, drops_space=True), encode, prefix, bos, eos, template, spans=spans)
-
 
 def _added(files: Mapping[str, bytes]) -> dict[str, int]:
-    """Tokens beside a vocabulary, as added_tokens.json and tokenizer_config.json list them: ids by name."""
+    """Tokens added to a vocabulary by added_tokens.json and tokenizer_config.json: IDs by name."""
     found = {name: number for name, number in _object(files.get("added_tokens.json")).items() if type(number) is int}
     listed = _object(files.get("tokenizer_config.json")).get("added_tokens_decoder")
     for number, entry in listed.items() if isinstance(listed, dict) else ():
@@ -341,7 +359,7 @@ def _added(files: Mapping[str, bytes]) -> dict[str, int]:
 
 
 def _special_names(files: Mapping[str, bytes], config: Mapping[str, Any]) -> dict[str, str]:
-    """The special tokens by what templates call them: bos_token, eos_token and the like."""
+    """Special tokens by their variables in templates: bos_token, eos_token and the like."""
     listed = {**_object(files.get("special_tokens_map.json")), **config}
     return {
         key: name
@@ -351,7 +369,7 @@ def _special_names(files: Mapping[str, bytes], config: Mapping[str, Any]) -> dic
 
 
 def _template(files: Mapping[str, bytes], config: Mapping[str, Any], names: Mapping[str, str]) -> Template | None:
-    """The chat template: from a file of its own, which takes precedence, else from the configuration."""
+    """The chat template: from its own file, which takes precedence, or from the configuration."""
     found: Any = config.get("chat_template")
     if own := files.get("chat_template.jinja"):
         found = own.decode("utf-8", "replace")
@@ -364,7 +382,7 @@ def _template(files: Mapping[str, bytes], config: Mapping[str, Any], names: Mapp
 
 
 def _object(data: bytes | None) -> Mapping[str, Any]:
-    """A JSON object; an empty one for what is none."""
+    """Parse a JSON object; empty if the data isn't one."""
     try:
         found = json.loads(data or b"{}")
     except (ValueError, RecursionError):
@@ -373,7 +391,7 @@ def _object(data: bytes | None) -> Mapping[str, Any]:
 
 
 def _content(entry: Any) -> str | None:
-    """The text of a token that a configuration names, either as it is or as an object."""
+    """The text of a token in a configuration, which is a string or an object with "content"."""
     if isinstance(entry, dict):
         entry = entry.get("content")
     return entry if isinstance(entry, str) else None
@@ -381,5 +399,5 @@ def _content(entry: Any) -> str | None:
 
 def _unreadable(name: str) -> CandorError:
     return ModelUnavailable(
-        f"{name} cannot be read as a tokenizer.", "Give the model's own tokenizer.json or tokenizer.model."
+        f"{name} cannot be read as a tokenizer.", "Use the model's own tokenizer.json or tokenizer.model."
     )

@@ -1,4 +1,4 @@
-"""Chat templates: Jinja programs of a model's makers, run by transformers' own renderer."""
+"""Chat templates: Jinja programs that come with a model, rendered by transformers."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from lib.import_lock import IMPORTING
 if TYPE_CHECKING:
     from lib.tokenizers.build import Template
 
-_PROBE = "candorreadsthis"  # a word that no template writes of its own accord
+_PROBE = "candorreadsthis"  # a word that no template contains
 
 
 def render(template: Template, turns: Sequence[Mapping[str, str]], day: str | None = None) -> str:
-    """The prompt that the model reads for a chat.
+    """Render a chat as the prompt that the model reads.
 
-    turns: of "role" and "content". Contents reach the template in the form that it reads: as a text, or as a list of
-    parts with one text, which templates of models for pictures may want.
-    day: for a template that writes the date, the one to write, as in ISO 8601; by default today's, "" for none, as on
-    a server that gives its templates no clock.
+    turns: mappings with "role" and "content". The content is passed in the form that the template expects: a string, or
+    a list with one text part, which templates of vision models may require.
+    day: the date (ISO 8601) for a template that writes one; None for today, "" for none, as on a server that gives its
+    templates no clock.
 
-    Raises whatever the template raises. Foreign templates are rendered in the child process only.
+    Raises whatever the template raises. Render foreign templates in the child process only.
     """
     names = tuple(sorted(template.names.items()))
     in_parts = {role: _takes_parts(template.source, names, role) for role in {turn["role"] for turn in turns}}
-    told = [_turn(turn["role"], turn["content"], in_parts[turn["role"]]) for turn in turns]
-    return _rendered(template.source, names, told, day)
+    converted = [_turn(turn["role"], turn["content"], in_parts[turn["role"]]) for turn in turns]
+    return _rendered(template.source, names, converted, day)
 
 
 def writes_date(template: Template) -> bool:
-    """Whether what a template writes may depend on the day."""
+    """Whether the prompt may depend on the date."""
     return "strftime_now" in template.source
 
 
 @lru_cache(maxsize=256)
 def _takes_parts(source: str, names: tuple[tuple[str, str], ...], role: str) -> bool:
-    """Whether a template shows the text of a role only if it comes in a list of parts."""
+    """Whether a template shows a role's text only if it is passed as a list of parts."""
     before = {"system": (), "user": (), "assistant": ("user",)}
     if role not in before:
         return _takes_parts(source, names, "user")
     beside = {"user": _takes_parts(source, names, "user")} if role != "user" else {}
 
     def shows(in_parts: bool) -> bool:
-        told = [_turn(each, "a", beside[each]) for each in before[role]]
-        told += [_turn(role, _PROBE, in_parts), *(_turn("user", "a", each) for each in beside.values())]
-        with contextlib.suppress(Exception):  # it is a program, and may refuse what it is given
-            return _PROBE in _rendered(source, names, told)
+        turns = [_turn(each, "a", beside[each]) for each in before[role]]
+        turns += [_turn(role, _PROBE, in_parts), *(_turn("user", "a", each) for each in beside.values())]
+        with contextlib.suppress(Exception):  # a template may reject any input
+            return _PROBE in _rendered(source, names, turns)
         return False
 
     return not shows(False) and shows(True)
@@ -92,7 +92,7 @@ def _clock(day: str) -> Callable[[str], str]:
 
 
 def warm_up() -> None:
-    """Import everything that rendering and failing to render import."""
+    """Import everything that rendering needs, including when it fails."""
     from lib.tokenizers.build import Template
 
     template = Template("{{ messages[0].content | tojson }}{{ strftime_now('%d') }}", {})

@@ -1,4 +1,4 @@
-"""Check a tokenizer against the library that its file is made for."""
+"""Checks a tokenizer against the library that its file is made for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from lib.errors import ModelUnavailable
 from lib.tokenizers.build import Built
 
-# What tokenizers treat differently: digits, blanks, line breaks, scripts, joined and combining characters, code.
+# Text that tokenizers treat differently: digits, spaces, line breaks, scripts, combining characters, emoji, code.
 PROBES = (
     "",
     "hello",
@@ -41,7 +41,7 @@ _MARKERS_PER_TEXT = 64
 def check(built: Built, files: Mapping[str, bytes]) -> None:
     """Raise ModelUnavailable if a tokenizer splits a probe differently from its file.
 
-    files: those that it was built from, by name.
+    files: the files it was built from, by name.
     """
     markers, reference = _reference(files)
     for text in [*PROBES, *_with_markers(markers)]:
@@ -59,19 +59,20 @@ def check(built: Built, files: Mapping[str, bytes]) -> None:
 
 
 def check_markers(encode: Callable[[str], Sequence[int]], markers: Mapping[str, int]) -> None:
-    """Raise ModelUnavailable if a marker in a text doesn't encode to its id. markers: ids by name."""
+    """Raise ModelUnavailable if a marker in a text doesn't encode to its ID. markers: IDs by name."""
     for name, number in markers.items():
         if number not in encode(name):
             raise ModelUnavailable(
-                f"The token {name[:80]!r} doesn't encode to its id {number:,}.",
+                f"The token {name[:80]!r} doesn't encode to its ID {number:,}.",
                 "Use the model's original directory with safetensors weights.",
             )
 
 
 def _reference(files: Mapping[str, bytes]) -> tuple[list[str], Callable[[str], list[int] | None] | None]:
-    """The markers of a tokenizer, and its library's ids of a text: None for a text that it is not asked for.
+    """(markers to probe, function from a text to the library's IDs).
 
-    No function where the library is what was built; pieces are then compared with the text.
+    The function returns None for a text that the library can't judge. There is no function if `built` uses the library
+    itself; compare the bytes of its pieces with the text instead.
     """
     if (data := files.get("tokenizer.json")) is not None:
         import tokenizers
@@ -90,14 +91,14 @@ def _reference(files: Mapping[str, bytes]) -> tuple[list[str], Callable[[str], l
     marks = [name for name in (*controls, *_beside(files)) if name]
 
     def ids(text: str) -> list[int] | None:
-        # It reads no markers in a text.
+        # The library doesn't recognize markers in a text.
         return None if any(mark in text for mark in marks) else [int(each) for each in model.encode(text)]
 
     return [], ids
 
 
 def _beside(files: Mapping[str, bytes]) -> list[str]:
-    """The tokens that files beside a SentencePiece model add to it."""
+    """Tokens that other files add to a SentencePiece model."""
     added = json.loads(files.get("added_tokens.json", b"{}"))
     listed = json.loads(files.get("tokenizer_config.json", b"{}"))
     entries = listed.get("added_tokens_decoder") if isinstance(listed, dict) else None

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself, checked before anything is built from it."""
+"""Metadata of a GGUF file, checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lib.tokenizers.gguf_tokenizer import markers, tokenizer_files
 _FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 _NO_MODELS = ("clip", "controlvector", "imatrix")  # architectures
 _PART = re.compile(r"(.+)-\d{5}-of-\d{5}(\.gguf)?", re.IGNORECASE)
-_CUT = re.compile(r"part-?\d+of\d+|split-[a-z]+$|\.\d{3}$", re.IGNORECASE)
+_SPLIT = re.compile(r"part-?\d+of\d+|split-[a-z]+$|\.\d{3}$", re.IGNORECASE)
 _MOST_PARTS = 1_000
 _MOST_LAYERS = 4_096
 _MOST_FACTORS = 1 << 16
 _MOST_TENSORS = 100_000
 _MOST_ENTRIES = 1 << 21  # of the vocabulary, as in `lib.tokenizers.build`
-# The largest that any model has, generously; what is built takes time and memory by these.
+# Generous upper limits, as the time and memory to build a model depend on these.
 _MOST = {
     "block_count": 4_096,
     "embedding_length": 1 << 18,
@@ -46,62 +46,65 @@ _NUMBERS = ("tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id", "token
 
 
 def check(path: str) -> dict[str, Any]:
-    """What a GGUF file is made of.
+    """Read and check the metadata of a GGUF file.
 
     "architecture": its name.
-    "fields": numbers, texts and short lists of the architecture, by name without it.
+    "fields": numbers, strings and short lists of the architecture, by name without its prefix.
     "tensors": their names.
-    "elements": weights in all.
-    "factors": lists of numbers that scale positions, by the name of their tensor.
+    "elements": the number of weights.
+    "factors": lists of factors that scale positions, by the name of their tensor.
     "files": bytes of the tokenizer's files, by name.
-    "markers": ids of the tokens that are read whole wherever they are in a text, by name.
-    "ends": ids that end an answer.
-    "warnings": texts on the tokenizer.
+    "markers": IDs of the tokens that are recognized anywhere in a text, by name.
+    "ends": IDs that end an answer.
+    "warnings": about the tokenizer.
 
-    Raises ModelUnavailable. Runs in the child process, as the reader takes memory by what the file says.
+    Raises ModelUnavailable. Runs in the child process, as the file's contents decide how much memory the reader takes.
     """
     import gguf
 
     name = Path(path).name
     try:
-        reader = gguf.GGUFReader(path)
-        fields = {key: field for key, field in reader.fields.items() if field.types}
-        _check_part(Path(path), fields)
-        _check_lists(fields)
-        _check_sizes(fields)
-        tensors = reader.tensors
-        if len(tensors) > _MOST_TENSORS:
-            raise ValueError("too many tensors")
-        architecture = _text(fields, "general.architecture")
-        if architecture is None:
-            raise ValueError("general.architecture is missing")
-        _check_kind(name, architecture, fields, len(tensors))
-        try:
-            tokenizer = _tokenizer(fields)
-            files, warnings = tokenizer_files(tokenizer)
-        except ModelUnavailable as error:
-            raise ModelUnavailable(f"{name}: {error.cause}", error.remedy) from error
-        return {
-            "architecture": architecture,
-            "fields": _settings(fields, architecture),
-            "tensors": [str(tensor.name) for tensor in tensors],
-            "elements": sum(int(tensor.n_elements) for tensor in tensors),
-            "factors": {str(each.name): _factors(each) for each in tensors if each.name in _FACTORS},
-            "files": files,
-            "markers": markers(tokenizer),
-            "ends": _ends(fields),
-            "warnings": warnings,
-        }
+        return _metadata(Path(path), gguf.GGUFReader(path))
     except (ValueError, KeyError, IndexError, TypeError, OverflowError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        remedy = "Fetch the file again."
-        if _CUT.search(name):
-            remedy = "It looks like one part of a file that was cut up: join all parts, in order, into one file."
-        raise ModelUnavailable(f"{name} is damaged or cut off, or not a model's: {reason}.", remedy) from error
+        remedy = "Download the file again."
+        if _SPLIT.search(name):
+            remedy = "It looks like one part of a split file: join all parts, in order, into one file."
+        raise ModelUnavailable(f"{name} is damaged, truncated or not a model: {reason}.", remedy) from error
+
+
+def _metadata(path: Path, reader: Any) -> dict[str, Any]:
+    fields = {key: field for key, field in reader.fields.items() if field.types}
+    _check_part(path, fields)
+    _check_lists(fields)
+    _check_sizes(fields)
+    tensors = reader.tensors
+    if len(tensors) > _MOST_TENSORS:
+        raise ValueError("too many tensors")
+    architecture = _text(fields, "general.architecture")
+    if architecture is None:
+        raise ValueError("general.architecture is missing")
+    _check_kind(path.name, architecture, fields, len(tensors))
+    try:
+        tokenizer = _tokenizer(fields)
+        files, warnings = tokenizer_files(tokenizer)
+    except ModelUnavailable as error:
+        raise ModelUnavailable(f"{path.name}: {error.cause}", error.remedy) from error
+    return {
+        "architecture": architecture,
+        "fields": _settings(fields, architecture),
+        "tensors": [str(tensor.name) for tensor in tensors],
+        "elements": sum(int(tensor.n_elements) for tensor in tensors),
+        "factors": {str(each.name): _factors(each) for each in tensors if each.name in _FACTORS},
+        "files": files,
+        "markers": markers(tokenizer),
+        "ends": _ends(fields),
+        "warnings": warnings,
+    }
 
 
 def _check_part(path: Path, fields: dict[str, Any]) -> None:
-    """Refuse one file of several that make up a model."""
+    """Raise ModelUnavailable for one of several files that make up a model."""
     number, count = (_number(fields, f"split.{key}") for key in ("no", "count"))
     if count is None or count < 2:
         return
@@ -119,7 +122,7 @@ def _check_part(path: Path, fields: dict[str, Any]) -> None:
 
 
 def _check_kind(name: str, architecture: str, fields: dict[str, Any], tensors: int) -> None:
-    """Refuse what is in this format and is no language model."""
+    """Raise ModelUnavailable for a GGUF file that is not a language model."""
     kind = _text(fields, "general.type") or "model"
     if kind == "adapter" or any(key.startswith("adapter.") for key in fields):
         raise ModelUnavailable(
@@ -138,12 +141,12 @@ def _check_kind(name: str, architecture: str, fields: dict[str, Any], tensors: i
     if (field := fields.get(f"{architecture}.attention.causal")) is not None and not field.contents():
         raise ModelUnavailable(
             f"{name} is not a causal language model: it looks at later tokens to score earlier ones.",
-            "Choose a model that writes text, such as Llama, Mistral or Qwen.",
+            "Choose a model that generates text, such as Llama, Mistral or Qwen.",
         )
 
 
 def _tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the tokenizer by what follows the last dot."""
+    """The fields of the tokenizer, by the part of their names after the last dot."""
     return {
         key.rsplit(".", 1)[1]: field.contents()
         for key, field in fields.items()
@@ -158,7 +161,7 @@ def _ends(fields: dict[str, Any]) -> list[int]:
 
 
 def _settings(fields: dict[str, Any], architecture: str) -> dict[str, Any]:
-    """Numbers, texts and short lists of the architecture, by name without it."""
+    """Numbers, strings and short lists of the architecture, by name without its prefix."""
     found = {}
     for key, field in fields.items():
         short = field.types[0].name != "ARRAY" or len(field.data) <= _MOST_LAYERS
@@ -170,12 +173,12 @@ def _settings(fields: dict[str, Any], architecture: str) -> dict[str, Any]:
 
 def _factors(tensor: Any) -> list[float]:
     if tensor.tensor_type.name != "F32" or tensor.n_elements > _MOST_FACTORS:
-        raise ValueError(f"{tensor.name} is no list of factors")
+        raise ValueError(f"{tensor.name} is not a list of factors")
     return [float(each) for each in tensor.data.reshape(-1)]
 
 
 def _check_lists(fields: dict[str, Any]) -> None:
-    """A vocabulary is a list of its entries. A single text in its place would be taken for a path."""
+    """Raise ValueError for a vocabulary that isn't a list: a single string would be taken for a path."""
     lengths = {}
     for name, kind in _LISTS.items():
         if (field := fields.get(name)) is None:
@@ -188,10 +191,10 @@ def _check_lists(fields: dict[str, Any]) -> None:
         raise ValueError("the vocabulary is too large")
     for name in ("tokenizer.ggml.scores", "tokenizer.ggml.token_type"):
         if lengths.get(name, entries) != entries:
-            raise ValueError(f"{name} has another length than the vocabulary")
+            raise ValueError(f"{name} and the vocabulary have different lengths")
     for name in _TEXTS:
         if (field := fields.get(name)) is not None and field.types[0].name != "STRING":
-            raise ValueError(f"{name} is not a text")
+            raise ValueError(f"{name} is not a string")
     for name in _NUMBERS:
         if (field := fields.get(name)) is not None and "INT" not in field.types[0].name:
             raise ValueError(f"{name} is not a whole number")
@@ -201,7 +204,7 @@ def _check_sizes(fields: dict[str, Any]) -> None:
     for name, field in fields.items():
         most = next((most for end, most in _MOST.items() if name.endswith(f".{end}")), None)
         if most is not None and max(_numbers(field)) > most:
-            raise ValueError(f"{name} is beyond every model")
+            raise ValueError(f"{name} is larger than in any real model")
 
 
 def _numbers(field: Any) -> list[int]:

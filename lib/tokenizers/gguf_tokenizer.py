@@ -1,7 +1,7 @@
-"""The tokenizer of a GGUF file, from its metadata alone, as the files that `lib.tokenizers.build` reads.
+"""Converts the tokenizer in a GGUF file's metadata to the files that `lib.tokenizers.build` reads.
 
-A byte-level vocabulary becomes a tokenizer.json, a SentencePiece vocabulary a tokenizer.model, so that each is encoded
-by the library that it was trained with. The fields mean what llama.cpp, whose format it is, does with them.
+A byte-level vocabulary becomes a tokenizer.json, a SentencePiece vocabulary a tokenizer.model, so that the library it
+was trained with encodes it. The fields are interpreted as in llama.cpp, which defines the format.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from lib.errors import ModelUnavailable
 
-_UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = 2, 3, 4, 5, 6  # types of a token; 1 is an ordinary one
-_NO_ID = (0xFFFFFFFF, -1)  # how writers of the format spell that there is no such token
+_UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = 2, 3, 4, 5, 6  # token types; 1 is an ordinary token
+_NO_ID = (0xFFFFFFFF, -1)  # values that mean there is no such token
 _ENDS = ("bos_token_id", "eos_token_id", "eot_token_id", "eom_token_id")
 _MARKER = re.compile(r"[<\[].+[>\]]", re.DOTALL)
 _ORIGINAL = "Use the model's original directory with safetensors weights."
@@ -38,7 +38,7 @@ _GPT4O = (
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# How text is cut before merging, by the name of the pre-tokenizer.
+# Patterns that split text before merging, by the name of the pre-tokenizer.
 SPLITS = {
     **dict.fromkeys(
         ("llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano",
@@ -51,23 +51,23 @@ SPLITS = {
 }  # fmt: skip
 _GPT2_LIKE = ("gpt-2", "gpt2", "phi-2")
 _SINGLE_DIGITS = ("smollm", "starcoder", "refact")
-_COMPOSED = ("qwen2", "qwen35", "deepseek-r1-qwen")  # text is put into Unicode's form NFC first
-# A word that is in the vocabulary is that token, whatever the merges say; and a text begins with BOS.
+_COMPOSED = ("qwen2", "qwen35", "deepseek-r1-qwen")  # text is normalized to NFC first
+# A word in the vocabulary becomes that token whatever the merges say, and a text begins with BOS.
 _WHOLE_WORDS = ("llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "tekken")
 
 
-def tokenizer_files(told: Mapping[str, Any]) -> tuple[dict[str, bytes], list[str]]:
-    """(files by name, warnings) of the tokenizer that a GGUF file describes. Raises ModelUnavailable.
+def tokenizer_files(fields: Mapping[str, Any]) -> tuple[dict[str, bytes], list[str]]:
+    """The tokenizer of a GGUF file as (files by name, warnings). Raises ModelUnavailable.
 
-    told: the file's fields "tokenizer.ggml.…" and "tokenizer.chat_template" by what follows the last dot.
+    fields: the fields "tokenizer.ggml.…" and "tokenizer.chat_template", by the part after the last dot.
     """
-    tokens = told.get("tokens") or []
+    tokens = fields.get("tokens") or []
     if not tokens:
         raise ModelUnavailable("The file contains no vocabulary.", _ORIGINAL)
-    types = list(told.get("token_type") or [1] * len(tokens))
+    types = list(fields.get("token_type") or [1] * len(tokens))
     ends = {}
     for key in _ENDS:
-        number = told.get(key)
+        number = fields.get(key)
         if number is None or number in _NO_ID:
             continue
         if not 0 <= number < len(tokens):
@@ -77,59 +77,59 @@ def tokenizer_files(told: Mapping[str, Any]) -> tuple[dict[str, bytes], list[str
         ends[key] = number
         if types[number] == 1 and _MARKER.fullmatch(tokens[number]):
             types[number] = _CONTROL
-    kind = told.get("model")
+    kind = fields.get("model")
     if kind == "gpt2":
-        spec, warnings = _byte_level(tokens, types, ends, told)
+        spec, warnings = _byte_level(tokens, types, ends, fields)
     elif kind == "gemma4":
-        spec, warnings = _merged_sentencepiece(tokens, types, told), []
+        spec, warnings = _merged_sentencepiece(tokens, types, fields), []
     elif kind == "llama":
-        return _sentencepiece(tokens, types, ends, told), []
+        return _sentencepiece(tokens, types, ends, fields), []
     else:
         raise ModelUnavailable(
             f"The file's tokenizer is of type {str(kind)[:80]!r}, which Candor can't read from GGUF files.", _ORIGINAL
         )
-    config = _config(tokens, ends, told)
+    config = _config(tokens, ends, fields)
     return {"tokenizer.json": json.dumps(spec).encode(), "tokenizer_config.json": config}, warnings
 
 
-def markers(told: Mapping[str, Any]) -> dict[str, int]:
-    """Ids of the tokens that are read whole wherever they are in a text, by name."""
-    types = told.get("token_type") or ()
+def markers(fields: Mapping[str, Any]) -> dict[str, int]:
+    """IDs of the tokens that are recognized anywhere in a text, by name."""
+    types = fields.get("token_type") or ()
     return {
         token: number
-        for number, (token, kind) in enumerate(zip(told["tokens"], types, strict=False))
+        for number, (token, kind) in enumerate(zip(fields["tokens"], types, strict=False))
         if token and kind in (_CONTROL, _USER)
     }
 
 
-def _config(tokens: Sequence[str], ends: Mapping[str, int], told: Mapping[str, Any]) -> bytes:
+def _config(tokens: Sequence[str], ends: Mapping[str, int], fields: Mapping[str, Any]) -> bytes:
     config: dict[str, Any] = {f"{key[:3]}_token": tokens[ends[key]] for key in _ENDS[:2] if key in ends}
-    config["add_bos_token"] = "bos_token_id" in ends and bool(told.get("add_bos_token", True))
-    if isinstance(template := told.get("chat_template"), str):
+    config["add_bos_token"] = "bos_token_id" in ends and bool(fields.get("add_bos_token", True))
+    if isinstance(template := fields.get("chat_template"), str):
         config["chat_template"] = template
     return json.dumps(config).encode()
 
 
 def _byte_level(
-    tokens: Sequence[str], types: Sequence[int], ends: Mapping[str, int], told: Mapping[str, Any]
+    tokens: Sequence[str], types: Sequence[int], ends: Mapping[str, int], fields: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """A tokenizer.json of byte-level BPE."""
-    pre, warnings = told.get("pre"), []
+    """The tokenizer.json of a byte-level BPE vocabulary."""
+    pre, warnings = fields.get("pre"), []
     whole = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     if pre in SPLITS:
-        cut = {"type": "Split", "pattern": {"Regex": SPLITS[pre]}, "behavior": "Isolated", "invert": False}
-        splitting: dict[str, Any] = {"type": "Sequence", "pretokenizers": [cut, whole | {"use_regex": False}]}
+        split = {"type": "Split", "pattern": {"Regex": SPLITS[pre]}, "behavior": "Isolated", "invert": False}
+        splitting: dict[str, Any] = {"type": "Sequence", "pretokenizers": [split, whole | {"use_regex": False}]}
     elif pre in _SINGLE_DIGITS:
         splitting = {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, whole]}
     else:
         splitting = whole
         if pre not in _GPT2_LIKE:
-            named = "The file does not name its pre-tokenizer"
+            named = "The file doesn't name its pre-tokenizer"
             if pre and pre != "default":
-                named = f"The file's pre-tokenizer {pre[:80]!r} is not known here"
-            warnings.append(f"{named}; text may be split wrongly and scores be off.")
+                named = f"Candor doesn't know the file's pre-tokenizer {pre[:80]!r}"
+            warnings.append(f"{named}; text may be split wrongly, and scores may be off.")
     bos = ends.get("bos_token_id")
-    adds_bos = bos is not None and told.get("add_bos_token", pre in _WHOLE_WORDS)
+    adds_bos = bos is not None and fields.get("add_bos_token", pre in _WHOLE_WORDS)
     vocab, added = _entries(tokens, types)
     spec = {
         "version": "1.0",
@@ -141,15 +141,15 @@ def _byte_level(
         "model": {
             "type": "BPE",
             "vocab": vocab,
-            "merges": [_parts(merge) for merge in told.get("merges") or ()],
+            "merges": [_parts(merge) for merge in fields.get("merges") or ()],
             "ignore_merges": pre in _WHOLE_WORDS,
         },
     }
     return spec, warnings
 
 
-def _merged_sentencepiece(tokens: Sequence[str], types: Sequence[int], told: Mapping[str, Any]) -> dict[str, Any]:
-    """A tokenizer.json of a SentencePiece vocabulary that comes with its merges, as Gemma 4 has it."""
+def _merged_sentencepiece(tokens: Sequence[str], types: Sequence[int], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The tokenizer.json of a SentencePiece vocabulary with merges, as in Gemma 4."""
     vocab, added = _entries([_escaped(token) for token in tokens], types)
     space = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
     unknown = next((token for token, kind in zip(tokens, types, strict=True) if kind == _UNKNOWN), None)
@@ -165,7 +165,7 @@ def _merged_sentencepiece(tokens: Sequence[str], types: Sequence[int], told: Map
         "model": {
             "type": "BPE",
             "vocab": vocab,
-            "merges": [_parts(merge) for merge in told.get("merges") or ()],
+            "merges": [_parts(merge) for merge in fields.get("merges") or ()],
             "unk_token": unknown,
             "fuse_unk": True,
             "byte_fallback": True,
@@ -174,7 +174,7 @@ def _merged_sentencepiece(tokens: Sequence[str], types: Sequence[int], told: Map
 
 
 def _entries(tokens: Sequence[str], types: Sequence[int]) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """(ids by name, added tokens). Of two tokens of one name the later counts, as in llama.cpp."""
+    """(IDs by name, added tokens). Of two tokens with one name, the later counts, as in llama.cpp."""
     vocab = {token: number for number, token in enumerate(tokens) if token and types[number] != _UNUSED}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     added = [
@@ -188,12 +188,12 @@ def _entries(tokens: Sequence[str], types: Sequence[int]) -> tuple[dict[str, int
 def _parts(merge: str) -> list[str]:
     left, blank, right = merge.partition(" ")
     if not (left and blank and right):
-        raise ModelUnavailable(f"The file's merge {merge[:80]!r} doesn't have two parts.", "Fetch the file again.")
+        raise ModelUnavailable(f"The file's merge {merge[:80]!r} doesn't have two parts.", "Download the file again.")
     return [left, right]
 
 
 def _beginning(name: str, number: int) -> dict[str, Any]:
-    """What puts BOS before a text."""
+    """The post-processor that puts BOS before a text."""
     sequence: dict[str, Any] = {"Sequence": {"id": "A", "type_id": 0}}
     token = {"SpecialToken": {"id": name, "type_id": 0}}
     return {
@@ -205,24 +205,24 @@ def _beginning(name: str, number: int) -> dict[str, Any]:
 
 
 def _escaped(token: str) -> str:
-    """Some writers spell runs of spaces as they are, where the vocabulary has ▁."""
+    """The token with ▁ for spaces if it is a run of spaces, which some writers leave unescaped."""
     return token.replace(" ", "▁") if token and not token.strip(" ") else token
 
 
 def _sentencepiece(
-    tokens: Sequence[str], types: Sequence[int], ends: Mapping[str, int], told: Mapping[str, Any]
+    tokens: Sequence[str], types: Sequence[int], ends: Mapping[str, int], fields: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    """A tokenizer.model, with what its format does not hold beside it."""
+    """The tokenizer.model of a SentencePiece vocabulary, and files for what that format can't hold."""
     from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
-    kinds = _with_one_unknown(tokens, types, told)
+    kinds = _with_one_unknown(tokens, types, fields)
     for key, number in (("bos_token_id", 1), ("eos_token_id", 2)):
-        if key not in told and number < len(tokens) and kinds[number] == _CONTROL:
+        if key not in fields and number < len(tokens) and kinds[number] == _CONTROL:
             ends = {**ends, key: number}
     model, seen = ModelProto(), set()
-    for number, (token, score) in enumerate(zip(tokens, _scores(tokens, kinds, told), strict=True)):
+    for number, (token, score) in enumerate(zip(tokens, _scores(tokens, kinds, fields), strict=True)):
         name, kind = _escaped(token), kinds[number]
-        if not name or name in seen:  # can be no token of a text
+        if not name or name in seen:  # can't be matched in a text
             name, kind = f"<unused {number}>", _UNUSED
         seen.add(name)
         model.pieces.add(piece=name, score=score, type=_CONTROL if number in ends.values() else kind)
@@ -239,23 +239,23 @@ def _sentencepiece(
         setattr(trainer, f"{place}_piece", model.pieces[number].piece if number >= 0 else "")
     trainer.pad_piece = ""
     normalizer.name = "identity"
-    normalizer.add_dummy_prefix = bool(told.get("add_space_prefix", True))
-    normalizer.remove_extra_whitespaces = bool(told.get("remove_extra_whitespaces", False))
+    normalizer.add_dummy_prefix = bool(fields.get("add_space_prefix", True))
+    normalizer.remove_extra_whitespaces = bool(fields.get("remove_extra_whitespaces", False))
     normalizer.escape_whitespaces = True
-    if charsmap := told.get("precompiled_charsmap"):
+    if charsmap := fields.get("precompiled_charsmap"):
         normalizer.precompiled_charsmap = bytes(each % 256 for each in charsmap)
     return {
         "tokenizer.model": model.SerializeToString(),
-        "tokenizer_config.json": _config(tokens, ends, told),
-        # SentencePiece itself does not read its unknown token in a text.
+        "tokenizer_config.json": _config(tokens, ends, fields),
+        # SentencePiece itself doesn't recognize its unknown token in a text.
         "added_tokens.json": json.dumps({trainer.unk_piece: trainer.unk_id}).encode(),
     }
 
 
-def _with_one_unknown(tokens: Sequence[str], types: Sequence[int], told: Mapping[str, Any]) -> list[int]:
-    """The types, with exactly one unknown token, as SentencePiece has to have it."""
+def _with_one_unknown(tokens: Sequence[str], types: Sequence[int], fields: Mapping[str, Any]) -> list[int]:
+    """The types with exactly one unknown token, as SentencePiece requires."""
     kinds = list(types)
-    first = kinds.index(_UNKNOWN) if _UNKNOWN in kinds else told.get("unknown_token_id", 0)
+    first = kinds.index(_UNKNOWN) if _UNKNOWN in kinds else fields.get("unknown_token_id", 0)
     if not 0 <= first < len(tokens):
         raise ModelUnavailable("The file's vocabulary has no unknown token.", _ORIGINAL)
     kinds = [_CONTROL if kind == _UNKNOWN else kind for kind in kinds]
@@ -263,8 +263,8 @@ def _with_one_unknown(tokens: Sequence[str], types: Sequence[int], told: Mapping
     return kinds
 
 
-def _scores(tokens: Sequence[str], kinds: Sequence[int], told: Mapping[str, Any]) -> list[float]:
-    """The higher the sooner it is merged. Where all are alike, a writer has not known them: then by order of ids."""
-    scores = [float(score) for score in told.get("scores") or [0.0] * len(tokens)]
+def _scores(tokens: Sequence[str], kinds: Sequence[int], fields: Mapping[str, Any]) -> list[float]:
+    """Merge priorities, higher first. If all are equal, the writer didn't know them: use the order of the IDs."""
+    scores = [float(score) for score in fields.get("scores") or [0.0] * len(tokens)]
     ordinary = {score for score, kind in zip(scores, kinds, strict=True) if kind == 1}
     return scores if len(ordinary) > 1 else [-float(number) for number in range(len(tokens))]

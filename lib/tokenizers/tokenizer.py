@@ -1,4 +1,4 @@
-"""A model's tokenizer, as far as reading its responses needs it: text to ids, ids to bytes, a chat to its prompt."""
+"""A model's tokenizer, as needed to read its responses: text to IDs, IDs to bytes, a chat to its prompt."""
 
 from __future__ import annotations
 
@@ -17,19 +17,16 @@ from lib.tokenizers.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Tokenizer:
-    """encode: ids of a text as it stands; names of special tokens in it are recognised, and none are added.
+    """A tokenizer, wherever it runs."""
 
-    prefix: ids that the model's own set-up puts before a raw prompt. bos: the beginning-of-sequence id, if there is
-    one. render: a chat as the prompt that the model reads; None where no chat template is known. render_on: the same as
-    on another day (ISO 8601, "" for a server without a clock); None where the template does not write the date.
-    """
-
-    name: str
+    name: str  # shown to the user
     vocabulary: Vocabulary
-    encode: Callable[[str], list[int]]
-    prefix: tuple[int, ...] = ()
-    bos: int | None = None
+    encode: Callable[[str], list[int]]  # IDs of a text; recognizes special tokens in it, adds none
+    prefix: tuple[int, ...] = ()  # IDs that the model's configuration puts before a raw prompt
+    bos: int | None = None  # beginning-of-sequence ID; None if there is none
+    # Renders a chat as the prompt that the model reads; None if no chat template is known.
     render: Callable[[Sequence[Message]], str] | None = None
+    # The same for another date: ISO 8601, or "" for a server without a clock. None if the template writes no date.
     render_on: Callable[[Sequence[Message], str], str] | None = None
 
     @property
@@ -39,10 +36,9 @@ class Tokenizer:
 
     @cached_property
     def names(self) -> dict[str, tuple[int, ...]]:
-        """The ids behind what a single id decodes to: the strings that services send instead of ids.
+        """IDs by the text that each decodes to alone, which is what services send instead of IDs.
 
-        Parts of characters decode to U+FFFD, and some decoders drop the space at the front; so a name may stand for
-        several ids.
+        A name may stand for several IDs: parts of characters decode to U+FFFD, and some decoders drop a leading space.
         """
         found: dict[str, list[int]] = defaultdict(list)
         pieces = self.vocabulary.pieces
@@ -60,7 +56,7 @@ class Tokenizer:
 
     @cached_property
     def ids_of_bytes(self) -> dict[bytes, tuple[int, ...]]:
-        """The ids of each spelling in bytes."""
+        """IDs by their bytes."""
         found: dict[bytes, list[int]] = defaultdict(list)
         pieces = self.vocabulary.pieces
         data, offsets = pieces.data.tobytes(), pieces.offsets.tolist()
@@ -69,7 +65,7 @@ class Tokenizer:
         return {blob: tuple(ids) for blob, ids in found.items() if blob}
 
     def knows(self, ids: np.ndarray) -> bool:
-        """Whether every id has a piece here."""
+        """Whether every ID has a piece in the vocabulary. ids: int[n]."""
         if len(ids) == 0:
             return True
         if ids.min() < 0 or ids.max() >= len(self.vocabulary):
@@ -78,21 +74,21 @@ class Tokenizer:
         return bool((offsets[ids + 1] > offsets[ids]).all())
 
     def prompt_text(self, request: Request) -> str | None:
-        """The text that the model reads for a request; None for a chat without a template, or one it refuses."""
+        """The prompt of a request as text; None for a chat without a template, or one that the template rejects."""
         if request.prompt is not None:
             return request.prompt
         if self.render is None:
             return None
         try:
             return self.render(request.messages)
-        except Exception:  # a template is a program of the model's makers, and may raise what it likes
+        except Exception:  # a template is a program that came with the model, and may raise anything
             return None
 
     def readings(self, request: Request, created: int | None = None) -> list[list[int]]:
-        """How the model may have tokenised the prompt, likeliest first: as set up, as it stands, with and without BOS.
+        """The ways the model may have tokenized the prompt, most likely first: with and without its prefix and BOS.
 
-        created: when it did, in seconds since 1970, for a chat template that writes the date; None for now. Empty where
-        the text of the prompt is not known.
+        created: when it did, in seconds since 1970, for a chat template that writes the date; None for now. Returns
+        nothing if the text of the prompt is unknown.
         """
         text = self.prompt_text(request)
         if text is None:
@@ -102,7 +98,7 @@ class Tokenizer:
         return [reading for place, reading in enumerate(found) if reading not in found[:place]]
 
     def _texts_on(self, request: Request, created: int | None) -> list[str]:
-        """The prompt as on the days that the server may have written, as its time zone is not known."""
+        """The prompt with each date that the server may have written, as its time zone is unknown."""
         if self.render_on is None or created is None or request.prompt is not None:
             return []
         try:

