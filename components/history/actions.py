@@ -15,7 +15,8 @@ from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
 from lib.segmentation.char_classes import plain
 from lib.store.archive import export_runs
-from lib.store.runs import Run, Runs
+from lib.store.run import Run
+from lib.store.runs import Runs
 
 _TITLE, _NOTE = 120, 10_000  # characters of a title and a note that can be typed
 

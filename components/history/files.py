@@ -9,7 +9,8 @@ from components.shell.services import visitor
 from lib import formatting
 from lib.access.visitor import MOST_IMPORTED
 from lib.errors import CandorError
-from lib.store.archive import MOST_BYTES, export_runs, exported_size, import_runs
+from lib.store.archive import export_runs, exported_size, import_runs
+from lib.store.archive_format import MOST_BYTES
 from lib.store.queries import Filter, listed
 from lib.store.runs import Runs
 

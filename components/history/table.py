@@ -10,7 +10,7 @@ import streamlit as st
 
 from lib.segmentation.char_classes import marked, plain
 from lib.store.queries import Filter, Listed
-from lib.store.runs import DAMAGED, INCOMPLETE, Run, microseconds
+from lib.store.run import Run, RunState, microseconds
 
 _RUNNING_WITHIN = 10_000_000  # microseconds since its last write within which an incomplete run counts as running
 _FILTER, _STARTS, _TABLE = "history.asked", "history.starts", "history.table"
@@ -93,8 +93,8 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _state(run: Run) -> str:
-    if run.state == DAMAGED:
+    if run.state == RunState.DAMAGED:
         return "damaged: part of it cannot be read"
-    if run.state != INCOMPLETE:
+    if run.state != RunState.INCOMPLETE:
         return run.state
     return "running" if abs(microseconds() - run.touched) < _RUNNING_WITHIN else "interrupted"

@@ -17,8 +17,9 @@ from lib.errors import CandorError
 from lib.jobs.answer_tree import Node
 from lib.jobs.job import Job
 from lib.jobs.run import Question
-from lib.store.plan_codec import restored, run_about, title_of
-from lib.store.runs import Answer, Run, Runs
+from lib.store.job_runs import restored, run_about, title_of
+from lib.store.run import Answer, Run
+from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 
 _TOLD = "kept.told"

@@ -1,1 +1,1 @@
-"""Asking, as work that belongs to the process and not to a page."""
+"""Jobs: model calls that belong to the process, not to a page."""

@@ -1,4 +1,4 @@
-"""The tree of answers: what was asked, and the branches that were tried from there."""
+"""The tree of answers: an answer and the branches that continue from its tokens."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from lib.core.branching import Fork
 from lib.core.completion import Completion
 from lib.jobs.job import Job
 
-_MOST_TREES = 64
-_MOST_NODES = 200
+MAX_TREES = 64  # in a process
+MAX_NODES = 200  # in a tree
 
 
 @dataclass(eq=False)
 class Node:
-    """An answer in the tree. id: that of its job. parent: "" for one that was asked for. name: given by the reader."""
+    """An answer in the tree."""
 
-    id: str
+    id: str  # of its job
     job: Job[Any]
-    parent: str = ""
-    fork: Fork | None = None
-    name: str = ""
+    parent: str = ""  # id of the answer that it branches from; "" for a root
+    fork: Fork | None = None  # where it leaves its parent; None for a root
+    name: str = ""  # given by the user
 
     @property
     def completion(self) -> Completion | None:
-        """The answer as far as it has come; the first of several."""
+        """The answer so far; the first one of several samples."""
         job = self.job.latest
         done = job.result or job.partial
         if isinstance(done, tuple):
@@ -40,7 +40,7 @@ class Node:
 
 
 class Tree:
-    """Nodes by their ids, in the order in which they came. May be used from any thread. owner: whose tree it is."""
+    """Nodes by id, in the order in which they were added. Thread-safe."""
 
     def __init__(self, owner: str = "") -> None:
         self.owner = owner
@@ -51,21 +51,21 @@ class Tree:
         return len(self._nodes)
 
     def get(self, node_id: str) -> Node | None:
-        """The node with that id, None when there is none (any more)."""
+        """The node with this id; None if there is none."""
         return self._nodes.get(node_id)
 
     def add(self, node: Node) -> None:
-        """A new answer. The oldest that nothing branches from goes when there are too many."""
+        """Add an answer. If there are too many, the oldest one without branches is dropped."""
         with self._lock:
             self._nodes[node.id] = node
-            if len(self._nodes) > _MOST_NODES:
+            if len(self._nodes) > MAX_NODES:
                 parents = {each.parent for each in self._nodes.values()}
                 oldest = next((each for each in self._nodes if each not in parents and each != node.id), None)
                 if oldest is not None:
                     del self._nodes[oldest]
 
     def walk(self) -> Iterator[tuple[int, Node]]:
-        """(depth, node), every answer before its branches."""
+        """(depth, node) of every answer, each before its branches."""
         with self._lock:
             nodes = list(self._nodes.values())
         children: dict[str, list[Node]] = {}
@@ -81,7 +81,7 @@ class Tree:
         yield from below("", 0)
 
     def prune(self, node_id: str) -> tuple[Node, ...]:
-        """Take an answer and all its branches out; returns them, so that they can be put back."""
+        """Remove an answer and all its branches; returns them for `restore`."""
         with self._lock:
             gone = {node_id}
             for node in self._nodes.values():  # children come after their parents
@@ -93,36 +93,36 @@ class Tree:
         return removed
 
     def leave_out(self, node_ids: Iterable[str]) -> None:
-        """Take answers out, but not their branches."""
+        """Remove answers, but not their branches."""
         with self._lock:
             for node_id in node_ids:
                 self._nodes.pop(node_id, None)
 
     def restore(self, nodes: tuple[Node, ...]) -> None:
-        """Put back what was pruned."""
+        """Put back what `prune` returned."""
         with self._lock:
             for node in nodes:
                 self._nodes[node.id] = node
 
 
 class Trees:
-    """The trees of this process, found by their owner and any job in them. The ones used longest ago are let go."""
+    """The trees of this process, by owner and any job in them. The least recently used ones are dropped."""
 
     def __init__(self) -> None:
         self._trees: OrderedDict[int, Tree] = OrderedDict()
         self._lock = threading.Lock()
 
     def new(self, by: Visitor) -> Tree:
-        """An empty tree of a visitor."""
+        """An empty tree for a visitor."""
         with self._lock:
             tree = Tree(by.owner)
             self._trees[id(tree)] = tree
-            while len(self._trees) > _MOST_TREES:
+            while len(self._trees) > MAX_TREES:
                 self._trees.popitem(last=False)
             return tree
 
     def holding(self, job_id: str, by: Visitor) -> Tree | None:
-        """The visitor's own tree that has a job, None where none has it. Trees of others are not there for them."""
+        """The visitor's own tree that contains a job; None if there is none. Trees of others are never returned."""
         with self._lock:
             own = (tree for tree in self._trees.values() if tree.owner == by.owner)
             found = next((tree for tree in own if tree.get(job_id) is not None), None)

@@ -1,7 +1,7 @@
-"""Many calls as one job: so many at once, each with its own outcome, and one that fails does not sink the others.
+"""Run many calls as one job: several at a time, each with its own outcome, so that one failure does not affect others.
 
-The work of a `lib.jobs.job.Job`, so it belongs to the process: a page that is reloaded or closed finds it again, and
-no call is made twice.
+It is the work of a `lib.jobs.job.Job`, so it belongs to the process: a page that is reloaded finds it again, and no
+call is made twice.
 """
 
 from __future__ import annotations
@@ -20,62 +20,49 @@ from lib.jobs.job import Job, unforeseen
 
 T = TypeVar("T")
 
-AT_ONCE = 32  # works under way: more than engines take at once, so that one can begin while another is read
-_LOOK = 0.1  # seconds between two looks at what was asked of the job meanwhile, and between two published states
+AT_ONCE = 32  # calls in flight: more than engines run at once, so that one can start while another is decoded
+_POLL = 0.1  # seconds between two looks at the job's cancellation, and between two published states
 
 log = logging.getLogger(__name__)
 
 
 class State(StrEnum):
-    """Of one call."""
+    """The state of one call."""
 
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    NOT_STARTED = "not begun"  # as the job was stopped, or its cap reached
+    NOT_STARTED = "not begun"  # because the job was stopped or a cap was reached
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What came of one call.
-
-    result: once it is done; of one that failed or was stopped, what had come until then, be it in an earlier try. note:
-    what a call that runs is waiting for.
-    """
+    """The outcome of one call."""
 
     state: State = State.WAITING
-    result: T | None = None
+    result: T | None = None  # partial unless the state is DONE; possibly from an earlier try
     error: CandorError | None = None
-    note: str = ""
+    note: str = ""  # what a running call is doing or waiting for
 
 
 @dataclass(frozen=True)
 class Many(Generic[T]):
-    """All outcomes, in the order of what was asked.
-
-    seconds: at work so far. seconds_left: an estimate, None before one is done. cap: why no more are begun, where that
-    is the session's cap.
-    """
+    """The outcomes of all calls, in their order."""
 
     outcomes: tuple[Outcome[T], ...]
-    seconds: float = 0.0
-    seconds_left: float | None = None
-    cap: CapReached | None = None
-
-    @property
-    def finished(self) -> float:
-        """The part of all calls that is over, one way or another, from 0 to 1."""
-        return 1 - self.count(State.WAITING, State.RUNNING) / len(self.outcomes) if self.outcomes else 1.0
+    seconds: float = 0.0  # elapsed
+    seconds_left: float | None = None  # an estimate; None before the first call is done
+    cap: CapReached | None = None  # set if the session's cap kept calls from starting
 
     def count(self, *states: State) -> int:
-        """How many are in one of these states."""
+        """The number of calls in any of these states."""
         counted = Counter(each.state for each in self.outcomes)
         return sum(counted[state] for state in states)
 
 
 class _Signal:
-    """Something that happens once, and who wants to hear of it, then or at once if it has happened already."""
+    """An event that fires once. Callbacks run when it fires, or immediately if it already has."""
 
     def __init__(self) -> None:
         self._calls: list[Callable[[], None]] = []
@@ -97,7 +84,7 @@ class _Signal:
 
 
 class Task(Generic[T]):
-    """One call as its work sees it. May be used from any thread."""
+    """A call as its work sees it. Thread-safe."""
 
     def __init__(self) -> None:
         self.note = ""
@@ -106,42 +93,42 @@ class Task(Generic[T]):
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody asked it to stop."""
+        """Whether it was asked to stop."""
         return self._stop.given or self._cancel.given
 
     def publish(self, partial: T | None = None, *, note: str | None = None) -> None:
-        """Called by the work: here is how far it has come."""
+        """Called by the work: report progress."""
         if partial is not None:
             self.partial = partial
         if note is not None:
             self.note = note
 
     def on_stop(self, call: Callable[[], None]) -> None:
-        """Called by the work: how to begin nothing new, and to finish what has been sent."""
+        """Called by the work: how to start nothing new and finish what has been sent."""
         self._stop.tell(call)
 
     def on_cancel(self, call: Callable[[], None]) -> None:
-        """Called by the work: how to end at once."""
+        """Called by the work: how to stop immediately."""
         self._cancel.tell(call)
 
     def stop(self) -> None:
-        """Begin nothing new."""
+        """Start nothing new."""
         self._stop.give()
 
     def cancel(self) -> None:
-        """End at once."""
+        """Stop immediately."""
         self._cancel.give()
 
 
 def run_many(
     works: Sequence[Callable[[Task[T]], T]], *, at_once: int = AT_ONCE, before: Many[T] | None = None
 ) -> Callable[[Job[Many[T]]], Many[T]]:
-    """The work of a job that does all `works`, `at_once` of them at a time.
+    """The work of a job that runs all `works`, `at_once` of them at a time.
 
-    before: what an earlier job came to with the same works; only those that failed or were not begun are done again.
+    before: the result of an earlier job with the same works; only those that failed or did not start are run again.
 
-    A job that is cancelled begins no more and finishes what is under way, which has been paid for; cancelled again, it
-    drops that, too. What has come is kept either way.
+    A cancelled job starts nothing new and finishes the calls in flight, which are already paid for. Cancelled again, it
+    drops those, too. Results and partial results are kept either way.
     """
 
     def work(job: Job[Many[T]]) -> Many[T]:
@@ -154,11 +141,11 @@ class _Run(Generic[T]):
     def __init__(
         self, works: Sequence[Callable[[Task[T]], T]], at_once: int, before: Many[T] | None, job: Job[Many[T]]
     ) -> None:
-        kept = before.outcomes if before is not None else ()
+        earlier = before.outcomes if before is not None else ()
         self._works, self._job = works, job
         self._outcomes: list[Outcome[T]] = [
-            (kept[place] if kept[place].state is State.DONE else Outcome(result=kept[place].result))
-            if place < len(kept)
+            (earlier[place] if earlier[place].state is State.DONE else Outcome(result=earlier[place].result))
+            if place < len(earlier)
             else Outcome()
             for place in range(len(works))
         ]
@@ -177,7 +164,7 @@ class _Run(Generic[T]):
             threading.Thread(target=self._worker, name="candor-call", daemon=True).start()
         stopped = force_stopped = False
         while self._at_work:
-            self._change.wait(_LOOK)
+            self._change.wait(_POLL)
             self._change.clear()
             if self._job.cancelled and not stopped:
                 stopped = True
@@ -185,11 +172,11 @@ class _Run(Generic[T]):
             if self._job.force_stopped and not force_stopped:
                 force_stopped = True
                 self._stop_all(Task.cancel)
-            self._job.publish(self.state(), note="Finishing what is under way" if stopped else "Asking")
+            self._job.publish(self.state(), note="Finishing calls in flight" if stopped else "Waiting for answers")
         return self.state()
 
     def state(self) -> Many[T]:
-        """A copy of how things stand."""
+        """A snapshot of all outcomes."""
         with self._lock:
             outcomes = list(self._outcomes)
             for place, task in self._running.items():
@@ -236,7 +223,7 @@ class _Run(Generic[T]):
                     self._leave_the_rest()
 
     def _outcome(self, place: int, task: Task[T]) -> Outcome[T] | None:
-        """What came of a call; None where it was stopped before anything had."""
+        """Run one call; None if it was stopped before it had a partial result."""
         try:
             return Outcome(State.DONE, self._works[place](task))
         except Cancelled as error:
@@ -244,13 +231,13 @@ class _Run(Generic[T]):
             return None if nothing else Outcome(State.FAILED, self._so_far(place, task), error)
         except CandorError as error:
             return Outcome(State.FAILED, self._so_far(place, task), error)
-        except (Exception, SystemExit, KeyboardInterrupt):  # whatever it was, the others go on, and so does this thread
+        except (Exception, SystemExit, KeyboardInterrupt):  # whatever it is, the other calls and this thread continue
             log.exception("a call of job %s failed", self._job.id[:6])
             return Outcome(State.FAILED, self._so_far(place, task), unforeseen(self._job.id))
-        except BaseException as error:  # a panic of a native library is no Exception, and would end this thread
+        except BaseException as error:  # a panic of a native library is not an Exception, and would end this thread
             log.exception("a call of job %s failed", self._job.id[:6])
             return Outcome(State.FAILED, self._so_far(place, task), as_error(error, "working on this"))
 
     def _so_far(self, place: int, task: Task[T]) -> T | None:
-        """What has come of a call, in this try or an earlier one."""
+        """The partial result of a call, from this try or an earlier one."""
         return task.partial if task.partial is not None else self._outcomes[place].result

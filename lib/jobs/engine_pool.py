@@ -1,6 +1,6 @@
-"""The engines of this process: loaded once, shared by everybody, let go when others need the room.
+"""The engines of this process: loaded once, shared by all visitors, and unloaded when another model needs the memory.
 
-An engine that is at work is never let go: what it writes would be lost.
+A busy engine is never unloaded, because its answers would be lost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST = 2  # models in memory at once
 
 
 class Engines:
-    """Opens engines by the name of their model; each is loaded by the first who asks, and others wait for it."""
+    """Opens engines by model. The first caller loads an engine, and concurrent callers wait for it."""
 
     def __init__(self, open_engine: Callable[[Source], AnyEngine] | None = None, most: int = _MOST) -> None:
         self._open = open_engine or open_source
@@ -33,14 +33,14 @@ class Engines:
         self._lock = threading.Lock()
 
     def ready(self, source: Source) -> bool:
-        """Whether the engine is loaded, so that `get` would not wait."""
+        """Whether the engine is loaded, so that `get` returns immediately."""
         known = self._known.get(source)
         return known is not None and known.done() and known.exception() is None
 
     def get(self, source: Source) -> AnyEngine:
-        """The engine for a model; loads it if need be. Raises CandorError, and tries again the next time.
+        """The engine for a model, loaded if necessary. Raises CandorError; the next call tries again.
 
-        Busy: all models that there is room for are at work.
+        Raises Busy if every model in memory is busy.
         """
         with self._lock:
             mine = source not in self._known
@@ -58,9 +58,9 @@ class Engines:
         return future.result()
 
     def _over_the_limit(self) -> list[AnyEngine]:
-        """Take out the idle engines that were used longest ago. Raises Busy when there are not enough of them.
+        """Remove and return the least recently used idle engines. Raises Busy if there are too few.
 
-        Only models on this machine count; those of a service take no memory here.
+        Only local models count; those of a service take no memory here.
         """
         local = [name for name in self._known if isinstance(name, str)]
         surplus = len(local) - self._most
@@ -68,8 +68,8 @@ class Engines:
         idle = [name for name in loaded if not self._known[name].result().busy]
         if surplus > len(idle):
             raise Busy(
-                f"{self._most} models are in memory and at work; there is no room for another.",
-                "Try again when one of their answers is done.",
+                f"{self._most} models are in memory and busy; there is no room for another.",
+                "Try again when one of their answers is finished.",
             )
         return [self._known.pop(name).result() for name in idle[: max(surplus, 0)]]
 
@@ -86,7 +86,7 @@ class Engines:
             else:  # a panic of a native library
                 future.set_exception(as_error(error, "loading this model"))
             return
-        # What is loaded now stays for good: keep the garbage collector from walking through it again and again.
+        # A loaded model is long-lived: keep the garbage collector from traversing it.
         gc.collect()
         gc.freeze()
         future.set_result(engine)
@@ -95,7 +95,7 @@ class Engines:
 def open_source(source: Source, account: Account | None = None, ledger: Ledger | None = None) -> AnyEngine:
     """An engine for any source.
 
-    account: where imported models and their tokenizers are looked up. ledger: what their calls are counted in.
+    account: looks up imported models and their tokenizers. ledger: counts their calls.
     """
     if isinstance(source, str):
         return open_local(source)
@@ -103,11 +103,11 @@ def open_source(source: Source, account: Account | None = None, ledger: Ledger |
 
 
 def open_local(source: str) -> LocalEngine:
-    """A local engine; torch is imported only when one is wanted.
+    """A local engine; torch is imported only when one is needed.
 
-    It is loaded in a thread that ends with it. Every thread that torch has worked in keeps a team of workers, and once
-    all teams together are more than the cores, workers no longer stay awake between two operations: each of the
-    hundreds in a step then takes 0.06 ms longer.
+    The model is loaded in a thread of its own that ends afterwards. Torch keeps a pool of workers for every thread that
+    used it, and if all pools together exceed the cores, workers sleep between operations: each of the hundreds in a
+    decoding step then takes 0.06 ms longer.
     """
     from lib.engines.local.loading import load
 
@@ -116,18 +116,16 @@ def open_local(source: str) -> LocalEngine:
 
 
 def _let_go(engines: list[AnyEngine]) -> None:
-    """Close the engines and give their memory back, before the next model needs it. Empties the list."""
+    """Close the engines and return their memory before the next model needs it. Empties the list."""
     while engines:
         engines.pop().close()
-    # Models are full of cycles, and those that were frozen after loading are found only when they are thawed.
+    # Models contain reference cycles; those frozen after loading are collected only once they are unfrozen.
     gc.unfreeze()
     gc.collect()
     give_back()
 
 
 def _unexpected(error: Exception) -> CandorError:
-    found = CandorError(
-        f"The model could not be opened: {type(error).__name__}.", "The log of the server has the details."
-    )
+    found = CandorError(f"The model could not be opened: {type(error).__name__}.", "The server's log has the details.")
     found.__cause__ = error
     return found

@@ -1,7 +1,7 @@
-"""Long or paid work that belongs to the process, not to the page that asked for it.
+"""Long or paid work that belongs to the process, not to the page that started it.
 
-A page starts a job, keeps its id, and looks it up again on every rerun, after a reload, from another tab. The work runs
-once, whatever the page does; its result stays until it has been seen.
+A page starts a job, stores its id, and looks it up again on every rerun, after a reload, or from another tab. The work
+runs once, whatever the page does, and its result stays until it has been seen.
 """
 
 from __future__ import annotations
@@ -18,38 +18,33 @@ from lib.errors import Busy, Cancelled, CandorError, InvalidRequest, as_error
 
 T = TypeVar("T")
 
-_KEEP_SEEN = 64  # finished and seen; the ones that ended longest ago go first
-_KEEP_UNSEEN = 256
-_MOST_RUNNING = 64
+KEEP_SEEN = 64  # finished jobs whose result has been seen; the ones that ended first are dropped first
+KEEP_UNSEEN = 256  # finished jobs whose result has not been seen
+MAX_RUNNING = 64
 
 log = logging.getLogger(__name__)
 
 
 class Job(Generic[T]):
-    """One piece of work and what has come of it. Attributes may be read from any thread.
-
-    id: 128 random bits. owner: whose it is, see `lib.access.visitor`. subject: what was asked, for a page that finds
-    the job again. note: what it is doing, in words. partial: the latest that was published. result and error: set once
-    it is over. A cancelled job keeps its partial. successor: the job that goes on where this one ended. kept: whether
-    it is written into the store as it goes on.
-    """
+    """One piece of work and its result. Attributes may be read from any thread."""
 
     def __init__(self, work: Callable[[Job[T]], T], subject: object = None, owner: str = "") -> None:
-        self.id = secrets.token_urlsafe(16)
-        self.subject, self.owner = subject, owner
-        self.note = ""
-        self.partial: T | None = None
-        self.version = 0
-        self.result: T | None = None
-        self.error: CandorError | None = None
-        self.seen = False
-        self.kept = False
-        self.successor: Job[T] | None = None
+        self.id = secrets.token_urlsafe(16)  # 128 random bits
+        self.subject = subject  # the request, for a page that finds the job again
+        self.owner = owner  # see `lib.access.visitor`
+        self.note = ""  # what it is doing now, for the page
+        self.partial: T | None = None  # the latest that was published; a cancelled job keeps it
+        self.version = 0  # counts publications
+        self.result: T | None = None  # set once it is over
+        self.error: CandorError | None = None  # set once it is over
+        self.seen = False  # whether a page has shown the result
+        self.kept = False  # whether it is saved while it runs
+        self.successor: Job[T] | None = None  # the job that continues this one
         self.started = time.monotonic()
-        self.ended: float | None = None
+        self.ended: float | None = None  # time.monotonic()
         self._work = work
         self._cancel = threading.Event()
-        self._insist = threading.Event()
+        self._force_stop = threading.Event()
         self._interrupts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -65,7 +60,7 @@ class Job(Generic[T]):
         seconds: float,
         owner: str = "",
     ) -> Job[T]:
-        """A job that was done some other time."""
+        """A job that ended earlier."""
 
         def nothing(_: Job[T]) -> T:
             raise RuntimeError("this job is over")
@@ -79,17 +74,17 @@ class Job(Generic[T]):
 
     @property
     def over(self) -> bool:
-        """Whether the work has ended, one way or another."""
+        """Whether the work has ended, successfully or not."""
         return self._over.is_set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether someone asked it to stop; the work looks here between its steps."""
+        """Whether it was asked to stop; the work checks this between steps."""
         return self._cancel.is_set()
 
     @property
     def latest(self) -> Job[T]:
-        """The last job that went on after this one; itself where none did."""
+        """The last job in the line of successors; itself if it has none."""
         job = self
         while job.successor is not None:
             job = job.successor
@@ -97,11 +92,11 @@ class Job(Generic[T]):
 
     @property
     def seconds(self) -> float:
-        """How long it has been, or was, at work."""
+        """Seconds since it started, or its duration once it is over."""
         return (self.ended or time.monotonic()) - self.started
 
     def publish(self, partial: T | None = None, *, note: str | None = None) -> None:
-        """Called by the work: here is how far it has come."""
+        """Called by the work: report progress."""
         if partial is not None:
             self.partial = partial
         if note is not None:
@@ -112,53 +107,53 @@ class Job(Generic[T]):
 
     @property
     def force_stopped(self) -> bool:
-        """Whether someone asked it a second time, and would rather lose what is under way."""
-        return self._insist.is_set()
+        """Whether it was asked to stop a second time, and should drop what is in progress."""
+        return self._force_stop.is_set()
 
     def cancel(self) -> None:
-        """Ask the work to stop; a second time, to stop at once."""
+        """Ask the work to stop; the second call asks it to stop immediately."""
         if self.cancelled:
-            self._insist.set()
+            self._force_stop.set()
         self._cancel.set()
         self._interrupt()
 
     def on_cancel(self, call: Callable[[], None]) -> None:
-        """Called by the work: this is how to interrupt what it now waits for. Called at most once."""
+        """Called by the work: how to interrupt what it waits for. `call` is called at most once."""
         with self._lock:
             self._interrupts.append(call)
         if self.cancelled:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        with self._lock:  # whoever takes a call out of the list makes it
+        with self._lock:  # the thread that takes a call from the list makes it
             calls, self._interrupts = self._interrupts, []
         for call in calls:
             call()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end; returns whether it came in time."""
+        """Wait for the end; returns whether the job is over."""
         return self._over.wait(seconds)
 
     def wait_for_news(self, version: int, seconds: float) -> int:
-        """Wait until it has come further than `version`, or is over, or so long; returns how far it has come."""
+        """Wait at most `seconds` for a version after `version`, or for the end; returns the current version."""
         with self._news:
             self._news.wait_for(lambda: self.version > version or self.over, seconds)
             return self.version
 
     def run(self) -> None:
-        """Do the work in this thread. Never raises; what went wrong is in `error`."""
+        """Do the work in this thread. Never raises; a failure is in `error`."""
         try:
             self.result = self._work(self)
         except Cancelled as error:
             self.error = None if self.cancelled else error
         except CandorError as error:
             self.error = error
-        except Exception:  # the page must hear of it, whatever it was
+        except Exception:  # the page must learn of it, whatever it is
             log.exception("job %s failed", self.id[:6])
             self.error = unforeseen(self.id)
-        except BaseException as error:  # a panic of a native library, of which the page must hear, too
+        except BaseException as error:  # a panic of a native library is not an Exception
             log.exception("job %s failed", self.id[:6])
-            self.error = unforeseen(self.id)  # where the next line raises
+            self.error = unforeseen(self.id)  # in case the next line raises
             self.error = as_error(error, "working on this")
         finally:
             self.ended = time.monotonic()
@@ -168,7 +163,7 @@ class Job(Generic[T]):
 
 
 def unforeseen(job_id: str) -> CandorError:
-    """What to say of an error that nobody foresaw. The log has it under the beginning of the id."""
+    """The error to show for an unexpected exception. The log has it under the first characters of the id."""
     return CandorError(
         "Something went wrong inside Candor.", f"Try again; the server's log has the details under {job_id[:6]}."
     )
@@ -179,28 +174,35 @@ def _not_shared(_: str) -> bool:
 
 
 class Jobs:
-    """All jobs of a process."""
+    """All jobs of a process.
 
-    def __init__(self) -> None:
+    max_running: jobs at a time, of all visitors. keep_seen, keep_unseen: finished jobs that are kept, by whether a page
+    has shown their result.
+    """
+
+    def __init__(
+        self, *, max_running: int = MAX_RUNNING, keep_seen: int = KEEP_SEEN, keep_unseen: int = KEEP_UNSEEN
+    ) -> None:
+        self._max_running, self._keep_seen, self._keep_unseen = max_running, keep_seen, keep_unseen
         self._jobs: dict[str, Job[object]] = {}
         self._lock = threading.Lock()
         self._succession = threading.Lock()
 
     def start(self, work: Callable[[Job[T]], T], subject: object = None, by: Visitor = ALONE) -> Job[T]:
-        """Run `work(job)` in a thread of its own. Raises Busy when this visitor, or all together, run too many."""
+        """Run `work(job)` in a new thread. Raises Busy if this visitor, or all together, run too many jobs."""
         return self._begin(Job(work, subject, by.owner), by)
 
     def go_on(self, after: Job[T], work: Callable[[Job[T]], T], by: Visitor = ALONE) -> Job[T]:
-        """The job that follows another, about the same and under its id; started once, however often it is asked for.
+        """The job that continues another, with its subject and id. It is started only by the first call.
 
-        Raises InvalidRequest where the other is not the visitor's, Busy.
+        Raises InvalidRequest if the other job is not the visitor's, and Busy.
         """
         if not by.owns(after.owner):
             raise InvalidRequest("This run belongs to someone else.", "Run it again to get your own copy.")
         with self._succession:
             if after.successor is None:
                 successor = Job(work, after.subject, after.owner)
-                # The same to a page that looks for it; and news of it are newer than any of the one before.
+                # A page finds it under the same id, and its versions follow those of the job before.
                 successor.id, successor.version = after.id, after.version
                 after.successor = self._begin(successor, by)
             return after.successor
@@ -215,15 +217,15 @@ class Jobs:
         seconds: float,
         owner: str = "",
     ) -> Job[T]:
-        """A job that was over before this process began, under the id it had then; the one that is there, if one is.
+        """A job from an earlier process, under its old id; the existing job if this process has one.
 
-        With an error, `result` is what had come before it.
+        result: with an error, the partial result.
         """
         with self._lock:
             there: Any = self._jobs.get(job_id)
             if there is None or there.owner != owner:
                 made = Job[Any].over_already(job_id, subject, result, error, seconds, owner)
-                if there is not None:  # another's, of a run that the store no longer has
+                if there is not None:  # another owner's, of a run that is no longer in the store
                     return made
                 there = self._jobs[job_id] = made
                 self._forget_old()
@@ -232,22 +234,22 @@ class Jobs:
 
     def _begin(self, job: Job[T], by: Visitor) -> Job[T]:
         if by == SIGNED_OUT:
-            raise InvalidRequest("You are not signed in.", "Sign in, then ask again.")
+            raise InvalidRequest("You are not signed in.", "Sign in, then try again.")
         with self._lock:
             running = [each for each in self._jobs.values() if not each.over]
-            if len(running) >= _MOST_RUNNING:
+            if len(running) >= self._max_running:
                 raise Busy("Too many jobs are running.", "Try again in a moment.")
             if not by.alone and sum(each.owner == job.owner for each in running) >= MOST_JOBS:
-                raise Busy(f"You have {MOST_JOBS} answers running.", "Wait for one to end, or stop it.")
+                raise Busy(f"You have {MOST_JOBS} answers running.", "Wait for one to finish, or stop it.")
             self._forget_old()
             self._jobs[job.id] = job  # type: ignore[assignment]
         threading.Thread(target=job.run, name=f"candor-job-{job.id[:6]}", daemon=True).start()
         return job
 
     def find(self, job_id: str | None, by: Visitor, shared: Callable[[str], bool] = _not_shared) -> Job[object] | None:
-        """The job with that id, or the last that followed it; None when there is none that this visitor may see.
+        """The job with this id, or its last successor; None if there is none that this visitor may see.
 
-        shared: whether the owner of the job with that id shares it; asked only where that decides.
+        shared: returns whether the owner of the job with that id shares it; called only if the result depends on it.
         """
         job = self._jobs.get(job_id) if job_id else None
         if job is None or not (by.opens(job.owner, shared=False) or by.opens(job.owner, shared=shared(job.id))):
@@ -258,5 +260,5 @@ class Jobs:
         over = sorted((job for job in self._jobs.values() if job.over), key=lambda job: job.ended or 0.0)
         seen = [job for job in over if job.seen]
         unseen = [job for job in over if not job.seen]
-        for job in [*seen[: max(len(seen) - _KEEP_SEEN, 0)], *unseen[: max(len(unseen) - _KEEP_UNSEEN, 0)]]:
+        for job in [*seen[: max(len(seen) - self._keep_seen, 0)], *unseen[: max(len(unseen) - self._keep_unseen, 0)]]:
             del self._jobs[job.id]

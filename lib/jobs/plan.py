@@ -1,4 +1,4 @@
-"""Several questions asked together, as the pages do that compare and rank: one job, one run, many answers."""
+"""Several questions as one job and one run, for the pages that compare and rank answers."""
 
 from __future__ import annotations
 
@@ -18,53 +18,50 @@ from lib.jobs.job import Job
 from lib.jobs.run import Question, one_by_one, stream_of, with_engine
 
 Answers = tuple[Completion, ...]
-Call = tuple[Question, ...]  # several of them only where one text is scored after each of their prompts
+Call = tuple[Question, ...]  # more than one only if a single candidate is scored after each of their prompts
 
 
 @dataclass(frozen=True)
 class Several:
-    """page: that which asked. questions: each for one or several answers; all of them stand in a row.
+    """The questions of one job. Answers are numbered across all of them."""
 
-    marks: numbers by which the page knows what is what among them.
-    """
-
-    page: str
-    questions: tuple[Question, ...]
-    marks: tuple[int, ...] = ()
+    page: str  # the page that asks
+    questions: tuple[Question, ...]  # each with one or more answers
+    marks: tuple[int, ...] = ()  # numbers that tell the page what each question is for
 
     @property
     def places(self) -> tuple[int, ...]:
-        """For each answer, which question it belongs to."""
+        """The question number of each answer."""
         return tuple(number for number, each in enumerate(self.questions) for _ in range(answers_to(each)))
 
     @property
     def billed_calls(self) -> int:
-        """How many calls of a service this takes."""
+        """The number of calls to a service."""
         return sum(isinstance(each[0].source, BedrockModel) for each in _calls(self.questions))
 
     @property
     def scored_texts(self) -> int:
-        """How many texts are read and not written."""
+        """The number of answers that are scored rather than generated."""
         return sum(answers_to(each) for each in self.questions if each.candidates or not each.request.max_tokens)
 
     @property
     def max_new_tokens(self) -> int:
-        """How many tokens are written at most."""
+        """The limit on new tokens of all questions together."""
         return sum(each.max_new_tokens for each in self.questions)
 
 
 def answers_to(question: Question) -> int:
-    """How many answers a question has."""
+    """The number of answers to a question."""
     return len(question.candidates) or question.request.n
 
 
 def ask_several(
     engines: Engines, several: Several, *, owner: str = ""
 ) -> Callable[[Job[Many[Completion]]], Many[Completion]]:
-    """The work of a job that asks all of them at once; what fails does not sink the others.
+    """The work of a job that asks all questions concurrently; one that fails does not affect the others.
 
-    A local model draws the answers to one question in one batch, scores the texts that are given with it in one pass,
-    and one text that is given with several prompts as often as it must; a service is called for each.
+    A local model samples the answers to a question in one batch and scores its candidates in one pass. A candidate that
+    several questions share is scored in as few passes as possible. A service gets one call for each answer.
     """
     calls = _calls(several.questions)
     sizes = [sum(map(answers_to, each)) for each in calls]
@@ -80,7 +77,7 @@ def ask_several(
 
 
 def _calls(questions: Sequence[Question]) -> list[Call]:
-    """The questions by what is asked of a model at once."""
+    """Group the questions into calls of a model."""
     found: list[Call] = []
     for each in questions:
         if not isinstance(each.source, BedrockModel):
@@ -119,7 +116,7 @@ def _answered(engines: Engines, questions: Call, owner: str, task: Task[Answers]
         try:
             for delta in stream:
                 collected.add(delta)
-                task.publish(note=delta.note or "Writing")
+                task.publish(note=delta.note or "Generating")
         except Cancelled:
             if not collected.completions():
                 raise
@@ -132,7 +129,7 @@ def _answered(engines: Engines, questions: Call, owner: str, task: Task[Answers]
 
 
 class _Flat:
-    """A job as `run_many` sees it, whose calls have several answers each; the job itself hears of the answers."""
+    """A job for `run_many` whose calls have several answers each; it publishes outcomes of answers to the real job."""
 
     def __init__(self, job: Job[Many[Completion]], sizes: Sequence[int]) -> None:
         self._job, self._sizes = job, sizes
@@ -145,12 +142,12 @@ class _Flat:
 
 
 def _flat(many: Many[Answers], sizes: Sequence[int]) -> Many[Completion]:
-    """The outcomes of calls as those of answers; a call that failed has failed for all of its answers."""
+    """Outcomes of calls as outcomes of answers; if a call failed, so did all of its answers."""
     outcomes: list[Outcome[Completion]] = []
     for each, size in zip(many.outcomes, sizes, strict=True):
-        came = each.result or ()
+        results = each.result or ()
         for number in range(size):
-            done = came[number] if number < len(came) else None
+            done = results[number] if number < len(results) else None
             state = State.NOT_STARTED if each.state is State.DONE and done is None else each.state
             outcomes.append(Outcome(state, done, each.error, each.note))
     return Many(tuple(outcomes), many.seconds, many.seconds_left, many.cap)

@@ -1,4 +1,4 @@
-"""Asking an engine as a job: load the model if need be, follow the stream, keep what has come when it is cancelled."""
+"""Run one request as a job: load the model if necessary, follow the stream, keep partial results on cancellation."""
 
 from __future__ import annotations
 
@@ -23,54 +23,50 @@ from lib.jobs.job import Job
 
 T = TypeVar("T")
 
-_ATTEMPTS = 3
-_EVERY = 0.04  # seconds between partial results, each of which takes time to put together
+_ATTEMPTS = 3  # with engines that are unloaded before they take the request
+_INTERVAL = 0.04  # seconds between partial results, each of which takes time to assemble
 
 
 @dataclass(frozen=True)
 class Question:
-    """A request and the model it goes to: what a page keeps of a job so that it can show it again.
-
-    fork: of a branch, where it leaves another answer. candidates: texts that are scored as its answers, in the place of
-    answers of the model's own.
-    """
+    """A request and the model it goes to: all that a page needs to show a job again."""
 
     source: Source
     request: Request
-    fork: Fork | None = None
-    candidates: tuple[str, ...] = ()
+    fork: Fork | None = None  # where a branch leaves another answer
+    candidates: tuple[str, ...] = ()  # texts to score as answers; if there are any, nothing is generated
 
     @property
     def max_new_tokens(self) -> int:
-        """New tokens that it asks for at most."""
+        """The limit on new tokens of all samples together."""
         return 0 if self.candidates else self.request.max_tokens * self.request.n
 
     @property
     def max_characters_read(self) -> int:
-        """Characters that it has a model read at most, its own answers aside."""
+        """An upper limit on the characters that the model reads, without its own answers."""
         request = self.request
         prompt = len(request.prompt or "") + sum(len(each.content) for each in request.messages)
         return prompt * max(request.n, len(self.candidates)) + sum(map(len, self.candidates))
 
     @property
     def original_request(self) -> Request:
-        """The request that somebody typed, which a branch goes back to."""
+        """The request that the user entered; for a branch, that of its root."""
         return self.request if self.fork is None else self.fork.asked
 
 
 def ask(engines: Engines, question: Question, *, owner: str = "") -> Callable[[Job[Completion]], Completion]:
-    """The work of a job that answers `question` with one completion."""
+    """The work of a job that answers a question with one completion."""
 
     def work(job: Job[Completion]) -> Completion:
         with closing(stream_of(engines, question, owner, job, live=True)) as stream:
             job.on_cancel(stream.close)
-            return _follow(stream, job, question.fork)
+            return follow(stream, job, question.fork)
 
     return work
 
 
 def one_by_one(question: Question) -> list[Question]:
-    """A question for n answers as n questions for one each. A seed counts up, or all answers would be the same."""
+    """Split a question with n samples into n questions with one each. The seed counts up, so that samples differ."""
     request = question.request
     seeds = [None if request.seed is None else (request.seed + i) % MAX_SEED for i in range(request.n)]
     return [replace(question, request=replace(request, n=1, seed=seed)) for seed in seeds]
@@ -79,84 +75,84 @@ def one_by_one(question: Question) -> list[Question]:
 def ask_each(
     engines: Engines, questions: Sequence[Question], *, owner: str = ""
 ) -> list[Callable[[Task[Completion]], Completion]]:
-    """The works for `lib.jobs.batch.run_many` that answer one question each."""
+    """One work for `lib.jobs.batch.run_many` per question."""
 
     def work(question: Question, task: Task[Completion]) -> Completion:
         with closing(stream_of(engines, question, owner, task, live=False)) as stream:
             task.on_stop(stream.stop)
             task.on_cancel(stream.close)
-            return _follow(stream, task, question.fork)
+            return follow(stream, task, question.fork)
 
     return [partial(work, question) for question in questions]
 
 
 def wake(engines: Engines, source: BedrockModel) -> Callable[[Job[Completion]], Completion]:
-    """The work of a job that wakes an imported model, which is billed like any other call of it."""
+    """The work of a job that warms up an imported model, which is billed like any other call."""
 
     def work(job: Job[Completion]) -> Completion:
         engine = engines.get(source)
         if not isinstance(engine, BedrockEngine):
-            raise TypeError(f"{source} is no imported model")
-        job.publish(note="Waking the model")
+            raise TypeError(f"{source} is not an imported model")
+        job.publish(note="Warming up the model")
         with closing(engine.warm_up()) as stream:
             job.on_cancel(stream.close)
-            return _follow(stream, job)
+            return follow(stream, job)
 
     return work
 
 
 class NoteSink(Protocol):
-    """Whoever hears what is being done."""
+    """Receives progress notes."""
 
     def publish(self, *, note: str | None = None) -> None:
-        """What is being done, in words."""
+        """Receive a note for the page."""
 
 
 class ProgressSink(Protocol):
-    """Whoever hears how far the work has come: a `Job`, or a `Task` of many."""
+    """Receives partial results: a `Job`, or a `Task` of a batch."""
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody asked it to stop."""
+        """Whether the work was asked to stop."""
 
     def publish(self, partial: Completion | None = None, *, note: str | None = None) -> None:
-        """Here is how far it has come."""
+        """Receive a partial result or a note."""
 
 
-def stream_of(engines: Engines, question: Question, owner: str, heard: NoteSink, *, live: bool) -> Stream:
+def stream_of(engines: Engines, question: Question, owner: str, sink: NoteSink, *, live: bool) -> Stream:
     """The engine's stream of deltas. Raises CandorError."""
-    if question.candidates:  # which is free of the share of new tokens
-        raise InvalidRequest("Given texts are scored, not written.", "Open the run on the page that asked for it.")
+    if question.candidates:  # scoring is exempt from the limit on new tokens
+        raise InvalidRequest("Candidates are scored, not generated.", "Open the run on the page that started it.")
 
     def open_stream(engine: Engine) -> Stream:
         if question.request.prefix_ids and (reason := engine.continuation_obstacle(question.request)):
             raise InvalidRequest(reason)
         return engine.stream(question.request, owner=owner, live=live)
 
-    return with_engine(engines, question.source, heard, open_stream)
+    return with_engine(engines, question.source, sink, open_stream)
 
 
-def with_engine(engines: Engines, source: Source, heard: NoteSink, use: Callable[[Engine], T]) -> T:
-    """What comes of using a source's engine, which is loaded if need be."""
+def with_engine(engines: Engines, source: Source, sink: NoteSink, use: Callable[[Engine], T]) -> T:
+    """Call `use` with the engine of a source, which is loaded if necessary."""
     left = _ATTEMPTS
     while True:
         if not engines.ready(source):
-            heard.publish(note="Loading the model")
+            sink.publish(note="Loading the model")
         engine = engines.get(source)
-        heard.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
+        sink.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
         left -= 1
         try:
             return use(engine)
         except Cancelled:
-            # An engine that is let go just before it is asked refuses like that; the next one is a new one.
+            # The engine was unloaded just before the request; the next attempt loads a new one.
             if not left:
                 raise
 
 
-def _follow(stream: Stream, heard: ProgressSink, fork: Fork | None = None) -> Completion:
-    """Read the stream to its end, publishing what has come; if it breaks off, what had come is kept.
+def follow(stream: Stream, sink: ProgressSink, fork: Fork | None = None) -> Completion:
+    """Read a stream to its end and publish partial results; if it breaks off, the partial result is kept.
 
-    fork: of a branch, which then has what is known from the answer that it leaves.
+    fork: of a branch, whose kept tokens then have the scores they had in the parent answer.
     """
     collected, due = Fold(), 0.0
 
@@ -168,17 +164,17 @@ def _follow(stream: Stream, heard: ProgressSink, fork: Fork | None = None) -> Co
         for delta in stream:
             collected.add(delta)
             if delta.note:
-                heard.publish(note=delta.note)
-            elif delta.start is None and time.monotonic() >= due:  # the prompt alone waits for the first token
-                heard.publish(so_far(), note="Writing")
-                due = time.monotonic() + _EVERY
+                sink.publish(note=delta.note)
+            elif delta.start is None and time.monotonic() >= due:  # a prompt without an answer is not published
+                sink.publish(so_far(), note="Generating")
+                due = time.monotonic() + _INTERVAL
     except Cancelled:
         if not collected.completions():
             raise
-        reason = "cancelled" if heard.cancelled else "incomplete"  # the latter when the engine had to go
+        reason = "cancelled" if sink.cancelled else "incomplete"  # incomplete: the engine was unloaded
         return replace(so_far(), stop_reason=reason)
     except CandorError:
         if collected.completions():
-            heard.publish(so_far())
+            sink.publish(so_far())
         raise
     return so_far()

@@ -1,1 +1,1 @@
-"""Every run is kept: in a database, found again by its text, and handed on as a file."""
+"""The store: saves every run in a database, finds it by its text, and exports it to a file."""

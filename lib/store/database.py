@@ -1,9 +1,8 @@
-"""The database behind the store: a SQLite file of the user's own, or a PostgreSQL by URL."""
+"""The database behind the store: the user's own SQLite file, or PostgreSQL by URL."""
 
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,11 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from psycopg.pq import Conninfo
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
-    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -24,50 +21,44 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from lib.errors import CandorError, InvalidRequest
-from lib.paths import data_directory
+from lib.errors import CandorError
+from lib.store.database_url import parse_url
 from lib.store.journal import file_system, is_unfit, mounted, settle_journal
 from lib.store.migrations import migrate
 
 _CONNECTING = 5  # seconds
-_PATIENCE = 30  # seconds to wait for another process that writes
-_WRITES = "candor_writes"
+_PATIENCE = 30.0  # seconds to wait for another process that writes, or for a free connection
+_WRITES = "candor_writes"  # execution option of a transaction that is going to write
+# Errors of a statement or its values: the next try would fail, too.
 _OWN_FAULT = (DataError, IntegrityError, ProgrammingError, NotSupportedError, UnicodeError)
-_TOO_MUCH = "54"  # the class of PostgreSQL's errors for what exceeds one of its limits
-_POSTGRESQL = re.compile(
-    r"\A(?:psql\s+|\w+=)?[\"']?(?:jdbc:)?(?:postgres|postgresql|pgsql)(?:\+\w+)?:(?=//)", re.IGNORECASE
-)
-_SQLITE = re.compile(r"\A(?:\w+=)?[\"']?sqlite3?(?:\+(?:pysqlite|aiosqlite))?:(?=//)", re.IGNORECASE)
-# Options that other clients read from an address and that ask for what holds here anyway.
-_OF_OTHERS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "prepare_threshold", "preparethreshold"})
-_ADDRESS = "Write it as postgresql://user@host/database or sqlite:///path, with four slashes before an absolute path."
+_TOO_MUCH = "54"  # PostgreSQL's class of errors for what exceeds one of its limits
 _ELSEWHERE = "Set CANDOR_DATA to a directory on a local disk, or CANDOR_STORE to a PostgreSQL database."
-_making = threading.Lock()
+_creating = threading.Lock()
 
 
 class StoreUnavailable(CandorError):
-    """The store cannot be read or written now: a full disk, a database that is gone, a file without rights.
+    """The store cannot be read or written now: the disk is full, the database is down, or permissions are missing.
 
-    `detail` has the database's own words, which may name its host, its user and paths.
+    `detail` is the database's own message, which may name its host, its user and paths.
     """
 
 
 class StoreRefused(StoreUnavailable):
-    """The database refuses what it is asked, and would refuse it again."""
+    """The database refuses this statement or its values, and would refuse them again."""
 
 
 class Database:
-    """Short transactions on one of the two kinds of database. May be used from any thread; processes share it."""
+    """Short transactions on SQLite or PostgreSQL. Thread-safe, and shared by processes."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self.kind = engine.dialect.name  # "sqlite" or "postgresql"
         self._file = Path(str(engine.url.database)) if self.kind == "sqlite" else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of everything, whatever others write. Raises StoreUnavailable."""
-        engine = self._engine
+        """A transaction that sees one snapshot, whatever others write. Raises StoreUnavailable."""
+        engine = self.engine
         if self.kind == "postgresql":
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
         with _explained(self._file), engine.connect() as connection, connection.begin():
@@ -75,40 +66,44 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is written as a whole or not at all. Raises StoreUnavailable."""
+        """A transaction that is committed completely or not at all. Raises StoreUnavailable."""
         with (
             _explained(self._file),
-            self._engine.connect().execution_options(**{_WRITES: True}) as connection,
+            self.engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
         ):
             yield connection
 
     @contextmanager
     def outside(self) -> Iterator[Connection]:
-        """A connection without a transaction, for what databases do to themselves. Raises StoreUnavailable."""
+        """A connection without a transaction, for maintenance. Raises StoreUnavailable."""
         with (
             _explained(self._file),
-            self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
         ):
             yield connection
 
     def close(self) -> None:
-        """Let all connections go."""
-        self._engine.dispose()
+        """Close all connections."""
+        self.engine.dispose()
 
 
-def open_database(url: str = "") -> Database:
-    """The database at a URL, "" for the SQLite file in the user's data directory; brought to the present schema.
+def open_database(url: str = "", *, patience: float = _PATIENCE) -> Database:
+    """Open a database and migrate it to the current schema.
 
-    Raises StoreUnavailable when it cannot be opened or is of a newer Candor, InvalidRequest for a URL that is none.
+    url: "" for the SQLite file in the user's data directory. patience: seconds to wait for another process that writes,
+    or for a free connection.
+
+    Raises StoreUnavailable if it cannot be opened, BadFile if a newer Candor wrote it, InvalidRequest for an invalid
+    URL.
     """
-    parsed = _parsed(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         with _explained(Path(str(parsed.database))):
-            database = Database(_sqlite(parsed))
+            database = Database(_sqlite(parsed, patience))
     else:
         with _explained():
-            database = Database(_postgresql(parsed))
+            database = Database(_postgresql(parsed, patience))
     try:
         with database.writing() as connection:
             migrate(connection)
@@ -118,69 +113,32 @@ def open_database(url: str = "") -> Database:
     return database
 
 
-def _parsed(url: str) -> URL:
-    """A URL as hosting services, other clients and settings files spell it. It may hold a password: no error has it."""
-    url = url.strip().strip("\"'`").strip()
-    if not url:
-        return URL.create("sqlite", database=str(data_directory() / "runs.sqlite"))
-    spelled = _SQLITE.sub("sqlite:", _POSTGRESQL.sub("postgresql+psycopg:", url, count=1), count=1)
-    try:
-        parsed = make_url(spelled)
-    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
-        raise InvalidRequest("CANDOR_STORE is not the address of a database.", _ADDRESS) from error
-    kind = parsed.get_backend_name()
-    if parsed.drivername == "postgresql+psycopg":
-        return _with_known_options(parsed)
-    if parsed.drivername != "sqlite":
-        raise InvalidRequest(
-            f"Candor cannot save runs in {parsed.drivername if kind == 'sqlite' else kind}.",
-            "Name a PostgreSQL database or a SQLite file.",
-        )
-    if parsed.host or parsed.database in (None, "", ":memory:") or str(parsed.database).startswith("file:"):
-        raise InvalidRequest("CANDOR_STORE does not name a file for SQLite.", _ADDRESS)
-    return parsed.set(database=str(Path(str(parsed.database)).expanduser()))
+def _postgresql(url: URL, patience: float) -> Engine:
+    # No prepared statements: behind a pooler such as PgBouncer the next transaction may use another connection.
+    options = {"connect_timeout": _CONNECTING, "prepare_threshold": None}
+    return create_engine(url, pool_pre_ping=True, pool_timeout=patience, connect_args=options)
 
 
-def _with_known_options(url: URL) -> URL:
-    """Without the options for other clients. Raises InvalidRequest for one that PostgreSQL does not have."""
-    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-    others = [name for name in url.query if name not in known]
-    if unknown := [name for name in others if name.lower() not in _OF_OTHERS]:
-        raise InvalidRequest(
-            f"PostgreSQL has no connection option “{unknown[0]}”, which CANDOR_STORE sets.",
-            "Remove it from the address. A schema is chosen with options=-csearch_path%3DNAME.",
-        )
-    return url.difference_update_query(others)
-
-
-def _postgresql(url: URL) -> Engine:
-    # Behind a pooler such as PgBouncer the next transaction may be on another connection, without the statements that
-    # were prepared on this one.
-    return create_engine(
-        url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECTING, "prepare_threshold": None}
-    )
-
-
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, patience: float) -> Engine:
     path = Path(str(url.database))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Made by hand, as SQLite would let others read it; the log beside it takes its rights from it. Closing a file ends
-    # all locks that this process has on it, so this is done to no file that may be in use.
-    with _making, suppress(FileExistsError):
+    # SQLite would create a file that others can read; the log beside it inherits the permissions. An existing file is
+    # not opened: closing it would release all locks that this process has on it.
+    with _creating, suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    settle_journal(path, file_system(path, mounted()), _PATIENCE)
-    engine = create_engine(url, connect_args={"timeout": _PATIENCE})
-    event.listen(engine, "connect", _prepared)
-    event.listen(engine, "begin", _begun)
+    settle_journal(path, file_system(path, mounted()), patience)
+    engine = create_engine(url, pool_timeout=patience, connect_args={"timeout": patience})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepared(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # Python's module would begin transactions of its own
+def _configure(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # keeps Python's module from beginning transactions
     connection.text_factory = _as_text
     cursor = connection.cursor()
     (journal,) = cursor.execute("PRAGMA journal_mode").fetchone()
-    # With the log, a power cut may cost the last moment; with a rollback journal it might cost the file.
+    # With the log, a power cut may lose the last transactions; with a rollback journal it might corrupt the file.
     synchronous = "NORMAL" if journal == "wal" else "FULL"
     for setting in (f"synchronous = {synchronous}", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {setting}")
@@ -188,19 +146,19 @@ def _prepared(connection: Any, _: Any) -> None:
 
 
 def _as_text(data: bytes) -> str:
-    """What SQLite has as text, which may be any bytes."""
+    """Text from SQLite, which may contain any bytes."""
     return data.decode("utf-8", "replace")
 
 
-def _begun(connection: Connection) -> None:
-    # One that is going to write says so at once: two that read first and write then would have to give up.
+def _begin(connection: Connection) -> None:
+    # Take the write lock first: of two transactions that read and then write, one would fail.
     writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager
 def _explained(file: Path | None = None) -> Iterator[None]:
-    """Errors of the database as StoreUnavailable. file: that of SQLite."""
+    """Raise errors of the database as StoreUnavailable. file: of SQLite."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:

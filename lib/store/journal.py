@@ -1,6 +1,7 @@
-"""The journal of a SQLite file: the write-ahead log where its file system can carry one, else a rollback journal.
+"""The journal of a SQLite file: a write-ahead log if its file system supports one, else a rollback journal.
 
-The log needs memory that processes share through a file. Network file systems lack it, or give each machine its own.
+The log needs memory that processes share through a file. Network file systems lack it, or have it on each machine
+separately.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any
 
 import psutil
 
-# Those that several machines share: a log that works on each of them still breaks the file. What else cannot carry a
-# log is found by trying.
+# File systems that several machines share: a log works on each machine, and still corrupts the file. Others that do not
+# support a log are found by trying.
 _SHARED = frozenset(
     {"acfs", "afpfs", "afs", "auristorfs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "gpfs"}
     | {"lustre", "ncpfs", "nfs", "nfs3", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb", "smb2", "smb3", "smbfs"}
@@ -28,9 +29,9 @@ _PAUSE = 0.02  # seconds
 
 
 def settle_journal(path: Path, kind: str, patience: float) -> None:
-    """Give a file the best journal that works where it is. Raises sqlite3.Error.
+    """Give a file the best journal that its file system supports. Raises sqlite3.Error.
 
-    kind: the file system that it is on. patience: seconds to wait for others that use the file.
+    kind: of the file system. patience: seconds to wait for other processes that use the file.
     """
     shared = is_shared(kind)
     mode, works = _present(path, patience)
@@ -40,15 +41,15 @@ def settle_journal(path: Path, kind: str, patience: float) -> None:
         try:
             _switch(path, "DELETE", patience=0 if works else patience)
         except sqlite3.OperationalError as error:
-            if not works or _code(error) not in _LOCKED:  # else others use it with the log, and so does this one
+            if not works or _code(error) not in _LOCKED:  # otherwise another process uses the log, and so does this one
                 raise
-    elif not shared and _carries_log(path.parent):
-        with suppress(sqlite3.OperationalError):  # the rollback journal does, too
+    elif not shared and _supports_log(path.parent):
+        with suppress(sqlite3.OperationalError):  # the rollback journal works as well
             _switch(path, "WAL", patience)
 
 
 def mounted() -> Sequence[Any]:
-    """What is mounted on this machine, as psutil lists it; nothing where that cannot be read."""
+    """The mounted file systems as psutil lists them; empty if they cannot be read."""
     try:
         found: Sequence[Any] = psutil.disk_partitions(all=True)
     except (OSError, RuntimeError):
@@ -57,15 +58,15 @@ def mounted() -> Sequence[Any]:
 
 
 def file_system(path: Path, among: Sequence[Any]) -> str:
-    """The kind of file system that a path is on, such as "ext4", "nfs4" or "fuse.sshfs"; "" where that is not known.
+    """The kind of file system that a path is on, such as "ext4", "nfs4" or "fuse.sshfs"; "" if unknown.
 
-    among: what is mounted.
+    among: the mounted file systems.
     """
     whole = path.absolute().resolve()
-    kinds = {}  # of two that are mounted at one place, the later one is seen
+    kinds = {}  # if two are mounted at the same place, the later one is visible
     for each in among:
         if whole.is_relative_to(each.mountpoint):
-            kinds[each.mountpoint] = "smb" if "remote" in each.opts.split(",") else each.fstype  # a drive of Windows
+            kinds[each.mountpoint] = "smb" if "remote" in each.opts.split(",") else each.fstype  # a Windows drive
     return kinds[max(kinds, key=len)] if kinds else ""
 
 
@@ -75,12 +76,12 @@ def is_shared(kind: str) -> bool:
 
 
 def is_unfit(error: BaseException | None) -> bool:
-    """Whether an error says that SQLite cannot lock or write files where they are."""
+    """Whether an error says that SQLite cannot lock or write files on this file system."""
     return isinstance(error, sqlite3.Error) and _code(error) in _UNFIT - {sqlite3.SQLITE_CANTOPEN}
 
 
 def _code(error: sqlite3.Error) -> int:
-    """The primary code of an error; 0 for one of Python's own."""
+    """The primary code of an error; 0 for one that Python raised."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -89,7 +90,7 @@ def _opened(path: Path, patience: float) -> closing[sqlite3.Connection]:
 
 
 def _present(path: Path, patience: float) -> tuple[str, bool]:
-    """(journal, works): "wal" or another, and whether a file with a log can be written."""
+    """(journal, works): the current journal such as "wal", and whether a file with a log can be written."""
     mode = "wal"
     try:
         with _opened(path, patience) as connection:
@@ -103,15 +104,15 @@ def _present(path: Path, patience: float) -> tuple[str, bool]:
 
 
 def _write_nothing(connection: sqlite3.Connection) -> None:
-    """A transaction that writes and changes nothing: some file systems promise a log, and fail with its first page."""
+    """Write without changing anything: some file systems accept a log, and fail on its first page."""
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute(f"PRAGMA user_version = {int(version)}")
     connection.execute("COMMIT")
 
 
-def _carries_log(directory: Path) -> bool:
-    """Whether a file in this directory can have a log. Tried with another file, so that no one sees ours change."""
+def _supports_log(directory: Path) -> bool:
+    """Whether a file in this directory can have a log, tried with a temporary file."""
     try:
         with tempfile.TemporaryDirectory(prefix=".candor-", dir=directory, ignore_cleanup_errors=True) as scratch:
             path = Path(scratch) / "try.sqlite"
@@ -125,7 +126,7 @@ def _carries_log(directory: Path) -> bool:
 
 
 def _switch(path: Path, journal: str, patience: float) -> None:
-    """Change a file's journal. Where several do so at once, SQLite has all but one fail at once: they try again."""
+    """Change the journal of a file. If several processes do so at once, SQLite fails all but one: try again."""
     until = time.monotonic() + patience
     while True:
         try:

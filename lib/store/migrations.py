@@ -1,4 +1,4 @@
-"""The schema, as numbered steps that only go forward."""
+"""The schema, as numbered steps that only go forward. A step never changes once it is released."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from lib.errors import BadFile
 
-_LOCK = 0x43414E444F52  # PostgreSQL's advisory lock under which the steps are taken
+_LOCK = 0x43414E444F52  # PostgreSQL's advisory lock for migrations
 
 _TYPES = {
     "sqlite": {
@@ -25,7 +25,7 @@ _TYPES = {
     },
 }
 
-# Each step is a list of statements; those of one kind of database stand under its name.
+# Each step is a list of statements; a dict holds the variants for each kind of database.
 _STEPS: list[list[str | dict[str, str]]] = [
     [
         """
@@ -70,7 +70,7 @@ _STEPS: list[list[str | dict[str, str]]] = [
         },
         {"postgresql": "CREATE INDEX texts_grams ON texts USING gin (grams)"},
     ],
-    [  # fingerprints; and what the history needs so that it reads no more than it shows
+    [  # fingerprints, and indexes that let the history read only what it shows
         "ALTER TABLE runs ADD COLUMN model_fingerprint TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE runs ADD COLUMN tokenizer_fingerprint TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE runs ADD COLUMN text_bytes {long} NOT NULL DEFAULT 0",
@@ -85,7 +85,7 @@ _STEPS: list[list[str | dict[str, str]]] = [
         "CREATE INDEX runs_title ON runs (lower(title), number)",
         "CREATE INDEX runs_tokens ON runs (tokens, number)",
     ],
-    [  # PostgreSQL has no room for more than 2,704 bytes in a row of an index
+    [  # PostgreSQL limits an index row to 2,704 bytes
         "DROP INDEX runs_model",
         "DROP INDEX runs_owner_model",
         "DROP INDEX runs_title",
@@ -93,7 +93,7 @@ _STEPS: list[list[str | dict[str, str]]] = [
         "CREATE INDEX runs_owner_model ON runs (owner, substr(model, 1, 200), number)",
         "CREATE INDEX runs_title ON runs (lower(substr(title, 1, 200)), number)",
     ],
-    [  # the page that compares prompts is called by its name
+    [  # the page "compare" is now called "prompts"
         "UPDATE runs SET page = 'prompts' WHERE page = 'compare'",
     ],
 ]
@@ -102,9 +102,9 @@ NEWEST = len(_STEPS)
 
 
 def migrate(connection: Connection, steps: int = NEWEST) -> None:
-    """Take the steps that are missing, in the transaction of `connection`. Raises BadFile for a newer schema.
+    """Apply the missing steps in the transaction of `connection`. Raises BadFile for a newer schema.
 
-    Two processes that come at once take turns: SQLite's transaction is a lock, PostgreSQL is asked for one.
+    Concurrent processes take turns: SQLite's write transaction is a lock, and PostgreSQL has an advisory lock.
     """
     kind = connection.dialect.name
     if kind == "postgresql":
@@ -113,8 +113,8 @@ def migrate(connection: Connection, steps: int = NEWEST) -> None:
     version = connection.execute(text("SELECT version FROM candor_schema")).scalar()
     if version is not None and version > NEWEST:
         raise BadFile(
-            f"These runs were kept by a newer Candor (schema {version}; this one knows {NEWEST}).",
-            "Update Candor, or name another database.",
+            f"These runs were saved by a newer Candor (schema {version}; this one knows {NEWEST}).",
+            "Update Candor, or set CANDOR_STORE to another database.",
         )
     if version is not None and version >= steps:
         return

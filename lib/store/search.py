@@ -1,8 +1,13 @@
-"""Finding runs by any piece of their text, in every script, without words: an index of character trigrams.
+"""Substring search in any script: text folding, and the character trigrams that the index contains.
 
-A text is folded (NFKC, case) and cut into overlapping pieces; of each piece the index holds the distinct trigrams. A
-piece may have the sought text only if it has all of its trigrams; whether it has is then looked up in the text itself.
-Texts of one or two characters, which in Chinese are words, are looked for as beginnings of trigrams.
+Text is folded (NFKC and case) and split into overlapping pieces; the index maps each distinct trigram to its pieces. A
+piece can match only if it has every trigram of the query; the text itself decides. Queries of one or two characters
+match the start of trigrams.
+
+The databases' own trigram indexes do not do this. SQLite's FTS5 `trigram` tokenizer finds nothing for queries of fewer
+than three characters, which are whole words in Chinese, Japanese and Korean, and it folds case but not NFKC.
+PostgreSQL's `pg_trgm` ignores what it does not count as letters or digits, scans the whole index for short queries, and
+is an extension that a hosted database may not offer. One index of our own behaves the same on both.
 """
 
 from __future__ import annotations
@@ -20,51 +25,49 @@ from lib.segmentation.char_classes import plain
 
 _MANY_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")  # as in the Stream-Safe Text Format of UAX #15
 _GRAM = 3
-LONGEST = 200  # characters of a sought text
-_PIECE = 20_000  # characters; PostgreSQL takes no more than 1 MB of trigrams for one piece
-_END = "\u0003"  # ends a piece, so that its last characters begin trigrams, too
-_SHIFT = 0x80  # trigrams are kept shifted by so much: no character then means anything to a tokenizer or in a query
+LONGEST = 200  # characters of a query
+_PIECE = 20_000  # characters; PostgreSQL allows at most 1 MB of trigrams for one piece
+_END = "\u0003"  # pads the end of a piece, so that a trigram starts at each of its characters
+_SHIFT = 0x80  # added to each code point of a trigram: no character is then special to a tokenizer or in a query
 
 
 def folded(text: str) -> str:
-    """The text as it is searched: compatibility forms and cases made one; what a database refuses made U+FFFD."""
+    """Fold compatibility forms and case, and replace what a database refuses with U+FFFD."""
     return plain(_normal(_normal(text).casefold()))
 
 
 def _normal(text: str) -> str:
-    """NFKC, of longer runs of combining marks than any script has in pieces: it takes the square of their length."""
+    """NFKC, with very long runs of combining marks split: its time grows with the square of their length."""
     ends = [0, *(found.end() for found in _MANY_MARKS.finditer(text)), len(text)]
     return "".join(unicodedata.normalize("NFKC", text[start:end]) for start, end in pairwise(ends))
 
 
-def cut(text: str) -> Iterator[str]:
-    """A folded text in pieces, each of which repeats the end of the one before: no sought text falls between two."""
+def overlapping_pieces(text: str) -> Iterator[str]:
+    """Split a folded text into pieces that overlap by LONGEST characters, so that no match is split."""
     for start in range(0, max(len(text) - LONGEST, 1), _PIECE):
         yield text[start : start + _PIECE + LONGEST]
 
 
 def grams_of(piece: str) -> list[str]:
-    """The distinct trigrams of a piece as the index keeps them, in order."""
+    """The distinct trigrams of a piece as the index stores them, sorted."""
     padded = _shifted(piece + _END * (_GRAM - 1))
     return sorted({padded[place : place + _GRAM] for place in range(len(piece))})
 
 
 @dataclass(frozen=True)
 class Sought:
-    """A text that is looked for, folded, and the trigrams that a piece with it has; or just how such a one begins."""
+    """A query."""
 
-    text: str
-    grams: tuple[str, ...]
-    beginnings: bool
+    text: str  # folded
+    grams: tuple[str, ...]  # trigrams that a matching piece has, as the index stores them
+    prefix: bool  # whether `grams` is only the start of a trigram, for a query of one or two characters
 
 
 def sought(text: str) -> Sought:
-    """What to look for. Raises InvalidRequest when it is too long."""
+    """Prepare a query. Raises InvalidRequest if it is too long."""
     wanted = folded(text)
     if len(wanted) > LONGEST:
-        raise InvalidRequest(
-            f"The text to look for has {len(wanted)} characters; at most {LONGEST} can be looked for.", "Shorten it."
-        )
+        raise InvalidRequest(f"The search text has {len(wanted)} characters; the limit is {LONGEST}.", "Shorten it.")
     shifted = _shifted(wanted)
     if len(wanted) < _GRAM:
         return Sought(wanted, (shifted,) if wanted else (), True)
@@ -80,5 +83,5 @@ def _shifted(text: str) -> str:
 def _shift(char: str) -> str:
     number = ord(char) + _SHIFT
     if ord(char) < 0xD800 <= number:
-        number += 0x800  # across the surrogates, which no database takes
-    return chr(number) if number <= 0x10FFFF else "\ufffd"  # shared with another one, which the text then tells apart
+        number += 0x800  # skip the surrogates, which no database accepts
+    return chr(number) if number <= 0x10FFFF else "\ufffd"  # ambiguous, but the text itself decides

@@ -1,7 +1,7 @@
-"""Jobs written into the store as they run: by one thread beside them, which they never wait for.
+"""Write jobs into the store while they run, from one background thread that they never wait for.
 
-What cannot be written waits until it can be; the page works meanwhile. A run that the store fails on while it takes
-others is tried a few times more, and then given up with a message that names it.
+What cannot be written is retried, and the page works meanwhile. A run that the store keeps failing on while it accepts
+others is given up after a few tries, with a message that names it.
 """
 
 from __future__ import annotations
@@ -10,73 +10,75 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from lib.access.visitor import Visitor
 from lib.core.completion import Completion
 from lib.errors import CandorError
-from lib.jobs.batch import Many
 from lib.jobs.job import Job
+from lib.store.answer_rows import extends, slice_of
 from lib.store.database import StoreRefused
-from lib.store.runs import CANCELLED, FAILED, FINISHED, Answer, Run, Runs, StoreFull, microseconds, slice_of
+from lib.store.job_runs import answers_of, ended
+from lib.store.quota import StoreFull
+from lib.store.run import Run, microseconds
+from lib.store.runs import Runs
 
-_EVERY = 0.5  # seconds between two looks at the jobs
+_INTERVAL = 0.5  # seconds between two looks at the jobs
 _PAUSE = 5.0  # seconds after a failure
-_CLEARING = 60.0  # seconds between two looks at what is to be erased
-_TRIES = 5  # of a run that the store fails on; the waits between them double
-_MOST_GIVEN_UP = 100  # messages that are remembered
+_ERASE_INTERVAL = 60.0  # seconds between two looks for removed runs to erase
+_MAX_TRIES = 5  # for a run that the store fails on; the waits between them double
+_MAX_GIVEN_UP = 100  # messages that are remembered
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Followed:
-    """A job, its run, and what of it is written."""
+    """A job, its run, and how much of it is written."""
 
     job: Job[Any]
     run: Run
-    begun: bool = False
-    version: int = -1
-    written: dict[int, tuple[int, Completion]] = field(default_factory=dict)  # by place: (parts, the last state)
-    failures: int = 0
-    not_before: float = 0.0  # when it is tried again, of time.monotonic
+    begun: bool = False  # whether the run is in the store
+    version: int = -1  # of the job, when its answers were last written
+    written: dict[int, tuple[int, Completion]] = field(default_factory=dict)  # by place: (parts, the answer so far)
+    failures: int = 0  # in a row
+    not_before: float = 0.0  # time.monotonic() of the next try
 
 
 class RunWriter:
-    """Follows jobs and writes them. May be used from any thread.
+    """Follows jobs and writes them. Thread-safe.
 
-    open_runs: opens the store; called again after it failed.
+    open_runs: opens the store; called again after a failure. every: seconds between writes. pause: seconds after a
+    failure.
     """
 
-    def __init__(self, open_runs: Callable[[], Runs], every: float = _EVERY, pause: float = _PAUSE) -> None:
-        self._open, self._every, self._pause = open_runs, every, pause
+    def __init__(self, open_runs: Callable[[], Runs], every: float = _INTERVAL, pause: float = _PAUSE) -> None:
+        self._open, self._interval, self._pause = open_runs, every, pause
         self._runs: Runs | None = None
         self._followed: dict[str, _Followed] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards _followed and _given_up
         self._writing = threading.Lock()
         self._news = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._patience: float | None = None
-        self._cleared = -_CLEARING
-        self.problem: CandorError | None = None  # why something cannot be written just now
+        self._erase_after: float | None = None  # seconds
+        self._erased = -_ERASE_INTERVAL  # time.monotonic() of the last look
+        self.problem: CandorError | None = None  # why something cannot be written now
         self._given_up: OrderedDict[str, tuple[str, CandorError]] = OrderedDict()  # by run: (owner, message)
 
     def follow(self, job: Job[Any], run: Run) -> None:
-        """Keep a job as a run, from now until it is over. Never raises, never waits."""
+        """Save a job as a run from now until it is over. Never raises or waits."""
         with self._lock:
             self._followed[run.id] = _Followed(job, run)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._follow_all, name="candor-keeper", daemon=True)
+                self._thread = threading.Thread(target=self._follow_all, name="candor-writer", daemon=True)
                 self._thread.start()
         self._news.set()
 
     def forget(self, run_id: str, by: Visitor) -> None:
-        """Do not save a run of the visitor: what is written of it is removed. Raises StoreUnavailable."""
+        """Stop saving a run of the visitor and remove what is written. Raises StoreUnavailable."""
         with self._writing:
             with self._lock:
                 followed = self._followed.get(run_id)
@@ -85,20 +87,20 @@ class RunWriter:
             self._store().remove([run_id], by=by)
 
     def given_up(self, by: Visitor) -> dict[str, CandorError]:
-        """Messages on the visitor's runs that are not saved and will not be, by their ids."""
+        """Messages about the visitor's runs that will not be saved, by run id."""
         with self._lock:
             return {run_id: error for run_id, (owner, error) in self._given_up.items() if by.owns(owner)}
 
     def waiting(self, run_id: str) -> bool:
-        """Whether some of a run is not written yet."""
+        """Whether part of a run is not written yet."""
         return run_id in self._followed
 
     def erase_removed(self, seconds: float) -> None:
-        """From now on, erase runs for good so long after they were removed."""
-        self._patience = seconds
+        """From now on, erase runs this many seconds after their removal."""
+        self._erase_after = seconds
 
     def close(self, seconds: float) -> bool:
-        """Write what there is, waiting at most so long for it, and end; returns whether all of it could be written."""
+        """Write what is left and stop, waiting at most `seconds`; returns whether everything was written."""
         done = self.flush(seconds)
         self._closed = True
         self._news.set()
@@ -107,9 +109,9 @@ class RunWriter:
         return done
 
     def flush(self, seconds: float) -> bool:
-        """Write what there is, waiting at most so long for it; returns whether all of it could be.
+        """Write what is left, waiting at most `seconds`; returns whether everything was written.
 
-        Jobs that go on are written as far as they have come.
+        Of jobs that are still running, what they have published so far is written.
         """
         until = time.monotonic() + seconds
         while True:
@@ -121,19 +123,19 @@ class RunWriter:
 
     def _follow_all(self) -> None:
         while not self._closed:
-            self._news.wait(self._every if self._followed else _CLEARING)
+            self._news.wait(self._interval if self._followed else _ERASE_INTERVAL)
             self._news.clear()
-            if not self._closed and not (self._write_all() and self._clear()):
+            if not self._closed and not (self._write_all() and self._erase()):
                 time.sleep(self._pause)
 
-    def _clear(self) -> bool:
-        """Erase what was removed long enough ago, now and then; returns whether that could be done."""
+    def _erase(self) -> bool:
+        """Erase runs whose time has come, once per _ERASE_INTERVAL; returns False on failure."""
         now = time.monotonic()
-        if self._patience is None or now - self._cleared < _CLEARING:
+        if self._erase_after is None or now - self._erased < _ERASE_INTERVAL:
             return True
-        self._cleared = now
+        self._erased = now
         try:
-            self._store().erase(microseconds() - int(self._patience * 1e6))
+            self._store().erase(microseconds() - int(self._erase_after * 1e6))
         except CandorError as error:
             self.problem, self._runs = error, None
             return False
@@ -143,34 +145,47 @@ class RunWriter:
         return True
 
     def _write_all(self) -> bool:
-        """Whether everything that there is is written."""
+        """Write what is new of every job; returns whether the store is available."""
         with self._writing:
             with self._lock:
                 followed = list(self._followed.values())
-            waiting, taken = None, False
+            waiting: CandorError | None = None
+            accepted = False  # whether the store has accepted something in this round
             for each in followed:
                 if time.monotonic() >= each.not_before:
-                    try:
-                        taken = self._write(each) or taken
-                        each.failures = 0
-                    except StoreFull as error:
-                        self._give_up(each, error)
-                    except StoreRefused as error:
-                        self._failed(each, error)
-                    except CandorError as error:
-                        if not taken:
-                            self._unavailable(each, error)
-                            return False
-                        self._failed(each, error)  # the store has just taken another run
-                    except Exception as error:  # whatever it was, the others are written
-                        self._failed(each, error)
+                    wrote = self._try(each, accepted=accepted)
+                    if wrote is None:
+                        return False
+                    accepted = wrote or accepted
                 if each.failures and each.run.id in self._followed:
                     waiting = CandorError("A run cannot be saved at the moment.", "Candor tries again.")
             self.problem = waiting
             return True
 
+    def _try(self, followed: _Followed, *, accepted: bool) -> bool | None:
+        """Write what is new of a job; returns whether something was, or None if the store is unavailable.
+
+        accepted: whether the store has just accepted another run; then an error is about this run.
+        """
+        try:
+            wrote = self._write(followed)
+            followed.failures = 0
+            return wrote
+        except StoreFull as error:
+            self._give_up(followed, error)
+        except StoreRefused as error:
+            self._failed(followed, error)
+        except CandorError as error:
+            if not accepted:
+                self._unavailable(followed, error)
+                return None
+            self._failed(followed, error)
+        except Exception as error:  # whatever it is, the other runs are written
+            self._failed(followed, error)
+        return False
+
     def _unavailable(self, followed: _Followed, error: CandorError) -> None:
-        """The store takes nothing now, or not this run: the next time, the others come first."""
+        """The store accepts nothing now, or not this run: put it last, so that the others are tried first."""
         if self.problem is None:
             log.warning("runs cannot be saved: %s", error.detail or error.cause)
         self.problem, self._runs = error, None
@@ -179,17 +194,17 @@ class RunWriter:
                 self._followed[followed.run.id] = same
 
     def _failed(self, followed: _Followed, error: Exception) -> None:
-        """Try it again later; after a few times, say that it is given up."""
+        """Schedule another try, or give up after the last one."""
         followed.failures += 1
         run = followed.run
         log.error("run %s cannot be saved, try %d", run.id[:6], followed.failures, exc_info=error)
-        if followed.failures < _TRIES:
+        if followed.failures < _MAX_TRIES:
             followed.not_before = time.monotonic() + self._pause * 2 ** (followed.failures - 1)
             return
         self._give_up(
             followed,
             CandorError(
-                f"{_named(run)} is not saved: the store failed on it {_TRIES} times.",
+                f"{_named(run)} is not saved: the store failed on it {_MAX_TRIES} times.",
                 "Download its answers from the page. The server's log has the reason.",
             ),
         )
@@ -201,7 +216,7 @@ class RunWriter:
             if isinstance(why, StoreFull):
                 why = StoreFull(f"{_named(run)} is not saved. {why.cause}", why.remedy)
             self._given_up[run.id] = run.owner, why
-            while len(self._given_up) > _MOST_GIVEN_UP:
+            while len(self._given_up) > _MAX_GIVEN_UP:
                 self._given_up.popitem(last=False)
 
     def _store(self) -> Runs:
@@ -210,13 +225,13 @@ class RunWriter:
         return self._runs
 
     def _write(self, followed: _Followed) -> bool:
-        """Write what is new of a job; returns whether there was something."""
+        """Write what is new of a job; returns whether something was."""
         runs, job = self._store(), followed.job
         wrote = not followed.begun
         if not followed.begun:
             runs.begin(followed.run)
             followed.begun = True
-        over, version = job.over, job.version  # in this order: what comes between is seen the next time
+        over, version = job.over, job.version  # in this order: what happens in between is seen the next time
         if over:
             runs.finish(ended(followed.run, job), answers_of(job.result if job.result is not None else job.partial))
             with self._lock:
@@ -226,62 +241,23 @@ class RunWriter:
         if version != followed.version and job.partial is not None:
             for place, answer in enumerate(answers_of(job.partial)):
                 if answer.completion is not None:
-                    wrote = self._write_part(runs, followed, place, answer.completion) or wrote
+                    wrote = _write_part(runs, followed, place, answer.completion) or wrote
             followed.version = version
         return wrote
 
-    def _write_part(self, runs: Runs, followed: _Followed, place: int, done: Completion) -> bool:
-        parts, before = followed.written.get(place, (0, done))
-        if parts and before is done:
-            return False
-        if not continues(done, before):
-            parts = 0
-        piece = slice_of(done, len(before.generated), len(before.text)) if parts else done
-        runs.append(followed.run.id, place, parts, piece)
-        followed.written[place] = (parts + 1, done)
-        return True
 
-
-def answers_of(value: Completion | Many[Completion] | tuple[Completion, ...] | None) -> tuple[Answer, ...]:
-    """What came of a job, as the answers of a run."""
-    if value is None:
-        return ()
-    if isinstance(value, Completion):
-        return (Answer(value),)
-    if isinstance(value, Many):
-        return tuple(Answer(each.result, _words(each.error)) for each in value.outcomes)
-    return tuple(Answer(each) for each in value)
-
-
-def ended(run: Run, job: Job[Any]) -> Run:
-    """The run of a job that is over, under the name that the model gives itself."""
-    came = answers_of(job.result if job.result is not None else job.partial)
-    names = [each.completion.model for each in came if each.completion is not None]
-    state = FAILED if job.error is not None else CANCELLED if job.cancelled else FINISHED
-    model = next(filter(None, names), run.model)
-    return replace(run, model=model, state=state, error=_words(job.error), seconds=job.seconds)
+def _write_part(runs: Runs, followed: _Followed, place: int, done: Completion) -> bool:
+    """Append what is new of one answer; returns whether something is."""
+    parts, before = followed.written.get(place, (0, done))
+    if parts and before is done:
+        return False
+    if not extends(done, before):
+        parts = 0
+    piece = slice_of(done, len(before.generated), len(before.text)) if parts else done
+    runs.append(followed.run.id, place, parts, piece)
+    followed.written[place] = (parts + 1, done)
+    return True
 
 
 def _named(run: Run) -> str:
     return f"The run “{run.title}” of {run.page}" if run.title else f"A run of {run.page}"
-
-
-def _words(error: CandorError | None) -> tuple[str, str] | None:
-    return None if error is None else (error.cause, error.remedy)
-
-
-def continues(after: Completion, before: Completion) -> bool:
-    """Whether one is the other with more at its end."""
-    return _begins_with(after.prompt, before.prompt, whole=True) and (
-        _begins_with(after.generated, before.generated) and after.text.startswith(before.text)
-    )
-
-
-def _begins_with(after: Any, before: Any, *, whole: bool = False) -> bool:
-    rows = len(before)
-    if len(after) < rows or (whole and len(after) != rows):
-        return False
-    columns: Sequence[str] = ("ids", "kinds", "ranks")
-    return after.k == before.k and all(
-        np.array_equal(getattr(after, name)[:rows], getattr(before, name)) for name in columns
-    )

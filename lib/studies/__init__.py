@@ -1,1 +1,1 @@
-"""One module per question a page asks: its plan, and the reading of its outcome."""
+"""Studies: one module per question that a page asks, with its plan and its outcome."""

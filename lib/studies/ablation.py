@@ -1,4 +1,4 @@
-"""What in a prompt helped an answer: one text scored after several prompts, and after one with each part left out."""
+"""Leave-one-out ablation of a prompt: the same answer scored after several prompts, and with each sentence removed."""
 
 from __future__ import annotations
 
@@ -17,50 +17,48 @@ from lib.segmentation.sentences import Part, parts_of, without
 
 
 def usefulness(page: str, questions: Sequence[Question], own: int, answer: str) -> Several:
-    """Asks how likely `answer`, which question number `own` had, is after each of the prompts, and after its own prompt
-    without each of its parts. marks: how many prompts there are, and which of them is its own.
+    """The plan that scores `answer` after each prompt, and after its own prompt without each of its parts.
+
+    questions: one for each prompt. own: the number of the prompt that `answer` was sampled from.
     """
     scored = [
         replace(each, request=_scoring(each.request, each.request.last_user_text), candidates=(answer,))
         for each in questions
     ]
     prompt = questions[own].request.last_user_text
-    left = [without(prompt, part) for part in _parts(prompt)]
-    fewer = [replace(scored[own], request=_scoring(questions[own].request, text)) for text in left]
-    return Several(page, (*scored, *fewer), (len(questions), own))
+    shortened = [without(prompt, part) for part in _parts(prompt)]
+    ablated = [replace(scored[own], request=_scoring(questions[own].request, text)) for text in shortened]
+    return Several(page, (*scored, *ablated), (len(questions), own))
 
 
 def _parts(prompt: str) -> tuple[Part, ...]:
-    """Those without which something is left."""
+    """The parts of a prompt that can be removed without leaving it empty."""
     return tuple(part for part in parts_of(prompt) if without(prompt, part).strip())
 
 
 def _scoring(request: Request, prompt: str) -> Request:
-    """The same request with another prompt, to score a text and not to write one."""
+    """The request with another prompt, for scoring: it generates no tokens."""
     if request.messages:
-        said = (*request.messages[:-1], Message(request.messages[-1].role, prompt))
-        return replace(request, messages=said, max_tokens=0, n=1)
+        messages = (*request.messages[:-1], Message(request.messages[-1].role, prompt))
+        return replace(request, messages=messages, max_tokens=0, n=1)
     return replace(request, prompt=prompt, max_tokens=0, n=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Helped:
-    """What `usefulness` found out.
-
-    prompts: the texts of all prompts. own: the number of the one whose answer it is. under: the answer scored after
-    each, None where that failed. parts: of its own prompt. falls: float64[m], nats: by how much the answer's likelihood
-    falls when a part is left out; below 0 where it is likelier without. NaN where that could not be scored.
-    """
+    """The outcome of `usefulness`."""
 
     prompts: tuple[str, ...]
-    own: int
-    under: tuple[Completion | None, ...]
-    parts: tuple[Part, ...]
-    falls: Column
+    own: int  # the number of the prompt that the answer was sampled from
+    by_prompt: tuple[Completion | None, ...]  # the answer scored after each prompt; None if that failed
+    parts: tuple[Part, ...]  # of its own prompt
+    # float64[len(parts)], nats: how far the answer's logprob drops without each part. Negative if the answer is more
+    # likely without it, NaN if that could not be scored.
+    logprob_drops: Column
 
 
 def helped(several: Several, many: Many[Completion]) -> Helped | None:
-    """None where `several` does not come from `usefulness`."""
+    """Read the outcome; None if `several` is not a plan of `usefulness`."""
     if len(several.marks) != 2 or not all(each.candidates for each in several.questions):
         return None
     count, own = several.marks
@@ -71,13 +69,13 @@ def helped(several: Several, many: Many[Completion]) -> Helped | None:
     parts = _parts(prompts[own])
     if len(parts) != len(results) - count:
         return None
-    whole = _total(results[own])
-    falls = np.array([whole - _total(done) for done in results[count:]], np.float64)
-    return Helped(prompts, own, tuple(results[:count]), parts, falls)
+    full = _total(results[own])
+    drops = np.array([full - _total(done) for done in results[count:]], np.float64)
+    return Helped(prompts, own, tuple(results[:count]), parts, drops)
 
 
 def _total(done: Completion | None) -> float:
-    """The sum of the answer's logprobs; NaN where it is not known."""
+    """The sum of the answer's logprobs in nats; NaN if it could not be scored."""
     if done is None:
         return float("nan")
     return float(done.generated.logprobs[answer_mask(done.generated)].astype(np.float64).sum())

@@ -1,4 +1,4 @@
-"""A response that somebody saved: what was pasted or uploaded, and the tokenizer that turns its ids into text."""
+"""A saved response: pasted or uploaded data, and the tokenizer that turns its ids into text."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lib.wire.saved_responses import completions_of, read_saved
 
 @dataclass(frozen=True)
 class TokenizerChoice:
-    """source: a path, a hub id or EMBEDDED, "" for none. files: uploaded ones, (name, bytes) each; None for none."""
+    """Where the tokenizer of a saved response comes from."""
 
-    source: str = ""
-    files: tuple[tuple[str, bytes], ...] | None = None
+    source: str = ""  # a path, a hub id or EMBEDDED; "" for none
+    files: tuple[tuple[str, bytes], ...] | None = None  # uploaded (name, bytes); None if files are not used
 
     @property
     def size(self) -> int:
-        """Of the uploaded files, in bytes."""
+        """Bytes of the uploaded files."""
         return sum(len(data) for _, data in self.files or ())
 
     def load(self) -> Tokenizer | None:
-        """The tokenizer, None where none was chosen. Raises InvalidRequest or ModelUnavailable."""
+        """Load the tokenizer; None if none was chosen. Raises InvalidRequest or ModelUnavailable."""
         if self.files is not None:
             if not self.files:
                 raise InvalidRequest(
@@ -37,7 +37,7 @@ class TokenizerChoice:
         return load_tokenizer(self.source) if self.source else None
 
     def check(self, policy: Policy) -> None:
-        """Raise InvalidRequest for a path or hub id where visitors may give none."""
+        """Raise InvalidRequest for a path or hub id if the server does not allow them."""
         if self.source not in ("", EMBEDDED) and not policy.open:
             raise InvalidRequest(
                 "This server reads no tokenizers from paths or from the hub.", "Upload the tokenizer's files instead."
@@ -46,12 +46,12 @@ class TokenizerChoice:
 
 @dataclass(frozen=True)
 class SavedResponse:
-    """What was pasted or uploaded, and the tokenizer to read it with."""
+    """A pasted or uploaded response."""
 
-    data: bytes
+    data: bytes  # JSON or JSON Lines
     tokenizer: TokenizerChoice
 
     def completions(self) -> tuple[Completion, ...]:
-        """All completions in it. Raises CandorError."""
+        """All completions in the data. Raises CandorError."""
         responses = read_saved(self.data)
         return completions_of(responses, self.tokenizer.load())

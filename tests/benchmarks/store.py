@@ -9,15 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
+from sqlalchemy import text
+
 from lib.core.request import Request
 from lib.jobs.engine_pool import Engines, open_source
 from lib.jobs.job import Job
 from lib.jobs.run import Question, ask
-from lib.store.compression import compact
+from lib.store.compression import compress_completion
 from lib.store.database import Database, open_database
-from lib.store.plan_codec import run_about
-from lib.store.queries import SORTS, Filter, index_size, listed, names, sizes
-from lib.store.runs import FINISHED, Answer, Run, Runs, index_text, indexed, insert_run
+from lib.store.job_runs import run_about
+from lib.store.queries import SORTS, Filter, listed, names, sizes
+from lib.store.run import Answer, Run, RunState
+from lib.store.run_rows import insert_run
+from lib.store.runs import Runs
+from lib.store.search_index import index_text, indexed
 from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure, seconds
@@ -32,7 +37,7 @@ _TOKENS, _ROUNDS = 120, 7  # of an answer that is written while it is kept, and 
 def figures() -> Iterator[Figure]:
     """Each figure as soon as it is known."""
     done = long_completion(_LONG)
-    yield Figure(f"bytes per token at {_LONG:,} tokens, top-5 and pieces", len(compact(done)) / _LONG, 32)
+    yield Figure(f"bytes per token at {_LONG:,} tokens, top-5 and pieces", len(compress_completion(done)) / _LONG, 32)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         server = stack.enter_context(postgres())
@@ -51,7 +56,7 @@ def _one_run(name: str, runs: Runs) -> Iterator[Figure]:
     done = long_completion(_LONG)
     saved, opened = [], []
     for _ in range(12):
-        run = Run(page="explore", model="m", title="long", state=FINISHED)
+        run = Run(page="explore", model="m", title="long", state=RunState.FINISHED)
         saved.append(seconds(lambda run=run: runs.finish(run, [Answer(done)])))  # type: ignore[misc]
         opened.append(seconds(lambda run=run: runs.open(run.id)))  # type: ignore[misc]
     yield Figure(f"{name}: a run of {_LONG:,} tokens, saved, ms", 1000 * statistics.median(saved[2:]), 50)
@@ -70,7 +75,7 @@ def _history(name: str, database: Database) -> Iterator[Figure]:
                 text = _text(chance, words, signs) + (f" {_OLD}" if runs < _MANY // 2 and runs % 3 == 0 else "")
                 tags = ("rare",) if runs % 10_000 == 77 else ()
                 run = Run(
-                    page="explore", model=f"model {runs % 7}", title=text[:80], state=FINISHED, tags=tags,
+                    page="explore", model=f"model {runs % 7}", title=text[:80], state=RunState.FINISHED, tags=tags,
                     tokens=_EACH, bytes=26 * _EACH, created=runs,
                 )  # fmt: skip
                 index_text(connection, insert_run(connection, run), indexed(text))
@@ -96,6 +101,17 @@ def _history(name: str, database: Database) -> Iterator[Figure]:
     for sort in SORTS:
         yield _first_page(name, f"sorted by {sort}", lambda sort=sort: listed(database, Filter(), sort=sort))  # type: ignore[misc]
     yield _first_page(name, "and all that stands around it", lambda: (sizes(database), names(database)))
+
+
+def index_size(database: Database) -> int:
+    """Bytes that the index of all texts takes."""
+    of = {
+        "postgresql": "SELECT pg_relation_size('texts_grams')",
+        # The index is one table of blocks; its virtual table adds next to nothing.
+        "sqlite": "SELECT coalesce(sum(length(block)), 0) FROM grams_data",
+    }
+    with database.reading() as connection:
+        return int(connection.execute(text(of[database.kind])).scalar_one())
 
 
 def _first_page(name: str, what: str, look: Callable[[], object]) -> Figure:

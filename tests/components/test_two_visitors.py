@@ -27,9 +27,11 @@ from lib.jobs.job import Job, Jobs
 from lib.jobs.run import Question, ask
 from lib.store import archive, queries
 from lib.store.database import open_database
-from lib.store.plan_codec import described, run_about
+from lib.store.job_runs import run_about
+from lib.store.plan_codec import described
 from lib.store.queries import Filter, listed
-from lib.store.runs import FAILED, FINISHED, Answer, Run, Runs
+from lib.store.run import Answer, Run, RunState
+from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 
@@ -87,7 +89,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         for run_id, parent in ((PARENT, ""), (PRIVATE, PARENT), (SHARED, PARENT), (BRANCH, SHARED)):
             job: Job[Any] = Job.over_already(run_id, replace(question, fork=fork if parent else None), DONE, None, 1.0)
             run = run_about(job, "explore", owner=owner.owner, version="1", parent=parent)
-            runs.finish(replace(run, state=FINISHED, title=f"Title of {run_id}"), [Answer(DONE)])
+            runs.finish(replace(run, state=RunState.FINISHED, title=f"Title of {run_id}"), [Answer(DONE)])
         runs.change([SHARED], shared=True, by=owner)
         jobs = Jobs()
         running = jobs.start(lambda _: stop.wait(60), by=owner)
@@ -392,9 +394,9 @@ def test_branches_of_others_crowd_out_no_run_of_ones_own(world: Any) -> None:
     here: World = world(a, a)
     for number in range(250):
         run = Run(id=f"crowd-{number:04}", page="explore", model="m", owner=b.owner, shared=True, parent=SHARED)
-        here.runs.finish(replace(run, state=FINISHED), [])
+        here.runs.finish(replace(run, state=RunState.FINISHED), [])
     branch = Run(id="the-newest-of-a", page="explore", model="m", owner=a.owner, parent=SHARED)
-    here.runs.finish(replace(branch, state=FINISHED), [Answer(DONE)])
+    here.runs.finish(replace(branch, state=RunState.FINISHED), [Answer(DONE)])
     assert here.opens(branch.id) is not None
     assert {*IDS, branch.id} <= here.tree(SHARED)
 
@@ -403,7 +405,7 @@ def test_branches_of_others_crowd_out_no_run_of_ones_own(world: Any) -> None:
 def test_an_export_names_no_directory_of_the_server(world: Any, pair: Any) -> None:
     here: World = world(*pair)
     error = ("There is no model at /opt/operator/secret.", "Look there.")
-    run = Run(id="failed-run-1", page="explore", model="m", owner=here.who.owner, error=error, state=FAILED)
+    run = Run(id="failed-run-1", page="explore", model="m", owner=here.who.owner, error=error, state=RunState.FAILED)
     here.runs.finish(run, [Answer(None, error)])
     assert "operator" not in "".join(archive.export_runs(here.runs, [run.id], by=here.who))
     assert "operator" in "".join(archive.export_runs(here.runs, [run.id], by=ALONE))

@@ -14,7 +14,8 @@ from lib.access.visitor import ALONE
 from lib.store.archive import export_runs
 from lib.store.database import open_database
 from lib.store.queries import sizes
-from lib.store.runs import FINISHED, Answer, Run, Runs
+from lib.store.run import Answer, Run, RunState
+from lib.store.runs import Runs
 from tests.benchmarks.completions import long_completion
 from tests.e2e.conftest import Serve
 from tests.support.browser import generate, serving, upload, wait_for_app, wait_for_map
@@ -38,11 +39,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tokens_of("Say", " it"), tokens_of(*text.split(" "), logprobs=[-0.4] * (text.count(" ") + 1)), text=text
         )
         run = Run(
-            id=f"run-number-{number}", page="explore", model="some-model", title=f"Question {number}", state=FINISHED
+            id=f"run-number-{number}", page="explore", model="some-model", title=f"Question {number}", state=RunState.FINISHED
         )
         runs.finish(run, [Answer(done)])
     runs.finish(
-        Run(id="run-number-3", page="explore", model="m", title="A long one", state=FINISHED),
+        Run(id="run-number-3", page="explore", model="m", title="A long one", state=RunState.FINISHED),
         [Answer(long_completion(2000))],
     )
     runs.database.close()
@@ -148,7 +149,7 @@ def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Pag
     with serving("app.py", environment | {"CANDOR_WARM_UP": "0"}) as url:
         page.goto(f"{url}/?{answer}")
         wait_for_map(page)
-        expect(page.get_by_text("Candor ended while this answer was being written.")).to_be_visible()
+        expect(page.get_by_text("Candor stopped while this answer was being generated.")).to_be_visible()
         assert "".join(page.locator(".text i").all_text_contents()).startswith("The rivers of Europe are")
         assert page.locator(".text i").count() >= written
         page.goto(f"{url}/?{response}")
@@ -178,7 +179,7 @@ def kill(url: str) -> None:
 
 def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> None:
     other = store(tmp_path / "other")
-    run = Run(id="from-elsewhere", page="explore", model="m", title="From elsewhere", state=FINISHED)
+    run = Run(id="from-elsewhere", page="explore", model="m", title="From elsewhere", state=RunState.FINISHED)
     other.finish(run, [Answer(long_completion(20))])
     file = tmp_path / "runs.json"
     file.write_text("".join(export_runs(other, [run.id], by=ALONE)))

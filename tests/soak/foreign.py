@@ -161,13 +161,14 @@ def _runs_file() -> dict[str, Any]:
     from lib.access.visitor import ALONE
     from lib.store.archive import export_runs
     from lib.store.database import open_database
-    from lib.store.runs import FINISHED, Answer, Run, Runs
+    from lib.store.run import Answer, Run, RunState
+    from lib.store.runs import Runs
     from tests.benchmarks.completions import long_completion
 
     with tempfile.TemporaryDirectory() as folder:
         runs = Runs(open_database(f"sqlite:///{folder}/runs.sqlite"))
         for name in ("first", "second"):
-            run = Run(id=f"the-{name}-run", page="explore", model="m", title=name, state=FINISHED)
+            run = Run(id=f"the-{name}-run", page="explore", model="m", title=name, state=RunState.FINISHED)
             runs.finish(replace(run, details={"question": {"source": "embedded"}}), [Answer(long_completion(5))])
         text = "".join(export_runs(runs, ["the-first-run", "the-second-run"], by=ALONE))
         runs.database.close()

@@ -9,9 +9,11 @@ from functools import cache
 from multiprocessing.connection import Connection
 
 from lib.core.completion import Completion
+from lib.store.answer_rows import slice_of
 from lib.store.database import open_database
 from lib.store.queries import Filter, listed
-from lib.store.runs import FINISHED, INCOMPLETE, Answer, Run, Runs, slice_of
+from lib.store.run import Answer, Run, RunState
+from lib.store.runs import Runs
 from tests.benchmarks.completions import long_completion
 from tests.support.faulty_files import failing
 
@@ -42,7 +44,7 @@ def write_until_killed(url: str, first: int, said: Connection) -> None:
         for part, tokens in enumerate(range(0, len(done.generated), 60)):
             so_far = replace(done, generated=done.generated[: tokens + 60], stop_reason="incomplete")
             runs.append(run.id, 0, part, slice_of(so_far, tokens, len(done.text)))
-        runs.finish(replace(run, state=FINISHED, title=""), [Answer(done)])
+        runs.finish(replace(run, state=RunState.FINISHED, title=""), [Answer(done)])
         said.send(number)
         number += 1
 
@@ -66,12 +68,12 @@ def check(runs: Runs, finished: set[int], since: int = 0) -> None:
         opened = runs.open(run.id)
         assert opened is not None
         whole = answer(number)
-        if run.state == FINISHED:
+        if run.state == RunState.FINISHED:
             (only,) = opened[1]
             assert only.completion is not None
             assert only.completion.identical(whole)
             continue
-        assert run.state == INCOMPLETE
+        assert run.state == RunState.INCOMPLETE
         assert number not in finished
         for each in opened[1]:
             assert each.completion is not None
@@ -88,13 +90,13 @@ def write_and_read(url: str, worker: int, seconds: float, said: Connection) -> N
             run = replace(run_of(worker * 100_000 + number), owner=str(worker))
             runs.begin(run)
             runs.append(run.id, 0, 0, answer(number))
-            runs.finish(replace(run, state=FINISHED), [Answer(answer(number))])
+            runs.finish(replace(run, state=RunState.FINISHED), [Answer(answer(number))])
             number += 1
             seen = listed(runs.database, Filter(text=chance.choice(["", "answer", f"question {worker}", "no such"])))
             for each in seen.runs[:3]:
                 opened = runs.open(each.id)
                 assert opened is not None
-                assert len(opened[1]) == 1 or each.state == INCOMPLETE  # begun, and nothing written of it yet
+                assert len(opened[1]) == 1 or each.state == RunState.INCOMPLETE  # begun, and nothing written of it yet
                 read += 1
         said.send((number, read, None))
     except Exception as error:

@@ -17,7 +17,8 @@ from components.shell import services, sign_in
 from lib.access.visitor import ALONE
 from lib.store.database import open_database
 from lib.store.queries import Filter, listed
-from lib.store.runs import FINISHED, Answer, Run, Runs
+from lib.store.run import Answer, Run, RunState
+from lib.store.runs import Runs
 from tests.benchmarks.completions import long_completion
 from tests.support.faulty_files import failing
 
@@ -35,7 +36,7 @@ def page() -> None:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     runs = Runs(open_database(f"sqlite:///{tmp_path}/runs.sqlite"))
     for name in ("one", "two", "three"):
-        run = Run(id=f"run-{name}", page="explore", model="m", title=name, state=FINISHED)
+        run = Run(id=f"run-{name}", page="explore", model="m", title=name, state=RunState.FINISHED)
         runs.finish(run, [Answer(DONE)])
         runs.tag(run.id, ["tag"], by=ALONE)
     monkeypatch.setattr(history_page, "runs", lambda: runs)
@@ -107,7 +108,7 @@ def test_one_bad_row_breaks_nothing_and_can_be_removed(store: Runs, choose: Call
     place = next(at for at, row in enumerate(rows) if row["Prompt"] not in ("one", "three"))
     assert rows[place]["State"].startswith("damaged") == told
     others = [row for row in rows if row["Prompt"] in ("one", "three")]
-    assert [row["State"] for row in others] == [FINISHED] * 2
+    assert [row["State"] for row in others] == [RunState.FINISHED] * 2
     choose(place)
     shown = opened()
     next(each for each in shown.button if each.label == "Remove from history").click().run()
@@ -167,7 +168,7 @@ def test_why_there_is_no_history(named: str, told: str, tmp_path: Path, monkeypa
 
 
 def test_pages_are_filtered_by_their_titles(store: Runs) -> None:
-    store.finish(Run(id="run-four", page="prompts", model="m", title="four", state=FINISHED), [Answer(DONE)])
+    store.finish(Run(id="run-four", page="prompts", model="m", title="four", state=RunState.FINISHED), [Answer(DONE)])
     shown = opened()
     assert shown.selectbox(key="history.page").options == ["Explore", "Prompts"]
     shown.selectbox(key="history.page").set_value("prompts").run()

@@ -17,7 +17,7 @@ from lib.core.completion import Completion
 from lib.core.stream import Delta, End
 from lib.core.tokens import concatenate
 from lib.jobs.job import Job
-from lib.jobs.run import _follow
+from lib.jobs.run import follow
 from tests.benchmarks.completions import long_completion
 
 
@@ -73,7 +73,7 @@ def timed(job: Watched, *others: object, live: bool) -> None:
 
 def start(tokens: int, rate: float) -> Watched:
     """A job that writes that many tokens."""
-    job = Watched(lambda job: _follow(Written(long_completion(tokens), rate), job))  # type: ignore[arg-type]
+    job = Watched(lambda job: follow(Written(long_completion(tokens), rate), job))  # type: ignore[arg-type]
     job.published = []
     threading.Thread(target=job.run, daemon=True).start()
     return job

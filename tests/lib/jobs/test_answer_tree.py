@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from lib.access.visitor import ALONE
 from lib.core.completion import Completion
-from lib.jobs import answer_tree as module
-from lib.jobs.answer_tree import Node, Tree, Trees
+from lib.jobs.answer_tree import MAX_NODES, MAX_TREES, Node, Tree, Trees
 from lib.jobs.batch import Many, Outcome, State
 from lib.jobs.job import Job
 from tests.support.strategies import completion_of, tokens_of
@@ -47,12 +46,12 @@ def test_pruning_takes_the_branches_along_and_can_be_undone() -> None:
     assert tree.prune("nobody") == ()
 
 
-def test_a_tree_stays_of_bounded_size(monkeypatch: object) -> None:
+def test_a_tree_stays_of_bounded_size() -> None:
     tree = Tree()
     tree.add(node("root"))
-    for number in range(module._MOST_NODES + 5):
+    for number in range(MAX_NODES + 5):
         tree.add(node(str(number), "root"))
-    assert len(tree) == module._MOST_NODES
+    assert len(tree) == MAX_NODES
     assert tree.get("root") is not None, "what others branch from stays"
     assert tree.get("0") is None
 
@@ -75,6 +74,6 @@ def test_trees_are_found_by_their_jobs_and_the_oldest_go() -> None:
     mine.add(node("mine"))
     assert trees.holding("mine", ALONE) is mine
     assert trees.holding("other", ALONE) is None
-    for _ in range(module._MOST_TREES):
+    for _ in range(MAX_TREES):
         trees.new(ALONE)
     assert trees.holding("mine", ALONE) is None

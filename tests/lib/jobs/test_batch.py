@@ -60,7 +60,7 @@ def test_one_that_fails_does_not_sink_the_others() -> None:
 
     many = done([lambda _: "good", fails, breaks, lambda _: "good"])
     assert [outcome.state for outcome in many.outcomes] == [State.DONE, State.FAILED, State.FAILED, State.DONE]
-    assert many.outcomes[1].result == "half an answer", "what had come is kept"
+    assert many.outcomes[1].result == "half an answer", "the partial result is kept"
     assert many.outcomes[1].error is not None
     assert many.outcomes[2].error is not None
     assert "inside Candor" in many.outcomes[2].error.cause
@@ -171,7 +171,7 @@ def test_insisting_drops_what_is_under_way() -> None:
         time.sleep(0.01)
     job.cancel()
     assert not job.wait(0.5), "what is under way is finished first"
-    assert job.note == "Finishing what is under way"
+    assert job.note == "Finishing calls in flight"
     job.cancel()
     assert job.wait(5)
     assert job.result is not None

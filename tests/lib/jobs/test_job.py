@@ -148,9 +148,8 @@ def test_being_cancelled_from_elsewhere_is_an_error() -> None:
     assert finished(raising(error)).error is error
 
 
-def test_too_many_running_jobs_are_refused_and_finished_ones_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "_MOST_RUNNING", 2)
-    everything, go_on = Jobs(), threading.Event()
+def test_too_many_running_jobs_are_refused_and_finished_ones_do_not_count() -> None:
+    everything, go_on = Jobs(max_running=2), threading.Event()
     running = [everything.start(lambda _: go_on.wait(SOON)) for _ in range(2)]
     with pytest.raises(Busy):
         everything.start(lambda _: None)
@@ -159,10 +158,8 @@ def test_too_many_running_jobs_are_refused_and_finished_ones_do_not_count(monkey
     assert everything.start(lambda _: 1).wait(SOON)
 
 
-def test_unseen_results_are_kept_longer_than_seen_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "_KEEP_SEEN", 2)
-    monkeypatch.setattr(job_module, "_KEEP_UNSEEN", 4)
-    everything = Jobs()
+def test_unseen_results_are_kept_longer_than_seen_ones() -> None:
+    everything = Jobs(keep_seen=2, keep_unseen=4)
 
     def run(number: int, *, seen: bool) -> Job:
         job = everything.start(lambda _: number)
@@ -181,10 +178,8 @@ def test_unseen_results_are_kept_longer_than_seen_ones(monkeypatch: pytest.Monke
     assert kept(unseen) == [False, False, True, True, True, True]
 
 
-def test_a_running_job_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "_KEEP_SEEN", 0)
-    monkeypatch.setattr(job_module, "_KEEP_UNSEEN", 0)
-    everything, go_on = Jobs(), threading.Event()
+def test_a_running_job_is_never_forgotten() -> None:
+    everything, go_on = Jobs(keep_seen=0, keep_unseen=0), threading.Event()
     job = everything.start(lambda _: go_on.wait(SOON))
     job.seen = True
     assert everything.start(lambda _: 1).wait(SOON)
@@ -195,7 +190,7 @@ def test_a_running_job_is_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_job_goes_on_once_however_often_it_is_asked() -> None:
-    """As from two tabs, or from one that was closed before it heard of the job it had started."""
+    """As from two tabs, or from a page that was closed before it learned the id of its job."""
     everything, calls = Jobs(), []
     first = everything.start(lambda _: 1, subject="what")
     assert first.wait(SOON)
@@ -212,7 +207,7 @@ def test_a_job_goes_on_once_however_often_it_is_asked() -> None:
     assert len({job.id for job in found}) == 1
     assert calls == [1]
     assert found[0].subject == "what"
-    assert everything.find(first.id, ALONE) is found[0], "whoever comes by the old address sees how it went on"
+    assert everything.find(first.id, ALONE) is found[0], "the old id finds the job that continues it"
     last = everything.go_on(found[0], lambda _: 3)
     assert everything.find(first.id, ALONE) is last
 
@@ -229,14 +224,14 @@ def test_waiting_for_what_comes_next() -> None:
     job = Jobs().start(work)
     assert job.wait_for_news(0, SOON) == 1
     assert job.partial == "a"
-    assert job.wait_for_news(1, 0.05) == 1  # nothing came in that time
+    assert job.wait_for_news(1, 0.05) == 1  # no news in that time
     watching = [threading.Thread(target=job.wait_for_news, args=(1, SOON)) for _ in range(3)]
     for each in watching:
         each.start()
     go_on.set()
-    for each in watching:  # all that watch hear of it
+    for each in watching:  # all waiting threads wake up
         each.join(SOON)
         assert not each.is_alive()
     assert job.wait(SOON)
-    assert job.wait_for_news(2, SOON) == 2  # nothing more will come
+    assert job.wait_for_news(2, SOON) == 2  # there will be no more news
     assert job.partial == "ab"

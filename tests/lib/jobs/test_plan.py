@@ -100,7 +100,7 @@ def test_calls_and_tokens_are_known_before() -> None:
     here = Several("rank", (DRAWN, GIVEN))
     there = Several("rank", (replace(DRAWN, source=ARN), replace(GIVEN, source=ARN)))
     assert (here.billed_calls, there.billed_calls) == (0, 4)
-    assert (here.scored, there.scored) == (2, 2)
+    assert (here.scored_texts, there.scored_texts) == (2, 2)
     read = Several("models", (Question("tiny", Request("a text", max_tokens=0)),))
-    assert (read.scored, read.max_new_tokens) == (1, 0)
+    assert (read.scored_texts, read.max_new_tokens) == (1, 0)
     assert here.max_new_tokens == there.max_new_tokens == 6

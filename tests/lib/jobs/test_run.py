@@ -1,4 +1,4 @@
-"""Asking as a job: what can be seen of it while it runs, and what is left when it is cancelled."""
+"""A request as a job: what it publishes while it runs, and what it keeps when it is cancelled."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_partial_answers_grow(engines: Engines) -> None:
     assert first is not None
     assert first.stop_reason == "incomplete"
     assert len(first.prompt) == 1
-    assert job.note == "Writing"
+    assert job.note == "Generating"
     _until(lambda: job.partial is not None and len(job.partial.text) > len(first.text) + 10)
     job.cancel()
     assert job.wait(_WAIT)
@@ -183,7 +183,7 @@ def test_whatever_goes_wrong_gives_the_place_back(
         raise ZeroDivisionError
 
     job = Job(ask(engines, Question("model", _ENDLESS)))
-    monkeypatch.setattr(job, "publish", lambda *_, **options: fail() if options.get("note") == "Writing" else None)
+    monkeypatch.setattr(job, "publish", lambda *_, **options: fail() if options.get("note") == "Generating" else None)
     job.run()
     assert job.error is not None
-    _until(lambda: not engine._scheduler._active)
+    _until(lambda: not engine.busy)

@@ -20,11 +20,13 @@ from lib.core.completion import Completion
 from lib.core.serialization import pack_completion, unpack_completion
 from lib.errors import BadFile
 from lib.jobs.job import Job
-from lib.store import archive
-from lib.store import runs as store_runs
-from lib.store.archive import export_runs, import_runs, read_runs
+from lib.store import archive, quota
+from lib.store.archive import export_runs, import_runs
+from lib.store.archive_format import encodable_json, read_runs
 from lib.store.queries import Filter, listed
-from lib.store.runs import FAILED, FINISHED, Answer, Run, Runs, StoreFull
+from lib.store.quota import StoreFull
+from lib.store.run import Answer, Run, RunState
+from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 from tests.support.strategies import completions
@@ -33,7 +35,7 @@ DONE = long_completion(30)
 
 
 def saved(runs: Runs, *completions: Completion | None, **fields: Any) -> Run:
-    run = Run(**{"page": "explore", "model": "m", "title": "t", "state": FINISHED, **fields})
+    run = Run(**{"page": "explore", "model": "m", "title": "t", "state": RunState.FINISHED, **fields})
     runs.finish(run, [Answer(each) for each in completions])
     kept = runs.get(run.id)
     assert kept is not None
@@ -47,8 +49,8 @@ def file_of(runs: Runs, *ids: str) -> bytes:
 def test_a_file_brings_back_what_was_kept(runs: Runs) -> None:
     run = saved(
         runs, DONE, None, title="\0\ud800 😀", note="n", tags=("a", "b"), parent="p",
-        details={"q": [1, None, "\ud801"]}, state=FAILED, error=("a", "b"), seconds=2.5, source="s", version="0.1",
-        created=12345,
+        details={"q": [1, None, "\ud801"]}, state=RunState.FAILED, error=("a", "b"), seconds=2.5, source="s",
+        version="0.1", created=12345,
     )  # fmt: skip
     data = file_of(runs, run.id, "gone")
     runs.remove([run.id], by=ALONE)
@@ -73,9 +75,9 @@ def test_any_completion_goes_through_a_file(runs: Runs, done: Completion) -> Non
     ((_, (answer,)),) = read_runs(file_of(runs, run.id))
     assert answer.completion is not None
     meta, columns = unpack(pack_completion(done), "completion")
-    as_read = unpack_completion(pack("completion", archive._encodable(meta), columns))
+    as_read = unpack_completion(pack("completion", encodable_json(meta), columns))
     assert answer.completion.identical(as_read)
-    if archive._encodable(meta) == meta:
+    if encodable_json(meta) == meta:
         assert as_read.identical(done)
 
 
@@ -238,14 +240,15 @@ def test_surrogates_and_nul_are_replaced_on_the_way_in(runs: Runs, name: str) ->
 def test_a_failure_in_the_midst_of_an_import_adds_nothing(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     data = _changed(runs, ("note",), "n")
     calls = iter([None, None, RuntimeError("the disk is gone")])
-    write = archive.write
+    write = archive.write_run
 
-    def failing(connection: Any, whole: Any) -> None:
-        write(connection, whole)
+    def failing(*arguments: Any) -> int:
+        number = write(*arguments)
         if (error := next(calls)) is not None:
             raise error
+        return number
 
-    monkeypatch.setattr(archive, "write", failing)
+    monkeypatch.setattr(archive, "write_run", failing)
     with pytest.raises(RuntimeError):
         import_runs(runs, data, by=ALONE)
     assert listed(runs.database, Filter()).runs == ()
@@ -263,7 +266,7 @@ def test_a_failure_in_the_midst_of_an_import_adds_nothing(runs: Runs, monkeypatc
 )
 def test_a_hostile_file_takes_little_memory_and_time(data: bytes) -> None:
     tracemalloc.start()
-    began = time.monotonic()
+    began = time.process_time()
     try:
         with pytest.raises(BadFile):
             list(read_runs(data, MOST_IMPORTED))
@@ -271,7 +274,7 @@ def test_a_hostile_file_takes_little_memory_and_time(data: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 4 * len(data)
-    assert time.monotonic() - began < 20.0
+    assert time.process_time() - began < 20.0
 
 
 def test_a_damaged_answer_is_left_out_of_an_export(runs: Runs) -> None:
@@ -290,7 +293,7 @@ def test_a_visitor_has_a_share_of_the_store(runs: Runs, monkeypatch: pytest.Monk
     who = Visitor("visit:x", alone=False)
     data = _changed(runs, ("note",), "n")
     assert len(import_runs(runs, data, by=who).added) == 3
-    monkeypatch.setattr(store_runs, "MOST_STORED", 10)
+    monkeypatch.setattr(quota, "MOST_STORED", 10)
     other = _changed(runs, ("note",), "n")
     with pytest.raises(StoreFull, match="at most 0 MB for each visitor") as raised:
         import_runs(runs, other, by=who)

@@ -20,9 +20,10 @@ from lib.errors import BadFile, InvalidRequest
 from lib.store.database import Database, StoreRefused, StoreUnavailable, open_database
 from lib.store.migrations import NEWEST
 from lib.store.queries import Filter, counted, listed
-from lib.store.runs import FINISHED, Answer, Run, Runs, microseconds
+from lib.store.run import Answer, Run, RunState, microseconds
+from lib.store.runs import Runs
 from lib.store.schema import METADATA
-from lib.store.search import cut, folded, grams_of, sought
+from lib.store.search import folded, grams_of, overlapping_pieces, sought
 from tests.benchmarks.completions import long_completion
 from tests.support.paths import CASES
 from tests.support.postgres import MISSING, schema
@@ -64,7 +65,7 @@ def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
 
 def test_an_older_database_is_brought_up_to_date(url: str) -> None:
     runs = Runs(open_database(url))
-    first = Run(page="explore", model="m", title="Schön 京", state=FINISHED)
+    first = Run(page="explore", model="m", title="Schön 京", state=RunState.FINISHED)
     runs.finish(first, [])
     with runs.database.writing() as connection:  # back to what the first Candor made
         for index in ("sizes", "page", "owner_model", "owner_page", "title", "tokens"):
@@ -132,7 +133,7 @@ def test_a_full_disk_and_a_file_without_rights(tmp_path: Path, setting: str, why
     database = open_database(f"sqlite:///{tmp_path}/runs.sqlite")
     with database.outside() as connection:  # the pool has this one only
         connection.exec_driver_sql(f"PRAGMA {setting}")
-    runs, run = Runs(database), Run(page="p", model="m", state=FINISHED)
+    runs, run = Runs(database), Run(page="p", model="m", state=RunState.FINISHED)
     with pytest.raises(StoreUnavailable) as raised:
         runs.finish(run, [Answer(long_completion(5000))])
     assert why in raised.value.detail
@@ -153,13 +154,13 @@ def test_a_full_disk_and_a_file_without_rights(tmp_path: Path, setting: str, why
         ("sqlite:///:memory:", "file"),
         ("sqlite://runs.sqlite", "file"),
         ("sqlite:///file:/x?vfs=unix-none&uri=true", "file"),
-        ("no url", "address"),
-        ("/home/me/runs.sqlite", "address"),
-        ("postgresql://me:secret-word@host:port/x", "address"),
+        ("no url", "database URL"),
+        ("/home/me/runs.sqlite", "database URL"),
+        ("postgresql://me:secret-word@host:port/x", "database URL"),
         ("postgres://me:secret-word@host/x?schema=public", "schema"),
     ],
 )
-def test_addresses_that_are_none(url: str, told: str) -> None:
+def test_invalid_urls(url: str, told: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         open_database(url)
     assert told in raised.value.cause
@@ -225,10 +226,12 @@ def test_a_pooler_may_change_the_connection_after_every_transaction(server: URL 
 
     with schema(server) as url:
         database = open_database(url)
-        event.listen(database._engine, "checkin", changed)
+        event.listen(database.engine, "checkin", changed)
         runs = Runs(database)
         for number in range(12):
-            run = Run(id=f"run-{number}", page="explore", model="m", title=f"question {number}", state=FINISHED)
+            run = Run(
+                id=f"run-{number}", page="explore", model="m", title=f"question {number}", state=RunState.FINISHED
+            )
             runs.begin(run)
             runs.append(run.id, 0, 0, long_completion(20))
             runs.finish(run, [Answer(long_completion(20))])
@@ -250,7 +253,7 @@ def test_what_is_erased_is_nowhere_in_the_file(tmp_path: Path) -> None:
     for number in range(50):
         said = f"{secret} {number}" if number == 25 else f"something else {number}"
         done = completion_of(tokens_of("?"), tokens_of(said), text=said)
-        runs.finish(Run(id=str(number), page="p", model="m", title=said, state=FINISHED), [Answer(done)])
+        runs.finish(Run(id=str(number), page="p", model="m", title=said, state=RunState.FINISHED), [Answer(done)])
 
     def bytes_on_disk() -> bytes:
         with database.outside() as connection:
@@ -277,7 +280,7 @@ def test_what_is_erased_is_nowhere_in_the_file(tmp_path: Path) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(done=completions())
 def test_any_completion_comes_back(runs: Runs, done: object) -> None:
-    run = Run(page="explore", model="m", state=FINISHED)
+    run = Run(page="explore", model="m", state=RunState.FINISHED)
     runs.finish(run, [Answer(done)])  # type: ignore[arg-type]
     (answer,) = runs.open(run.id)[1]  # type: ignore[index]
     assert answer.completion is not None
@@ -286,7 +289,7 @@ def test_any_completion_comes_back(runs: Runs, done: object) -> None:
 
 def test_a_very_long_run(runs: Runs) -> None:
     done = long_completion(200_000)
-    run = Run(page="explore", model="m", state=FINISHED)
+    run = Run(page="explore", model="m", state=RunState.FINISHED)
     runs.finish(run, [Answer(done)])
     assert runs.open(run.id)[1][0].completion.identical(done)  # type: ignore[index,union-attr]
 
@@ -299,14 +302,14 @@ def test_a_text_has_the_trigrams_of_every_piece_of_it(before: str, wanted: str, 
     text = folded(before) + folded(wanted) + folded(after)
     looked_for = sought(wanted)
     assert looked_for.text in text
-    grams = {gram for piece in cut(text) for gram in grams_of(piece)}
+    grams = {gram for piece in overlapping_pieces(text) for gram in grams_of(piece)}
     for gram in looked_for.grams:
-        assert any(each.startswith(gram) for each in grams) if looked_for.beginnings else gram in grams
+        assert any(each.startswith(gram) for each in grams) if looked_for.prefix else gram in grams
 
 
 def test_no_text_falls_between_two_pieces() -> None:
     text = "".join(chr(0x4E00 + number % 20_000) for number in range(50_000))
-    pieces = list(cut(text))
+    pieces = list(overlapping_pieces(text))
     for start in range(0, len(text) - 200, 97):
         assert any(text[start : start + 200] in piece for piece in pieces)
 

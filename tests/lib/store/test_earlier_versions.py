@@ -17,9 +17,10 @@ from lib.jobs.plan import Several
 from lib.jobs.run import Question
 from lib.store.archive import export_runs, import_runs
 from lib.store.database import Database, open_database
-from lib.store.plan_codec import restored
+from lib.store.job_runs import restored
 from lib.store.queries import Filter, listed
-from lib.store.runs import Answer, Run, Runs
+from lib.store.run import Answer, Run
+from lib.store.runs import Runs
 from lib.studies.ablation import helped
 from tests.support.paths import DATA
 
@@ -113,7 +114,7 @@ def test_what_helped_is_known(opened: Runs) -> None:
     found = helped(came["subject"], came["result"])
     assert found is not None
     assert (len(found.prompts), found.own, len(found.parts)) == (2, 1, 2)
-    assert np.isfinite(found.falls).all()
+    assert np.isfinite(found.logprob_drops).all()
 
 
 def test_runs_are_found_in_the_history(opened: Runs) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from lib.store.database import Database, StoreUnavailable, open_database
 from lib.store.journal import file_system, is_shared, mounted, settle_journal
-from lib.store.runs import FINISHED, Answer, Run, Runs
+from lib.store.run import Answer, Run, RunState
+from lib.store.runs import Runs
 from tests.benchmarks.completions import long_completion
 from tests.support.faulty_files import FAULTS, failing
 
@@ -32,7 +33,7 @@ def save_and_read(path: Path, run_id: str) -> None:
     runs = Runs(open_database(f"sqlite:///{path}"))
     with runs.database.reading() as connection:
         connection.exec_driver_sql("SELECT count(*) FROM runs")  # a second connection of the pool
-    runs.finish(Run(id=run_id, page="explore", model="m", state=FINISHED), [Answer(DONE)])
+    runs.finish(Run(id=run_id, page="explore", model="m", state=RunState.FINISHED), [Answer(DONE)])
     (answer,) = runs.open(run_id)[1]  # type: ignore[index]
     assert answer.completion is not None
     assert answer.completion.identical(DONE)
@@ -76,7 +77,7 @@ def test_a_log_that_was_not_written_back_yet_is_not_lost(tmp_path: Path) -> None
     path, copy = tmp_path / "runs.sqlite", tmp_path / "copy" / "runs.sqlite"
     copy.parent.mkdir()
     runs = Runs(open_database(f"sqlite:///{path}"))
-    runs.finish(Run(id="first-run", page="explore", model="m", state=FINISHED), [Answer(DONE)])
+    runs.finish(Run(id="first-run", page="explore", model="m", state=RunState.FINISHED), [Answer(DONE)])
     for end in ("", "-wal"):
         copy.with_name(copy.name + end).write_bytes(path.with_name(path.name + end).read_bytes())
     runs.database.close()

@@ -18,7 +18,8 @@ from lib.store.archive import export_runs, import_runs
 from lib.store.database import Database, open_database
 from lib.store.migrations import NEWEST, migrate
 from lib.store.queries import Filter, listed, names
-from lib.store.runs import FINISHED, MOST_MODEL, MOST_TAG, MOST_TAGS, MOST_TITLE, Answer, Run, Runs
+from lib.store.run import MAX_MODEL, MAX_TAG, MAX_TAGS, MAX_TITLE, Answer, Run, RunState
+from lib.store.runs import Runs
 from lib.store.schema import INDEXED
 from tests.benchmarks.completions import long_completion
 from tests.support.paths import CASES
@@ -26,12 +27,12 @@ from tests.support.paths import CASES
 MODEL = json.loads((CASES / "27a-model-name-of-3000-characters.json").read_text())["model"]
 TAG = (CASES / "27b-tag-of-3000-characters.txt").read_text()
 _RANDOM = random.Random(27)
-TITLE = "".join(chr(_RANDOM.randrange(0x4E00, 0x9FFF)) for _ in range(MOST_TITLE))  # as incompressible as can be
+TITLE = "".join(chr(_RANDOM.randrange(0x4E00, 0x9FFF)) for _ in range(MAX_TITLE))  # as incompressible as can be
 DONE = long_completion(20)
 
 
 def saved(runs: Runs, **fields: object) -> Run:
-    run = Run(**{"page": "explore", "model": "m", "title": "t", "state": FINISHED, **fields})  # type: ignore[arg-type]
+    run = Run(**{"page": "explore", "model": "m", "title": "t", "state": RunState.FINISHED, **fields})  # type: ignore[arg-type]
     runs.finish(run, [Answer(DONE)])
     return run
 
@@ -62,31 +63,31 @@ def test_a_title_of_1000_random_chinese_characters(runs: Runs, database: Databas
 
 
 def test_they_go_through_a_file(runs: Runs, database: Database) -> None:
-    run = saved(runs, model=MODEL, title=TITLE, tags=(TAG[:MOST_TAG],))
+    run = saved(runs, model=MODEL, title=TITLE, tags=(TAG[:MAX_TAG],))
     data = "".join(export_runs(runs, [run.id], by=ALONE)).encode()
     document = json.loads(data)
     document["runs"][0]["id"] = "another-run"
     (added,) = import_runs(runs, json.dumps(document).encode(), by=ALONE).added
     again = runs.get(added)
     assert again is not None
-    assert (again.model, again.title, again.tags) == (MODEL, TITLE, (TAG[:MOST_TAG],))
+    assert (again.model, again.title, again.tags) == (MODEL, TITLE, (TAG[:MAX_TAG],))
 
 
 def test_a_name_without_end_is_cut_to_what_a_file_may_hold(runs: Runs) -> None:
     run = saved(runs, model="/".join(secrets.token_hex(50) for _ in range(1_000)))
     again = runs.get(run.id)
     assert again is not None
-    assert again.model == run.model[:MOST_MODEL]
+    assert again.model == run.model[:MAX_MODEL]
     data = "".join(export_runs(runs, [run.id], by=ALONE)).encode()
     assert import_runs(runs, data, by=ALONE).known == (run.id,)
 
 
 def test_a_tag_of_3000_characters_is_refused_in_words(runs: Runs) -> None:
     run = saved(runs)
-    with pytest.raises(InvalidRequest, match=f"{MOST_TAG} characters") as raised:
+    with pytest.raises(InvalidRequest, match=f"{MAX_TAG} characters") as raised:
         runs.tag(run.id, [TAG], by=ALONE)
     assert "note" in raised.value.remedy
-    longest = [chr(0x20000 + number) * MOST_TAG for number in range(MOST_TAGS - 1)] + ["\0\\" * (MOST_TAG // 2)]
+    longest = [chr(0x20000 + number) * MAX_TAG for number in range(MAX_TAGS - 1)] + ["\0\\" * (MAX_TAG // 2)]
     runs.tag(run.id, longest, by=ALONE)
     assert set(runs.get(run.id).tags) == set(longest)  # type: ignore[union-attr]
 
@@ -101,7 +102,7 @@ _NAMES = st.builds(
 @given(models=st.lists(_NAMES.filter(bool), min_size=1, max_size=5, unique=True))
 def test_any_names_are_told_apart(runs: Runs, database: Database, models: list[str]) -> None:
     owner = secrets.token_hex(8)
-    ids = {model: saved(runs, model=model, title=model[:MOST_TITLE], owner=owner).id for model in models}
+    ids = {model: saved(runs, model=model, title=model[:MAX_TITLE], owner=owner).id for model in models}
     assert sorted(names(database, owner)["model"]) == sorted(models)
     for model, run_id in ids.items():
         found = listed(database, Filter(model=model, owner=owner)).runs
@@ -154,7 +155,7 @@ def test_lists_of_names_models_and_titles_are_read_by_index(database: Database) 
     plans: list[str] = []
     asked: list[tuple[str, object]] = []
     event.listen(
-        database._engine, "before_cursor_execute", lambda _c, _cursor, said, values, *_: asked.append((said, values))
+        database.engine, "before_cursor_execute", lambda _c, _cursor, said, values, *_: asked.append((said, values))
     )
     names(database, "me")
     listed(database, Filter(model="model 7"))

@@ -17,9 +17,9 @@ from lib.jobs.batch import Many, Outcome, State
 from lib.jobs.job import Job
 from lib.jobs.plan import Several
 from lib.jobs.run import Question
-from lib.store.plan_codec import CUT_OFF, described, question_of, restored, run_about, title_of
-from lib.store.runs import FAILED, FINISHED, INCOMPLETE
-from lib.store.writer import answers_of, ended
+from lib.store.job_runs import CUT_OFF, answers_of, ended, restored, run_about, title_of
+from lib.store.plan_codec import described, question_of
+from lib.store.run import RunState
 from tests.benchmarks.completions import long_completion
 
 DONE = long_completion(20)
@@ -57,7 +57,7 @@ def test_several_questions_come_back_with_their_answers() -> None:
     job = job_of(several, Many((*MANY.outcomes, Outcome(State.DONE, DONE), Outcome(State.DONE, DONE))))
     run = run_about(job, "rank", owner="", version="1")
     assert (run.title, run.model, run.page) == ("Why is it?", f"{MODEL.arn}, embedded", "rank")
-    run = replace(run, details=json.loads(json.dumps(run.details)), state=FINISHED)
+    run = replace(run, details=json.loads(json.dumps(run.details)), state=RunState.FINISHED)
     back = restored(run, answers_of(job.result))
     assert back["subject"] == several
     assert [each.state for each in back["result"].outcomes] == [each.state for each in job.result.outcomes]
@@ -90,7 +90,7 @@ def test_titles() -> None:
 def test_a_job_comes_back(question: Question | None, result: Any) -> None:
     job = job_of(question, result)
     run = ended(run_about(job, "explore", owner="", version="1"), job)
-    assert run.state == FINISHED
+    assert run.state == RunState.FINISHED
     back = restored(run, answers_of(result))
     assert back["subject"] == question
     assert back["error"] is None
@@ -105,11 +105,11 @@ def test_a_job_comes_back(question: Question | None, result: Any) -> None:
 def test_what_failed_or_was_cut_off_says_so() -> None:
     job = job_of(QUESTIONS[0], DONE, CandorError("It broke.", "Try again."))
     run = ended(run_about(job, "explore", owner="", version="1"), job)
-    assert run.state == FAILED
+    assert run.state == RunState.FAILED
     again: Job[Any] = Job.over_already("x", **restored(run, answers_of(DONE)))
     assert str(again.error) == "It broke. Try again."
     assert again.partial == DONE
-    assert restored(replace(run, state=INCOMPLETE, error=None), ())["error"] is CUT_OFF
+    assert restored(replace(run, state=RunState.INCOMPLETE, error=None), ())["error"] is CUT_OFF
 
 
 def edited(name: str, value: object) -> dict[str, Any]:

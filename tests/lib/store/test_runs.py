@@ -8,20 +8,23 @@ import pytest
 
 from lib.access.visitor import ALONE, Visitor
 from lib.core.completion import Completion
+from lib.store.answer_rows import slice_of
 from lib.store.database import Database
 from lib.store.queries import (
     Filter,
     Sizes,
     counted,
-    index_size,
     listed,
     names,
     put_back_all,
     remove_all,
     sizes,
 )
-from lib.store.runs import CANCELLED, FAILED, FINISHED, INCOMPLETE, Answer, Run, Runs, microseconds, slice_of
+from lib.store.run import Answer, Run, RunState, microseconds
+from lib.store.runs import Runs
+from lib.store.text_query import Effort
 from tests.benchmarks.completions import long_completion
+from tests.benchmarks.store import index_size
 from tests.support.strategies import completion_of, tokens_of
 
 
@@ -34,13 +37,13 @@ def said(text: str) -> Completion:
 
 
 def kept(runs: Runs, text: str, **fields: object) -> Run:
-    run = Run(**{"page": "explore", "model": "m", "title": "Say it:", "state": FINISHED, **fields})  # type: ignore[arg-type]
+    run = Run(**{"page": "explore", "model": "m", "title": "Say it:", "state": RunState.FINISHED, **fields})  # type: ignore[arg-type]
     runs.finish(run, [Answer(said(text))])
     return run
 
 
-def found(database: Database, text: str, **fields: object) -> list[str]:
-    return [run.id for run in listed(database, Filter(text=text, **fields)).runs]  # type: ignore[arg-type]
+def found(database: Database, text: str, effort: Effort | None = None) -> list[str]:
+    return [run.id for run in listed(database, Filter(text=text), effort=effort or Effort()).runs]
 
 
 def test_a_run_comes_back_as_it_was(runs: Runs) -> None:
@@ -51,7 +54,7 @@ def test_a_run_comes_back_as_it_was(runs: Runs) -> None:
     ]
     run = Run(
         page="explore", model="m \0 \ud800 \\u0041 😀", title="\\", note="n\0", tags=("b", "a\ud801"),
-        details={"x": "\0\ud800"}, state=FAILED, error=("Some failed.", "Ask again."), seconds=1.5, source="s",
+        details={"x": "\0\ud800"}, state=RunState.FAILED, error=("Some failed.", "Ask again."), seconds=1.5, source="s",
         owner="me", version="1", parent="p",
     )  # fmt: skip
     runs.begin(run)
@@ -88,11 +91,11 @@ def test_what_was_written_until_a_crash_is_there(runs: Runs, url: str) -> None:
     runs.append(run.id, 0, 0, replace(done, generated=done.generated[:40], text=""))
     runs.append(run.id, 0, 1, slice_of(done, 40, 0))
     again, (answer,) = runs.open(run.id)  # type: ignore[misc]
-    assert again.state == INCOMPLETE
+    assert again.state == RunState.INCOMPLETE
     assert answer.completion == done
-    runs.finish(Run(page="explore", model="m", id=run.id, state=CANCELLED), [Answer(done)])
+    runs.finish(Run(page="explore", model="m", id=run.id, state=RunState.CANCELLED), [Answer(done)])
     again, (answer,) = runs.open(run.id)  # type: ignore[misc]
-    assert (again.state, again.title) == (CANCELLED, "t")
+    assert (again.state, again.title) == (RunState.CANCELLED, "t")
     assert answer.completion == done
 
 
@@ -108,18 +111,16 @@ def test_found_by_any_piece_of_its_text(runs: Runs, database: Database) -> None:
 
 
 @pytest.mark.parametrize("few", [0, 1_000])
-def test_found_far_back(runs: Runs, database: Database, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    """Through the index, or through the texts of the few that there are."""
-    monkeypatch.setattr("lib.store.queries._NEARBY", 2)
-    monkeypatch.setattr("lib.store.queries._AT_ONCE", 3)
-    monkeypatch.setattr("lib.store.queries._FEW", few)
+def test_found_far_back(runs: Runs, database: Database, few: int) -> None:
+    """Through the index, or by reading the texts if there are few."""
+    effort = Effort(recent=2, few=few, batch=3)
     ids = [kept(runs, f"number| {n}| '\"\\ 京都" if n % 3 else f"other| {n}").id for n in range(12)]
     odd = [ids[n] for n in range(12) if n % 3]
     for text in ("numb", "'\"\\", "京都", "\\", "r "):
-        assert [each for each in found(database, text) if each in odd] == odd[::-1], text
+        assert [each for each in found(database, text, effort) if each in odd] == odd[::-1], text
     pages, start = [], 0
     while start is not None:
-        some = listed(database, Filter(text="number"), start=start, count=3)
+        some = listed(database, Filter(text="number"), start=start, count=3, effort=effort)
         pages += [run.id for run in some.runs]
         start = some.following
     assert pages == odd[::-1]
@@ -181,7 +182,7 @@ def test_found_by_what_was_asked_though_it_was_not_sent_back(runs: Runs, databas
     run = Run(page="explore", model="m", title="Wie hoch?", details=asked | {"other": 1})
     runs.begin(run)
     assert found(database, "hoch? wie hoch?") == [run.id]  # before anything has come
-    runs.finish(replace(run, state=FINISHED), [Answer(said("sehr"))])
+    runs.finish(replace(run, state=RunState.FINISHED), [Answer(said("sehr"))])
     assert found(database, "hoch? wie hoch?") == found(database, "sehr") == [run.id]
     for details in ({"question": 1}, {"question": {"request": {"messages": [1, {"content": 2}]}}}):
         kept(runs, "odd", details=details)
@@ -199,16 +200,16 @@ def test_its_model_and_tokenizer_are_named(runs: Runs) -> None:
         runs.finish(run, [Answer(done)])
 
 
-def test_a_clock_that_goes_backwards(runs: Runs, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are in the order in which they were begun, whatever the clock said."""
+def test_a_clock_that_goes_backwards(database: Database) -> None:
+    """Runs are in the order in which they began, whatever the clock said."""
     times = iter(range(1_000_000, 0, -1_000))
-    monkeypatch.setattr("lib.store.runs.microseconds", lambda: next(times))
+    runs = Runs(database, clock=lambda: next(times))
     first, second = Run(page="explore", model="m", title="x"), Run(page="explore", model="m", title="x")
     for run in (first, second):
         runs.begin(run)
         runs.append(run.id, 0, 0, said("one"))
         runs.append(run.id, 0, 1, slice_of(said("one| more"), 1, 3))
-        runs.finish(replace(run, state=FINISHED), [Answer(said("one| more"))])
+        runs.finish(replace(run, state=RunState.FINISHED), [Answer(said("one| more"))])
     assert found(database, "one more") == [second.id, first.id]
     assert [run.id for run in listed(database, Filter()).runs] == [second.id, first.id]
     runs.remove([first.id], by=ALONE)

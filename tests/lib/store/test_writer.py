@@ -21,7 +21,8 @@ from lib.jobs.batch import Many, Outcome, State
 from lib.jobs.job import Job
 from lib.store.database import StoreRefused, StoreUnavailable, open_database
 from lib.store.queries import Filter, listed
-from lib.store.runs import CANCELLED, FAILED, FINISHED, INCOMPLETE, Run, Runs
+from lib.store.run import Run, RunState
+from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 from tests.support.postgres import MISSING, restart, schema
@@ -67,13 +68,13 @@ def test_a_job_is_there_as_it_grows_and_when_it_is_over(keeper: RunWriter, runs:
         assert reached.wait(5)
         assert keeper.flush(5)
         run, (answer,) = runs.open(job.id)  # type: ignore[misc]
-        assert run.state == INCOMPLETE
+        assert run.state == RunState.INCOMPLETE
         assert answer.completion == so_far(tokens)
         go_on.release()
     assert job.wait(5)
     assert keeper.flush(5)
     run, (answer,) = runs.open(job.id)  # type: ignore[misc]
-    assert run.state == FINISHED
+    assert run.state == RunState.FINISHED
     assert answer.completion is not None
     assert answer.completion.identical(DONE)
     assert not keeper.waiting(job.id)
@@ -115,7 +116,7 @@ def test_how_it_ended(keeper: RunWriter, runs: Runs, cancelled: bool) -> None:
     assert job.wait(5)
     assert keeper.flush(5)
     run, (answer,) = runs.open(job.id)  # type: ignore[misc]
-    assert run.state == (CANCELLED if cancelled else FAILED)
+    assert run.state == (RunState.CANCELLED if cancelled else RunState.FAILED)
     assert run.error == (None if cancelled else ("It broke.", "Try again."))
     assert answer.completion == so_far(30)
 
@@ -181,7 +182,7 @@ def _kept_while(runs: Runs, disturb: Callable[[int], None], *, times: int) -> No
     assert keeper.problem is None
     for each in (before, job):
         run, answers = runs.open(each.id)  # type: ignore[misc]
-        assert run.state == FINISHED
+        assert run.state == RunState.FINISHED
         assert [answer.completion for answer in answers] == [DONE]
     assert keeper.close(10)
 
@@ -212,11 +213,8 @@ def _locked(path: Path, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("seconds", "patience"), [(2.0, 0.5), (2.0, 30.0), pytest.param(60.0, 30.0, marks=pytest.mark.soak)]
 )
-def test_a_database_that_is_locked_for_a_while_loses_nothing(
-    tmp_path: Path, seconds: float, patience: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lib.store.database._PATIENCE", patience)
-    database = open_database(f"sqlite:///{tmp_path}/runs.sqlite")
+def test_a_database_that_is_locked_for_a_while_loses_nothing(tmp_path: Path, seconds: float, patience: float) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/runs.sqlite", patience=patience)
     _kept_while(Runs(database), lambda _: _locked(tmp_path / "runs.sqlite", seconds), times=1)
     database.close()
 
@@ -318,8 +316,7 @@ def test_an_exhausted_pool_loses_nothing(tmp_path: Path) -> None:
     """Fifteen pages that wait for a locked file take all connections."""
     url = f"sqlite:///{tmp_path}/runs.sqlite"
     open_database(url).close()
-    database = open_database(url)
-    database._engine.pool._timeout = 0.2
+    database = open_database(url, patience=0.2)
     runs = Runs(database)
     keeper = RunWriter(lambda: runs, every=0.01, pause=0.01)
     with contextlib.ExitStack() as stack:

@@ -53,14 +53,14 @@ def test_the_part_that_matters_is_found(engines: Engines) -> None:
     found = helped(several, asked(engines, several))
     assert found is not None
     assert found.prompts == ("One b. Two b. End a", "b")
-    first, second = found.under
+    first, second = found.by_prompt
     assert first is not None
     assert second is not None
     assert first.generated.logprobs[0] > second.generated.logprobs[0]
-    np.testing.assert_allclose(found.falls[:2], 0, atol=1e-4)
+    np.testing.assert_allclose(found.logprob_drops[:2], 0, atol=1e-4)
     logits = tiny.chain("ab", follow={ord("b"): ord("a")}, odds=3.0)
     rows = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    assert found.falls[2] == pytest.approx(rows[ord("a"), ord("b")] - rows[ord(" "), ord("b")], abs=1e-4)
+    assert found.logprob_drops[2] == pytest.approx(rows[ord("a"), ord("b")] - rows[ord(" "), ord("b")], abs=1e-4)
 
 
 def test_what_is_something_else() -> None:
