@@ -18,6 +18,7 @@ from components.prompts.ablation import show_helped
 from components.prompts.versions import LONG_ENOUGH, note_version
 from components.shell.escaping import BREAK, as_lines, as_text
 from components.shell.messages import show_error, show_text_itself, show_warnings
+from components.token_map import ANSWER_FIRST
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
@@ -186,7 +187,8 @@ def _maps(variants: Sequence[_Variant]) -> None:
                         "Sample", range(len(each.answers)), format_func=lambda place: f"{place + 1}",
                         key=f"prompts.run.{each.name}",
                     )  # fmt: skip
-                map_with_pin(TokenMapView(each.answers[which]), key=f"prompts.map.{each.name}", beside="prompts.map")
+                view, key = TokenMapView(each.answers[which]), f"prompts.map.{each.name}"
+                map_with_pin(view, key=key, beside="prompts.map", shown=ANSWER_FIRST)
 
 
 def _changes(variants: Sequence[_Variant]) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from components.shell.escaping import bold
 from components.shell.messages import show_text_itself, show_warnings
+from components.token_map import ANSWER_FIRST
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
@@ -86,7 +87,7 @@ def ranking(done: list[Completion]) -> None:
 
 def _selected(answer: Completion) -> None:
     st.markdown(bold(marked(formatting.beginning(answer.text, _ABOVE_MAP))) or "**Empty answer**")
-    map_with_pin(TokenMapView(answer), key="rank.map")
+    map_with_pin(TokenMapView(answer), key="rank.map", shown=ANSWER_FIRST)
     show_warnings(answer.warnings)
     show_text_itself(answer)
 

@@ -30,7 +30,20 @@ from lib.segmentation.char_classes import marked
 _BROWSER = Path(__file__).parent / "browser"
 # Every module after those it imports from.
 _MODULES = (
-    *("shared", "words", "frame", "colours", "cells", "tooltip", "controls", "blocks", "tip", "pin", "keyboard", "passage"),
+    *(
+        "shared",
+        "words",
+        "frame",
+        "colours",
+        "cells",
+        "tooltip",
+        "controls",
+        "blocks",
+        "tip",
+        "pin",
+        "keyboard",
+        "passage",
+    ),
     *("picture", "beside", "token_map"),
 )
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)

@@ -21,13 +21,15 @@ from lib.display.scales import OUTSIDE, SCALES, UNSCORED, Scale, Steps
 from lib.display.token_map_columns import Columns, fingerprint, text_columns, thousandths, token_columns, without_lists
 from lib.display.unit_metrics import fine_steps, least_confident_tenth, token_metrics, unit_metrics
 from lib.errors import InvalidPattern
+from lib.scores.template import template_mask
 from lib.scores.token_scores import Column, others_mass
 from lib.segmentation.cells import Cells, split
 from lib.segmentation.groups import Groups, matches_in, wordy
 
 PASSAGES = ("word", "sentence", "line")
 UNKNOWN = "⟨?⟩"  # shown for an unknown token
-_JOINS, _WORD, _SENTENCE, _LINE = 0x08, 0x10, 0x20, 0x40  # flags above the kind, which takes three bits
+# Flags above the kind, which takes three bits.
+_JOINS, _WORD, _SENTENCE, _LINE, _TEMPLATE = 0x08, 0x10, 0x20, 0x40, 0x80
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,7 @@ class _Part:
 
     tokens: Tokens
     vocabulary_size: int | None
+    added: NDArray[np.bool_]  # bool[n]: whether the chat template added a token
 
     @cached_property
     def cells(self) -> Cells:
@@ -58,6 +61,12 @@ class _Part:
         kinds = np.isin(self.tokens.kinds[self.cells.first[:-1]], (TokenKind.SPECIAL, TokenKind.STOP, TokenKind.IMAGE))
         found: NDArray[np.bool_] = self.tokens.pieces.special[refs] | (refs < 0) | kinds
         return found
+
+    @cached_property
+    def template(self) -> NDArray[np.bool_]:
+        """bool[m]: whether a cell is a control token, or text that the chat template added."""
+        rows = self.cells.first[:-1]
+        return (self.special & (self.tokens.refs[rows] >= 0)) | self.added[rows]
 
     @cached_property
     def groups(self) -> Groups:
@@ -111,6 +120,7 @@ class _Part:
         rows = self.cells.first[:-1]
         flags[rows] &= np.uint8(~_JOINS & 0xFF)
         flags[rows[self.groups.lines]] |= np.uint8(_LINE)
+        flags[rows[self.template]] |= np.uint8(_TEMPLATE)
         if passages:
             flags[rows[self.groups.words]] |= np.uint8(_WORD)
             flags[rows[self.groups.sentences]] |= np.uint8(_SENTENCE)
@@ -139,12 +149,20 @@ class TokenMapView:
         done, read = self.completion, len(self.completion.prompt)
         prompt = done.prompt[self.base :] if self.base else done.prompt
         answer = done.generated[self.base - read :] if self.base > read else done.generated
-        return _Part(prompt, done.vocabulary_size), _Part(answer, done.vocabulary_size)
+        return (
+            _Part(prompt, done.vocabulary_size, template_mask(done)[self.base :]),
+            _Part(answer, done.vocabulary_size, np.zeros(len(answer), bool)),
+        )
 
     @property
     def parts(self) -> tuple[Cells, Cells]:
         """The cells of the prompt and those of the answer. No cell spans both."""
         return self._parts[0].cells, self._parts[1].cells
+
+    @property
+    def template(self) -> NDArray[np.bool_]:
+        """bool[cells]: whether a cell is a control token, or text that the chat template added."""
+        return np.concatenate([part.template for part in self._parts])
 
     @cached_property
     def tokens(self) -> Tokens:

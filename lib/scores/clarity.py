@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lib.core.completion import Completion
 from lib.core.tokens import TokenKind
+from lib.scores.template import message_mask
 from lib.scores.token_scores import Column, Summary, answer_mask, entropy_bounds, summarise
 
 FIRST = 5  # default number of answer tokens for clarity
@@ -77,7 +78,7 @@ def prompt_mask(completion: Completion, *, everything: bool = False) -> NDArray[
         return counted
     request = completion.request
     if request is not None and request.messages:
-        counted &= _inside(completion, [message.content for message in request.messages])
+        counted &= message_mask(completion.prompt, [message.content for message in request.messages])
     counted[np.flatnonzero(counted)[:CONTEXT_FREE]] = False
     return counted
 
@@ -89,23 +90,6 @@ def prompt_familiarity(completion: Completion, *, everything: bool = False) -> S
     Language Models via Perplexity Estimation"). It says nothing about prompts for different tasks.
     """
     return summarise(completion.prompt, prompt_mask(completion, everything=everything))
-
-
-def _inside(completion: Completion, contents: Sequence[str]) -> NDArray[np.bool_]:
-    """bool[n]: tokens inside a message's text. Messages are trimmed, as chat templates may do."""
-    tokens = completion.prompt
-    parts = [tokens.pieces.bytes_of(int(ref)) if ref >= 0 else b"" for ref in tokens.refs]
-    ends = np.cumsum([len(part) for part in parts])
-    starts = ends - [len(part) for part in parts]
-    data, reached = b"".join(parts), 0
-    inside = np.zeros(len(tokens), bool)
-    for content in contents:
-        wanted = content.strip().encode()
-        place = data.find(wanted, reached)
-        if wanted and place >= 0:
-            reached = place + len(wanted)
-            inside |= (starts >= place) & (ends <= reached) & (ends > starts)
-    return inside
 
 
 @dataclass(frozen=True)

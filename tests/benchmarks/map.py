@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from components.token_map import _deflated
+from components.token_map import deflated_frame
 from lib.display.token_map_view import TokenMapView
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure
@@ -129,7 +129,7 @@ async (text) => {
 
 def _first_view(browser: Browser, url: str) -> Figure:
     done = long_completion(LONG)
-    frame = _deflated(TokenMapView(done).packed(passages=False), "bench")
+    frame = deflated_frame(TokenMapView(done).packed(passages=False), {"key": "bench"})
     page = _opened(browser, url, way="map", tokens=10)
     page.route("**/frame.bin", lambda route: route.fulfill(body=frame, content_type="application/octet-stream"))
     times = page.evaluate(_DRAW, "".join(done.pieces.text_of(int(ref)) for ref in done.generated.refs))

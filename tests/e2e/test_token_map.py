@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import components.token_map as token_map_module
-from components.token_map import _pinned_cell
+from components.token_map import pinned_cell
 from lib import formatting
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED, Scale
 from lib.display.token_map_columns import fingerprint
@@ -388,7 +388,7 @@ def test_a_pattern_that_finds_nothing_says_so(shown: Page) -> None:
 
 
 def test_python_believes_no_request_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked_for = token_map_module._Asked
+    asked_for = token_map_module.Asked
     for asked, expected in (
         ({"grouping": "word", "pattern": "a", "whole": 7}, asked_for("word", "a", 7)),
         ({"grouping": 3, "pattern": None, "whole": True}, asked_for()),
@@ -397,7 +397,7 @@ def test_python_believes_no_request_that_does_not_fit(monkeypatch: pytest.Monkey
         (None, asked_for()),
     ):
         monkeypatch.setattr(token_map_module, "st", SimpleNamespace(session_state={"map": {"asked": asked}}))
-        assert token_map_module._asked("map") == expected
+        assert token_map_module.asked_for("map") == expected
 
 
 def test_a_very_long_text_has_its_colours_first_and_then_everything(page: Page, serve: Serve) -> None:
@@ -649,7 +649,7 @@ def test_choices_come_back_with_the_map(shown: Page) -> None:
 def test_python_believes_no_pin_that_does_not_fit() -> None:
     tokens = len(view().tokens)
     good = {"cell": 31, "tokens": tokens, "fingerprint": fingerprint(view().completion, tokens)}
-    assert _pinned_cell(good, view()) == 31
+    assert pinned_cell(good, view()) == 31
     for bad in (
         None,
         31,
@@ -666,7 +666,7 @@ def test_python_believes_no_pin_that_does_not_fit() -> None:
         good | {"fingerprint": 0},
         good | {"fingerprint": None},
     ):
-        assert _pinned_cell(bad, view()) is None, bad
+        assert pinned_cell(bad, view()) is None, bad
 
 
 # --- growth ---------------------------------------------------------------------------------------------------------
@@ -774,7 +774,7 @@ def test_metrics_can_be_chosen_with_the_keyboard(shown: Page) -> None:
 
 
 def test_data_that_newer_data_overtook_does_not_take_the_map_away(shown: Page) -> None:
-    frame = token_map_module._deflated(view().packed(), "app")
+    frame = token_map_module.deflated_frame(view().packed(), {"key": "app", "beside": ""})
     left = shown.evaluate(
         """async (frame) => {
             const url = performance.getEntriesByType("resource").map((each) => each.name)

@@ -77,7 +77,7 @@ export function visible(text) {
 /** The beginning of a text on one line, in quotation marks. */
 export function excerpt(text, most = 120) {
   const line = marked(text).replace(/\s+/g, " ").trim();
-  const letters = [...line.slice(0, 2 * most)];
+  const letters = [...line.slice(0, 2 * most + 2)];
   return `“${letters.length > most ? `${letters.slice(0, most).join("").trimEnd()} …` : line}”`;
 }
 

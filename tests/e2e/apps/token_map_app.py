@@ -215,10 +215,10 @@ def long_prompt(tokens: int) -> Completion:
 
 def as_if_sent(view: TokenMapView) -> object:
     """What Python remembers once the browser has got all of a view but its last lines."""
-    from components.token_map import _OVERLAP, _Sent
+    from components.token_map import OVERLAP, Sent
 
     settled = (view.settled, fingerprint(view.completion, view.settled))
-    return _Sent(examples()["half"], b"", (settled,) * _OVERLAP)
+    return Sent(examples()["half"], b"", (settled,) * OVERLAP)
 
 
 def page() -> None:
