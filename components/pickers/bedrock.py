@@ -13,7 +13,8 @@ from components.shell.fragments import poll_until
 from components.shell.messages import as_shown
 from components.shell.services import account
 from lib.access.policy import Bedrock, Policy
-from lib.core.bedrock_names import as_arn, as_endpoint
+from lib.core.pasted_arn import as_arn
+from lib.core.pasted_endpoint import as_endpoint
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.engines.bedrock.capabilities import in_sentence
 from lib.engines.bedrock.clients import REGIONS, profiles, usual_region

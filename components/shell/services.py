@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from components.shell.access import most_uploaded, owner, policy, visitor
-from lib.access.policy import Places
+from lib.access.places import Places
 from lib.core.sources import EMBEDDED, BedrockModel, Source, region_of
 from lib.costs.ledger import Ledger, ledger_for
 from lib.engines.base import Engine

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from lib.access.policy import Places
-from lib.core.bedrock_names import OF_AWS
+from lib.access.places import Places
+from lib.core.pasted_endpoint import OF_AWS
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Ledger
 from lib.engines.bedrock.capabilities import Abilities, abilities, probe

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from lib.core.bedrock_names import OF_AWS, as_endpoint
+from lib.core.pasted_endpoint import OF_AWS, as_endpoint
 from lib.core.sources import AwsTarget
 from lib.engines.bedrock.errors import in_words
 from lib.errors import CandorError

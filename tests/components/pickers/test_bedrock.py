@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from components.shell import services
 from components.shell.escaping import as_text
-from lib.access.policy import Bedrock, Policy, check_endpoint
+from lib.access.places import check_endpoint
+from lib.access.policy import Bedrock, Policy
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lib.access.policy import Bedrock, Places, Policy
+from lib.access.places import Places
+from lib.access.policy import Bedrock, Policy
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
