@@ -1,8 +1,9 @@
-"""Opening models, and what is said when that fails: always a CandorError that names the thing and the next step."""
+"""Loading models. Every failure is a CandorError that names the problem and the next step."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -25,9 +26,9 @@ ModelOf = Callable[[str], Path]
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A directory of its own, which the test may spoil."""
-    return tiny.make_random(tmp_path / "small-model", "llama")
+def model(random_model: ModelOf, tmp_path: Path) -> Path:
+    """A copy of a random model, which the test may damage."""
+    return shutil.copytree(random_model("llama"), tmp_path / "small-model")
 
 
 def _refused(source: object, kind: type[CandorError] = ModelUnavailable, **options: str) -> CandorError:
@@ -169,7 +170,7 @@ def test_weights_that_are_cut_off(model: Path, keep: float) -> None:
 
 
 def test_weights_that_lack_a_layer(model: Path) -> None:
-    """transformers would fill the gap with random numbers."""
+    """Transformers would fill the gap with random numbers."""
     from safetensors.torch import load_file, save_file
 
     path = model / "model.safetensors"
@@ -288,7 +289,7 @@ def test_a_device_that_is_not_there(model: Path, device: str) -> None:
 
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The hub is at a port of this machine on which nobody listens."""
+    """The hub's address is a local port without a server."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")

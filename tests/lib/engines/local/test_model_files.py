@@ -1,4 +1,4 @@
-"""Model files as people have them: parts of a model, scaled positions, adapters, odd names. Read, or refused."""
+"""Model files as found in practice: parts, scaled positions, adapters, odd names. Each is read or refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import LoadedModel, load
 from lib.engines.local.prompts import encode
 from lib.errors import ModelUnavailable, TooLong
+from lib.models.gguf import converted
 from tests.support import tiny
 from tests.support.browser import ROOT
 
@@ -27,15 +29,32 @@ CASES = ROOT / "tests" / "data" / "cases"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own; the directory of the conversions."""
+    """An empty cache for each test; returns its directory of conversions."""
     monkeypatch.setenv("CANDOR_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "converted"
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A directory of its own, which the test may spoil."""
-    return tiny.make_random(tmp_path / "small-model", "llama")
+def model(random_model: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A copy of a random model, which the test may damage."""
+    return shutil.copytree(random_model("llama"), tmp_path / "small-model")
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The model of `tiny.make_gguf` without further settings."""
+
+    directory: Path  # its conversion
+    scores: np.ndarray  # of `_scores`
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    directory = tmp_path_factory.mktemp("plain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CANDOR_CACHE", str(directory / "cache"))
+        path = tiny.make_gguf(directory / "tiny.gguf")
+        return Plain(converted(path), _scores(path))
 
 
 def _refused(path: Path) -> ModelUnavailable:
@@ -58,7 +77,7 @@ def _scores(source: object, prompt: str = "abcdefghijklmnopqrstuvwxyz") -> np.nd
 
 
 def _frequencies(loaded: LoadedModel) -> np.ndarray:
-    """What a pass of a few tokens turns its positions by."""
+    """The rotary frequencies that a pass of a few tokens uses."""
     _scores(loaded)
     return np.asarray(loaded.model.model.rotary_emb.inv_freq.numpy())
 
@@ -142,19 +161,19 @@ def test_a_pointer_in_place_of_the_file(tmp_path: Path, model: Path) -> None:
 def test_weights_that_are_missing_or_have_no_place(
     tmp_path: Path, cache: Path, tensors: dict[str, Any], cause: str
 ) -> None:
-    """transformers fills the gaps with random numbers, and passes over what it does not know."""
+    """Transformers fills the gaps with random numbers, and ignores unknown weights."""
     error = _refused(tiny.make_gguf(tmp_path / "tiny.gguf", tensors=tensors))
     assert cause in error.cause
     assert "original directory" in error.remedy
     assert _none_left(cache)
 
 
-def test_a_file_under_any_name(tmp_path: Path) -> None:
+def test_a_file_under_any_name(tmp_path: Path, plain: Plain) -> None:
     blob = tmp_path / "sha256-0123456789abcdef"
     tiny.make_gguf(blob)
     loaded = load(str(blob))
     assert loaded.name == blob.name
-    np.testing.assert_array_equal(_scores(loaded), _scores(tiny.make_gguf(tmp_path / "tiny.gguf")))
+    np.testing.assert_array_equal(_scores(loaded), plain.scores)
 
 
 # Positions
@@ -170,8 +189,8 @@ def test_a_divisor_for_each_frequency(tmp_path: Path) -> None:
     assert load(str(path)).context == 512, "the same for every length of text"
 
 
-def test_llama_3_from_its_file_and_from_its_directory(tmp_path: Path) -> None:
-    """The converter of llama.cpp writes the divisors that the settings of config.json stand for."""
+def test_llama_3_from_its_file_and_from_its_directory(tmp_path: Path, plain: Plain) -> None:
+    """llama.cpp's converter writes the settings of config.json as divisors."""
     settings = {"rope_type": "llama3", "rope_theta": 500_000.0, "factor": 8.0, "low_freq_factor": 1.0,
                 "high_freq_factor": 4.0, "original_max_position_embeddings": 64}  # fmt: skip
     base = 1 / 500_000.0 ** (np.arange(4) / 4)
@@ -182,7 +201,7 @@ def test_llama_3_from_its_file_and_from_its_directory(tmp_path: Path) -> None:
     fields = {"llama.rope.freq_base": 500_000.0}
     tensors = {"rope_freqs.weight": divisors.astype(np.float32)}
     path = tiny.make_gguf(tmp_path / "tiny.gguf", fields=fields, tensors=tensors)
-    np.testing.assert_allclose(_scores(path), _scores(_changed(tmp_path, rope_parameters=settings)), atol=1e-4)
+    np.testing.assert_allclose(_scores(path), _scores(_changed(plain, tmp_path, rope_parameters=settings)), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -201,21 +220,18 @@ def test_llama_3_from_its_file_and_from_its_directory(tmp_path: Path) -> None:
         ({"type": "linear", "factor": 1.0}, {"rope_type": "default"}),
     ],
 )
-def test_scaled_positions(tmp_path: Path, fields: dict[str, Any], settings: dict[str, Any]) -> None:
+def test_scaled_positions(tmp_path: Path, plain: Plain, fields: dict[str, Any], settings: dict[str, Any]) -> None:
     named = {f"llama.rope.scaling.{name}": value for name, value in fields.items()}
     found = _scores(tiny.make_gguf(tmp_path / "tiny.gguf", fields=named))
-    expected = _scores(_changed(tmp_path, rope_parameters={"rope_theta": 10_000.0, **settings}))
+    expected = _scores(_changed(plain, tmp_path, rope_parameters={"rope_theta": 10_000.0, **settings}))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    plain = _scores(tiny.make_gguf(tmp_path / "plain.gguf"))
-    assert (np.abs(found - plain).max() > 0.01) == (settings["rope_type"] != "default")
+    assert (np.abs(found - plain.scores).max() > 0.01) == (settings["rope_type"] != "default")
 
 
-def _changed(tmp_path: Path, **settings: Any) -> Path:
-    """The model of `tiny.make_gguf` as a directory with other settings."""
-    from lib.models.gguf import converted
-
+def _changed(plain: Plain, tmp_path: Path, **settings: Any) -> Path:
+    """The plain model as a directory with other settings."""
     directory = tmp_path / "directory"
-    shutil.copytree(converted(tiny.make_gguf(tmp_path / "original.gguf")), directory)
+    shutil.copytree(plain.directory, directory)
     config = json.loads((directory / "config.json").read_text())
     (directory / "config.json").write_text(json.dumps(config | settings))
     return directory
@@ -409,7 +425,7 @@ def test_no_space_before_a_text() -> None:
 
 
 def test_a_directory_is_read_as_its_tokenizer_file_says(tmp_path: Path) -> None:
-    """Its configuration names a class that would cut text otherwise."""
+    """Its configuration names a class that would tokenize differently."""
     directory = tiny.make_random(tmp_path / "model", "llama", vocab_size=262)
     for path in (CASES / "01a-gpt2class-digits").iterdir():
         if path.name != "config.json":

@@ -24,7 +24,7 @@ def scheduler() -> Iterator[Scheduler]:
 
 
 class Gate:
-    """A work that holds the model until it is opened, so that a test can fill the queue behind it."""
+    """A work that blocks the model until it is opened, so that a test can fill the queue behind it."""
 
     def __init__(self) -> None:
         self.entered, self._open = threading.Event(), threading.Event()
@@ -40,7 +40,7 @@ class Gate:
 
 @pytest.fixture
 def gate(scheduler: Scheduler) -> Iterator[Gate]:
-    """The model is held when the test begins."""
+    """A gate that blocks the model from the start of the test."""
     gate = Gate()
     scheduler.submit(gate.work(), cost=0, owner="gate")
     assert gate.entered.wait(_WAIT)
@@ -87,7 +87,7 @@ def test_many_of_one_owner_do_not_hold_up_one_of_another(scheduler: Scheduler, g
     single = scheduler.submit(_counting("single", 10, log), cost=1, owner="single")
     gate.open()
     _read_all(single, *crowd)
-    assert log.index("single") <= MAX_ACTIVE_EACH  # as soon as those admitted before it have had one turn
+    assert log.index("single") <= MAX_ACTIVE_EACH  # once those admitted before it have had one turn
     done = len(log) - 1 - log[::-1].index("single")
     assert done <= 10 * (MAX_ACTIVE_EACH + 1)
 
@@ -97,7 +97,7 @@ def test_no_more_are_active_than_may_be(scheduler: Scheduler, gate: Gate) -> Non
     works = [_counting(f"{number}", 100, begun) for number in range(MAX_ACTIVE + 4)]
     tickets = [scheduler.submit(work, cost=1, owner=f"{number}") for number, work in enumerate(works)]
     gate.open()
-    next(tickets[-1])  # the last has begun, so somebody has ended
+    next(tickets[-1])  # the last has started, so another has ended
     assert len(set(begun[: 100 * MAX_ACTIVE // 2])) <= MAX_ACTIVE
     _read_all(*tickets)
 
@@ -136,7 +136,7 @@ def test_a_full_queue_says_so(scheduler: Scheduler, gate: Gate) -> None:
     assert list(scheduler.submit(iter([[1]]), cost=1)) == [1]
 
 
-def test_nobody_fills_the_queue_alone(scheduler: Scheduler, gate: Gate) -> None:
+def test_no_owner_fills_the_queue_alone(scheduler: Scheduler, gate: Gate) -> None:
     tickets = [scheduler.submit(iter([[number]]), cost=1, owner="a") for number in range(MAX_WAITING_EACH)]
     with pytest.raises(Busy, match="your requests"):
         scheduler.submit(iter([]), cost=1, owner="a")
@@ -305,10 +305,10 @@ def test_nothing_is_lost_under_load() -> None:
                 found = list(ticket)
             except Cancelled:
                 if rounds % 7:
-                    errors.append("cancelled by nobody")
+                    errors.append("cancelled without a close")
             except ValueError:
                 if rounds % 5:
-                    errors.append("failed for nothing")
+                    errors.append("failed without a plan")
             else:
                 if found != expected or rounds % 5 == 0:
                     errors.append(f"{found} is not {expected}")

@@ -1,4 +1,4 @@
-"""Teacher forcing: given texts are scored as if the model had written them."""
+"""Teacher forcing: given texts are scored as if the model had generated them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONG = "".join(chr(97 + number) for number in np.random.default_rng(1).integers
 def test_texts_that_share_a_beginning_score_as_each_alone(
     random_engine: EngineOf, architecture: str, prompt: str
 ) -> None:
-    """Windows of 64 tokens have slid, and chunks have ended, where the second text begins anew."""
+    """Sliding windows of 64 tokens have moved on, and chunks have ended, when the second text starts."""
     engine = random_engine(architecture)
     request = Request(prompt=prompt, k=2)
     texts = ["abc", "abd", _LONG[600:680], "x", "abcabcabc"]
@@ -49,7 +49,7 @@ def test_scores_are_those_of_the_chosen_probabilities(markov: Markov) -> None:
 
 
 def test_texts_that_share_nothing_at_all(markov: Markov) -> None:
-    """Both begin with a token that straddles the boundary, so that not even the prompt is common to them."""
+    """Both start with a token that straddles the boundary, so they don't even share the prompt."""
     tokenizer = tiny.make_tokenizer(merges=[(b"a", b"b"), (b"a", b"c")])
     engine = markov(tiny.chain("abc"), tokenizer=tokenizer)
     first, second = engine.score(Request(prompt="a"), ["bc", "cb"])
@@ -80,7 +80,7 @@ def test_a_straddling_token_counts_as_text_and_is_reported(markov: Markov) -> No
 
 
 def test_a_token_that_straddles_within_a_character_is_counted_in_bytes(markov: Markov) -> None:
-    """The first byte of "é" goes with the letter before it, so that its second one is a token of its own."""
+    """The first byte of "é" is merged with the letter before it, so the second is a separate token."""
     engine = markov(tiny.chain("xyé"), tokenizer=tiny.make_tokenizer(merges=[(b"y", b"\xc3")]))
     (scored,) = engine.score(Request(prompt="xy"), ["é!"])
     assert scored.overlap == 1
@@ -119,7 +119,7 @@ def test_a_text_beyond_the_context_is_refused(markov: Markov) -> None:
 
 
 def test_reasoning_in_a_given_text_is_told_apart(markov: Markov) -> None:
-    texts = ["<think>x</think>yz", "x</think>yz"]  # the second as where the chat template opened it
+    texts = ["<think>x</think>yz", "x</think>yz"]  # the second as if the chat template had opened it
     for scored in markov(tiny.chain("ab")).score(Request(prompt="a"), texts):
         counted = scored.generated.refs[scored.generated.kinds == TokenKind.TEXT]
         assert [scored.pieces.text_of(ref) for ref in counted.tolist()] == ["y", "z"]
@@ -135,7 +135,7 @@ def test_a_chat_can_be_scored(markov: Markov) -> None:
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_one_text_under_several_prompts(random_engine: EngineOf, architecture: str) -> None:
-    """Each as if it were the only one, whatever of its beginning the first has read already."""
+    """Each is scored as if alone, however much of its beginning the first prompt has already read."""
     engine, text = random_engine(architecture), "an answer"
     prompts = [_LONG[:200], _LONG[:90] + _LONG[120:200], _LONG[50:200], _LONG[:200] + "z", "q"]
     requests = [Request(prompt=prompt, k=2) for prompt in prompts]
