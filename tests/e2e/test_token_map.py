@@ -226,6 +226,40 @@ def test_kinds_and_parts_are_marked(shown: Page) -> None:
     expect(shown.locator(".text .r")).to_have_count(len(app.REASONING))
 
 
+def test_the_prompt_folds_to_a_line_that_opens(shown: Page) -> None:
+    boundary = view().boundary
+    prompt, answer = cells(shown).nth(boundary - 1), cells(shown).nth(boundary)
+    shown.get_by_label("Fold prompt").check()
+    line = shown.locator(".fold")
+    expect(line).to_contain_text("What is the capital of France?")
+    expect(prompt).to_be_hidden()
+    expect(answer).to_be_visible()
+    shown.locator(".text").focus()
+    shown.keyboard.press("Control+Home")  # the first token that can be seen
+    expect(shown.locator("[data-at]")).to_have_text(answer.text_content() or "")
+    for _ in range(len(view())):  # an unsure place in the prompt opens it
+        shown.keyboard.press("N")
+        if prompt.is_visible():
+            break
+    expect(prompt).to_be_visible()
+    expect(shown.get_by_label("Fold prompt")).not_to_be_checked()
+    shown.get_by_label("Fold prompt").check()
+    line.click()
+    expect(line).to_be_hidden()
+    expect(prompt).to_be_visible()
+
+
+def test_control_tokens_can_be_muted(shown: Page) -> None:
+    control = cells(shown).nth(0)
+    expect(control).to_have_class(re.compile(r"\bm\b"))
+    surprising = cell(shown, " France")
+    expect(surprising).not_to_have_class(re.compile(r"\bm\b"))
+    before = surprising.evaluate("each => getComputedStyle(each).backgroundColor")
+    shown.get_by_label("Mute template").check()
+    assert surprising.evaluate("each => getComputedStyle(each).backgroundColor") == before
+    expect(shown.locator(".candor[data-mute]")).to_be_visible()
+
+
 def test_an_empty_completion_draws_nothing(shown: Page) -> None:
     show(shown, "nothing")
     expect(cells(shown)).to_have_count(0)
