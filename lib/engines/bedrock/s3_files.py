@@ -1,7 +1,7 @@
-"""The tokenizer's files from where a model was imported from.
+"""Fetch a model's tokenizer from the S3 folder it was imported from.
 
-Only files of a tokenizer and its chat template are read, each by its name: no listing is needed, and no weights are
-fetched. What has been read is kept, and asked for again only if its ETag has changed.
+Only the files of a tokenizer and its chat template are read, each by name: no listing is needed, and no weights are
+fetched. Files are cached, and downloaded again only if their ETag has changed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,53 +22,72 @@ from lib.paths import cache_directory, writing_cache
 from lib.tokenizers.build import ANY_OF, FILES
 
 _TAGS = "etags.json"
+_DENIED = ("AccessDenied", "403")
 _ABSENT = ("NoSuchKey", "404", "NotFound")
 _UNCHANGED = ("304", "NotModified")
 
 
-def fetch(client: Any, uri: str) -> Path:
-    """The directory with the tokenizer's files under an S3 URI, read where they have changed. client: of S3.
+@dataclass(frozen=True)
+class _Folder:
+    """A folder of S3, and where its files are cached."""
 
-    Raises ModelUnavailable where there is no tokenizer or a file is too large, ServiceError where S3 refuses.
+    bucket: str
+    prefix: str  # without slashes at either end; "" for the whole bucket
+    arn: str  # of all its objects, as IAM policies name them
+
+    @property
+    def directory(self) -> Path:
+        """The cache directory."""
+        digest = hashlib.sha256(f"{self.bucket}/{self.prefix}".encode()).hexdigest()
+        return cache_directory() / "s3" / digest[:24]
+
+    def key_of(self, name: str) -> str:
+        """The key of a file."""
+        return f"{self.prefix}/{name}".lstrip("/")
+
+
+def fetch(client: Any, uri: str) -> Path:
+    """Fetch the tokenizer's files under an S3 URI into a cached directory, and return it. client: boto3's, of S3.
+
+    Raises ModelUnavailable if there is no tokenizer or a file is too large, ServiceError if S3 refuses.
     """
     parts = urlsplit(uri)
     if parts.scheme != "s3" or not parts.netloc:
-        raise ModelUnavailable(f"{uri!r} is no S3 URI.", "Give the tokenizer as a path beside the model.")
-    prefix = parts.path.strip("/")
-    wanted = objects_of(uri, client.meta.partition)
-    place = cache_directory() / "s3" / hashlib.sha256(f"{parts.netloc}/{prefix}".encode()).hexdigest()[:24]
-    with writing_cache(place):
+        raise ModelUnavailable(f"{uri!r} is not an S3 URI.", "Choose the tokenizer as a path beside the model.")
+    folder = _Folder(parts.netloc, parts.path.strip("/"), objects_of(uri, client.meta.partition))
+    with writing_cache(folder.directory):
         pass
-    known, tags = _tags(place), {}
-    refused: Exception | None = None
-    for name, most in FILES.items():
+    known, tags = _read_tags(folder.directory), {}
+    denied: Exception | None = None
+    for name in FILES:
         try:
-            tag = _fetch(client, parts.netloc, f"{prefix}/{name}".lstrip("/"), place / name, known.get(name), most)
+            tag = _fetch_file(client, folder, name, known.get(name))
         except client.exceptions.ClientError as error:
-            if str(error.response["Error"].get("Code")) not in ("AccessDenied", "403"):
-                raise in_words(error, wanted) from error
-            refused, tag = error, None  # without s3:ListBucket, S3 refuses what is not there
+            if str(error.response["Error"].get("Code")) not in _DENIED:
+                raise in_words(error, folder.arn) from error
+            denied, tag = error, None  # without s3:ListBucket, S3 denies access to files that don't exist
         except ModelUnavailable:
             raise
         except Exception as error:
-            raise in_words(error, wanted) from error
+            raise in_words(error, folder.arn) from error
         if tag is None:
-            (place / name).unlink(missing_ok=True)
+            (folder.directory / name).unlink(missing_ok=True)
         else:
             tags[name] = tag
-    _write(place / _TAGS, json.dumps(tags).encode())
+    _write(folder.directory / _TAGS, json.dumps(tags).encode())
     if not any(name in tags for name in ANY_OF):
-        if refused is not None:
-            raise in_words(refused, wanted) from refused
-        raise ModelUnavailable(f"There is no tokenizer under {uri}.", "Give it as a path or a hub id beside the model.")
-    return place
+        if denied is not None:
+            raise in_words(denied, folder.arn) from denied
+        raise ModelUnavailable(f"There is no tokenizer under {uri}.", "Choose a path or a hub id beside the model.")
+    return folder.directory
 
 
-def _fetch(client: Any, bucket: str, key: str, target: Path, tag: str | None, most: int) -> str | None:
-    """The object's ETag, its bytes in `target`; None where there is no such object."""
+def _fetch_file(client: Any, folder: _Folder, name: str, tag: str | None) -> str | None:
+    """Download a file unless its ETag is still `tag`. Returns its ETag, None if there is no such object."""
+    target, largest = folder.directory / name, FILES[name]
     condition = {"IfNoneMatch": tag} if tag is not None and target.exists() else {}
     try:
-        answer = client.get_object(Bucket=bucket, Key=key, **condition)
+        answer = client.get_object(Bucket=folder.bucket, Key=folder.key_of(name), **condition)
     except client.exceptions.ClientError as error:
         code = str(error.response["Error"].get("Code"))
         if condition and code in _UNCHANGED:
@@ -76,18 +96,18 @@ def _fetch(client: Any, bucket: str, key: str, target: Path, tag: str | None, mo
             return None
         raise
     with answer["Body"] as body:
-        data = body.read(most + 1)
-        if len(data) > most:
+        data = body.read(largest + 1)
+        if len(data) > largest:
             raise ModelUnavailable(
-                f"{target.name} has {answer['ContentLength']:,} bytes, which is too large for a tokenizer.",
-                "Give the tokenizer as a path beside the model.",
+                f"{name} has {answer['ContentLength']:,} bytes, which is too large for a tokenizer.",
+                "Choose the tokenizer as a path beside the model.",
             )
         _write(target, data)
     return str(answer["ETag"])
 
 
 def _write(target: Path, data: bytes) -> None:
-    """All or nothing, whatever other processes write at the same time."""
+    """Write a file atomically, even if other processes write it at the same time."""
     with writing_cache(target.parent):
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
         with os.fdopen(handle, "wb") as file:
@@ -95,9 +115,10 @@ def _write(target: Path, data: bytes) -> None:
         Path(name).replace(target)
 
 
-def _tags(place: Path) -> dict[str, str]:
+def _read_tags(directory: Path) -> dict[str, str]:
+    """ETags by file name; empty if they cannot be read."""
     try:
-        found = json.loads((place / _TAGS).read_text(encoding="utf-8"))
+        found = json.loads((directory / _TAGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return {name: tag for name, tag in found.items() if name in FILES} if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""Which tokenizer belongs to an imported model: a path that is given, the import's own files, a hub id, or none."""
+"""Find the tokenizer of an imported model: a given path, the import's own files, a hub id, or none."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from lib.models.hub import is_hub_id, on_disk
 from lib.models.tokenizer_files import load_tokenizer
 from lib.tokenizers.tokenizer import Tokenizer
 
-NONE = "none: tokens are shown as the service names them, or by their ids"
+NONE = "not found; tokens are shown as the service names them, or by id"
 
 
 @dataclass(frozen=True)
 class FoundTokenizer:
-    """tokenizer: None for none. where: in words, where it is from. tried: why each surer place did not have it."""
+    """The tokenizer of an imported model, and where it was found."""
 
-    tokenizer: Tokenizer | None
-    where: str
-    tried: tuple[CandorError, ...] = ()
+    tokenizer: Tokenizer | None  # None if there is none
+    where: str  # in words, to complete "Tokenizer: …"
+    tried: tuple[CandorError, ...] = ()  # why each more reliable place did not have it
 
 
-def find_tokenizer(given: str, fetched: Callable[[], tuple[Path, str]]) -> FoundTokenizer:
-    """The tokenizer of an imported model.
+def find_tokenizer(given: str, fetch: Callable[[], tuple[Path, str]]) -> FoundTokenizer:
+    """Find the tokenizer of an imported model.
 
-    given: a path or a hub id, "" for none. fetched: gives (directory, S3 URI) of the import's own files.
+    given: a path or a hub id, "" for neither. A path precedes the import's own files, a hub id is tried after them.
+    fetch: fetches the import's own files; returns (directory, S3 URI), or raises CandorError.
 
-    Raises ModelUnavailable for a given path that holds none; whatever else fails is in `tried`.
+    Raises ModelUnavailable if there is no tokenizer at the given path. All other failures are in `tried`.
     """
     _, is_file, is_directory = on_disk(given)
     if given and (is_file or is_directory or not is_hub_id(given)):
         return FoundTokenizer(load_tokenizer(given), f"from {given}")
     tried: list[CandorError] = []
     try:
-        directory, uri = fetched()
+        directory, uri = fetch()
         return FoundTokenizer(load_tokenizer(directory), f"from the import, {uri}")
     except CandorError as error:
         tried.append(error)

@@ -31,14 +31,15 @@ def aws(served: Served, place: Path, *arguments: str) -> subprocess.CompletedPro
         "AWS_MAX_ATTEMPTS": "1",
         "AWS_ENDPOINT_URL_BEDROCK": served.url,
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": served.url,
+        "AWS_ENDPOINT_URL_S3": served.url,
     }
     return subprocess.run(
         [AWS, *arguments], env=environment, cwd=place, capture_output=True, text=True, timeout=120, check=False
     )
 
 
-def told(response: Any) -> Any:
-    """A response without what differs from call to call."""
+def comparable(response: Any) -> Any:
+    """A response without the fields that differ between calls."""
     return {name: value for name, value in response.items() if name not in ("id", "created")}
 
 
@@ -59,7 +60,9 @@ def test_invoke_model(served: Served, tmp_path: Path, name: str, form: Format) -
         "--body", "fileb://body.json", "response.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert told(json.loads((tmp_path / "response.json").read_text())) == told(served.invoke(bodies(form), name))
+    assert comparable(json.loads((tmp_path / "response.json").read_text())) == comparable(
+        served.invoke(bodies(form), name)
+    )
 
 
 def test_an_error(served: Served, tmp_path: Path) -> None:
@@ -80,3 +83,9 @@ def test_an_error(served: Served, tmp_path: Path) -> None:
 def test_pages_of_models(served: Served, tmp_path: Path) -> None:
     done = aws(served, tmp_path, "bedrock", "list-imported-models", "--page-size", "1", "--name-contains", "r")
     assert [each["modelName"] for each in json.loads(done.stdout)["modelSummaries"]] == ["current", "early"]
+
+
+def test_a_tokenizer_is_copied(served: Served, tmp_path: Path, tiny_directory: Path) -> None:
+    done = aws(served, tmp_path, "s3", "cp", "s3://candor-123456789012/current/tokenizer.json", ".")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tokenizer.json").read_bytes() == (tiny_directory / "tokenizer.json").read_bytes()

@@ -129,7 +129,7 @@ def test_no_tokenizer_there(s3: Any, uri: str) -> None:
 
 @pytest.mark.parametrize("uri", ["", "https://example.org/a", "s3:///a", "bucket/prefix"])
 def test_no_s3_uri(s3: Any, uri: str) -> None:
-    with pytest.raises(ModelUnavailable, match="no S3 URI"):
+    with pytest.raises(ModelUnavailable, match="not an S3 URI"):
         fetch(s3, uri)
 
 
