@@ -1,4 +1,4 @@
-"""A few canned answers of Bedrock Runtime over loopback HTTP, framed as botocore expects them."""
+"""Canned responses of Bedrock Runtime over loopback HTTP, framed as botocore expects them."""
 
 from __future__ import annotations
 
@@ -17,28 +17,23 @@ from lib.serve.event_stream import chunk_frame, frame
 
 @dataclass
 class Canned:
-    """What the server answers next, and what it was asked.
+    """What the server answers next, and what it has received."""
 
-    error: (status, code, message) instead of an answer; refuse: the same for some bodies. chunks: of a stream; an entry
-    of the form (type, message) is an exception in its midst. hold, latency: what and how long an answer waits for.
-    control: responses of the control plane by the beginning of their paths, an error as above or JSON. headers: sent
-    with everything. bodies, paths: as received.
-    """
-
-    response: Any = None
+    response: Any = None  # to InvokeModel: JSON or bytes
+    # (status, code, message) to refuse a body with; None to answer it.
     refuse: Callable[[dict[str, Any]], tuple[int, str, str] | None] = lambda _: None
-    chunks: Sequence[Any] = ()
-    error: tuple[int, str, str] | None = None
-    bodies: list[dict[str, Any]] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    hold: threading.Event | None = None
-    latency: float = 0.0
-    control: dict[str, Any] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
+    chunks: Sequence[Any] = ()  # of a stream: JSON or bytes; (type, message) is an exception within it
+    error: tuple[int, str, str] | None = None  # (status, code, message) to refuse every body with
+    bodies: list[dict[str, Any]] = field(default_factory=list)  # received
+    paths: list[str] = field(default_factory=list)  # received
+    hold: threading.Event | None = None  # wait for this before answering
+    latency: float = 0.0  # seconds before each answer
+    control: dict[str, Any] = field(default_factory=dict)  # control plane: JSON, or an error as above, by path prefix
+    headers: dict[str, str] = field(default_factory=dict)  # sent with every response
 
 
 def framed(chunk: Any) -> bytes:
-    """A chunk, or an exception in the midst of a stream."""
+    """A chunk of a stream, or an exception within it, as a frame."""
     if isinstance(chunk, tuple):
         kind, message = chunk
         headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
@@ -48,7 +43,7 @@ def framed(chunk: Any) -> bytes:
 
 @contextlib.contextmanager
 def bedrock(canned: Canned) -> Iterator[str]:
-    """The URL of a server that answers as `canned` says."""
+    """The URL of a server that answers with `canned`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

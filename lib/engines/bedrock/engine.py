@@ -123,7 +123,7 @@ class BedrockEngine:
     def stream(self, request: Request, *, owner: str = "", live: bool = True) -> BackgroundStream:  # noqa: ARG002
         """One sample, streamed; in one piece if the format's stream can't carry the requested prompt logprobs.
 
-        live: False if nobody watches the answer grow, which saves work. After `close`, the rest is not read.
+        live: False if the answer isn't shown as it grows, which saves work. After `close`, the rest is not read.
         """
         return BackgroundStream(lambda cancelled: self._answer(request, live, cancelled))
 

@@ -1,4 +1,4 @@
-"""The model that comes with Candor: the check values of the requirements."""
+"""The embedded model: the check values of the requirements."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_check_values_of_the_scored_answer(embedded_engine: LocalEngine) -> None
     )
 
 
-def test_tokenisation_splits_digits_and_joins_spaces(embedded_engine: LocalEngine) -> None:
+def test_tokenization_splits_digits_and_joins_spaces(embedded_engine: LocalEngine) -> None:
     (completion,) = embedded_engine.complete(Request(prompt="x =    42", max_tokens=0))
     pieces = [completion.pieces.text_of(ref) for ref in completion.prompt.refs]
     assert pieces == ["x", " =", "    ", "4", "2"]
 
 
-def test_what_is_known_of_the_model(embedded: LoadedModel, embedded_engine: LocalEngine) -> None:
+def test_facts_about_the_model(embedded: LoadedModel, embedded_engine: LocalEngine) -> None:
     assert embedded.name == embedded_engine.name == "SmolLM2-135M-Instruct"
     assert embedded.context == embedded_engine.capabilities.context == 8192
     assert embedded_engine.capabilities.chat
@@ -102,7 +102,7 @@ def test_greedy_alone_and_in_a_batch_are_the_same(embedded_engine: LocalEngine) 
         np.testing.assert_allclose(sample.generated.logprobs, alone.generated.logprobs, atol=1e-4)
 
 
-def test_scoring_what_was_written_gives_its_logprobs(embedded_engine: LocalEngine) -> None:
+def test_scoring_a_generated_answer_gives_its_logprobs(embedded_engine: LocalEngine) -> None:
     request = Request(prompt=_FOX, max_tokens=16, temperature=0.9, seed=5)
     (written,) = embedded_engine.complete(request)
     (scored,) = embedded_engine.score(request, [written.text])
@@ -111,8 +111,8 @@ def test_scoring_what_was_written_gives_its_logprobs(embedded_engine: LocalEngin
     np.testing.assert_allclose(scored.prompt.logprobs, written.prompt.logprobs, atol=1e-4)
 
 
-def test_scoring_several_answers_at_once_gives_the_logprobs_they_were_written_with(embedded: LoadedModel) -> None:
-    """Their prompt and all of them are read in one pass, as nothing of it is kept."""
+def test_scoring_several_answers_in_one_pass_gives_the_logprobs_they_were_generated_with(embedded: LoadedModel) -> None:
+    """One pass reads the prompt and all of them, as nothing of it is cached."""
     engine = LocalEngine(embedded, kept=0)
     request = Request(prompt=_FOX, max_tokens=12, temperature=0.6, seed=3, n=3)
     written = engine.complete(request)

@@ -1,4 +1,4 @@
-"""Every tokenizer of a local model reads any text as its file says: directories, and GGUF files of each kind."""
+"""Every tokenizer of a local model encodes any text as its file says: directories, and GGUF files of each kind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MARKERS = ("<|begin|>", "<|end|>", "<｜User｜>")
 _USERS = ("<think>", "  ", "đem")
 _LLAMA3, _QWEN2 = SPLITS["llama-bpe"], SPLITS["qwen2"]
 
-# Every letter of every plane, and what tokenizers treat in ways of their own, markers included.
+# Any character, and text that tokenizers treat differently, including markers.
 _ODD = st.sampled_from(
     [*_MARKERS, *_USERS, "<s>", "</s>", "<unk>", "\n", "\r\n", " ", "   ", "\t", "\u00a0", "\u3000", "e\u0301",
      "\u200d", "12", "345", "１", "'s", "don't", "▁", "Ġ", "<0x0A>", "日本", "ﬁ", "Å", "ا", "👍🏽", "\ufeff", "\x00"]
@@ -77,7 +77,7 @@ def _sentencepiece(dummy: bool, extra: bool, rule: str = "identity") -> bytes:
 
 
 def _told_of_bytes(made: Any, pre: str) -> dict[str, Any]:
-    """What llama.cpp's converter writes of a byte-level tokenizer."""
+    """The fields that llama.cpp's converter writes for a byte-level tokenizer."""
     spec = json.loads(made.to_str())
     added = {entry["id"]: entry for entry in spec["added_tokens"]}
     names = {number: name for name, number in made.get_vocab().items()}
@@ -89,7 +89,7 @@ def _told_of_bytes(made: Any, pre: str) -> dict[str, Any]:
 
 
 def _told_of_sentencepiece(data: bytes) -> dict[str, Any]:
-    """What llama.cpp's converter writes of a SentencePiece model."""
+    """The fields that llama.cpp's converter writes for a SentencePiece model."""
     from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
     model = ModelProto.FromString(data)
@@ -162,7 +162,7 @@ def test_sentencepiece_tokenizers_of_gguf_files(
     data = _sentencepiece(dummy, extra, rule)
     made = _from_gguf(tmp_path_factory.mktemp("gguf"), _told_of_sentencepiece(data))
     original = sentencepiece.SentencePieceProcessor(model_proto=data)
-    marks = ("<s>", "</s>", "<unk>")  # which SentencePiece itself does not read
+    marks = ("<s>", "</s>", "<unk>")  # which SentencePiece itself does not recognize
     for each in (made, build({"tokenizer.model": data})):  # from the GGUF file, and from a directory
         agrees(each, lambda text: list(original.encode(text)), lambda text: not any(mark in text for mark in marks))
     assert made.prefix == (1,)
@@ -171,7 +171,7 @@ def test_sentencepiece_tokenizers_of_gguf_files(
 
 
 def test_opened_in_a_model_directory(tmp_path: Path) -> None:
-    """As the engine reads it, after a child process has."""
+    """As the engine opens it, after a child process has read it."""
     import sentencepiece
 
     data = _sentencepiece(True, False)
@@ -186,7 +186,7 @@ def test_opened_in_a_model_directory(tmp_path: Path) -> None:
         assert opened.ids(text, special=True) == list(_byte_level(_QWEN2, True, False).encode(text).ids)
 
 
-def test_a_space_before_a_text_is_a_token_of_its_own() -> None:
+def test_a_leading_space_is_a_separate_token() -> None:
     """As in Llama 2's tokenizer.json, whatever the class in its configuration does with spaces."""
     words = ["<unk>", "<s>", "</s>", "▁", *"helo", "he", "ll", "hell", "hello", "▁hello"]
     merges = [["h", "e"], ["l", "l"], ["he", "ll"], ["hell", "o"], ["▁", "hello"]]
@@ -211,7 +211,7 @@ def test_a_space_before_a_text_is_a_token_of_its_own() -> None:
 
 
 def agrees(made: Built, original: Ids, asked: Callable[[str], bool] = lambda _: True) -> None:
-    """Assert that a tokenizer gives the ids of another for any text that this is asked of."""
+    """Assert that a tokenizer gives the same IDs as another for every text that `asked` accepts."""
 
     @settings(max_examples=150, deadline=None, database=None)
     @given(_TEXTS.filter(asked))
@@ -229,7 +229,7 @@ def test_the_names_of_pre_tokenizers_mean_what_transformers_says() -> None:
     assert SPLITS == GGUF_PRE_TOKENIZER_SPLITS
 
 
-# What a file's fields say
+# The meaning of a file's fields
 
 
 def _told(**changes: Any) -> dict[str, Any]:
@@ -252,12 +252,12 @@ def test_defaults_of_a_sentencepiece_vocabulary() -> None:
     assert _ids(" a  b ", remove_extra_whitespaces=True) == _ids("a b")
 
 
-def test_scores_that_its_writer_did_not_know() -> None:
-    """All are alike, where the order of the ids is that of the merges."""
+def test_scores_that_the_writer_did_not_know() -> None:
+    """All are equal, so the order of the IDs is that of the merges."""
     assert _ids("ab", scores=[0.0] * 3 + [-1000.0] * 262) == _ids("ab")
 
 
-def test_tokens_that_no_text_has() -> None:
+def test_tokens_that_no_text_matches() -> None:
     told = _told()
     tokens = [*told["tokens"], "ab", "", "ab"]
     assert _ids(
@@ -266,7 +266,7 @@ def test_tokens_that_no_text_has() -> None:
 
 
 @pytest.mark.parametrize("number", [0xFFFFFFFF, -1])
-def test_an_id_that_says_there_is_none(number: int) -> None:
+def test_an_id_that_means_none(number: int) -> None:
     assert _ids("ab", bos_token_id=number) == [263]
 
 
@@ -280,7 +280,7 @@ def test_an_id_beyond_the_vocabulary(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["rwkv", "bert", "t5", None])
-def test_a_kind_that_is_not_read(kind: str | None) -> None:
+def test_an_unsupported_kind(kind: str | None) -> None:
     with pytest.raises(ModelUnavailable, match="can't read from GGUF files") as raised:
         tokenizer_files(_told(model=kind))
     assert "original directory" in raised.value.remedy
@@ -310,7 +310,7 @@ def test_the_end_of_a_turn_ends_an_answer(tmp_path: Path) -> None:
 # The check itself
 
 
-def test_a_tokenizer_that_departs_from_its_file_is_refused() -> None:
+def test_a_tokenizer_that_differs_from_its_file_is_refused() -> None:
     files = {"tokenizer.json": _byte_level(_QWEN2, True, False).to_str().encode()}
     other = build({"tokenizer.json": _byte_level(_LLAMA3, False, True).to_str().encode()})
     check(build(files), files)
@@ -322,7 +322,7 @@ def test_a_tokenizer_that_departs_from_its_file_is_refused() -> None:
         check(build({"tokenizer.model": _sentencepiece(False, False)}), data)
 
 
-def test_a_marker_that_comes_apart_is_refused() -> None:
+def test_a_marker_that_is_split_is_refused() -> None:
     made = build({"tokenizer.json": _byte_level(_QWEN2, True, False).to_str().encode()})
     with pytest.raises(ModelUnavailable, match=r"'<\|x\|>' doesn't encode to its ID 7"):
         check_markers(made.encode, {"<|x|>": 7})

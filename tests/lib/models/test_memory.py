@@ -1,4 +1,4 @@
-"""What a long prompt takes, measured in a process of its own."""
+"""Memory that a long prompt takes, measured in its own process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ print(peak - before, megabytes("VmRSS") - before)
 def test_long_prompts_stay_within_bounds(
     record_property: Callable[[str, object], None], tokens: int, most: int
 ) -> None:
-    """`most`: megabytes over the loaded model, cache included."""
+    """`most`: megabytes beyond the loaded model, including the KV cache."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM % (tokens, tokens)],
         capture_output=True,

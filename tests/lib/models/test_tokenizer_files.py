@@ -93,7 +93,7 @@ def test_uploads() -> None:
         ("tokenizer.model", b"YQ== 0\nYQ== 1\n"),
     ],
 )
-def test_what_is_no_tokenizer(name: str, data: bytes, tmp_path: Path) -> None:
+def test_files_that_are_not_tokenizers(name: str, data: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     for source in (tmp_path / name, tmp_path):
         with pytest.raises(ModelUnavailable):
@@ -103,21 +103,21 @@ def test_what_is_no_tokenizer(name: str, data: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["/nowhere", "~nobody/x", "a" * 5000, "no such thing", "\0"])
-def test_nothing_there(source: str) -> None:
+def test_a_missing_source(source: str) -> None:
     with pytest.raises(ModelUnavailable, match="no tokenizer at"):
         load_tokenizer(source)
 
 
-def test_what_tokenizer_json_says_holds() -> None:
-    """Whatever class its configuration names, whose own rules cut digits, blanks and line breaks another way."""
+def test_tokenizer_json_decides() -> None:
+    """Whatever class the configuration names, even if it splits digits, spaces and line breaks differently."""
     found = load_tokenizer(CASES / "01a-gpt2class-digits")
     assert found.encode("x =  12") == [120, 32, 61, 257, 49, 50]
     (done,) = completions_of(read_saved((CASES / "01a-reply.json").read_bytes()), found)
     assert (done.prompt.ids.tolist(), done.warnings) == ([120, 32, 61, 257, 49, 50], ())
 
 
-def test_a_blank_in_front_as_tokenizer_json_says() -> None:
-    """Llama 2's make-up: "hello" and " hello" are different tokens."""
+def test_tokenizer_json_decides_on_a_leading_space() -> None:
+    """As in Llama 2, where "hello" and " hello" are different tokens."""
     spec = json.loads((CASES / "01a-gpt2class-digits" / "tokenizer.json").read_bytes())
     vocabulary = {"<unk>": 0, "<s>": 1, "▁": 2, "h": 3, "e": 4, "l": 5, "o": 6, "▁h": 7, "▁he": 8, "▁hel": 9}
     vocabulary |= {"▁hell": 10, "▁hello": 11}
@@ -163,7 +163,7 @@ def test_named_chat_templates() -> None:
         assert done.warnings == ()
 
 
-def test_a_template_that_writes_the_date_reads_as_on_the_day_of_the_response() -> None:
+def test_a_template_that_writes_the_date_uses_the_day_of_the_response() -> None:
     found = load_tokenizer(CASES / "22-dated-template")
     (done,) = completions_of(read_saved((CASES / "22-reply-of-2025-01-01.json").read_bytes()), found)
     assert len(done.prompt) == 56
@@ -175,11 +175,11 @@ def test_a_template_that_writes_the_date_reads_as_on_the_day_of_the_response() -
     undated = json.loads((CASES / "22-reply-of-2025-01-01.json").read_bytes())
     undated["response"]["created"] = 10**30
     (done,) = completions_of(read_saved(json.dumps(undated).encode()), found)
-    assert any("writes the date" in each for each in done.warnings)
+    assert any("inserts the date" in each for each in done.warnings)
 
 
 def test_the_date_of_a_server_without_a_clock() -> None:
-    """Llama 3's template writes a fixed day where the server gives it no clock."""
+    """Llama 3's template writes a fixed date if the server gives it no clock."""
     source = (
         "{% if strftime_now is defined %}{% set day = strftime_now('%d %b %Y') %}{% else %}"
         "{% set day = '26 Jul 2024' %}{% endif %}{{ day }} {{ messages[0].content }}"
@@ -191,7 +191,7 @@ def test_the_date_of_a_server_without_a_clock() -> None:
     assert writes_date(template)
 
 
-def test_the_reading_that_a_model_has() -> None:
+def test_the_readings_of_a_prompt() -> None:
     found = llama3()
     plain = found.encode("The fox")
     assert found.readings(Request(prompt="The fox")) == [[128_000, *plain], plain]
@@ -200,7 +200,7 @@ def test_the_reading_that_a_model_has() -> None:
     assert [128_000, *plain] in marked
 
 
-def test_a_tokenizer_that_the_hub_does_not_give_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tokenizer_that_the_hub_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
     from httpx2 import Request as HttpRequest
     from httpx2 import Response

@@ -1,4 +1,4 @@
-"""Chat templates get a message's content in the form that they read: a text, or a list of parts."""
+"""Chat templates get a message's content in the form they expect: a string or a list of parts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_message_is_in_the_prompt(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", [_PARTS, _USER_ONLY, _TEXT])
-def test_a_tokenizer_from_files_renders_so_too(source: str) -> None:
+def test_a_tokenizer_from_files_renders_the_same(source: str) -> None:
     spec = tiny.make_tokenizer().backend_tokenizer.to_str().encode()
     config = json.dumps({"chat_template": source}).encode()
     tokenizer = foreign_tokenizer({"tokenizer.json": spec, "tokenizer_config.json": config}, "mine")
@@ -63,7 +63,7 @@ def test_a_tokenizer_from_files_renders_so_too(source: str) -> None:
     assert tokenizer.render([Message(turn["role"], turn["content"]) for turn in _TURNS]) == _EXPECTED
 
 
-def test_a_template_that_refuses_a_role_still_says_so() -> None:
+def test_a_template_that_rejects_a_role_still_raises() -> None:
     source = (
         "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}{% endfor %}"
     )

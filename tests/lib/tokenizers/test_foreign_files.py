@@ -1,4 +1,4 @@
-"""Tokenizers and templates from elsewhere are data: they open no path, run no code and cannot end the process."""
+"""Foreign tokenizers and templates are data: they open no path, run no code and can't end the process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MPNetTok
 
 @pytest.mark.parametrize("kind", ["WordPiece", "BPE", "WordLevel", "Unigram"])
 @pytest.mark.parametrize("field", ["vocab", "merges"])
-def test_no_field_of_a_tokenizer_is_taken_for_a_path(kind: str, field: str, tmp_path: Path) -> None:
+def test_no_field_of_a_tokenizer_is_used_as_a_path(kind: str, field: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text(f"[UNK]\n{SECRET}\n")
     model = {"type": kind, "vocab": WORDS, "merges": [], "unk_token": "[UNK]"} | {field: str(secret)}
@@ -46,8 +46,8 @@ def test_no_field_of_a_tokenizer_is_taken_for_a_path(kind: str, field: str, tmp_
             tokenizer_from_uploads(_files(_spec(**model), tokenizer_config={"tokenizer_class": name}))
 
 
-def test_the_files_that_are_read_are_the_known_ones(tmp_path: Path) -> None:
-    """A configuration that names other files, or code, changes nothing."""
+def test_only_the_known_files_are_read(tmp_path: Path) -> None:
+    """A configuration that names other files or code changes nothing."""
     own = _files(_spec(type="WordLevel", vocab=WORDS, unk_token="[UNK]"))
     (tmp_path / "tokenization_own.py").write_text("raise SystemExit('code was run')")
     config = {
@@ -89,7 +89,7 @@ def test_shapes_and_ids_are_checked_before_the_library_reads_them(spec: Any, tol
 
 
 def _template_processor() -> dict[str, Any]:
-    """The library panics while it encodes: the token that is to be added has no id."""
+    """The library panics while it encodes: the token to add has no ID."""
     piece = {"SpecialToken": {"id": "[X]", "type_id": 0}}
     single = [piece, {"Sequence": {"id": "A", "type_id": 0}}]
     return {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": {}}
@@ -117,7 +117,7 @@ def test_panics_of_native_code_are_errors_with_a_remedy(parts: Mapping[str, Any]
     assert raised.value.remedy.endswith(".")
 
 
-def test_a_child_that_aborts_is_an_error_and_the_next_call_starts_another() -> None:
+def test_a_child_that_aborts_is_an_error_and_the_next_call_restarts_it() -> None:
     found = foreign_tokenizer(_files(_spec(type="WordLevel", vocab=WORDS, unk_token="[UNK]")), "words")
     for child in psutil.Process().children():
         child.kill()
@@ -125,8 +125,8 @@ def test_a_child_that_aborts_is_an_error_and_the_next_call_starts_another() -> N
     assert found.encode("a") == [1]
 
 
-def test_a_text_that_a_tokenizer_blows_up_ends_in_the_child() -> None:
-    """Each letter becomes a thousand, six times over."""
+def test_a_text_that_a_tokenizer_makes_huge_is_contained_in_the_child() -> None:
+    """Each letter becomes a thousand, six times in a row."""
     grow = [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}] * 6
     spec = _spec(type="WordLevel", vocab=WORDS, unk_token="[UNK]")
     found = tokenizer_from_uploads(_files(spec | {"normalizer": None}))
@@ -159,7 +159,7 @@ def test_a_chat_template_takes_neither_memory_nor_time_nor_secrets(source: str) 
     assert time.monotonic() - began < 30.0
 
 
-def test_text_that_is_no_unicode_is_refused() -> None:
+def test_invalid_unicode_is_refused() -> None:
     source = {"source": "\ud800 {{ bos_token }}", "names": {}}
     sandbox = Sandbox("template", source, what="The template", remedy="Use a raw prompt.")
     with pytest.raises(ModelUnavailable, match="not valid Unicode"):
@@ -190,7 +190,7 @@ def test_the_child_has_no_environment_and_opens_no_file(monkeypatch: pytest.Monk
     sandbox.close()
 
 
-def test_children_that_wait_are_few_and_end_with_their_owner() -> None:
+def test_idle_children_are_few_and_end_with_their_owner() -> None:
     before = {each.pid for each in psutil.Process().children()}
     spec = _spec(type="WordLevel", vocab=WORDS, unk_token="[UNK]")
     several = [foreign_tokenizer(_files(spec), f"words {number}") for number in range(7)]

@@ -1,4 +1,4 @@
-"""Panics of native libraries, which are no Exception: each is an error of what was asked, and ends nothing else."""
+"""Panics of native libraries, which are not Exceptions: each fails its own call and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib.jobs.job import Job, Jobs
 
 
 def panic(_: Any) -> Any:
-    """Encode with a template that adds a token which it does not have."""
+    """Encode with a template that adds a token the tokenizer lacks."""
     spec = json.loads(Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")).to_str())
     pieces = [{"SpecialToken": {"id": "[X]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
     spec["post_processor"] = {
@@ -28,8 +28,8 @@ def panic(_: Any) -> Any:
     return Tokenizer.from_str(json.dumps(spec)).encode("a")
 
 
-def test_the_panic_is_no_exception() -> None:
-    """Else the tests below prove nothing."""
+def test_the_panic_is_not_an_exception() -> None:
+    """Otherwise, the tests below prove nothing."""
     with pytest.raises(BaseException, match="no entry") as raised:
         panic(None)
     assert not isinstance(raised.value, Exception)
@@ -42,13 +42,13 @@ def _is_explained(error: BaseException | None) -> None:
     assert "panic" not in str(error).lower()
 
 
-def test_a_job_that_dies_by_a_panic_has_an_error() -> None:
+def test_a_job_that_panics_has_an_error() -> None:
     job = Jobs().start(panic)
     assert job.wait(10)
     _is_explained(job.error)
 
 
-def test_a_call_that_dies_by_a_panic_leaves_the_others() -> None:
+def test_a_call_that_panics_leaves_the_others() -> None:
     works: list[Callable[[Task[Any]], Any]] = [panic, lambda _: 1, panic, lambda _: 2]
     job = Jobs().start(run_many(works, at_once=1))  # one worker: it has to outlive both
     assert job.wait(20)
@@ -90,7 +90,7 @@ def test_the_end_of_the_process_is_not_swallowed(kind: type[BaseException]) -> N
     assert job.error is not None
 
 
-def test_an_error_with_words_of_its_own_keeps_them() -> None:
+def test_an_error_with_its_own_text_keeps_it() -> None:
     error = InvalidRequest("No.", "Ask otherwise.")
     assert as_error(error, "working on this") is error
     assert isinstance(as_error(MemoryError(), "working on this"), OutOfMemory)

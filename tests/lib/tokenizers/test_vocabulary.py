@@ -28,7 +28,7 @@ def byte_level() -> Tokenizer:
 
 
 def sentencepiece() -> Tokenizer:
-    """As Llama and Gemma have it: ▁ for spaces, single bytes for what has no entry, no space put in front."""
+    """As in Llama and Gemma: ▁ for spaces, byte tokens for text without an entry, no space added in front."""
     fallback = [f"<0x{byte:02X}>" for byte in range(256)]
     letters = [*"▁abcdehst", "é"]
     merges = [("t", "h"), ("th", "e"), ("▁", "the"), ("▁", "▁")]
@@ -52,7 +52,7 @@ def metaspace() -> Tokenizer:
 
 
 def read(tokenizer: Tokenizer, text: str, vocabulary: Vocabulary | None = None) -> bytes:
-    """The bytes of the ids that the tokenizer makes of a text."""
+    """The bytes of a text's IDs."""
     pieces = (vocabulary or read_vocabulary(tokenizer)).pieces
     return b"".join(pieces.bytes_of(number) for number in tokenizer.encode(text, add_special_tokens=False).ids)
 
@@ -78,7 +78,7 @@ def test_special_tokens_aside_decode_undoes_encode(text: str) -> None:
     assert OF_BYTE_LEVEL.decode(np.array(ids, np.int32)) == text.replace("<|end|>", "")
 
 
-def test_the_families_are_told_apart() -> None:
+def test_the_families_are_distinguished() -> None:
     assert OF_BYTE_LEVEL.exact
     assert OF_SENTENCEPIECE.exact
     assert read_vocabulary(metaspace()).exact
@@ -98,7 +98,7 @@ def test_a_single_byte_of_a_character_is_that_byte() -> None:
     assert OF_SENTENCEPIECE.pieces.bytes_of(by_name["▁the"]) == b" the"
 
 
-def test_special_tokens_are_marked_and_spelled_as_they_are() -> None:
+def test_special_tokens_are_marked_and_keep_their_text() -> None:
     end, added = BYTE_LEVEL.token_to_id("<|end|>"), BYTE_LEVEL.token_to_id("naïve word")
     assert (OF_BYTE_LEVEL.pieces.bytes_of(end), bool(OF_BYTE_LEVEL.pieces.special[end])) == (b"<|end|>", True)
     assert (OF_BYTE_LEVEL.pieces.text_of(added), bool(OF_BYTE_LEVEL.pieces.special[added])) == ("naïve word", False)
@@ -137,7 +137,7 @@ def test_padding_to_the_size_of_the_head() -> None:
     assert len(read_vocabulary(BYTE_LEVEL, 1)) == own
 
 
-def test_an_unknown_decoder_is_asked_id_by_id_and_said_to_be_inexact() -> None:
+def test_an_unknown_decoder_is_called_id_by_id_and_marked_inexact() -> None:
     tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0, "cat": 1, "##s": 2}, unk_token="[UNK]"))
     tokenizer.decoder = decoders.WordPiece()
     vocabulary = read_vocabulary(tokenizer)
@@ -147,12 +147,12 @@ def test_an_unknown_decoder_is_asked_id_by_id_and_said_to_be_inexact() -> None:
     assert not read_vocabulary(tokenizer).exact
 
 
-def test_decoding_shows_what_is_no_character() -> None:
+def test_decoding_shows_invalid_characters() -> None:
     ids = [BYTE_LEVEL.token_to_id(name) for name in ("ðŁ", "t")]
     assert OF_BYTE_LEVEL.decode(np.array(ids)) == "\ufffdt"
 
 
-def test_fingerprints_tell_vocabularies_apart() -> None:
+def test_fingerprints_distinguish_vocabularies() -> None:
     assert read_vocabulary(byte_level()).fingerprint == OF_BYTE_LEVEL.fingerprint
     changed = byte_level()
     changed.add_special_tokens(["naïve word"])

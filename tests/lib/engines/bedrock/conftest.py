@@ -1,4 +1,4 @@
-"""A server on loopback in the place of AWS, and credentials of nobody."""
+"""A server on loopback instead of AWS, and fake credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.loopback import Canned, bedrock
 
 @pytest.fixture(autouse=True)
 def _nobody(nobody: None) -> None:
-    """In every test here."""
+    """Use fake credentials in every test here."""
 
 
 @pytest.fixture

@@ -23,13 +23,13 @@ ALL = frozenset({Format.CHAT, Format.BEDROCK, Format.OPENAI})
         ("SomethingNewRequest", None),
     ],
 )
-def test_the_refusal_names_the_formats(names: str, formats: set[Format] | None) -> None:
+def test_the_refusal_lists_the_formats(names: str, formats: set[Format] | None) -> None:
     assert formats_in(LISTED.format(names)) == formats
     assert formats_in('{"error":{"message":"' + LISTED.format(names) + '"}}') == formats
 
 
 @given(st.text())
-def test_any_other_message_names_none(message: str) -> None:
+def test_any_other_message_lists_none(message: str) -> None:
     if "Available for this model" not in message:
         assert formats_in(message) is None
 
@@ -67,11 +67,11 @@ def test_what_the_import_date_says() -> None:
         ((), "No logprobs: it can answer, but not report how confident it was"),
     ],
 )
-def test_in_plain_words(formats: set[Format], sentence: str) -> None:
+def test_as_one_sentence(formats: set[Format], sentence: str) -> None:
     assert in_sentence(Abilities(frozenset(formats), "").capabilities) == sentence
 
 
-def test_each_way_of_reading_has_its_own_limits() -> None:
+def test_chat_and_raw_text_have_their_own_limits() -> None:
     mixed = Abilities(frozenset({Format.BEDROCK, Format.CHAT}), "")
     raw, chat = mixed.reading(chat=False), mixed.reading(chat=True)
     assert raw is not None
@@ -82,7 +82,7 @@ def test_each_way_of_reading_has_its_own_limits() -> None:
 
 
 @pytest.mark.parametrize("form", Format)
-def test_a_format_chosen_by_hand(form: Format) -> None:
+def test_a_format_set_by_the_user(form: Format) -> None:
     found = by_hand(form)
     assert found.format_for(chat=form is Format.CHAT) is form
     assert (found.format_for(chat=form is not Format.CHAT) is None) is (form is Format.EARLY)

@@ -38,7 +38,7 @@ def engine(url: str, **fields: object) -> BedrockEngine:
 
 
 def answer(request: Request) -> Completion:
-    """A prompt of the tiny tokenizer, answered with "in the" and a stop token, the likelier token known of each."""
+    """A prompt of the tiny tokenizer, answered with "in the" and a stop token; a more likely token at each position."""
     reader = tokenizer()
     ids = np.array(reader.readings(request)[0], np.int32)
     pieces = reader.vocabulary.pieces
@@ -99,7 +99,7 @@ def test_every_format_streamed(canned: Canned, url: str, form: Format) -> None:
     assert "prompt_logprobs" not in canned.bodies[0]
 
 
-def test_prompt_scores_come_in_one_piece(canned: Canned, url: str) -> None:
+def test_prompt_logprobs_need_a_response_in_one_piece(canned: Canned, url: str) -> None:
     request = Request(prompt="the x", k=2)
     canned.response = encode(answer(request), Format.OPENAI)
     (back,) = fold(engine(url).stream(request))
@@ -108,7 +108,7 @@ def test_prompt_scores_come_in_one_piece(canned: Canned, url: str) -> None:
     assert not np.isnan(back.prompt.logprobs[1:]).any()
 
 
-def test_a_cut_off_stream_keeps_what_came_and_says_so(canned: Canned, url: str) -> None:
+def test_a_truncated_stream_keeps_its_tokens_and_warns(canned: Canned, url: str) -> None:
     request = Request(prompt="the x", k=2, prompt_scores=False)
     done = answer(request)
     canned.chunks = [ChunkWriter(done, Format.OPENAI, top=2).chunk(done.generated[:1], "in")]
@@ -171,7 +171,7 @@ def test_the_import_date_decides_the_format() -> None:
         engine("http://127.0.0.1:1", imported=date(2025, 7, 1)).wire_format(prompt)
 
 
-def test_whoever_waits_can_be_told_to_stop(canned: Canned, url: str) -> None:
+def test_a_waiting_stream_can_be_closed(canned: Canned, url: str) -> None:
     canned.hold = threading.Event()
     stream = engine(url).stream(Request(prompt="x"))
     threading.Timer(0.2, stream.close).start()
@@ -182,7 +182,7 @@ def test_whoever_waits_can_be_told_to_stop(canned: Canned, url: str) -> None:
     canned.hold.set()
 
 
-def test_given_texts_are_scored(canned: Canned, url: str) -> None:
+def test_candidates_are_scored(canned: Canned, url: str) -> None:
     request = Request(prompt="the", k=2)
     whole = answer(Request(prompt="the in", k=2))
     canned.response = encode(whole, Format.OPENAI)
@@ -202,7 +202,7 @@ def test_the_published_response_through_the_engine(canned: Canned, url: str) -> 
     assert decoded(done) == FOX["decoded"]
 
 
-def test_engines_open_them_beside_local_ones(canned: Canned, url: str) -> None:
+def test_the_pool_opens_them_beside_local_engines(canned: Canned, url: str) -> None:
     engines = Engines(most=1)
     found = [engines.get(BedrockModel(ARN, endpoint=url, profile="")) for _ in range(3)]
     assert found[0] is found[2]
@@ -211,8 +211,8 @@ def test_engines_open_them_beside_local_ones(canned: Canned, url: str) -> None:
 LISTED = "Invalid request body. Available for this model: BedrockMetaCompletionRequest"
 
 
-def test_formats_assumed_in_error_are_mended_by_the_refusal(canned: Canned, url: str) -> None:
-    """Where the model could not be asked before, the refusal of the first call names its formats, and it goes again."""
+def test_wrongly_assumed_formats_are_corrected_by_the_refusal(canned: Canned, url: str) -> None:
+    """If the model was not probed before, the refusal of the first call lists its formats, and the call is repeated."""
     request = Request(prompt="the x", k=2)
     canned.refuse = lambda body: (400, "ValidationException", LISTED) if "max_tokens" in body else None
     canned.response = encode(answer(request), Format.BEDROCK)
@@ -229,15 +229,15 @@ def test_formats_assumed_in_error_are_mended_by_the_refusal(canned: Canned, url:
         asked.complete(Request(messages=(Message("user", "x"),)))
 
 
-def test_a_format_chosen_by_hand_is_left_alone(canned: Canned, url: str) -> None:
+def test_a_format_set_by_the_user_is_kept(canned: Canned, url: str) -> None:
     canned.error = (400, "ValidationException", LISTED)
     with pytest.raises(ServiceError, match="Available for this model"):
         engine(url, form="OPENAI").complete(Request(prompt="x"))
     assert len(canned.bodies) == 1
 
 
-def test_an_answer_with_nothing_in_it_is_asked_for_again(canned: Canned, url: str) -> None:
-    """Models were seen to give one while they were being brought back."""
+def test_an_empty_response_is_retried(canned: Canned, url: str) -> None:
+    """Models have been seen to return one while they were loading."""
     canned.response = {"stop_reason": None}
     request = Request(prompt="the x", k=2)
     retry_policy = RetryPolicy(cold_timeout=20, cold_delays=(0.01, 0.02))
@@ -252,7 +252,7 @@ def test_an_answer_with_nothing_in_it_is_asked_for_again(canned: Canned, url: st
     assert notes[-1] == ""
 
 
-def test_a_response_that_cannot_be_read_is_not_lost(canned: Canned, url: str) -> None:
+def test_an_unreadable_response_is_not_lost(canned: Canned, url: str) -> None:
     """It has been paid for."""
     canned.response = {"choices": [{"text": "in", "logprobs": {"tokens": "no list"}}], "padding": "x" * 2000}
     with pytest.raises(BadResponse) as raised:
@@ -261,7 +261,7 @@ def test_a_response_that_cannot_be_read_is_not_lost(canned: Canned, url: str) ->
 
 
 def test_a_format_of_an_unknown_name_is_refused_with_a_remedy() -> None:
-    """As a stored run of another version may have it."""
+    """A run stored by another version may have one."""
     with closing(engine("http://127.0.0.1:1", form="NO_SUCH_FORMAT")) as asked:
         request = Request(prompt="the", prefix_ids=(1,))
         for ask in (

@@ -1,4 +1,4 @@
-"""What goes wrong before the service is reached, or because of whoever asks: each in its own words."""
+"""Errors before a call reaches the service, and errors that the caller causes: each has its own text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 def failure(**fields: Any) -> ServiceError:
-    """What asking a model comes to."""
+    """The error that a call ends with."""
     engine = BedrockEngine(BedrockModel(fields.pop("arn", ARN), **fields), retry_policy=HASTE)
     with closing(engine), pytest.raises(ServiceError) as raised:
         engine.complete(Request(prompt="x"))
@@ -93,7 +93,7 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
     assert failure(endpoint=NOWHERE, profile="any").code == "ConfigParseError"
 
 
-def test_an_address_that_nobody_answers() -> None:
+def test_an_address_without_a_server() -> None:
     error = failure(endpoint=NOWHERE)
     assert error.code == "EndpointConnectionError"
     assert "network" in error.remedy
@@ -117,7 +117,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_settings_that_cannot_be_are_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_are_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variables, endpoint, cause, remedy = SETTINGS[kind]
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -128,10 +128,10 @@ def test_settings_that_cannot_be_are_named(kind: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("variable", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
-def test_an_endpoint_of_ones_own_is_asked_or_what_is_against_it_named(
+def test_a_custom_endpoint_is_used_or_the_conflicting_setting_named(
     variable: str, canned: Canned, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some versions of botocore refuse both together, this one asks the endpoint."""
+    """Some versions of botocore refuse the combination; this one uses the endpoint."""
     monkeypatch.setenv(variable, "true")
     canned.control = {"/imported-models": {"modelSummaries": []}}
     with closing(Account()) as account:
@@ -145,7 +145,7 @@ def test_an_endpoint_of_ones_own_is_asked_or_what_is_against_it_named(
     assert variable in error.remedy
 
 
-def test_an_endpoint_is_asked_however_it_is_spelled(canned: Canned, url: str) -> None:
+def test_an_endpoint_works_however_it_is_written(canned: Canned, url: str) -> None:
     canned.control = {"/imported-models": {"modelSummaries": []}}
     with closing(Account()) as account:
         for spelled in (url.removeprefix("http://"), f" '{url}/' ", url.replace("//", "/")):
@@ -172,7 +172,7 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_every_error_of_botocore_is_put_into_words(kind: type[BotoCoreError]) -> None:
+def test_every_error_of_botocore_has_a_cause_and_a_remedy(kind: type[BotoCoreError]) -> None:
     error = in_words(kind(**dict.fromkeys(re.findall(r"{(\w+)", kind.fmt), "x")))
     assert error.cause
     assert error.remedy
@@ -186,7 +186,7 @@ def test_nothing_that_may_hold_credentials_is_repeated(kind: type[Exception], sa
     assert kind.__name__ not in f"{error.cause} {error.remedy}"
 
 
-def test_a_region_that_is_none() -> None:
+def test_an_invalid_region_name() -> None:
     assert "region" in failure(arn="a", region="not a region").cause
 
 
@@ -199,14 +199,14 @@ def test_a_clock_that_is_wrong(canned: Canned, url: str, minutes: int) -> None:
     assert "clock" in error.remedy
 
 
-def test_a_wrong_secret_is_not_taken_for_a_wrong_clock(canned: Canned, url: str) -> None:
+def test_a_wrong_secret_is_not_mistaken_for_a_wrong_clock(canned: Canned, url: str) -> None:
     canned.error = (403, "InvalidSignatureException", "The request signature we calculated does not match")
     canned.headers = {"Date": formatdate(usegmt=True)}
     assert "minutes" not in failure(endpoint=url).cause
 
 
 def test_an_expired_token_is_looked_up_again(canned: Canned, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has logged in again need not start the program again."""
+    """After logging in again, the user need not restart Candor."""
     canned.error = (403, "ExpiredTokenException", "The security token included in the request is expired")
     with closing(Account()) as account:
         engine = BedrockEngine(BedrockModel(ARN, endpoint=url, form="OPENAI"), account=account, retry_policy=HASTE)
@@ -250,7 +250,7 @@ class Refused(Exception):
         self.response = {"Error": {"Code": code, "Message": message}}
 
 
-def test_the_services_own_words_name_what_is_missing() -> None:
+def test_the_services_message_names_the_missing_permission() -> None:
     words = "User: arn:aws:iam::1:user/me is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:k"
     error = in_words(Refused(words, "GetObject", "AccessDenied"), "arn:aws:s3:::b/*")
     assert json.loads(error.statement)["Action"] == ["kms:Decrypt"]
@@ -295,7 +295,7 @@ def test_the_least_policy() -> None:
 
 
 @given(st.text(), st.text(), st.text(), st.sampled_from(["", "InvokeModel", "GetObject", "SomethingElse"]))
-def test_any_refusal_is_put_into_words(code: str, message: str, resource: str, operation: str) -> None:
+def test_every_refusal_has_a_cause_and_a_remedy(code: str, message: str, resource: str, operation: str) -> None:
     error = in_words(Refused(message, operation, code), resource)
     assert error.cause
     assert error.remedy
