@@ -24,7 +24,7 @@ _MEAN = (
 )
 _PERPLEXITY = "exp(−mean logprob): among how many equally likely tokens the model was choosing, on average."
 _PROMPT = "Perplexity of your prompt, without its first token and control tokens. Lower means more familiar wording."
-_COUNT = "Tokens that the scores rest on. Few tokens, shaky numbers."
+_COUNT = "n is the number of tokens that the scores rest on. Few tokens, shaky numbers."
 
 
 def summary(view: TokenMapView) -> None:
@@ -39,13 +39,16 @@ def summary(view: TokenMapView) -> None:
         if len(done.generated):
             st.metric("Answer, mean logprob", formatting.nats(answer.mean_logprob), help=_MEAN, width="content")
             st.metric("Answer, perplexity", formatting.number(answer.perplexity, 2), help=_PERPLEXITY, width="content")
-            st.metric("Answer tokens", f"n = {answer.scored:,}", help=_COUNT, width="content")
         st.metric("Prompt, perplexity", formatting.number(prompt.perplexity, 2), help=_PROMPT, width="content")
-        st.metric("Prompt tokens", f"n = {prompt.scored:,}", help=_COUNT, width="content")
     _least_confident(done, answer)
-    notes = [_ENDED.get(done.ended, ""), _impossible(answer)]
-    if any(notes):
-        st.caption(" ".join(note for note in notes if note))
+    notes = [_counts(done, answer, prompt), _ENDED.get(done.ended, ""), _impossible(answer)]
+    st.caption(" ".join(note for note in notes if note), help=_COUNT)
+
+
+def _counts(done: Completion, answer: Summary, prompt: Summary) -> str:
+    """How many tokens the scores rest on: "n = 40 answer tokens, 4 prompt tokens."."""
+    counts = [formatting.count(answer.scored, "answer token")] if len(done.generated) else []
+    return f"n = {', '.join([*counts, formatting.count(prompt.scored, 'prompt token')])}."
 
 
 def _least_confident(done: Completion, answer: Summary) -> None:

@@ -28,7 +28,7 @@ def test_reasoning_counts_only_when_asked_to(answer: Page) -> None:
     whole = examples()["whole"]
     without, with_reasoning = (summarise_answer(whole, reasoning=each).scored for each in (False, True))
     assert without < with_reasoning
-    scored = answer.get_by_test_id("stMetric").filter(has_text="Answer tokens")
+    scored = answer.get_by_text("prompt tokens.")
     expect(scored).to_contain_text(f"n = {without}")
     answer.get_by_text("Include reasoning in the answer's scores").click()
     expect(scored).to_contain_text(f"n = {with_reasoning}")

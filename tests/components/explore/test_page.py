@@ -135,7 +135,8 @@ def test_an_answer_is_asked_for_once(engine: Canned) -> None:
     page.text_area(key="explore.prompt").set_value("Hi")
     press_generate(page)
     assert len(page.get("bidi_component")) == 1
-    assert [metric.value for metric in page.metric] == ["−0.693 nats", "2.00", "n = 1", "–", "n = 0"]
+    assert [metric.value for metric in page.metric] == ["−0.693 nats", "2.00", "–"]
+    assert any("n = 1 answer token, 0 prompt tokens." in caption.value for caption in page.caption)
     page.run()
     page.run()
     assert len(engine.asked) == 1

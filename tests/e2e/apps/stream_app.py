@@ -58,7 +58,7 @@ class Watched(Job[Completion]):
 @st.cache_resource
 def look() -> Callable[..., None]:
     """What the page calls at every look at the job."""
-    return answer._show
+    return answer.show_completion
 
 
 def timed(job: Watched, *others: object, live: bool) -> None:
@@ -83,7 +83,7 @@ def page() -> None:
     """Draw the page."""
     st.set_page_config(layout="wide")
     look()
-    answer._show = timed  # type: ignore[assignment]
+    answer.show_completion = timed  # type: ignore[assignment]
     state, asked = st.session_state, st.query_params
     if st.button("Write"):
         state.costs = []
