@@ -28,10 +28,13 @@ def difference_map(
     label: str,
     key: str,
 ) -> None:
-    """Draw it.
+    """Draw the text with its spans.
 
-    texts: of the spans. differences: float64[m], nats. around: text before, between and after them that nothing is
-    said of, m + 1. less, more: what the two ends of the scale mean. label: what a screen reader calls it.
+    texts: the m spans.
+    differences: float64[m], nats, one per span.
+    around: m + 1 unscored texts, before, between and after the spans.
+    less, more: what the two ends of the scale mean.
+    label: the map's name for screen readers.
     """
     _mount(
         key=key,

@@ -88,7 +88,7 @@ def _below_the_map(job: Job[Answers], view: TokenMapView) -> None:
 
 
 def _completion(job: Job[Answers], *, live: bool) -> Completion | None:
-    """Show the job's progress and errors; return the completion to look at, None while there is none."""
+    """Show the job's progress and errors; return the completion to look at, None if there is nothing to show."""
     if live:
         if not isinstance(job.partial, Many):
             job_progress(job)

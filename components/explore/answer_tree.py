@@ -123,9 +123,7 @@ def _table(tree: Tree) -> None:
                 "Answer": _label(depth, node),
                 "Forced": "" if node.fork is None else node.fork.text or "resampled",
                 "Mean logprob (nats)": None if found is None else found.mean_logprob,
-                "Least confident span (nats)": None
-                if found is None or found.span is None
-                else found.span.mean_logprob,
+                "Least confident span (nats)": None if found is None or found.span is None else found.span.mean_logprob,
                 "Tokens scored": None if found is None else found.scored,
                 "Ended by": "" if done is None else done.ended,
             }

@@ -66,7 +66,7 @@ def _set_aside() -> None:
 
 
 def _large_text() -> bytes | None:
-    """The large text that was pasted, None if there is none; shows its size and a button to remove it."""
+    """The large text that was pasted, or None; shows its size and a button to remove it."""
     if (error := st.session_state.get(_REFUSED)) is not None:
         show_error(error)
     data: bytes | None = st.session_state.get(_LARGE)

@@ -22,7 +22,7 @@ _LABEL_LENGTH = 60  # characters of an answer in the list of samples
 
 
 def many_answers(job: Job[Any], many: Many[Completion], *, live: bool) -> Completion | None:
-    """Show the batch's progress and failures; return the sample to look at, None while there is none."""
+    """Show the batch's progress and failures; return the sample to look at, None if there is nothing to show."""
     _progress(job, many, live=live)
     if many.cap is not None:
         show_error(many.cap)

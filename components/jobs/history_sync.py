@@ -41,7 +41,7 @@ def is_mine(job: Job[Any]) -> bool:
 
 
 def find(run_id: str | None) -> Job[Any] | None:
-    """The job with that id; None if there is none that the visitor may see."""
+    """The job with that id; None if the visitor may not see any such job."""
     return jobs().find(run_id, visitor(), _is_shared)
 
 
@@ -60,7 +60,7 @@ def _is_shared(run_id: str) -> bool:
 
 
 def reopen(run_id: str) -> Job[Any] | None:
-    """Load the run a link names as a job in a new tree; None if there is none that the visitor may see.
+    """Load the run a link names as a job in a new tree; None if the visitor may not see it.
 
     The tree holds the run's ancestors and, of its other relatives, the runs that the visitor's own history lists.
     """

@@ -103,7 +103,7 @@ def _arn(policy: Policy, place: AwsTarget) -> tuple[str, Imported | None]:
 
 
 def _state_of_list(found: Found[tuple[Imported, ...]] | None, place: AwsTarget) -> None:
-    """Say why there is no list of models, if there is none."""
+    """Say why there is no list of models."""
     if found is None:
         st.markdown(":shimmer[Listing your imported models]")
         poll_until(lambda: account().models_nowait(place) is not None)

@@ -1,9 +1,9 @@
-"""The token map as a file of its own: it hovers, pins and changes its metric offline, and asks for nothing.
+"""The token map as a standalone HTML file that works offline and sends no requests.
 
-The scripts and the style sheet are those of the app, bundled and deflated; so are the columns. A loader of a few lines
-inflates and starts them. The content security policy of the file lets that loader run, and what it made, and nothing
-else: no request can leave the page. A host may add a policy that blocks the loader or the styles. So the page holds the
-prompt and the answer as plain text, which the loader removes once the map is drawn.
+Its scripts, style sheet and columns are those of the app, bundled and deflated; a loader of a few lines inflates and
+starts them. The file's content security policy allows only that loader and the code it created. A host may add a policy
+that blocks the loader or the styles. The page therefore also holds prompt and answer as plain text, which the loader
+removes once the map is drawn.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lib.segmentation.cells import split
 from lib.segmentation.char_classes import marked
 
 _BROWSER = Path(__file__).parent / "browser"
-# Every module after those it imports from.
+# In order: each module after the ones it imports.
 _MODULES = (
     *(
         "shared",
@@ -48,7 +48,7 @@ _MODULES = (
 )
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
-_BLANKS = re.compile("^ |(?<= ) | (?= )")  # those that HTML drops
+_BLANKS = re.compile("^ |(?<= ) | (?= )")  # spaces that HTML would drop
 _COMMENT = re.compile(r"^\s*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 
 _LOADER = """
@@ -107,7 +107,7 @@ button { background: none; border: 1px solid currentColor; border-radius: .375re
 
 
 def to_html(done: Completion, made: datetime | None = None) -> bytes:
-    """A completion as an HTML file, in UTF-8. made: when, to be written on it; now by default."""
+    """A completion as an HTML file in UTF-8. made: the time written on it; now by default."""
     view = TokenMapView(done)
     options = {"key": "file", "live": False, "deflated": False, "whole": True, "file": True, "shared": SHARED}
     day = f"{made or datetime.now().astimezone():%Y-%m-%d %H:%M}"
@@ -150,7 +150,7 @@ def _digest(text: str) -> str:
 
 
 def _asked(request: Request | None) -> list[str]:
-    """How it was asked, as far as is known."""
+    """The parameters of the request, as far as they are known."""
     if request is None:
         return []
     drawn = [] if request.temperature == 0 else [f"top-p {request.top_p:g}"] * (request.top_p < 1)
@@ -164,7 +164,8 @@ def _numbers(answer: Summary, prompt: Summary, done: Completion) -> str:
         ("Answer, mean logprob", formatting.nats(answer.mean_logprob)),
         ("Answer, perplexity", formatting.number(answer.perplexity, 2)),
         ("Prompt, perplexity", formatting.number(prompt.perplexity, 2)),
-        ("Tokens scored, answer + prompt", f"{answer.scored:,} + {prompt.scored:,}"),
+        ("Answer tokens", f"n = {answer.scored:,}"),
+        ("Prompt tokens", f"n = {prompt.scored:,}"),
     ]
     if done.ended:
         found.append(("Ended by", done.ended))
@@ -172,9 +173,9 @@ def _numbers(answer: Summary, prompt: Summary, done: Completion) -> str:
 
 
 def _plain(done: Completion) -> str:
-    """Prompt and answer as plain text, for pages where scripts are blocked; "" if there is none.
+    """Prompt and answer as plain text, for pages where scripts are blocked; "" without any text.
 
-    Without style sheets, too, its lines are as they were, and long ones wrap.
+    Lines stay as they are and long ones wrap, even without style sheets.
     """
     prompt, answer = map(_lines, (done.prompt, done.generated))
     if not prompt and not answer:
@@ -195,7 +196,7 @@ def _lines(tokens: Tokens) -> str:
 
 @cache
 def _bundle() -> str:
-    """All modules as one, deflated, in base64."""
+    """All modules as one script, deflated, in base64."""
     parts = []
     for name in _MODULES:
         source = (_BROWSER / f"{name}.js").read_text(encoding="utf-8")

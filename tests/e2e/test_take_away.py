@@ -109,7 +109,7 @@ def test_a_file_follows_the_theme_and_can_be_told(file: Page) -> None:
 
 def test_a_file_says_what_it_is(page: Page, tmp_path: Path) -> None:
     opened(page, examples()["whole"], tmp_path)
-    for said in ("synthetic", "temperature 0", "saved 20", "Tokens scored", "not the chance that the answer is true"):
+    for said in ("synthetic", "temperature 0", "saved 20", "Answer tokens", "not the chance that the answer is true"):
         expect(page.locator("body")).to_contain_text(said)
 
 
