@@ -142,3 +142,10 @@ def test_durations() -> None:
 )
 def test_sizes(number: int, text: str) -> None:
     assert formatting.size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(1, "100%"), (0.9, "90%"), (0.995, "99.5%"), (0.99999, "99.999%"), (1e-6, "0.0001%")]
+)
+def test_round_shares_have_no_trailing_zeros(share: float, shown: str) -> None:
+    assert formatting.exact_percent(share) == shown

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from lib.core.arrays import frozen, same_bits
+from lib.core.arrays import common_prefix_length, frozen, same_bits
 
 
 class SharesItsMemory:
@@ -97,3 +97,12 @@ def test_nans_get_one_bit_pattern() -> None:
 def test_same_bits(a: np.ndarray, b: np.ndarray, same: bool) -> None:
     assert same_bits(a, b) is same
     assert same_bits(b, a) is same
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [([], [1], 0), ([1, 2], [1, 2], 2), ([1, 2], [1, 2, 3], 2), ([1, 2, 3], [1, 9, 3], 1), ([2], [1], 0)],
+)
+def test_the_common_prefix(first: list[int], second: list[int], shared: int) -> None:
+    assert common_prefix_length(np.array(first, np.int32), np.array(second, np.int32)) == shared
+    assert common_prefix_length(np.array(second, np.int32), np.array(first, np.int32)) == shared
