@@ -17,7 +17,7 @@ _SORTED_BY = {"newest": "Newest first", "oldest": "Oldest first", "longest": "Lo
 
 
 def whose() -> str | None:
-    """The owner whose runs are listed; None for all, where nobody else can reach the server."""
+    """The owner whose runs are listed; None for all, if the server has no other users."""
     return visitor().whose
 
 

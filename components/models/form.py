@@ -1,4 +1,4 @@
-"""A text, and the two models that read it."""
+"""A text and two sides to compare on it. A side is a model or a saved run."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from typing import Any
 import streamlit as st
 
 from components.jobs.estimate import budget
+from components.models.saved_side import choose_saved, moment, saved_side
 from components.pickers.capabilities import limits_of
 from components.pickers.model_label import model_name
 from components.shell.escaping import as_text, bold
-from lib.core.request import Request
+from components.shell.services import policy
+from lib.access.policy import Bedrock
 from lib.core.sources import EMBEDDED, Source
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.job import Job
 from lib.jobs.plan import Several
-from lib.jobs.run import Question
+from lib.studies.model_comparison import SavedAnswer, Side, reading_of, same_reading, scored_now
 
 _EXAMPLE = (
     "The capital of France is Paris, and the capital of Australia is Canberra. "
     "Strike while the iron is hot, they say; a stitch in time saves nine."
 )
-_SLOTS = {"first": "First model, such as the base", "second": "Second model, such as the tuned one"}
+_SLOTS = {"first": "First model, such as the base", "second": "Second model, such as the fine-tuned one"}
+_CHOOSE = "Select another one in the sidebar and choose “Use the sidebar's model”, or pick a saved run."
+_Choices = dict[str, SavedAnswer | Source]  # by slot; "" for a side without a model
 
 
-def models_form(source: Source) -> tuple[Question, ...] | CandorError | None:
-    """The questions when Compare was pressed, or why they cannot be asked. What was typed stays.
+def models_form(source: Source) -> tuple[Side, ...] | CandorError | None:
+    """Show the form; return both sides once Compare is pressed, or why they are invalid.
 
     source: the model in the sidebar.
     """
@@ -35,68 +39,126 @@ def models_form(source: Source) -> tuple[Question, ...] | CandorError | None:
             "Sayings and capitals", key="models.example", type="tertiary",
             on_click=lambda: st.session_state.update({"models.text": _EXAMPLE}),
         )  # fmt: skip
-    st.text_area(
-        "Text", key="models.text", persist_state="session", height=120, placeholder="What both models are to read"
-    )
+    text = st.container()
+    choices: _Choices = {}
     for (slot, label), column in zip(_SLOTS.items(), st.columns(2, gap="medium"), strict=True):
         with column:
-            _slot(slot, label, source)
-    asked = _questions()
-    refusals = [_refusal(st.session_state[f"models.{slot}"]) for slot in _SLOTS]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button(
-            "Compare", type="primary", icon=":material/compare_arrows:", key="models.go", disabled=any(refusals)
-        )
-        st.caption(budget(Several("models", asked)) if isinstance(asked, tuple) else "", width="content")
-    for refusal in filter(None, dict.fromkeys(refusals)):
-        st.caption(as_text(refusal))
-    return asked if pressed else None
+            choices[slot] = _side(slot, label, source)
+    with text:
+        _text(choices)
+    if not all(choices.values()):
+        _how_to_get_another()
+    return _compare(choices)
 
 
 def restore(job: Job[Any] | None) -> None:
-    """Fill the form with what was asked before, unless something has been typed already."""
+    """Fill the form with the job's text and sides, unless something has been typed."""
     if job is None or not isinstance(job.subject, Several) or "models.text" in st.session_state:
         return
-    st.session_state["models.text"] = job.subject.questions[0].request.prompt
-    for slot, question in zip(_SLOTS, job.subject.questions, strict=False):
+    several = job.subject
+    st.session_state["models.text"] = several.questions[0].request.last_user_text
+    saved = several.marks if len(several.marks) == len(several.questions) else (0,) * len(several.questions)
+    for place, (slot, question) in enumerate(zip(_SLOTS, several.questions, strict=False)):
         st.session_state[f"models.{slot}"] = question.source
+        if saved[place]:  # this run holds a copy of the saved answer
+            choose_saved(slot, job.id, place)
+
+
+def _side(slot: str, label: str, source: Source) -> SavedAnswer | Source:
+    """Show one side; return its saved run if one is chosen, else its model."""
+    key = f"models.{slot}"
+    st.session_state.setdefault(key, EMBEDDED if slot == "first" else "")
+    held: Source = st.session_state[key]
+    heading, take = st.container(), st.container()
+    saved = saved_side(slot)
+    name = _name_of(saved) if saved is not None else model_name(held) if held else ""
+    heading.markdown(f"{label}  \n{bold(name or 'No model yet')}")
+
+    def use() -> None:
+        st.session_state[key] = source
+        choose_saved(slot, None)
+
+    take.button(
+        "Use the sidebar's model", key=f"{key}.take", icon=":material/arrow_back:", type="tertiary",
+        disabled=not source or (source == held and saved is None), on_click=use,
+    )  # fmt: skip
+    return held if saved is None else saved
+
+
+def _name_of(saved: SavedAnswer) -> str:
+    return f"{model_name(saved.question.source) or 'Saved response'}, saved {moment(saved.created)}"
+
+
+def _text(choices: _Choices) -> None:
+    """Show the text field, or the text of the saved run that decides it."""
+    saved = next((each for each in choices.values() if isinstance(each, SavedAnswer)), None)
+    if saved is None:
+        st.text_area(
+            "Text", key="models.text", persist_state="session", height=120, placeholder="The text both models read"
+        )
+        return
+    st.text_area("Text", saved.text, height=120, disabled=True, help="This is the text of the saved run.")
+
+
+def _how_to_get_another() -> None:
+    """Say what a comparison needs on a machine that has only the model Candor ships with."""
+    allowed = policy()
+    if not allowed.open:
+        st.info(f"This comparison needs two models. {_CHOOSE}", icon=":material/info:")
+        return
+    bedrock = "" if allowed.bedrock is Bedrock.OFF else " Or choose **Amazon Bedrock** and an imported model."
+    st.info(
+        "This comparison needs a second model, and only one ships with Candor. In the sidebar, choose **Another "
+        "model** and enter a local model directory, a GGUF file or a Hugging Face id such as "
+        f"`HuggingFaceTB/SmolLM2-360M`.{bedrock} Then choose “Use the sidebar's model” here. A saved run from "
+        "history works, too.",
+        icon=":material/info:",
+    )
+
+
+def _compare(choices: _Choices) -> tuple[Side, ...] | CandorError | None:
+    """Show Compare, what it takes, and why it is disabled."""
+    sides = _sides(choices)
+    models = [each for each in choices.values() if not isinstance(each, SavedAnswer)]
+    refusals = [refusal for refusal in dict.fromkeys(map(_refusal, models)) if refusal]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        pressed = st.button(
+            "Compare", type="primary", icon=":material/compare_arrows:", key="models.go", disabled=bool(refusals)
+        )
+        st.caption(budget(scored_now("models", sides)) if isinstance(sides, tuple) else "", width="content")
+    for refusal in refusals:
+        st.caption(as_text(refusal))
+    return sides if pressed else None
 
 
 def _refusal(source: Source) -> str:
-    """Why a model cannot read a text here, "" where it can or that is not known."""
+    """Why a model can't score a text here; "" if it can or that is unknown."""
     limits = limits_of(source, chat=False)
     if limits.refusal or limits.prompt_scores:
         return limits.refusal and f"{model_name(source)}: {limits.refusal}"
     return (
-        f"{model_name(source)} returns no scores of what it reads, which this page compares. "
-        "What it writes can be explored, ranked and compared by prompt."
+        f"{model_name(source)} doesn't return prompt logprobs, which this page needs. You can still use it in Explore, "
+        "Prompts and Rank."
     )
 
 
-def _slot(slot: str, label: str, source: Source) -> None:
-    key = f"models.{slot}"
-    st.session_state.setdefault(key, EMBEDDED if slot == "first" else "")
-    held: Source = st.session_state[key]
-    st.markdown(f"{label}  \n{bold(model_name(held) if held else 'none yet')}")
-
-    def take() -> None:
-        st.session_state[key] = source
-
-    st.button(
-        "Take the one in the sidebar", key=f"{key}.take", icon=":material/arrow_back:", type="tertiary",
-        disabled=not source or source == held, on_click=take,
-    )  # fmt: skip
-
-
-def _questions() -> tuple[Question, ...] | CandorError:
-    text = st.session_state.get("models.text") or ""
-    sources: list[Source] = [st.session_state[f"models.{slot}"] for slot in _SLOTS]
+def _sides(choices: _Choices) -> tuple[Side, ...] | CandorError:
+    """Both sides, or why they can't be compared."""
+    first, second = choices.values()
     try:
-        if not all(sources):
-            raise InvalidRequest("A model is missing.", "Choose one in the sidebar, and take it over.")
-        if sources[0] == sources[1]:
-            raise InvalidRequest("Both models are the same.", "Choose another one in the sidebar, and take it over.")
-        request = Request(prompt=text, max_tokens=0, k=5)
+        if not first or not second:
+            raise InvalidRequest("Choose a second model to compare with.", _CHOOSE)
+        if isinstance(first, SavedAnswer) and isinstance(second, SavedAnswer):
+            if first.created == second.created and first.completion.identical(second.completion):
+                raise InvalidRequest("Both sides are the same saved answer.", "Choose another run for one of them.")
+            return first, second
+        if isinstance(first, SavedAnswer):
+            return first, same_reading(second, first)  # type: ignore[arg-type]
+        if isinstance(second, SavedAnswer):
+            return same_reading(first, second), second
+        if first == second:
+            raise InvalidRequest("Both sides are the same model.", _CHOOSE)
+        text = st.session_state.get("models.text") or ""
+        return reading_of(first, text), reading_of(second, text)
     except CandorError as error:
         return error
-    return tuple(Question(source, request) for source in sources)

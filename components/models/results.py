@@ -1,4 +1,4 @@
-"""Two models' readings of one text: a summary of each, the map of the difference, and where it is largest."""
+"""One text under two models: the map of the difference, a summary of each, and where they differ most."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import streamlit as st
 
 from components.difference_map import difference_map
 from components.jobs.progress import when_done
+from components.models.saved_side import moment
 from components.pickers.model_label import model_name
 from components.shell.escaping import bold
 from components.shell.messages import show_error, show_warnings
@@ -22,33 +23,56 @@ from lib.jobs.job import Job
 from lib.jobs.plan import Several
 from lib.scores.alignment import Aligned, aligned
 from lib.scores.token_scores import summarise_prompt
+from lib.studies.model_comparison import text_of, whole_text
 
-_LARGEST = 10  # spans in the lists of gains and losses
+_LARGEST = 10  # spans in each list
 
 
 def show_readings(job: Job[Any] | None) -> None:
-    """Both readings, once they are there; without a job, what will stand here."""
+    """Show the comparison once it is done; without a job, say what appears here."""
     if job is None:
         st.caption(
-            "Here the text will stand, tinted by how much likelier or less likely the second model holds each part. "
-            "Models with different tokenizers are compared, too."
+            "Your text appears here, shaded by how much more or less likely the second model finds each part. The "
+            "models may have different tokenizers."
         )
         return
     if isinstance(job.subject, Several):
-        when_done(job, partial(_show, [model_name(each.source) for each in job.subject.questions]))
+        when_done(job, partial(_show, job.subject))
 
 
-def _show(names: list[str], many: Many[Completion]) -> None:
+def _names(several: Several) -> list[str]:
+    """The models' names; a saved side's has its date."""
+    saved = several.marks if len(several.marks) == len(several.questions) else (0,) * len(several.questions)
+    return [
+        f"{model_name(each.source) or 'Saved response'}{f', saved {moment(when)}' if when else ''}"
+        for each, when in zip(several.questions, saved, strict=True)
+    ]
+
+
+def _show(several: Several, many: Many[Completion]) -> None:
+    names = _names(several)
     for name, each in zip(names, many.outcomes, strict=True):
         if each.error is not None:
             st.markdown(bold(name))
             show_error(each.error)
-    came = [each.result for each in many.outcomes if each.result is not None]
-    if len(came) == 2:
-        _both(names, came[0], came[1])
-    elif came:
-        st.caption("Only one model has read it:")
-        map_with_pin(TokenMapView(came[0]), key="models.only")
+    done = [each.result for each in many.outcomes if each.result is not None]
+    if len(done) == 2:
+        if several.marks:
+            _warn_of_different_texts(several, done)
+        _both(names, whole_text(done[0]), whole_text(done[1]))
+    elif done:
+        st.caption("Only one model has scored the text:")
+        map_with_pin(TokenMapView(done[0]), key="models.only")
+
+
+def _warn_of_different_texts(several: Several, done: list[Completion]) -> None:
+    first, second = (text_of(*pair) for pair in zip(several.questions, done, strict=True))
+    if first.split() != second.split():
+        st.warning(
+            "The two runs have different texts. Only the parts they have in common are compared, and what comes "
+            "before a part also affects its probability.",
+            icon=":material/difference:",
+        )
 
 
 def _both(names: list[str], first: Completion, second: Completion) -> None:
@@ -56,16 +80,19 @@ def _both(names: list[str], first: Completion, second: Completion) -> None:
     for each in (first, second):
         show_warnings(each.warnings)
     if not len(found):
-        st.info("No part of the text is scored by both models.", icon=":material/info:")
+        st.info(
+            "Both models have no scored text in common. Choose runs with prompt logprobs or answers of the same text.",
+            icon=":material/info:",
+        )
         return
     difference_map(
         found.texts, found.differences, around=found.around, key="models.map",
-        less="less likely to the second", more="likelier", label="Where the second model differs from the first",
+        less="less likely to the second model", more="more likely",
+        label="Where the second model differs from the first",
     )  # fmt: skip
     st.caption(
-        f"{formatting.count(found.characters, 'character')} are compared, in "
-        f"{formatting.count(len(found), 'span')} that the "
-        "tokens of both cut out; differences are in nats. Grey text is not scored by both."
+        f"Comparing {formatting.count(found.characters, 'character')} in {formatting.count(len(found), 'span')} "
+        "aligned across both tokenizers. Differences are in nats. Grey text has no score from one of the models."
     )
     _summary(found, names, first, second)
     for column, gains in zip(st.columns(2, gap="medium"), (True, False), strict=True):
@@ -88,7 +115,7 @@ def _summary(found: Aligned, names: list[str], first: Completion, second: Comple
                 "Bits per character": bits,
                 "Perplexity": own.perplexity,
                 "Tokens scored": own.scored,
-                "Of them not compared": left,
+                "Not compared": left,
             }
         )
     number = st.column_config.NumberColumn
@@ -98,21 +125,22 @@ def _summary(found: Aligned, names: list[str], first: Completion, second: Comple
         column_config={
             "Bits per character": number(
                 format="%.3f",
-                help="−log2 of the probability of what is compared, per character. Lower is surer, "
-                "whatever the tokenizer.",
+                help="−log2 of the probability of the compared text, per character. Lower is more confident; "
+                "comparable between tokenizers.",
             ),
             "Perplexity": number(
-                format="%.2f", help="exp(−mean logprob) per token of its own: not comparable between tokenizers."
+                format="%.2f", help="exp(−mean logprob) per token. Not comparable between different tokenizers."
             ),
+            "Not compared": number(help="Scored tokens that align with no tokens of the other model."),
         },
     )
 
 
 def _largest(found: Aligned, *, gains: bool) -> None:
-    st.markdown(f"**{'Likelier' if gains else 'Less likely'} to the second model**")
+    st.markdown(f"**{'More' if gains else 'Less'} likely to the second model**")
     spans = found.largest(_LARGEST, gains=gains)
     if not spans:
-        st.caption("Nothing.")
+        st.caption("No part of the text.")
         return
     st.dataframe(
         pd.DataFrame(

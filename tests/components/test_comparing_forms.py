@@ -125,11 +125,11 @@ def test_prompts_one_only_or_twice_the_same(can: set[Format]) -> None:
     assert page.text_area(key="prompts.prompt.0").value == "Say hi."
 
 
-def test_models_say_which_cannot_read(can: set[Format]) -> None:
+def test_models_say_which_cannot_score_a_text(can: set[Format]) -> None:
     page = press(AppTest.from_function(models).run(), "Sayings and capitals")
     page.button(key="models.second.take").click().run()
     assert "1 call · 2 texts to score" in captions(page)
-    for formats, why in (({Format.BEDROCK}, "abcdefgh1234 returns no scores of what it reads"), (set(), "Import it")):
+    for formats, why in (({Format.BEDROCK}, "return prompt logprobs"), (set(), "Import it")):
         can.intersection_update(formats)
         page.run()
         assert why in captions(page)

@@ -93,7 +93,7 @@ def test_a_run_file_decides_neither_where_the_server_connects_nor_as_whom(
     with serving("app.py", environment) as url:
         page.goto(f"{url}/history")
         wait_for_app(page)
-        page.get_by_text("Files", exact=True).click()
+        page.get_by_text("Import and export", exact=True).click()
         upload(page, page.locator("input[type=file]").first, file)
         page.get_by_role("button", name="Import", exact=True).click()
         wait_for_app(page)
