@@ -30,7 +30,7 @@ class TokenizerChoice:
         if self.files is not None:
             if not self.files:
                 raise InvalidRequest(
-                    "No file of the tokenizer has been uploaded yet.",
+                    "No tokenizer file has been uploaded yet.",
                     'Upload tokenizer.json or tokenizer.model, or choose "None: show ids".',
                 )
             return tokenizer_from_uploads(dict(self.files))

@@ -1,8 +1,8 @@
-"""Which entry of a position is the token that stands there.
+"""Infer which entry of each position is the chosen token.
 
-Never simply the most likely entry: that would name every surprising token after its runner-up. A response with ids
-does not say which entry was chosen, so it is inferred from what else is known, the most certain evidence first. Where
-nothing decides, it stays unknown.
+A response with ids doesn't say which entry was chosen, so it is inferred from other evidence, the most certain first.
+If nothing decides, it remains unknown. It is never simply the most likely entry: that would replace every surprising
+token with its runner-up.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lib.core.pieces import Ints
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.positions import UNDECIDED, Positions
 
-_MOST_PATHS = 4096  # ways through a text that are followed at once
-_MOST_WORK = 1_000_000  # tries for a whole answer; one of ordinary text takes two or three for each token
+_MOST_PATHS = 4096  # paths through a text that are followed at once
+_MOST_WORK = 1_000_000  # attempts for a whole answer; ordinary text takes two or three per token
 
 
 def by_ids(found: Positions, ids: Sequence[int]) -> Ints | None:
-    """The entries that these ids are, or None unless there is one for every scored position (int32[n])."""
+    """The entries with these ids (int32[n]); None unless every scored position has one."""
     if len(ids) != len(found):
         return None
     matches = found.ids == np.array(ids, np.int64)[found.rows]
@@ -34,12 +34,12 @@ def by_ids(found: Positions, ids: Sequence[int]) -> Ints | None:
 
 
 def by_rank(found: Positions, k: int) -> Ints:
-    """A position holds the k likeliest tokens and its own: what ranks below k is its own (int32[n])."""
+    """The entry of each position that ranks below the top k, which can only be its own token (int32[n])."""
     return _single(found, found.ranks > max(k, 1))
 
 
 def by_single_entry(found: Positions) -> Ints:
-    """Where there is one entry, that is it (int32[n])."""
+    """The entry of each position that has only one (int32[n])."""
     return _single(found, np.ones(len(found.ids), bool))
 
 
@@ -55,9 +55,9 @@ def _single(found: Positions, candidates: NDArray[np.bool_]) -> Ints:
 def by_order(found: Positions, known: Ints) -> Ints:
     """The first entry of each position, if the order can be trusted (int32[n], all -1 if not).
 
-    The service puts a position's own token first and then the likeliest, best first; but nothing promises it, and
-    whatever passes JSON on may sort its keys. So some position must stand in an order that no sorting of keys gives,
-    and no position may contradict: neither by those `known` already nor by likelier tokens after less likely ones.
+    The service puts a position's own token first, then the most likely ones in order. This isn't documented, and any
+    program that passes JSON on may sort its keys. So at least one position must be in an order that no sorting of keys
+    produces, and none may contradict: the `known` entries must be first, and no token may follow a less likely one.
     """
     undecided = np.full(len(found), UNDECIDED, np.int32)
     several = found.counts > 1
@@ -67,21 +67,21 @@ def by_order(found: Positions, known: Ints) -> Ints:
     if (known[decided] != found.offsets[:-1][decided]).any():
         return undecided
     within = found.rows[1:] == found.rows[:-1]
-    inner = within & np.append(False, within[:-1])  # pairs that do not begin with a position's first entry
+    inner = within & np.append(False, within[:-1])  # pairs that don't start with a position's first entry
     if (found.logprobs[1:] > found.logprobs[:-1])[inner].any():
         return undecided
     names = [str(number) for number in found.ids.tolist()]
     texts = np.array([one > other for one, other in pairwise(names)], bool)
-    # Both must be broken in one and the same response: sorted as numbers it breaks the order of texts, and vice versa.
+    # Both orders must be broken: keys sorted as numbers break the order of strings, and vice versa.
     if not (within & (found.ids[:-1] > found.ids[1:])).any() or not (within & texts).any():
         return undecided
     return np.where(several, found.offsets[:-1], UNDECIDED).astype(np.int32)
 
 
 def by_text(found: Positions, text: str, tokenizer: Tokenizer, *, stopped: bool) -> Ints:
-    """Where only one of a position's entries lets the positions spell the text, that is it (int32[n]).
+    """The entry of each position without which the positions can't spell the text (int32[n]).
 
-    stopped: whether tokens may follow the text, or reach beyond it, as the tokens of a stop string do.
+    stopped: whether tokens may follow the text, or extend past its end, as the tokens of a stop string do.
     """
     chosen = np.full(len(found), UNDECIDED, np.int32)
     if not (found.counts > 1).any() or "\N{REPLACEMENT CHARACTER}" in text:
@@ -128,7 +128,7 @@ def _steps(found: Positions, position: int, tokenizer: Tokenizer) -> list[tuple[
 
 
 def _after(data: bytes, place: int, blob: bytes, special: bool, stopped: bool) -> list[int]:
-    """Where the text may have been spelled to after this token."""
+    """The places in the text that this token may end at."""
     places = [place] if special else []
     if data.startswith(blob, place) and not special:
         places.append(place + len(blob))
@@ -140,7 +140,7 @@ def _after(data: bytes, place: int, blob: bytes, special: bool, stopped: bool) -
 
 
 def decided(found: Positions, ways: Sequence[tuple[str, Ints]]) -> tuple[Positions, tuple[str, ...]]:
-    """The positions with whatever the ways decide, earlier ways first; and the names of those that decided any."""
+    """(positions with the entries that the ways decide, earlier ways first; names of the ways that decided any)."""
     chosen = found.chosen.copy()
     used = []
     for name, own in ways:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lib.errors import BadResponse
-from lib.wire.parse import BROKEN
+from lib.wire.json_fields import BROKEN
 
 _MOST_ANSWERS = 1_000  # in one stream
 _SILENT = (b"null", b'""', b"[]", b"{}")

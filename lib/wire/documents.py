@@ -18,13 +18,13 @@ from lib.errors import BadResponse
 from lib.wire.embedded_bytes import decode_embedded
 from lib.wire.encodings import as_utf8, is_utf8, unpacked
 from lib.wire.foreign_formats import no_json, refuse_text
-from lib.wire.parse import BROKEN, Fields, standard
+from lib.wire.json_fields import standard
 from lib.wire.python_repr import unquoted
 from lib.wire.scan import is_json, values
+from lib.wire.top_level import TopLevel, top_level_of
 
 MOST_DOCUMENTS = 100_000
 _DEEPEST = 4
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BLOCK = 65_536  # bytes
 _DONE = b"[DONE]"
 # A line of server-sent events that does not hold a whole object.
@@ -50,15 +50,7 @@ class Document:
     stream: int | None = None
     problem: BadResponse | None = None
     cut: bool = False
-    fields: Fields | None = field(default=None, repr=False)
-
-
-def fields_of(data: bytes) -> Fields | None:
-    """The fields of a JSON object; None for everything else."""
-    try:
-        return _FIELDS.decode(data)
-    except (*BROKEN, RecursionError):
-        return None
+    top: TopLevel | None = field(default=None, repr=False, compare=False)
 
 
 def documents(data: bytes) -> list[Document]:
@@ -73,8 +65,8 @@ def documents(data: bytes) -> list[Document]:
 
 
 def _documents(text: bytes, depth: int) -> list[Document]:
-    if text.startswith(b"{") and (fields := fields_of(text)) is not None:
-        return [Document(text, fields=fields)]
+    if text.startswith(b"{") and (top := top_level_of(text)) is not None:
+        return [Document(text, top=top)]
     inner = _strings(text)
     if inner is not None and b"{" in inner and depth < _DEEPEST:
         return _documents(inner.strip(), depth + 1)

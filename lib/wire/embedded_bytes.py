@@ -8,7 +8,7 @@ import re
 
 import msgspec
 
-from lib.wire.parse import BROKEN
+from lib.wire.json_fields import BROKEN
 
 _NUMBERED = msgspec.json.Decoder(dict[int, int])
 _BUFFER = re.compile(rb'\{\s*"(?:type"\s*:\s*"Buffer"|0"\s*:\s*\d|data"\s*:\s*\[)')

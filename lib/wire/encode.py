@@ -1,4 +1,4 @@
-"""Completions as responses: what a service would have sent. Whole, and as the chunks of a stream."""
+"""Encode completions as the response a service would have sent, whole or as the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -25,27 +25,24 @@ def encode(
     logprobs: bool = True,
     prompt_logprobs: bool = True,
     token_ids: bool = False,
-    trimmed: bool = False,
 ) -> dict[str, Any]:
-    """The response, as a dictionary to be written as JSON. Several samples of one request make several choices.
+    """The response, as a dictionary to write as JSON. Several samples of one request become several choices.
 
-    top: the number that was asked for at every position of the answer; by default what `encode_request` asks for.
-    logprobs, prompt_logprobs: whether they were asked for. token_ids: with the ids of the chosen tokens, for services
-    that pass them on. trimmed: without the keys that are null, as the examples in AWS's documentation are.
+    top: the number of top logprobs requested for the answer; by default what `encode_request` requests.
+    logprobs, prompt_logprobs: whether they were requested.
+    token_ids: whether to include the ids of the chosen tokens, as some services do.
     """
     group = [completions] if isinstance(completions, Completion) else list(completions)
     first = group[0]
     if top is None:
         top = asked_top(wire_format, first.request.k if first.request is not None else first.generated.k)
     if wire_format.is_bedrock:
-        response = _bedrock(first, wire_format, logprobs, prompt_logprobs)
-    else:
-        response = _openai(group, wire_format, top, logprobs, prompt_logprobs, token_ids)
-    return without_nulls(response) if trimmed else response
+        return _bedrock(first, wire_format, logprobs, prompt_logprobs)
+    return _openai(group, wire_format, top, logprobs, prompt_logprobs, token_ids)
 
 
 def without_nulls(value: Any) -> Any:
-    """The same without keys whose value is null; nulls in lists say something and stay."""
+    """The same without keys whose value is null, as in AWS's documentation. Nulls in lists have a meaning and stay."""
     if isinstance(value, dict):
         return {key: without_nulls(each) for key, each in value.items() if each is not None}
     return [without_nulls(each) for each in value] if isinstance(value, list) else value
@@ -73,14 +70,7 @@ def _openai(
     prompt_ids = first.prompt.ids.tolist() if token_ids else None
     choices = []
     for number, done in enumerate(group):
-        choice: dict[str, Any] = {"index": number}
-        if chat:
-            choice["message"] = {
-                "role": "assistant", "content": done.text, "refusal": None, "annotations": None, "audio": None,
-                "function_call": None, "tool_calls": [], "reasoning_content": None,
-            }  # fmt: skip
-        else:
-            choice["text"] = done.text
+        choice: dict[str, Any] = {"index": number, **_text_of(done, chat)}
         choice["logprobs"] = answer_logprobs(done.generated, wire_format, top) if logprobs else None
         choice["finish_reason"] = _reason(done.stop_reason)
         choice["stop_reason"] = None
@@ -89,7 +79,7 @@ def _openai(
             choice["prompt_logprobs"] = prompt
             choice["prompt_token_ids"] = prompt_ids
         choices.append(choice)
-    written = sum(len(done.generated) for done in group)
+    generated = sum(len(done.generated) for done in group)
     response: dict[str, Any] = {
         "id": "chatcmpl-candor" if chat else "cmpl-candor",
         "object": "chat.completion" if chat else "text_completion",
@@ -98,27 +88,38 @@ def _openai(
         "choices": choices,
         "service_tier": None,
         "system_fingerprint": None,
-        "usage": usage(len(first.prompt), written),
+        "usage": usage(len(first.prompt), generated),
     }
     if chat:
         response |= {"prompt_logprobs": prompt, "prompt_token_ids": prompt_ids}
     return response | {"kv_transfer_params": None}
 
 
-def usage(read: int, written: int) -> dict[str, Any]:
-    """How OpenAI's formats count tokens."""
+def _text_of(done: Completion, chat: bool) -> dict[str, Any]:
+    if not chat:
+        return {"text": done.text}
     return {
-        "prompt_tokens": read,
-        "total_tokens": read + written,
-        "completion_tokens": written,
+        "message": {
+            "role": "assistant", "content": done.text, "refusal": None, "annotations": None, "audio": None,
+            "function_call": None, "tool_calls": [], "reasoning_content": None,
+        }
+    }  # fmt: skip
+
+
+def usage(prompt: int, generated: int) -> dict[str, Any]:
+    """The usage field of OpenAI's formats, from the number of prompt tokens and of generated tokens."""
+    return {
+        "prompt_tokens": prompt,
+        "total_tokens": prompt + generated,
+        "completion_tokens": generated,
         "prompt_tokens_details": None,
     }
 
 
 def answer_logprobs(tokens: Tokens, wire_format: Format, top: int, offset: int = 0) -> dict[str, Any]:
-    """The logprobs of a choice. offset: characters that the tokens of earlier chunks had.
+    """The logprobs of a choice. An unscored token, such as the first of an echoed prompt, has nulls.
 
-    An unscored token, such as the first of a prompt that is echoed, has null for its logprob and for its list.
+    offset: characters in the tokens of earlier chunks.
     """
     found = sent_answer(tokens, wire_format, top)
     names = [blob.decode() for blob in found.literals or ()]
@@ -140,7 +141,7 @@ def answer_logprobs(tokens: Tokens, wire_format: Format, top: int, offset: int =
 
 
 def _by_name(row: range, names: list[str], scores: list[float | None]) -> dict[str, float | None]:
-    """An alternative of the token's own string takes its value, as it does where a dictionary is filled in order."""
+    """Logprobs by string. Of equal strings the last one counts, as in a dictionary that a service fills in order."""
     listed: dict[str, float | None] = {}
     for i in row:
         listed[names[i]] = scores[i]
@@ -148,13 +149,13 @@ def _by_name(row: range, names: list[str], scores: list[float | None]) -> dict[s
 
 
 def by_id(found: Positions) -> list[dict[str, float | None] | None]:
-    """Positions as BedrockCompletion writes them: bare numbers by id."""
+    """Positions as BedrockCompletion sends them: bare logprobs by id."""
     ids, scores = found.ids.tolist(), [_score(value) for value in found.logprobs.tolist()]
     return [{str(ids[i]): scores[i] for i in found.row(position)} or None for position in range(len(found))]
 
 
 def described(found: Positions) -> list[dict[str, dict[str, Any]] | None]:
-    """Positions as OpenAI's formats write those of a prompt: logprob, rank and string by id."""
+    """Positions as OpenAI's formats send the prompt's: logprob, rank and string by id."""
     ids, ranks = found.ids.tolist(), found.ranks.tolist()
     scores = [_score(value) for value in found.logprobs.tolist()]
     names = [blob.decode() for blob in found.literals or ()]
@@ -183,27 +184,32 @@ def _reason(stop_reason: str | None) -> str | None:
 
 
 class ChunkWriter:
-    """Writes one sample's stream, chunk by chunk, as dictionaries to be written as JSON.
+    """Encodes the stream of one sample, chunk by chunk, as dictionaries to write as JSON.
 
-    A chunk may hold no token or several; text and logprobs go their own ways, as text is held back while it may be the
-    beginning of a stop string.
+    A chunk may have any number of tokens. Its text may belong to other tokens, because a service holds text back while
+    it may be the beginning of a stop string.
     """
 
     def __init__(
         self, done: Completion, wire_format: Format, *, top: int = 0, logprobs: bool = True, index: int = 0
     ) -> None:
-        """done: the sample without its answer. top: as in `encode`. index: its number among several samples."""
+        """Encode a sample.
+
+        done: the sample; its answer is passed to `chunk`.
+        top, logprobs: as in `encode`.
+        index: the sample's number among several.
+        """
         self._wire_format, self._top, self._logprobs, self._start, self._index = wire_format, top, logprobs, done, index
         self._count = self._offset = 0
         self._first = True
 
     def opening(self) -> Iterator[dict[str, Any]]:
-        """What comes before any token: in a chat, the role."""
+        """The chunk before any token: in a chat, the role."""
         if self._wire_format is Format.CHAT:
             yield self._chunk({"delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None})
 
     def chunk(self, tokens: Tokens | None, text: str, reason: str | None = None) -> dict[str, Any]:
-        """New tokens and new text; `reason` with the last of them."""
+        """New tokens and new text; `reason` with the last chunk."""
         self._count += 0 if tokens is None else len(tokens)
         if self._wire_format.is_bedrock:
             return self._bedrock(tokens, text, reason)

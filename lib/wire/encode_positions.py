@@ -1,4 +1,4 @@
-"""Tokens as the positions that a format sends: the mirror of reading them."""
+"""Convert tokens to the positions that a format sends: the inverse of decoding them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lib.core.tokens import Tokens
 from lib.wire.formats import Format
 from lib.wire.positions import ABSENT, Positions
 
-Entry = tuple[int, float, int]  # row of the piece table, logprob, rank
+Entry = tuple[int, float, int]  # row of the piece table, logprob in nats, rank from 1
 
 
 def sent_prompt(tokens: Tokens, wire_format: Format) -> Positions:
-    """The prompt's positions, by id, each token's own entry first. A token without an id or a score has no entry."""
+    """The prompt's positions by id, each token's own entry first. A token without an id or a score has no entry."""
     rows: list[list[Entry]] = []
     for row in range(len(tokens)):
         own = int(tokens.refs[row])
@@ -23,16 +23,16 @@ def sent_prompt(tokens: Tokens, wire_format: Format) -> Positions:
             rows.append([])
             continue
         others = [entry for entry in _others(tokens, row) if tokens.pieces.ids[entry[0]] >= 0]
-        if wire_format is Format.EARLY:  # k is 1: the likeliest token, if it is another
+        if wire_format is Format.EARLY:  # k is 1: the most likely token, if it is another
             others = [entry for entry in others[:1] if entry[1] > float(tokens.logprobs[row])]
         rows.append([_own(tokens, row), *others])
     return _positions(tokens, rows, ranked=wire_format is not Format.EARLY)
 
 
 def sent_answer(tokens: Tokens, wire_format: Format, top: int) -> Positions:
-    """The answer's positions: by id in BedrockCompletion, which sends the sampled token alone, else by string.
+    """The answer's positions: by id in BedrockCompletion, which sends only the sampled token, else by string.
 
-    top: the number that was asked for. A chat's list begins with the sampled token and is cut at that number.
+    top: the number of top logprobs requested. A chat's list begins with the sampled token and is truncated at it.
     """
     rows: list[list[Entry]] = []
     for row in range(len(tokens)):
@@ -43,7 +43,7 @@ def sent_answer(tokens: Tokens, wire_format: Format, top: int) -> Positions:
         elif wire_format is Format.CHAT:
             rows.append([own, *others][: max(top, 1)])
         else:
-            rows.append([own, *_told_apart(tokens, own, others)] if top else [own])
+            rows.append([own, *_distinct(tokens, own, others)] if top else [own])
     return _positions(tokens, rows, ranked=False, named=not wire_format.is_bedrock)
 
 
@@ -52,12 +52,12 @@ def _own(tokens: Tokens, row: int) -> Entry:
 
 
 def _score(logprob: float) -> float:
-    """The logprob as it can be sent: what stands for p = 0 swallows everything below it."""
+    """The logprob as it can be sent: everything at or below the value for p = 0 becomes p = 0."""
     return -math.inf if logprob <= ABSENT else logprob
 
 
 def _others(tokens: Tokens, row: int) -> list[Entry]:
-    """The alternatives of a position without its own token, best first."""
+    """The alternatives of a position without its own token, most likely first."""
     listed = zip(tokens.top_refs[row].tolist(), tokens.top_logprobs[row].tolist(), strict=True)
     ranked = [(ref, _score(logprob)) for ref, logprob in listed if ref >= 0 and not math.isnan(logprob)]
     values = sorted((logprob for _, logprob in ranked), reverse=True)
@@ -65,12 +65,12 @@ def _others(tokens: Tokens, row: int) -> list[Entry]:
 
 
 def name_of(tokens: Tokens, ref: int) -> str:
-    """What a single id decodes to: the string that stands for it."""
+    """The string that a token's single id decodes to."""
     return tokens.pieces.bytes_of(ref).decode("utf-8", "replace")
 
 
-def _told_apart(tokens: Tokens, own: Entry, others: list[Entry]) -> list[Entry]:
-    """What is left of the alternatives in a list keyed by string: of equal strings the last, at the first's place."""
+def _distinct(tokens: Tokens, own: Entry, others: list[Entry]) -> list[Entry]:
+    """The alternatives that survive in a list keyed by string: of equal strings the last, in the first one's place."""
     kept: dict[str, Entry] = {name_of(tokens, own[0]): own}
     for entry in others:
         kept[name_of(tokens, entry[0])] = entry

@@ -8,7 +8,7 @@ import zlib
 
 from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
-from lib.wire.parse import MAX_BYTES, check_size
+from lib.wire.json_fields import MAX_BYTES, check_size
 
 _GZIP = b"\x1f\x8b"
 # How files begin that hold no text, and what they are: archives that may hold a response, then other files.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import msgspec
 
 from lib.errors import BadResponse
 from lib.wire.chunks import Chunk, Group, groups_of, joined
-from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, fields_of, single_value, too_many
+from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, single_value, too_many
 from lib.wire.embedded_bytes import decode_embedded
 from lib.wire.foreign_formats import NoResponse, no_response, refuse_object
-from lib.wire.parse import BROKEN, Fields, error_text, standard
+from lib.wire.json_fields import AN_ERROR, BROKEN, OPEN_ANSWERED, Fields, error_text, fields_of, standard
 from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
 from lib.wire.scan import values
+from lib.wire.top_level import TopLevel
 
 _RESPONSES = ("response", "response", "output", "modelOutput", "outputBodyJson", "body", "Body")
 _REQUESTS = ("request", "input", "modelInput", "inputBodyJson")
@@ -44,6 +45,7 @@ class Part:
     stream: int | None = None
     cut: bool = False
     passing: bool = False
+    top: TopLevel | None = field(default=None, repr=False, compare=False)
 
 
 _Found = list[Part | NoResponse]
@@ -127,23 +129,27 @@ def _with_joined(parts: list[Part]) -> list[Part]:
 def _whole(part: Part, group: Group) -> Part:
     """The response that a group of chunks makes."""
     cut = not group.over and (len(group.bodies) > 1 or part.stream is not None)
-    return replace(part, body=joined(group.bodies), cut=part.cut or cut)
+    return replace(
+        part, body=joined(group.bodies), cut=part.cut or cut, top=part.top if len(group.bodies) == 1 else None
+    )
 
 
 def _unwrapped(document: Document, depth: int) -> _Found:
     if document.problem is not None:
         raise document.problem
     data = document.data
-    fields = fields_of(data) if document.fields is None else document.fields
+    fields = fields_of(data) if document.top is None else document.top.fields
     if fields is None:
         data = standard(data)
         fields = fields_of(data)
     part = Part(data, None, "", document.place, document.stream)
     if fields is None:
         raise single_value()
-    if not _is_own(fields) and depth <= _DEEPEST:
+    is_openai = document.top is not None and document.top.choices is not None
+    if not is_openai and not _is_own(fields) and depth <= _DEEPEST:
         return _opened(part, fields, depth)
-    return [part]
+    # Choices that aren't a list of objects are read again, for the error to say so.
+    return [replace(part, top=document.top if is_openai or "choices" not in fields else None)]
 
 
 def _is_own(fields: Fields) -> bool:
@@ -361,7 +367,7 @@ def _refuse_failed(fields: Fields) -> None:
 
 
 def _failed(fields: Fields) -> NoResponse:
-    return NoResponse(f"This is an error, not a response: {error_text(fields)}", "Open a response that has an answer.")
+    return NoResponse(AN_ERROR.format(error_text(fields)), OPEN_ANSWERED)
 
 
 def _unquoted(data: bytes) -> bytes:

@@ -7,17 +7,16 @@ import re
 import msgspec
 
 from lib.errors import BadResponse
-from lib.wire.parse import BROKEN, Fields
+from lib.wire.json_fields import AN_ERROR, BROKEN, NOT_A_RESPONSE, NOT_JSON, OPEN_ANSWERED, Fields
 
 _SAVE = "Save the response itself, as JSON."
-_OPEN = "Open a response that has an answer."
 _CALL = (
     "Call the model with InvokeModel, or with an OpenAI-compatible endpoint, ask for logprobs and save that response."
 )
 _DUMP = "Save what response.model_dump_json() returns."
 # What text that holds no JSON looks like, what it is, and what to do.
 _TEXTS = (
-    (rb"An error occurred \(\w+\)", "", _OPEN),
+    (rb"An error occurred \(\w+\)", "", OPEN_ANSWERED),
     (
         rb"\b(?:ChatCompletion|ChatCompletionChunk|Completion|ModelResponse\w*|Response\w*Event|Response|Choice)\(\w+=",
         "This is an object of a client library as Python prints it.",
@@ -38,7 +37,7 @@ _TEXTS = (
         "This is a web page, such as the error page of a proxy.",
         "Check the address, and ask again.",
     ),
-    (rb"<Error>\s*<Code>", "", _OPEN),
+    (rb"<Error>\s*<Code>", "", OPEN_ANSWERED),
     (rb"(?i)\A<\?xml", "This is XML.", _SAVE),
     (
         rb"\{\s*(?:\xe2\x80[\x9c\x9d\x98\x99])",
@@ -71,8 +70,8 @@ _OBJECTS: tuple[tuple[set[str], set[str], str, str], ...] = (
     ({"content", "stop", "index"}, {"role"}, _API.format("llama.cpp's own completion endpoint"), _CALL),
     ({"generated_text"}, set(), _API.format("Text Generation Inference's own endpoint"), _CALL),
     ({"results", "inputTextTokenCount"}, set(), _API.format("an Amazon Titan model, which returns no logprobs"), _CALL),
-    ({"embedding"}, set(), _EMBEDDING, _OPEN),
-    ({"embeddings"}, set(), _EMBEDDING, _OPEN),
+    ({"embedding"}, set(), _EMBEDDING, OPEN_ANSWERED),
+    ({"embeddings"}, set(), _EMBEDDING, OPEN_ANSWERED),
     ({"type", "role", "content", "usage"}, set(), _API.format(_ANTHROPIC), _CALL),
     (
         {"completion", "stop_reason"},
@@ -100,7 +99,7 @@ _OBJECTS: tuple[tuple[set[str], set[str], str, str], ...] = (
         _FILE.format("a tokenizer's configuration"),
         "Open it with the tokenizer, and a response here.",
     ),
-    ({"architectures"}, set(), _FILE.format("a model's configuration"), _OPEN),
+    ({"architectures"}, set(), _FILE.format("a model's configuration"), OPEN_ANSWERED),
     ({"totalRecordCount"}, set(), _FILE.format("the summary of a batch job"), "Open the .jsonl.out file beside it."),
     (
         {"recordId", "modelInput"},
@@ -152,7 +151,7 @@ def _page_title(text: bytes) -> str:
 def _error(text: bytes, start: int) -> str:
     told = _S3_ERROR.search(text, start)
     said = b": ".join(each for each in told.groups() if each) if told else text[start : start + 300]
-    return f"This is an error, not a response: {_plain(said)}"
+    return AN_ERROR.format(_plain(said))
 
 
 def _plain(text: bytes) -> str:
@@ -193,16 +192,10 @@ def flattened(response: bytes) -> NoResponse | None:
 def no_response(fields: Fields) -> NoResponse:
     """The error of an object that holds no response, and is nothing else that is known."""
     if {"prompt", "messages", "modelInput"} & set(fields) and not _ANSWERS & set(fields):
-        return NoResponse("This is a request, without its response.", _OPEN)
-    return NoResponse(
-        "This is JSON, but no response of Custom Model Import.",
-        'A response has "generation" or "choices" at its top. Paste it as Bedrock sent it, or with its request as '
-        '{"request": …, "response": …}.',
-    )
+        return NoResponse("This is a request, without its response.", OPEN_ANSWERED)
+    return NoResponse(*NOT_A_RESPONSE)
 
 
 def no_json() -> BadResponse:
     """The error of text without any JSON."""
-    return BadResponse(
-        "This is not JSON.", "Paste the whole response, from its first { to its last }, as Bedrock sent it."
-    )
+    return BadResponse(*NOT_JSON)

@@ -1,4 +1,4 @@
-"""What a response says of its positions, as columns; and the tokens that come of it."""
+"""The positions of a response as columns, and the tokens made of them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,20 @@ from lib.errors import BadResponse
 from lib.tokenizers.vocabulary import Vocabulary
 
 UNDECIDED = -1
+MAX_ID = 2**31 - 1  # the largest token id or rank that the columns can hold
 ABSENT = -9999.0  # what stands for p = 0, as JSON has no -inf
 
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """`n` positions with `e` entries in all, in the order sent.
+    """`n` positions with `e` entries in all, in the order sent."""
 
-    offsets: int32[n + 1] into the entries; a position without entries is unscored.
-    ids: int32[e], -1 where only a string was sent. logprobs: float32[e], nats; -inf = p 0, NaN where null was sent.
-    ranks: int32[e], -1 where none was sent. literals: the bytes of the strings sent, or None where none are needed.
-    chosen: int32[n], the entry that is the token at that place; -1 where the response does not say.
-    """
-
-    offsets: Ints
-    ids: Ints
-    logprobs: Floats
-    ranks: Ints
-    literals: tuple[bytes, ...] | None
-    chosen: Ints
+    offsets: Ints  # int32[n + 1] into the entries; a position without entries is unscored
+    ids: Ints  # int32[e]; -1 if only a string was sent
+    logprobs: Floats  # float32[e], nats; -inf for p = 0, NaN if null was sent
+    ranks: Ints  # int32[e], from 1; -1 if not sent
+    literals: tuple[bytes, ...] | None  # [e], the bytes of the strings sent; None if none are needed
+    chosen: Ints  # int32[n], the entry that is the position's own token; -1 if the response doesn't say
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -52,7 +47,7 @@ class Positions:
         return range(int(self.offsets[position]), int(self.offsets[position + 1]))
 
     def between(self, first: int, last: int) -> Positions:
-        """The positions first to last, last excluded."""
+        """The positions from first to last, excluding last."""
         start, end = int(self.offsets[first]), int(self.offsets[last])
         chosen = self.chosen[first:last]
         return Positions(
@@ -82,10 +77,9 @@ def inferred_k(found: Positions) -> int:
 
 
 def table_for(ids: Ints, literals: tuple[bytes, ...] | None, vocabulary: Vocabulary | None) -> tuple[Pieces, Ints]:
-    """A piece table for these entries and the row of each. Same id, same row; likewise same literal.
+    """(a piece table for these entries, the row of each). Entries with the same id, or the same literal, share a row.
 
-    The bytes of an id come from the vocabulary; without one from the string sent with it; failing that it is shown
-    as its number.
+    The bytes of an id come from the vocabulary, else from the string sent with it; else it is shown as its number.
     """
     known = ids >= 0
     unique, first, inverse = np.unique(ids[known], return_index=True, return_inverse=True)
@@ -117,23 +111,22 @@ def _of_ids(ids: Ints, texts: list[bytes] | None, vocabulary: Vocabulary | None)
 
 
 def number_piece(number: int) -> bytes:
-    """How an id is shown whose bytes are not known."""
+    """How to show an id whose bytes are unknown."""
     return f"⟨{number}⟩".encode()
 
 
 def too_many() -> BadResponse:
-    """The error of a response whose columns would take far more memory than any answer's."""
+    """The error for a response whose columns would take far more memory than any answer's."""
     return BadResponse("The response has more positions and alternatives than any answer.", "Open the response itself.")
 
 
 def to_tokens(
     found: Positions, chosen_ids: Ints, k: int, vocabulary: Vocabulary | None, kinds: NDArray[np.uint8] | None = None
 ) -> Tokens:
-    """The tokens at these positions.
+    """The tokens at these positions. A position without a chosen entry is unscored, with all entries as alternatives.
 
-    chosen_ids: int32[n], the id at a place whose entry is not known or that has none, -1 where that is unknown, too.
-    k: alternatives kept; the chosen token counts among them where it is likely enough. Where no entry is chosen, all
-    of them are kept as alternatives, whatever k is, and the place is unscored.
+    chosen_ids: int32[n], the id at each position without a chosen entry; -1 if that is unknown too.
+    k: the number of alternatives, including the chosen token if it is likely enough.
     """
     n, extra = len(found), np.asarray(chosen_ids, np.int32)
     ids = np.concatenate([found.ids, extra])
@@ -154,41 +147,41 @@ def to_tokens(
     tokens = make_tokens(
         pieces, result_refs, logprobs=logprobs, ranks=ranks, top_refs=top_refs, top_logprobs=top_logprobs, kinds=kinds
     )
-    if not within_bounds((tokens,)):  # before anything spells them out
+    if not within_bounds((tokens,)):  # before anything joins their bytes
         raise too_many()
     return tokens
 
 
 def order(found: Positions) -> NDArray[np.intp]:
-    """The entries of each position best first; of equals the chosen one first, then as sent."""
+    """The entries of each position, most likely first; among equals the chosen one first, then as sent."""
     several, width = found.counts, int(found.counts.max(initial=0))
     leads = (found.chosen < 0) | (found.chosen == found.offsets[:-1])
     if leads.all() and len(several) * width <= 4 * len(found.ids) + 64:
-        # As sent the chosen entry is the first already: a stable sort of each row, which is quicker, keeps it so.
+        # The chosen entry was sent first: a stable sort of each row keeps it there, and is faster.
         places = found.offsets[:-1, None] + np.arange(width)
         inside = np.arange(width) < several[:, None]
         keys = np.where(inside, -found.logprobs[np.where(inside, places, 0)], np.nan) if width else places
         ranked = np.argsort(keys, axis=1, kind="stable")
-        # What lies outside sorts with the NaNs, at the end and after them.
+        # Padding sorts at the end, after any NaN.
         return np.take_along_axis(places, ranked, axis=1)[inside].astype(np.intp)
     first = np.ones(len(found.ids), bool)
     first[found.chosen[found.chosen >= 0]] = False
-    # NaN sorts last by itself.
+    # NaN sorts last.
     return np.lexsort((first, -found.logprobs, found.rows))
 
 
 def _listed(found: Positions, refs: Ints, k: int) -> tuple[Ints, Floats]:
-    """The columns of alternatives, best first."""
+    """The columns of alternatives, most likely first."""
     ranked = order(found)
     counts = found.counts
     column = positions(np.zeros(len(counts), np.int32), counts)
     rows = found.rows
     undecided = found.chosen[rows] < 0
-    # The chosen token comes with the list whether or not it belongs there: it does if its rank says so.
+    # The list includes the chosen token even if it isn't among the top k; its rank shows whether it is.
     chosen = np.zeros(len(found.ids), bool)
     chosen[found.chosen[found.chosen >= 0]] = True
     own = chosen[ranked]
-    # Another token of the same looks cannot be told from it, and would pass for it.
+    # Another token with the same string can't be distinguished from it.
     mine = np.where(found.chosen >= 0, refs[found.chosen], -2)[rows] if len(refs) else np.empty(0, np.int32)
     twin = (refs[ranked] == mine) & ~own
     beyond = own & ((found.ranks[ranked] < 1) | (found.ranks[ranked] > column + 1))

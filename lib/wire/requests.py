@@ -1,4 +1,4 @@
-"""Requests as bodies of InvokeModel, and back."""
+"""Encode requests as bodies of InvokeModel, and decode them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lib.core.request import MAX_K, Message, Request
 from lib.errors import InvalidRequest
 from lib.wire.formats import Format, asked_top
 
-_LEAST = 1  # a service that is asked for no token at all refuses; one is asked for, and left out of the completion
-_LEAST_TOP = 1  # whether 0, for a prompt's own tokens alone, is passed on by the service is not known
+_LEAST = 1  # services refuse a request for zero tokens; one is requested, and left out of the completion
+_LEAST_TOP = 1  # it isn't known whether services pass on 0, for the prompt's own tokens alone
 
 
 def encode_request(
@@ -18,9 +18,10 @@ def encode_request(
 ) -> dict[str, Any]:
     """The body of InvokeModel for one sample.
 
-    The seed is never sent: there is word of responses that come without logprobs when it is. With `streamed`, prompt
-    scores are not asked for in the OpenAI formats, which have no place for them in a stream and refuse. most: the
-    largest number of alternatives that the service takes.
+    The seed is never sent: setting a seed has been reported to suppress logprobs.
+
+    streamed: whether the answer is streamed. Prompt logprobs, which OpenAI's formats can't stream, aren't requested.
+    most: the largest number of alternatives that the service accepts.
 
     Raises InvalidRequest for messages in a format that takes a prompt, and for a prompt in the chat format.
     """
@@ -63,7 +64,7 @@ def encode_request(
 
 
 def route(body: Mapping[str, Any]) -> Format:
-    """The format that a body selects, as the service does it. Raises InvalidRequest where nothing selects one."""
+    """The format that a body selects, by the service's own rules. Raises InvalidRequest if it selects none."""
     if "messages" in body:
         return Format.CHAT
     if "prompt" in body:
@@ -72,9 +73,11 @@ def route(body: Mapping[str, Any]) -> Format:
 
 
 def decode_request(body: Mapping[str, Any], wire_format: Format | None = None) -> Request:
-    """The request that a body makes. What cannot be understood raises InvalidRequest; fields of no meaning are ignored.
+    """The request in a body; unknown fields are ignored. Raises InvalidRequest for values it can't interpret.
 
-    wire_format: by default what the body selects. k is the larger of the numbers asked for.
+    k becomes the larger of the numbers of alternatives requested.
+
+    wire_format: by default the one that the body selects.
     """
     wire_format = wire_format or route(body)
     prompt = body.get("prompt")
@@ -125,7 +128,7 @@ def _messages(turns: Any) -> tuple[Message, ...]:
 
 
 def _content(content: Any) -> str:
-    """The text of a turn, which may be a list of parts; images are left out."""
+    """The text of a turn, which may be a list of parts; images are skipped."""
     if isinstance(content, list):
         return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""

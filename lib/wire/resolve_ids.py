@@ -1,7 +1,7 @@
-"""From the strings that OpenAI's formats send to the ids behind them.
+"""Resolve the strings that OpenAI's formats send to token ids and ranks.
 
-A string is what a single id decodes to, so it may stand for several ids: those of all parts of characters decode to
-U+FFFD, and some tokenizers drop a space. The text of the answer tells most of them apart.
+Several ids may decode to one string: all parts of characters decode to U+FFFD, and some tokenizers drop a space. The
+text of the answer distinguishes most of them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import numpy as np
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.positions import Positions
 
-_MOST_ALIKE = 64  # ids of one name that are looked at; more cannot be told apart
-_UNTOLD = -2  # an id that its string must not be taken for
-_LONGEST = 64  # bytes of a part of a character, with what a vocabulary has joined to it
+_MOST_ALIKE = 64  # ids with one string that are considered
+_UNRESOLVED = -2  # an id that must not be resolved from its string
+_LONGEST = 64  # bytes of a token that includes a part of a character
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def with_ids(found: Positions, text: str, tokenizer: Tokenizer, ids: tuple[int, ...] | None = None) -> Positions:
-    """The positions with the ids that can be told; the others keep their strings.
+    """The positions with the ids that can be resolved; the other entries keep their strings.
 
-    ids: of the chosen tokens, where the service sent them.
+    ids: the ids of the chosen tokens, if the service sent them.
     """
     if found.literals is None:
         return found
@@ -32,7 +32,7 @@ def with_ids(found: Positions, text: str, tokenizer: Tokenizer, ids: tuple[int, 
     for entry in np.flatnonzero(numbers < 0).tolist():
         candidates = names.get(texts[entry], ())
         if _REPLACEMENT in texts[entry]:
-            # Real bytes of a part of a character can be told from others; a mark in their place may be any of them.
+            # Real bytes of a part of a character identify it; a replacement character may be any of them.
             marked = _REPLACEMENT.encode() in found.literals[entry]
             candidates = () if marked else tokenizer.ids_of_bytes.get(found.literals[entry], ())
         if len(candidates) == 1:
@@ -47,19 +47,19 @@ def with_ids(found: Positions, text: str, tokenizer: Tokenizer, ids: tuple[int, 
             own = tokenizer.encode(whole)
             places = [chosen[position] for position in run]
             if (numbers[places[:-1]] < 0).all():
-                numbers[places] = own if len(own) == len(run) else _UNTOLD
+                numbers[places] = own if len(own) == len(run) else _UNRESOLVED
         spelled = _spelled(
             [texts[place] for place in chosen], [int(numbers[place]) for place in chosen], text, tokenizer
         )
         numbers[chosen] = spelled
-        numbers[numbers == _UNTOLD] = -1
+        numbers[numbers == _UNRESOLVED] = -1
     return replace(found, ids=numbers)
 
 
 def _joint(names: list[str]) -> list[tuple[range, str]]:
-    """Runs of strings that are empty up to the last, which is a character that all of them are parts of.
+    """Runs of empty strings up to a character that all of them are parts of, with that character.
 
-    Some servers send a character with the token that completes it; its string may also be another token's own.
+    Some servers send a character with the token that completes it; its string may also be another token's.
     """
     found, start = [], 0
     for position, name in enumerate(names):
@@ -72,7 +72,7 @@ def _joint(names: list[str]) -> list[tuple[range, str]]:
 
 
 def _spelled(names: list[str], known: list[int], text: str, tokenizer: Tokenizer) -> list[int]:
-    """The ids of tokens of these names that spell the text one after another; -1 where it cannot be told."""
+    """The ids of tokens with these strings that spell the text in order; -1 if unknown."""
     pieces = tokenizer.vocabulary.pieces
     data, place = text.encode("utf-8", "surrogatepass"), 0
     ids = list(known)
@@ -95,7 +95,7 @@ def _spelled(names: list[str], known: list[int], text: str, tokenizer: Tokenizer
             place += len(segment)
             position = last
             continue
-        alike = [] if ids[position] == _UNTOLD else tokenizer.names.get(name, ())[:_MOST_ALIKE]
+        alike = [] if ids[position] == _UNRESOLVED else tokenizer.names.get(name, ())[:_MOST_ALIKE]
         candidates = [ids[position]] if ids[position] >= 0 else alike
         candidates = [number for number in candidates if number < len(pieces)]
         fitting = sum(_fits(data, place, pieces.bytes_of(number)) for number in candidates)
@@ -119,8 +119,8 @@ def _fits(data: bytes, place: int, blob: bytes) -> bool:
 
 
 def _parts(names: list[str], segment: bytes, tokenizer: Tokenizer) -> list[int]:
-    """The ids of parts of characters that together are `segment`, cut as the tokenizer does, if that fits."""
-    unknown = [-2] * len(names)  # which no id agrees with
+    """The ids of parts of characters that together are `segment`, tokenized by the tokenizer, if that fits."""
+    unknown = [-2] * len(names)  # which matches no id
     text = segment.decode("utf-8", "replace")
     if _REPLACEMENT in text:  # lost in the text as well
         return unknown
@@ -135,7 +135,7 @@ def _parts(names: list[str], segment: bytes, tokenizer: Tokenizer) -> list[int]:
 
 
 def _looks_alike(literals: tuple[bytes, ...], row: range, own: int, ambiguous: set[bytes] | None) -> bool:
-    """Whether strings of this position may stand for several tokens, so that its list may be short of some."""
+    """Whether strings at this position may belong to several tokens, so that its list may lack some."""
     if any(literals[entry] == literals[own] for entry in row if entry != own):
         return True
     lossy = _REPLACEMENT.encode()
@@ -143,12 +143,13 @@ def _looks_alike(literals: tuple[bytes, ...], row: range, own: int, ambiguous: s
 
 
 def ranks_of(found: Positions, k: int, ambiguous: set[bytes] | None, *, roomy: bool) -> Positions:
-    """The ranks of the chosen tokens as far as their lists tell; the formats that send strings send no ranks.
+    """The positions with the ranks of the chosen tokens, as far as their lists show; no ranks are sent with strings.
 
-    The list holds the k likeliest and the token itself. In a place that something less likely follows it in, a token's
-    rank is its place; at the end of the k it may be any. roomy: whether a list of up to k entries has no token from
-    beyond, so that its last one is known, too. ambiguous: strings that may have hidden one another in a list keyed by
-    string; None where lists are not keyed so.
+    A list has the k most likely tokens and the chosen token. If a less likely token follows it, the chosen token's rank
+    is its place in the list; at the end of the list it may be lower.
+
+    ambiguous: strings that may have hidden one another in a list keyed by string; None if lists aren't keyed so.
+    roomy: whether a list of up to k entries has only the top k, so that the rank of its last one is known too.
     """
     ranks = found.ranks.copy()
     chosen = found.chosen

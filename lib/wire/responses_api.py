@@ -7,6 +7,7 @@ from typing import Any
 
 from lib.errors import BadResponse
 from lib.wire.foreign_formats import NoResponse
+from lib.wire.json_fields import AN_ERROR, OPEN_ANSWERED
 
 _WRITTEN = "response.output_text.delta"
 _REFUSED = "response.refusal.delta"
@@ -84,9 +85,7 @@ def refuse_unfinished(data: bytes) -> None:
         raise _damaged() from broken
     if status in ("failed", "cancelled"):
         said = error.get("message") or error.get("code") if isinstance(error, dict) else error
-        raise NoResponse(
-            f"This is an error, not a response: {str(said or status)[:300]}", "Open a response that has an answer."
-        )
+        raise NoResponse(AN_ERROR.format(str(said or status)[:300]), OPEN_ANSWERED)
     if status in ("queued", "in_progress") and not whole.get("output"):
         raise NoResponse(f"The response is not written yet: its status is {status}.", "Fetch it again when it is done.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.core.completion import Completion
@@ -19,6 +19,7 @@ from lib.wire.foreign_formats import flattened
 from lib.wire.formats import Format
 from lib.wire.requests import decode_request, route
 from lib.wire.stream_decoder import CUT_OFF
+from lib.wire.top_level import TopLevel
 
 MAX_RESPONSES = 1000
 MAX_ANSWERS = 10_000  # in all responses of a file
@@ -38,11 +39,12 @@ class Saved:
     place: str = ""
     warnings: tuple[str, ...] = ()
     model: str = ""
+    top: TopLevel | None = field(default=None, repr=False, compare=False)
 
     def completions(self, tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
         """What is in the response. Raises BadResponse."""
         try:
-            return decode(self.response, self.request, tokenizer, model=self.model)
+            return decode(self.response, self.request, tokenizer, model=self.model, top=self.top)
         except BadResponse as error:
             raise placed(self.place, flattened(self.response) or error) from error
 
@@ -110,16 +112,17 @@ def _left_out(errors: Sequence[BadResponse]) -> tuple[str, ...]:
 
 def _paired(part: Part) -> Saved:
     if part.request is None:
-        return Saved(part.body, None, part.place, model=part.model)
+        return Saved(part.body, None, part.place, model=part.model, top=part.top)
     try:
         asked: Any = json.loads(part.request)
         if not isinstance(asked, dict):
             raise InvalidRequest("It is not an object.")
-        return Saved(part.body, decode_request(asked, _wire_format(asked, part.body)), part.place, model=part.model)
+        request = decode_request(asked, _wire_format(asked, part.body))
+        return Saved(part.body, request, part.place, model=part.model, top=part.top)
     except (ValueError, RecursionError, InvalidRequest) as error:
         reason = error.cause if isinstance(error, InvalidRequest) else "It is not JSON."
         note = f"The request that was saved with the response cannot be used: {reason}"
-        return Saved(part.body, None, part.place, (note,), part.model)
+        return Saved(part.body, None, part.place, (note,), part.model, part.top)
 
 
 def _wire_format(body: dict[str, Any], response: bytes) -> Format:

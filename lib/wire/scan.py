@@ -13,7 +13,7 @@ import msgspec
 from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
 from lib.wire import python_repr
-from lib.wire.parse import BROKEN
+from lib.wire.json_fields import BROKEN, ENDS_EARLY, INFINITY, NOT_JSON, PASTE_WHOLE, TOO_DEEP
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SPACE = rb"(?:[ \t\r\n]|\xc2\xa0)*"
@@ -32,7 +32,6 @@ _LITERAL = re.compile(rb"b?'(\{(?:[^'\\\n]|\\.)*+)'?")
 _SHELL = re.compile(rb"(?:-d|--\w[\w-]*)[ =]\$?\Z")  # before what a shell takes as it stands
 _LEAD = 200  # bytes
 _DEEPEST = 4
-_REMEDY = "Paste the whole response, from its first { to its last }, as Bedrock sent it."
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class _Scan:
                 lead = self._text[max(low, self._text.rfind(self._newline, low, start) + 1) : start]
                 yield Value(read.data, start, end, line, lead, read.problem, read.cut)
             if self._wasted > 4 * len(self._text) + 1_000_000:
-                problem = BadResponse("From here on, too much of the text is damaged to be read.", _REMEDY)
+                problem = BadResponse("From here on, too much of the text is damaged to be read.", PASTE_WHOLE)
                 yield Value(b"", start, len(self._text), line, b"", problem)
                 return
             place = end
@@ -129,7 +128,7 @@ class _Scan:
             _RAW.decode(self._view[start:])
         except RecursionError:
             line = self._text.find(b"\n", start)
-            return _Read(at=len(self._text) if line < 0 else line, problem=too_deep())
+            return _Read(at=len(self._text) if line < 0 else line, problem=BadResponse(*TOO_DEEP))
         except BROKEN as error:
             return self._stopped(start, str(error))
         return _Read(self._text[start:].rstrip(), len(self._text))
@@ -138,19 +137,17 @@ class _Scan:
         """What the reader's complaint tells: where the object ends and other text begins, or what is wrong."""
         told = _PLACE.search(error)
         if told is None:
-            return _Read(at=len(self._text), problem=BadResponse("This JSON ends too early.", _REMEDY), cut=True)
+            return _Read(at=len(self._text), problem=BadResponse(*ENDS_EARLY), cut=True)
         at = start + int(told[1])
         if "trailing characters" in error:
             end = self._text.rindex(b"}", start, at - 1) + 1
             return _Read(self._text[start:end], end)
         if self._text.startswith(b"Infinity", at) and self._text[at - 1 : at] != b"-":
-            return _Read(
-                at=at, problem=BadResponse("The response holds Infinity where a logprob should be.", "Save it again.")
-            )
+            return _Read(at=at, problem=BadResponse(*INFINITY))
         if self._text[at : at + 1] in (b"\n", b"\r"):
             cause = "A line break cuts this JSON in the middle of a string."
             return _Read(at=at, problem=BadResponse(cause, "Copy it from the file rather than from a terminal."))
-        return _Read(at=at, problem=BadResponse("This is not JSON.", _REMEDY))
+        return _Read(at=at, problem=BadResponse(*NOT_JSON))
 
     def _repaired(self, start: int, read: _Read) -> _Read:
         """An object that JSON's reader refused, with Python's constants respelled; else where it ends."""
@@ -177,7 +174,7 @@ class _Scan:
         stop = self._line_after(start)
         end = python_repr.end_of(self._text, start, stop)
         if end < 0:
-            problem = BadResponse("This is not JSON, and as Python's print it ends too early.", _REMEDY)
+            problem = BadResponse("This is not JSON, and as Python's print it ends too early.", PASTE_WHOLE)
             return _Read(at=stop, problem=problem, cut=stop == len(self._text))
         text = self._text[start:end]
         try:
@@ -196,7 +193,7 @@ class _Scan:
         try:
             inner = str(json.loads(b'"' + self._text[start:end] + b'"')).encode("utf-8", "surrogatepass")
         except ValueError:
-            return _Read(end=end, problem=BadResponse("This is not JSON.", _REMEDY))
+            return _Read(end=end, problem=BadResponse(*NOT_JSON))
         first = None if self._depth >= _DEEPEST else next(values(inner, self._depth + 1), None)
         return _Read(end=end) if first is None else _Read(first.data, end, problem=first.problem, cut=first.cut)
 
@@ -248,10 +245,3 @@ def _respelled(found: re.Match[bytes]) -> bytes:
         return json.dumps(encodable(json.loads(token))).encode()
     except ValueError:
         return token
-
-
-def too_deep() -> BadResponse:
-    """The error of JSON that nests more deeply than any reader follows."""
-    return BadResponse(
-        "This JSON is nested too deeply for a response.", "Open the response itself, as Bedrock sent it."
-    )

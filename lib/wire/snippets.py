@@ -1,4 +1,4 @@
-"""A request as code that anyone can run: boto3, and the AWS command line. Neither holds credentials."""
+"""Turn a request into code you can run: boto3 or the AWS command line. Neither contains credentials."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def as_boto3(body: dict[str, Any], model: BedrockModel) -> str:
 
 
 def as_cli(body: dict[str, Any], model: BedrockModel) -> str:
-    """A line for a POSIX shell that makes the call and writes the response to response.json."""
+    """A POSIX shell command that makes the call and writes the response to response.json."""
     parts = ["aws", "bedrock-runtime", "invoke-model", "--model-id", model.arn, "--region", _region(model)]
     parts += ["--profile", model.profile] * bool(model.profile)
     parts += ["--endpoint-url", model.endpoint] * bool(model.endpoint)
@@ -41,7 +41,7 @@ def as_cli(body: dict[str, Any], model: BedrockModel) -> str:
 
 
 def call_of(request: Request, model: BedrockModel | None, wire_format: Format | None = None) -> tuple[str, str]:
-    """(boto3, AWS CLI) for a request. Without a model, for one that has yet to be imported."""
+    """(boto3, AWS CLI) for a request. Without a model, it has a placeholder for one."""
     chosen = wire_format or (Format.CHAT if request.prompt is None else Format.OPENAI)
     body = encode_request(request, chosen)
     target = model or BedrockModel(ANY_ARN, region="REGION")

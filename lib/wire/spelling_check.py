@@ -1,4 +1,4 @@
-"""Compare a response's strings with its text: what is missing, and what is spelled otherwise."""
+"""Compare a response's strings with its text, and correct what is missing or spelled differently."""
 
 from __future__ import annotations
 
@@ -20,55 +20,53 @@ _ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """The positions of an answer, their strings put right as far as its text shows how.
-
-    spells: whether the chosen strings spell the text. nameless: whether no token is named at all.
-    unnamed: tokens listed without text, which now have it. gaps: stretches of text put in without a token of their own.
-    """
+class Correction:
+    """The positions of an answer, with its strings corrected as far as the text shows how."""
 
     found: Positions
-    spells: bool = True
-    nameless: bool = False
-    unnamed: int = 0
-    gaps: int = 0
+    spells: bool = True  # whether the chosen strings spell the text
+    nameless: bool = False  # whether the response names no token at all
+    unnamed: int = 0  # tokens that were listed without text and now have it
+    gaps: int = 0  # spans of text that were inserted because no token covers them
 
 
-def hold(found: Positions, shape: Shape, *, counted: int | None) -> Told:
-    """Hold the strings of an answer against its text; counted: as in `read_answer`."""
+def check_spelling(found: Positions, shape: Shape, *, counted: int | None) -> Correction:
+    """Compare the strings of an answer with its text. counted: as in `AnswerContext`."""
     if found.literals is None or not len(found):
-        return Told(found)
+        return Correction(found)
     if (found.chosen < 0).all():
-        return Told(found, nameless=bool(found.counts.any()))
+        return Correction(found, nameless=bool(found.counts.any()))
     if (found.chosen < 0).any() or (found.ids[found.chosen] >= 0).any():
-        return Told(found)  # without strings for all there is nothing to hold against
+        return Correction(found)  # without a string for every token there is nothing to compare
 
     def fits(names: Sequence[bytes]) -> bool:
         return answer_kinds([(name, False) for name in names], shape)[1] is Fit.SPELLS
 
     names = [found.literals[place] for place in found.chosen.tolist()]
     if fits(names):
-        return Told(found)
+        return Correction(found)
     for respell in (_unescaped, _from_bytes, _from_pieces):
         other = [respell(name) for name in names]
         if other != names and fits(other):
-            return Told(replace(found, literals=tuple(respell(name) for name in found.literals)))
+            return Correction(replace(found, literals=tuple(respell(name) for name in found.literals)))
     if any(_REPLACEMENT in name for name in names) or shape.reasoning or shape.tools:
-        return Told(found, spells=False)
+        return Correction(found, spells=False)
     text = shape.text.encode("utf-8", "surrogatepass")
     if (filled := _filled(names, text)) is not None and fits(filled):
         literals = list(found.literals)
         for place, name in zip(found.chosen.tolist(), filled, strict=True):
             literals[place] = name
-        return Told(replace(found, literals=tuple(literals)), unnamed=sum(map(bool, filled)) - sum(map(bool, names)))
+        return Correction(
+            replace(found, literals=tuple(literals)), unnamed=sum(map(bool, filled)) - sum(map(bool, names))
+        )
     if (counted is None or counted > len(found)) and (parts := _with_gaps(names, text)) is not None:
         whole = _inserted(found, parts)
-        return Told(whole, gaps=len(whole) - len(found))
-    return Told(found, spells=False)
+        return Correction(whole, gaps=len(whole) - len(found))
+    return Correction(found, spells=False)
 
 
 def in_plain_spelling(names: Sequence[bytes]) -> Callable[[bytes], bytes] | None:
-    """How to respell strings that are a byte-level vocabulary's own names; None where nothing shows that they are."""
+    """How to respell strings that are in a byte-level vocabulary's own spelling; None if nothing shows that."""
     if not any(name.startswith(_SPACE) for name in names) or any(b" " in name or b"\n" in name for name in names):
         return None
     letters = byte_alphabet()
@@ -77,7 +75,7 @@ def in_plain_spelling(names: Sequence[bytes]) -> Callable[[bytes], bytes] | None
 
 
 def spelled_length(names: Sequence[bytes], text: str) -> int:
-    """How many characters of a text these strings spell from its start; markers that the text lacks are passed over."""
+    """The number of characters that these strings spell from the start of a text, skipping markers that it lacks."""
     data, place = text.encode("utf-8", "surrogatepass"), 0
     for name in names:
         if data.startswith(name, place):
@@ -107,14 +105,14 @@ def _from_pieces(name: bytes) -> bytes:
 def _respelled(name: bytes, how: Callable[[str], bytes]) -> bytes:
     try:
         return _REPLACEMENT.join(how(part.decode("utf-8", "surrogatepass")) for part in name.split(_REPLACEMENT))
-    except UnicodeDecodeError:  # real bytes, which are in no vocabulary's spelling
+    except UnicodeDecodeError:  # real bytes, not a vocabulary's spelling
         return name
 
 
 def _filled(names: Sequence[bytes], text: bytes) -> list[bytes] | None:
-    """The strings, those that are empty with the text between their neighbours; None where others don't fit it.
+    """The strings, with the text between its neighbours for each empty one; None if the others don't fit the text.
 
-    As many bytes as tokens are one byte each; else the last token has them all, as the one that completes them.
+    If there are as many bytes as tokens, each has one. Otherwise the last token, which completes them, has all.
     """
     if all(names):
         return None
@@ -138,14 +136,14 @@ def _filled(names: Sequence[bytes], text: bytes) -> list[bytes] | None:
 
 
 def _parts_may_spell(missing: bytes, count: int) -> bool:
-    """Whether so many parts of characters may be these bytes, of which the first may hold the space before."""
+    """Whether this many parts of characters may be these bytes. The first may include the space before it."""
     return len(missing) <= 1 + 4 * count and all(byte >= 0x80 for byte in missing.removeprefix(b" "))
 
 
 def _with_gaps(names: Sequence[bytes], text: bytes) -> list[bytes | int] | None:
-    """The numbers of the strings in the order of the text, with what lies between them.
+    """The numbers of the strings in the order of the text, with the text between them.
 
-    None where they do not occur in the text in this order, or can be found in it in more than one way.
+    None if they don't occur in this order, or occur in the text in more than one way.
     """
     kept = [number for number, name in enumerate(names) if name and not (looks_like_marker(name) and name not in text)]
     first, place = [], 0
@@ -171,7 +169,7 @@ def _with_gaps(names: Sequence[bytes], text: bytes) -> list[bytes | int] | None:
 
 
 def _inserted(found: Positions, parts: Sequence[bytes | int]) -> Positions:
-    """The positions with one more for each text among the parts, which is unscored."""
+    """The positions, with an unscored one inserted for each text among the parts."""
     literals = found.literals or ()
     counts, chosen, ids, logprobs, ranks, names = [], [], [], [], [], []  # type: ignore[var-annotated]
     for part in parts:

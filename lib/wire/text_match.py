@@ -1,4 +1,4 @@
-"""Tokens held against a text: where it begins among them, and what they spell after it."""
+"""Match tokens with a text: which of them spell it, and what they spell after it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from numpy.typing import NDArray
 
 from lib.core.answer_parser import MARKERS
 
-LOST = "\N{REPLACEMENT CHARACTER}"  # what stands for a part of a character
+LOST = "\N{REPLACEMENT CHARACTER}"  # shown for a part of a character
 _STRETCH = 512  # bytes
 _MOST_WORDS = 5_000
-_MOST_PLACES = 64  # that a text is followed at, at once
+_MOST_PLACES = 64  # in a text that are followed at once
 _HEADER = 8  # tokens
 _ASCII = re.compile(r"[\x00-\x7f]")
 _PARTS = re.compile(f"({LOST}+)")
 
 
 class Spelling:
-    """What the tokens of an answer spell.
+    """The text that the tokens of an answer spell.
 
-    Some strings have lost the bytes of parts of characters. They spell nothing: such an answer is followed from one
-    whole token to the next.
+    Strings that have lost the bytes of parts of characters spell nothing. An answer with such strings is matched from
+    one whole token to the next.
     """
 
     def __init__(self, shown: Sequence[bytes]) -> None:
-        """shown: the bytes of every token that are in the answer's text; empty where it leaves a token out."""
+        """shown: the bytes of every token that are in the answer's text; empty for a token it leaves out."""
         self._shown = shown
         self._starts, self.text = _starts(shown)
         self._lossy = any(LOST.encode() in blob for blob in shown)
 
     def held(self, text: str, first: int) -> tuple[int, str] | None:
-        """(the first token after the text, what is spelled after it), if it begins with this token; else None.
+        """(first token after the text, the text spelled after it) if the text begins with token `first`, else None.
 
-        White space at its ends may have been trimmed, and SentencePiece writes no space at the front.
+        White space at its ends may have been trimmed, and SentencePiece omits a space at the front.
         """
         if self._lossy:
             return self._followed(text, first)
@@ -60,7 +60,7 @@ class Spelling:
         return next((base + lead for lead in leads if self.text.startswith(text, base + lead)), None)
 
     def _followed(self, text: str, first: int) -> tuple[int, str] | None:
-        places, marks = [0], 0  # where the text may have been followed to, and parts of characters since
+        places, marks = [0], 0  # places in the text reached so far, and parts of characters since
         for number in range(first, len(self._shown)):
             for part in filter(None, _PARTS.split(self._shown[number].decode("utf-8", "replace"))):
                 if part[0] == LOST:
@@ -73,7 +73,7 @@ class Spelling:
         return (len(self._shown), "") if any(_may_be_lost(text[place:], marks) for place in places) else None
 
     def _ended(self, text: str, places: Sequence[int], number: int, part: str, marks: int) -> tuple[int, str] | None:
-        """What `held` returns where the text can't be followed through a part of this token, as it may end there."""
+        """The result of `held` if the text ends within this token, or None if it doesn't match."""
         for place in places:
             rest = text[place:]
             if marks and _may_be_lost(rest, marks):
@@ -83,15 +83,15 @@ class Spelling:
         return None
 
     def _from(self, number: int, offset: int) -> str:
-        """What is spelled from a character of a token on."""
+        """What the tokens spell from a character of a token on."""
         return b"".join(self._shown[number:]).decode("utf-8", "replace")[offset:]
 
     def begins(self, text: str) -> bool:
-        """Whether the text goes on after what the tokens spell."""
+        """Whether the text begins with what the tokens spell."""
         return bool(self.text.strip()) and text.startswith((self.text, self.text.lstrip()))
 
     def end_of(self, part: str) -> int | None:
-        """The first token after this part of the answer, None where it is not spelled. White space may differ."""
+        """The first token after this part of the answer; None if the tokens don't spell it. White space may differ."""
         part = part.strip()
         if self._lossy:
             starts = [0, *(place for place in range(1, min(_HEADER, len(self._shown))) if self._opens(place))]
@@ -118,18 +118,18 @@ class Spelling:
         return first
 
     def last_of(self, text: str) -> int | None:
-        """The token that the text begins with where it is spelled last; None where it is not spelled."""
+        """The first token of the text's last occurrence; None if the tokens don't spell it."""
         place = self.text.rfind(text)
         return None if place < 0 else int(np.searchsorted(self._starts, place))
 
     def after_headers(self) -> list[int]:
-        """The tokens after a marker at the front that something is written before, such as a role."""
+        """The tokens that follow a marker near the front that has text before it, such as a role."""
         hidden = [place for place in range(min(_HEADER, len(self._shown))) if not self._shown[place]]
         return [place + 1 for place in hidden if any(self._shown[:place])]
 
 
 def _after(text: str, place: int, part: str, marks: int) -> Iterator[int]:
-    """Where the text may go on after a whole part, which is behind so many marks for parts of characters."""
+    """The places where the text may continue after a whole part that follows `marks` parts of characters."""
     if not marks:
         if text.startswith(part, place):
             yield place + len(part)
@@ -148,27 +148,27 @@ def _after(text: str, place: int, part: str, marks: int) -> Iterator[int]:
 
 
 def _may_be_lost(text: str, marks: int) -> bool:
-    """Whether so many marks may stand for this."""
+    """Whether this many marks for parts of characters may replace the text."""
     return len(text) <= marks and _ASCII.search(text) is None
 
 
 def _starts(shown: Sequence[bytes]) -> tuple[NDArray[np.int64], str]:
-    """The character that each token begins in, of the text that all of them spell; and that text."""
+    """(number of the character each token begins in, the text that all tokens spell)."""
     data = b"".join(shown)
     begins = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
     for start, end in broken_spans(data):
         begins[start:end] = False
-        begins[start] = True  # what is no character is shown as one
+        begins[start] = True  # bytes that aren't a character are shown as one
     numbers = np.append(np.cumsum(begins) - 1, begins.sum())
     offsets = np.cumsum([0, *map(len, shown)])[:-1]
     return numbers[offsets].astype(np.int64), data.decode("utf-8", "replace")
 
 
 def broken_spans(data: bytes) -> Iterator[tuple[int, int]]:
-    """The stretches of bytes that decode to U+FFFD, one each."""
+    """(start, end) of each span of bytes that decodes to one U+FFFD."""
     place = 0
     while place < len(data):
-        # In short stretches, as an error copies what it is found in.
+        # In short stretches, because an error copies the bytes it was found in.
         end = place + _STRETCH
         try:
             place += codecs.utf_8_decode(data[place:end], "strict", end >= len(data))[1]

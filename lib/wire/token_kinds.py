@@ -1,4 +1,4 @@
-"""What each token of an answer is for, told from the text that came with it."""
+"""Classify the tokens of a prompt or an answer, by the text of the response."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lib.core.pieces import Ints, Pieces
 from lib.core.tokens import TokenKind
 from lib.wire.text_match import LOST, Spelling
 
-# How vocabularies write the markers that no text holds: <|eot_id|>, <｜User｜>, <s>, [INST], <start_of_turn>.
+# How vocabularies write markers that no text contains: <|eot_id|>, <｜User｜>, <s>, [INST], <start_of_turn>.
 _MARKER = re.compile(
     rb"<\|[^<>|\s]{1,64}\|>|<\xef\xbd\x9c[^<>\s]{1,64}\xef\xbd\x9c>|</?s>|\[/?[A-Z_]{3,32}\]"
     rb"|<(?:bos|eos|pad|unk|mask|(?:start|end)_of_\w{1,32})>"
 )
 _MARKERS = re.compile(_MARKER.pattern.decode())
-_LONGEST_PART = 4  # characters shown for parts of one
-_MOST_OF_STOP, _LONGEST_STOP = 3, 40  # tokens and characters of a stop string that is not known
-_OPENING = np.frombuffer(b"<[", np.uint8)  # what every marker begins with
+_LONGEST_PART = 4  # characters shown for parts of a single one
+_MOST_OF_STOP, _LONGEST_STOP = 3, 40  # tokens and characters of an unknown stop string
+_OPENING = np.frombuffer(b"<[", np.uint8)  # the first byte of every marker
 _REASONING = frozenset({*MARKERS, *MARKERS.values()})
 _IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|video_pad|>"})
 
@@ -31,7 +31,7 @@ _IMAGES = frozenset({b"<|image|>", b"<|image_pad|>", b"<image>", b"[IMG]", b"<|v
 def prompt_kinds(pieces: Pieces, refs: Ints, *, by_looks: bool = False) -> NDArray[np.uint8]:
     """uint8[n] of `TokenKind`: special tokens, placeholders of images, and text.
 
-    by_looks: whether what looks like a marker is taken for special, as where no vocabulary says so.
+    by_looks: whether to classify what looks like a marker as special, for lack of a vocabulary.
     """
     by_row = np.append(np.where(pieces.special, TokenKind.SPECIAL, TokenKind.TEXT), TokenKind.TEXT).astype(np.uint8)
     for row in np.flatnonzero(pieces.special).tolist():
@@ -46,44 +46,39 @@ def prompt_kinds(pieces: Pieces, refs: Ints, *, by_looks: bool = False) -> NDArr
 
 
 def looks_like_marker(blob: bytes) -> bool:
-    """Whether a token of this spelling is a special one, as far as its looks tell. Reasoning's own markers are text."""
+    """Whether a token's bytes look like a special token's. The markers of reasoning count as text."""
     return _MARKER.fullmatch(blob) is not None and blob not in _REASONING
 
 
 class Fit(Enum):
-    """How the tokens of an answer and its text go together."""
+    """How the tokens of an answer fit its text."""
 
     SPELLS = "spells"
-    LONGER = "longer"  # the tokens go on after the text
-    SHORTER = "shorter"  # the text goes on after the tokens
+    LONGER = "longer"  # the tokens continue after the text
+    SHORTER = "shorter"  # the text continues after the tokens
     DIFFERS = "differs"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is known of an answer besides its tokens.
+    """What is known about an answer besides its tokens."""
 
-    text: as returned. stopped: whether it ended by itself, so that a stop token or stop string may follow the text.
-    reasoning, tools: as in `Answer`. prompt: the text the model read, which may have opened a `<think>` block.
-    thinking: as in `AnswerParser`. stops: the stop strings asked for, None where that is not known.
-    """
-
-    text: str
-    stopped: bool
-    reasoning: str = ""
-    tools: bool = False
-    prompt: str = ""
-    thinking: str | None = None
-    stops: tuple[str, ...] | None = None
+    text: str  # as returned
+    stopped: bool  # whether the model ended it, so that a stop token or stop string may follow the text
+    reasoning: str = ""  # as in `Answer`
+    tools: bool = False  # as in `Answer`
+    prompt: str = ""  # the text the model read, which may have opened a `<think>` block
+    thinking: str | None = None  # as in `AnswerParser`
+    stops: tuple[str, ...] | None = None  # the stop strings of the request; None if not known
 
 
 def answer_kinds(pieces: Sequence[tuple[bytes, bool]], shape: Shape) -> tuple[NDArray[np.uint8], Fit]:
-    """uint8[n] of `TokenKind`, and how the tokens fit the text.
+    """(uint8[n] of `TokenKind`, how the tokens fit the text).
 
-    Whether the service leaves special tokens out of its text is its own choice, so either is tried; so is taking for
-    special what looks like a marker, for a response that is read without a tokenizer.
+    Some services leave special tokens out of the text and some don't, so both are tried. Without a tokenizer, tokens
+    that look like markers are also tried as special tokens.
 
-    pieces: the bytes of every token and whether it is special.
+    pieces: the bytes of every token, and whether it is special.
     """
     tried: list[tuple[NDArray[np.uint8], Fit]] = []
     for special, hidden in _ways([blob for blob, _ in pieces], [special for _, special in pieces]):
@@ -92,12 +87,12 @@ def answer_kinds(pieces: Sequence[tuple[bytes, bool]], shape: Shape) -> tuple[ND
         if found[1] is Fit.SPELLS:
             return found
         tried.append(found)
-    # Of ways that fail, the one that fits the most says the most.
+    # If every way fails, the closest fit is the most informative.
     return min(tried, key=lambda each: list(Fit).index(each[1]))
 
 
 def _ways(blobs: Sequence[bytes], special: list[bool]) -> Iterator[tuple[list[bool], bool]]:
-    """Which tokens may be special, and whether those are left out of the text, the likeliest way first."""
+    """(which tokens are special, whether they are left out of the text), the most likely way first."""
     yield special, True
     if any(special):
         yield special, False
@@ -134,7 +129,7 @@ def _kinds(pieces: Sequence[tuple[bytes, bool]], hidden: bool, shape: Shape) -> 
 
 
 def _beginnings(spelling: Spelling, kinds: NDArray[np.uint8], shape: Shape) -> Iterator[tuple[int, TokenKind | None]]:
-    """Where the text may begin among the tokens, and what those before are then, None for what they are as read."""
+    """(first token of the text, kind of the tokens before it), as candidates; None leaves their kinds unchanged."""
     thought = np.flatnonzero(kinds == TokenKind.REASONING)
     after = int(thought[-1]) + 1 if len(thought) else 0
     while after and after < len(kinds) and kinds[after] == TokenKind.SPECIAL:
@@ -157,7 +152,7 @@ def _beginnings(spelling: Spelling, kinds: NDArray[np.uint8], shape: Shape) -> I
 
 
 def _may_follow(left: str, count: int, shape: Shape) -> bool:
-    """Whether this may follow the text of an answer, in so many tokens."""
+    """Whether this many tokens that spell `left` may follow the text of an answer."""
     core = (_MARKERS.sub("", left) if shape.stopped else left).strip()
     if shape.tools or not core:
         return True
@@ -177,7 +172,7 @@ def _may_follow(left: str, count: int, shape: Shape) -> bool:
 def _with_end(
     kinds: NDArray[np.uint8], shown: Sequence[bytes], pieces: Sequence[tuple[bytes, bool]], last: int, shape: Shape
 ) -> NDArray[np.uint8]:
-    """The kinds, those of what follows the text told apart; last: the first token after it."""
+    """The kinds, with those of the tokens after the text set. last: the first token after the text."""
     beyond = [place for place in range(last, len(shown)) if shown[place]]
     if shape.tools and beyond:
         kinds[beyond[0] :][kinds[beyond[0] :] == TokenKind.TEXT] = TokenKind.TOOL

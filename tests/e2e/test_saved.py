@@ -39,7 +39,7 @@ def test_the_published_response_with_an_uploaded_tokenizer(saved: Page) -> None:
     upload(saved, saved.locator("input[type=file]").first, FOX)
     choose(saved, "Tokenizer", "Upload its files")
     saved.get_by_test_id("stBaseButton-primary").click()
-    expect(saved.get_by_role("alert")).to_contain_text("No file of the tokenizer")
+    expect(saved.get_by_role("alert")).to_contain_text("No tokenizer file")
     upload(saved, saved.locator("input[type=file]").last, LLAMA3)
     opened(saved)
     cells = saved.locator(".text i")
@@ -64,7 +64,7 @@ def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
     response = json.loads(FOX.read_text())["response"]
     saved.get_by_role("textbox", name="Response").fill(json.dumps(response, sort_keys=True))
     opened(saved)
-    expect(saved.get_by_role("alert")).to_contain_text("At 3 places of the prompt")
+    expect(saved.get_by_role("alert")).to_contain_text("At 3 positions of the prompt")
     unknown = saved.locator(".text i").nth(1)
     expect(unknown).to_have_text("⟨?⟩")
     unknown.click()
@@ -73,7 +73,7 @@ def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
 
 @pytest.mark.parametrize(
     ("text", "cause"),
-    [("", "There is nothing in it"), ("no json", "not JSON"), ("[1]", "a list"), ("{}", "no response")],
+    [("", "There is nothing in it"), ("no json", "not JSON"), ("[1]", "a list"), ("{}", "not a Custom Model Import response")],
 )
 def test_what_is_no_response(saved: Page, text: str, cause: str) -> None:
     field = saved.get_by_role("textbox", name="Response")

@@ -23,7 +23,7 @@ from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
 from lib.errors import CandorError
 from lib.tokenizers.tokenizer import Tokenizer
-from lib.wire.encode import ChunkWriter, encode
+from lib.wire.encode import ChunkWriter, encode, without_nulls
 from lib.wire.formats import Format, asked_top
 from lib.wire.saved_responses import decoded, read_saved
 from lib.wire.stream_decoder import StreamReader
@@ -51,7 +51,7 @@ def fixtures() -> list[bytes]:
         request = Request(prompt=None if chat else "the x", messages=(Message("user", "x"),) if chat else (), k=2)
         done = answer(request)
         found.append(json.dumps(encode(done, form)).encode())
-        found.append(json.dumps(encode(done, form, token_ids=True, trimmed=True)).encode())
+        found.append(json.dumps(without_nulls(encode(done, form, token_ids=True))).encode())
         writer = ChunkWriter(done, form, top=asked_top(form, 2))
         found += [json.dumps(chunk).encode() for chunk in writer.opening()]
         found.append(json.dumps(writer.chunk(done.generated, done.text, "stop")).encode())

@@ -160,7 +160,7 @@ def test_where_logprobs_are_in_a_stream(served: Served, form: Format) -> None:
     (done,) = fold(served.engine(form).stream(request))
     assert done.generated == expected.generated
     assert done.text == expected.text
-    assert any("scores of the prompt" in warning for warning in done.warnings) == (form is Format.EARLY)
+    assert any("prompt logprobs" in warning for warning in done.warnings) == (form is Format.EARLY)
 
 
 @pytest.mark.parametrize("setting", ["last-chunk", "own-chunk", "absent"])

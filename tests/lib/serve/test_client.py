@@ -187,7 +187,7 @@ def test_a_model_that_gives_fewer_alternatives(served: Served) -> None:
 def test_a_response_without_the_scores_that_were_asked_for_says_so(served: Served) -> None:
     served.faults({"kind": "missing", "field": "prompt_logprobs"})
     (done,) = served.engine(Format.OPENAI).complete(asked())
-    assert "the response holds none" in " ".join(done.warnings)
+    assert "the response has none" in " ".join(done.warnings)
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -143,7 +143,7 @@ def test_the_template_is_known_as_the_model_read_it() -> None:
 
 
 def test_reasoning_that_the_tokens_do_not_spell_is_noticed() -> None:
-    from lib.wire.decode import NOT_SPELLED
+    from lib.wire.decode_warnings import NOT_SPELLED
 
     done = read(chat(["<think>", "x", "</think>", "in", "</s>"], "in", reasoning_content="something else"))
     assert NOT_SPELLED in done.warnings

@@ -15,7 +15,7 @@ from lib.cli import main
 from lib.errors import BadResponse
 from lib.models.tokenizer_files import load_tokenizer
 from lib.tokenizers.tokenizer import Tokenizer
-from lib.wire.decode import NO_LOGPROBS, WRONG_TOKENIZER
+from lib.wire.decode_warnings import NO_LOGPROBS, WRONG_TOKENIZER
 from lib.wire.saved_responses import decoded, read_saved
 from tests.support.paths import FOX
 from tests.support.wire_strategies import tokenizer as tiny_tokenizer
@@ -63,7 +63,7 @@ def test_with_sorted_keys_and_no_request_nothing_is_guessed(key: Any, known: boo
     (done,) = read_saved(response)[0].completions(llama3() if known else None)
     assert done.prompt.ids.tolist()[1:] == [-1, -1, -1, 39935, 35308]
     assert (done.prompt.top_refs[1] >= 0).sum() == 2
-    assert any("3 places" in warning for warning in done.warnings)
+    assert any("3 positions" in warning for warning in done.warnings)
 
 
 def test_in_the_order_sent_the_first_is_taken_and_that_is_said() -> None:
@@ -112,13 +112,13 @@ def test_no_logprobs_says_why() -> None:
         (b'{"generation": "\xe9"}', "not UTF-8"),
         (b"[1, 2]", "a list"),
         (b'"text"', "a single value"),
-        (b"{}", "no response of Custom Model Import"),
-        (b'{"name": "x"}', "no response of Custom Model Import"),
+        (b"{}", "not a Custom Model Import response"),
+        (b'{"name": "x"}', "not a Custom Model Import response"),
         (b'{"message": "Too many requests"}', "an error, not a response: Too many requests"),
         (b'{"choices": []}', "no answer"),
-        (b'{"choices": 5}', "not spelled"),
-        (b'{"generation": 5}', "not spelled"),
-        (b'{"generation": "x", "logprobs": [{"a": -1}]}', "not spelled"),
+        (b'{"choices": 5}', "match any format"),
+        (b'{"generation": 5}', "match any format"),
+        (b'{"generation": "x", "logprobs": [{"a": -1}]}', "match any format"),
         (b'{"generation": "x", "logprobs": [{"1": 0.5}]}', "as a logprob"),
         (b'{"generation": "x", "logprobs": [{"-1": -0.5}]}', "negative token id"),
         (b'{"generation": "x", "logprobs": [{"99999999999": -0.5}]}', "no vocabulary has"),
@@ -156,4 +156,4 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], monk
     assert "cannot be read" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}")))
     assert main(["decode", "-"]) == 1
-    assert "no response" in capsys.readouterr().err
+    assert "not a Custom Model Import response" in capsys.readouterr().err

@@ -19,8 +19,16 @@ from lib.models.tokenizer_files import load_tokenizer, tokenizer_from_uploads
 from lib.scores.token_scores import summarise_answer
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import byte_alphabet
-from lib.wire import decode as decoding
-from lib.wire.decode import GUARDED, LONGER, NO_LOGPROBS, NOT_SPELLED, WRONG_TOKENIZER, decode
+from lib.wire.decode import decode
+from lib.wire.decode_warnings import (
+    GUARDED,
+    LONGER,
+    NO_LOGPROBS,
+    NO_SCORES,
+    NOT_SPELLED,
+    UNSEPARATED_REASONING,
+    WRONG_TOKENIZER,
+)
 from lib.wire.saved_responses import completions_of, read_saved
 from tests.support.paths import CASES
 
@@ -282,7 +290,7 @@ def test_reasoning_in_any_format(pair: tuple[str, str], opened: bool, words: Tok
     done = read(response, words)
     kinds = done.generated.kinds.tolist()
     assert kinds == [REASONING] * (len(kinds) - 2) + [TEXT] * 2
-    assert decoding._UNTOLD in read(response).warnings
+    assert UNSEPARATED_REASONING in read(response).warnings
 
 
 HARMONY = ["<|channel|>", "analysis", "<|message|>", "2", "+", "2", "<|end|>", "<|start|>", "assistant"]
@@ -326,7 +334,7 @@ def test_an_added_token_whose_letters_the_decoder_takes_for_bytes(words: Tokeniz
     done = read(response, words)
     assert done.generated.ids.tolist() == ids
     assert shown(done)[-1] == "đem"
-    assert any("other letters" in each for each in done.warnings)
+    assert any("other characters" in each for each in done.warnings)
     assert WRONG_TOKENIZER not in done.warnings
     done = read(completion("\x11em", ["\x11em"]), words)
     assert done.generated.ids.tolist() == [number]
@@ -496,7 +504,7 @@ def test_an_echo_that_nothing_tells_from_the_answer_is_named() -> None:
 def test_ids_in_place_of_strings() -> None:
     done = read(completion("<think>a</think>b", [f"token_id:{number}" for number in range(4)]))
     assert done.generated.ids.tolist() == [0, 1, 2, 3]
-    assert decoding._UNTOLD in done.warnings
+    assert UNSEPARATED_REASONING in done.warnings
     done = read(completion("token_id:5 x", ["token_id:5", " x"]))  # a token of that name
     assert done.generated.ids.tolist() == [-1, -1]
 
@@ -561,7 +569,7 @@ def test_other_spellings_of_logprobs(logprobs: dict[str, Any], expected: list[fl
 def test_tokens_without_logprobs_say_so() -> None:
     response = completion("Hi yo", None)
     response["choices"][0]["logprobs"] = {"tokens": ["Hi", " yo"]}
-    assert decoding._NO_SCORES in read(response).warnings
+    assert NO_SCORES in read(response).warnings
 
 
 def _cut(data: bytes, places: list[int]) -> list[bytes]:
