@@ -35,7 +35,7 @@ def summary(view: TokenMapView) -> None:
         "Include reasoning in the answer's scores", key="summary.reasoning", help="Tokens between <think> and </think>."
     )
     answer, prompt = summarise_answer(done, reasoning=include), summarise_prompt(done)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         if len(done.generated):
             st.metric("Answer, mean logprob", formatting.nats(answer.mean_logprob), help=_MEAN, width="content")
             st.metric("Answer, perplexity", formatting.number(answer.perplexity, 2), help=_PERPLEXITY, width="content")
