@@ -1,4 +1,4 @@
-"""What responses come wrapped in: log and batch records, SDK output, other APIs; and what else a file may hold."""
+"""Unwrap responses from log and batch records, SDK output and the responses of other APIs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from itertools import islice
 import msgspec
 
 from lib.errors import BadResponse
-from lib.wire.chunks import Chunk, Group, groups_of, joined
+from lib.wire.chunks import Chunk, Group, groups_of
 from lib.wire.documents import MOST_DOCUMENTS, Document, TooMany, documents, single_value, too_many
 from lib.wire.embedded_bytes import decode_embedded
 from lib.wire.foreign_formats import NoResponse, no_response, refuse_object
+from lib.wire.join_chunks import join_chunks
 from lib.wire.json_fields import AN_ERROR, BROKEN, OPEN_ANSWERED, Fields, error_text, fields_of, standard
 from lib.wire.responses_api import as_chat, as_chunk, refuse_unfinished
 from lib.wire.scan import values
@@ -31,21 +32,16 @@ _CLOSING = ("response.completed", "response.incomplete")
 
 @dataclass(frozen=True)
 class Part:
-    """A response, or a chunk of one.
+    """A response, or a chunk of one."""
 
-    body, request: as JSON; request is None where none was saved with it. model: the model that was called, "" where
-    that is not said. place, stream: as in `Document`. cut: whether it is a stream without its end. passing: whether
-    the stream states it again as a whole when it ends.
-    """
-
-    body: bytes
-    request: bytes | None = None
-    model: str = ""
-    place: str = ""
-    stream: int | None = None
-    cut: bool = False
-    passing: bool = False
-    top: TopLevel | None = field(default=None, repr=False, compare=False)
+    body: bytes  # JSON
+    request: bytes | None = None  # JSON; None if it wasn't saved
+    model: str = ""  # the model that was called; "" if not stated
+    place: str = ""  # as in `Document`
+    stream: int | None = None  # as in `Document`
+    cut: bool = False  # whether it is a stream without its end
+    passing: bool = False  # whether the stream repeats it as a whole when it ends
+    top: TopLevel | None = field(default=None, repr=False, compare=False)  # of `body`; None if not read yet
 
 
 _Found = list[Part | NoResponse]
@@ -53,14 +49,14 @@ _Found = list[Part | NoResponse]
 
 @dataclass(frozen=True)
 class Contents:
-    """The responses in a file, chunks joined, and why others of its records hold none."""
+    """The contents of a file."""
 
-    parts: tuple[Part, ...]
-    left_out: tuple[NoResponse, ...]
+    parts: tuple[Part, ...]  # its responses, with their chunks joined
+    left_out: tuple[NoResponse, ...]  # why other records have no response
 
 
 def contents(data: bytes) -> Contents:
-    """The responses in the bytes of a file or of pasted text. Raises BadResponse, also where there is none."""
+    """The responses in a file or in pasted text. Raises BadResponse if there is none or they can't be read."""
     listed = documents(data)
     found: _Found = []
     for document in listed:
@@ -83,7 +79,7 @@ def contents(data: bytes) -> Contents:
 
 
 def placed(place: str, error: BadResponse) -> BadResponse:
-    """The error with the place it was found at."""
+    """The error, with the place it was found at."""
     return type(error)(f"{place}: {error.cause}", error.remedy) if place else error
 
 
@@ -92,7 +88,7 @@ def _left_out(place: str, error: BadResponse) -> NoResponse:
 
 
 def _nothing() -> BadResponse:
-    return BadResponse("The file holds no response.", "Open a response that has an answer.")
+    return BadResponse("The file holds no response.", OPEN_ANSWERED)
 
 
 def _settled(parts: list[Part]) -> list[Part]:
@@ -130,7 +126,7 @@ def _whole(part: Part, group: Group) -> Part:
     """The response that a group of chunks makes."""
     cut = not group.over and (len(group.bodies) > 1 or part.stream is not None)
     return replace(
-        part, body=joined(group.bodies), cut=part.cut or cut, top=part.top if len(group.bodies) == 1 else None
+        part, body=join_chunks(group.bodies), cut=part.cut or cut, top=part.top if len(group.bodies) == 1 else None
     )
 
 

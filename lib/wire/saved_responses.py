@@ -1,4 +1,4 @@
-"""Saved responses: what a file of them holds, each with its request where that was kept."""
+"""Read files of saved responses, each with its request if that was saved too."""
 
 from __future__ import annotations
 
@@ -28,21 +28,17 @@ _MOST_NAMED = 5  # records without a response
 
 @dataclass(frozen=True)
 class Saved:
-    """A saved response.
+    """A saved response."""
 
-    response: its JSON. request: what was asked, None where that was not kept. place: where it is in a file of many, as
-    "Line 3". model: the model that was called, "" where only the response can say.
-    """
-
-    response: bytes
-    request: Request | None = None
-    place: str = ""
+    response: bytes  # JSON
+    request: Request | None = None  # None if it wasn't saved
+    place: str = ""  # its place in a file of many, such as "Line 3"
     warnings: tuple[str, ...] = ()
-    model: str = ""
-    top: TopLevel | None = field(default=None, repr=False, compare=False)
+    model: str = ""  # the model that was called; "" if only the response may say
+    top: TopLevel | None = field(default=None, repr=False, compare=False)  # of `response`; None if not read yet
 
     def completions(self, tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
-        """What is in the response. Raises BadResponse."""
+        """The completions in the response. Raises BadResponse."""
         try:
             return decode(self.response, self.request, tokenizer, model=self.model, top=self.top)
         except BadResponse as error:
