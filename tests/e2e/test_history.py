@@ -39,7 +39,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tokens_of("Say", " it"), tokens_of(*text.split(" "), logprobs=[-0.4] * (text.count(" ") + 1)), text=text
         )
         run = Run(
-            id=f"run-number-{number}", page="explore", model="some-model", title=f"Question {number}", state=RunState.FINISHED
+            id=f"run-number-{number}",
+            page="explore",
+            model="some-model",
+            title=f"Question {number}",
+            state=RunState.FINISHED,
         )
         runs.finish(run, [Answer(done)])
     runs.finish(

@@ -1,4 +1,4 @@
-"""Two threads that both need transformers for the first time, as when a model is changed while its tokenizer loads."""
+"""Two threads import transformers for the first time, as when the model changes while its tokenizer loads."""
 
 from __future__ import annotations
 

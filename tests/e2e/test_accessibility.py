@@ -1,0 +1,51 @@
+"""Every page by axe-core's rules for WCAG 2.1 AA, in light and dark: contrast, names of controls, headings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.e2e.conftest import Serve
+from tests.support.browser import generate, wait_for_app
+from tests.support.paths import ROOT
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+AXE = ROOT / "tests" / "browser_js" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = ("", "prompts", "models", "rank", "history", "connection")
+# Streamlit's own markup, which a page cannot change.
+NOT_OURS: set[tuple[str, str]] = set()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, as "rule: element (why)"."""
+    page.add_script_tag(path=AXE)
+    found: list[dict[str, Any]] = page.evaluate(
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then((found) => found.violations)"
+    )
+    return [
+        f"{rule['id']}: {str(node['target'])[:120]} ({' '.join(str(node['failureSummary']).split())[:200]})"
+        for rule in found
+        for node in rule["nodes"]
+        if not any(rule["id"] == name and part in str(node["target"]) for name, part in NOT_OURS)
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_meets_wcag_aa(page: Page, serve: Serve, theme: str) -> None:
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    url = serve("app.py")
+    page.goto(url)
+    generate(page, "The quick brown fox", 6)
+    page.locator(".text i").nth(3).click()
+    page.locator(".st-key-detail [data-testid=stDataFrame]").wait_for()
+    wait_for_app(page)
+    found = [f"answer: {each}" for each in violations(page)]
+    for name in PAGES:
+        page.goto(f"{url}/{name}")
+        wait_for_app(page)
+        page.get_by_role("heading", level=1).wait_for()
+        found += [f"{name or 'explore'}: {each}" for each in violations(page)]
+    assert found == []
