@@ -71,15 +71,16 @@ def warm_up_now(model: BedrockModel) -> None:
     """Show a button that warms up the model, its price, and the progress of the call."""
     found = account().peek_details(model.place, model.arn)
     details = found.value if found is not None else None
-    known = details is not None and details.units is not None
-    units = Units(details.units, details.version, known=True) if details is not None and known else Units()
+    units = Units()
+    if details is not None and details.units is not None:
+        units = Units(details.units, details.version, known=True)
     price = as_text(formatting.dollars(window_price(units, ledger().rate)))
     job = _job(model)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
             "Warm up now", icon=":material/local_fire_department:", disabled=job is not None and not job.over
         )
-        assumed = "" if known else ", assuming one Custom Model Unit per copy"
+        assumed = "" if units.known else ", assuming one Custom Model Unit per copy"
         st.caption(f"About {price} per copy for each five-minute window it is warm{assumed}.", width="content")
     if not account().is_aws(model.place):
         st.caption("This endpoint isn't AWS, so nothing is billed. The estimate shows what AWS would charge.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from components.pickers.bedrock import ask_again, known_abilities
+from components.pickers.bedrock import ask_again
+from components.pickers.capabilities import known_abilities
 from components.shell.escaping import as_text, bold
 from components.shell.fragments import poll_until
 from components.shell.messages import as_shown, show_error

@@ -78,10 +78,10 @@ def _edit(tree: Tree, node: Node) -> None:
     st.text_input("Name", node.name, key=key, max_chars=80, on_change=rename)
     branches = len([each for _, each in tree.walk() if each.parent == node.id])
     label = "Remove answer and branches" if branches else "Remove answer"
-    st.button(label, key=f"tree.remove.{node.id}", icon=":material/delete:", on_click=_prune, args=(tree, node))
+    st.button(label, key=f"tree.remove.{node.id}", icon=":material/delete:", on_click=prune, args=(tree, node))
 
 
-def _prune(tree: Tree, node: Node) -> None:
+def prune(tree: Tree, node: Node) -> None:
     removed = tree.prune(node.id)
     st.session_state[_PRUNED] = removed
     taken_out(removed)

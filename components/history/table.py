@@ -53,13 +53,17 @@ def clear_selection() -> None:
     st.session_state[_TABLE] = st.session_state.get(_TABLE, 0) + 1
 
 
+def _back() -> None:
+    st.session_state[_STARTS].pop()
+
+
 def paging(found: Listed) -> None:
     """Show buttons for the previous and the next page, if there is more than one."""
     starts: list[int] = st.session_state[_STARTS]
     if found.following is None and len(starts) == 1:
         return
     with st.container(horizontal=True, gap="small"):
-        st.button("Previous", icon=":material/chevron_left:", disabled=len(starts) == 1, on_click=starts.pop)
+        st.button("Previous", icon=":material/chevron_left:", disabled=len(starts) == 1, on_click=_back)
         st.button(
             "Next", icon=":material/chevron_right:", disabled=found.following is None, on_click=starts.append,
             args=(found.following,),

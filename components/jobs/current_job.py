@@ -35,7 +35,7 @@ def current_job(page: str) -> Job[Answers] | None:
         st.session_state.pop(f"{page}.job", None)
         st.switch_page(PAGES[other], query_params={_PARAMETER: job.id})
     _remember(page, job)
-    return job  # type: ignore[return-value]
+    return job
 
 
 def _page_of(job: Job[Any]) -> str:
@@ -164,9 +164,9 @@ def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completi
 def _started(question: Question) -> Job[Answers]:
     if question.request.n == 1:
         alone = ask(engines(), question, owner=owner())
-        return jobs().start(alone, subject=question, by=visitor())  # type: ignore[return-value]
+        return jobs().start(alone, subject=question, by=visitor())  # type: ignore[arg-type]
     works = ask_each(engines(), one_by_one(question), owner=owner())
-    return jobs().start(run_many(works), subject=question, by=visitor())  # type: ignore[return-value]
+    return jobs().start(run_many(works), subject=question, by=visitor())  # type: ignore[arg-type]
 
 
 def open_saved(page: str, saved: SavedResponse) -> tuple[Job[Answers] | None, CandorError | None]:

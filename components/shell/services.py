@@ -15,12 +15,11 @@ from components.shell.access import most_uploaded, owner, policy, visitor
 from lib.access.places import Places
 from lib.core.sources import EMBEDDED, BedrockModel, Source, region_of
 from lib.costs.ledger import Ledger, ledger_for
-from lib.engines.base import Engine
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.clients import REGIONS, usual_region
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.answer_tree import Trees
-from lib.jobs.engine_pool import Engines, open_source
+from lib.jobs.engine_pool import AnyEngine, Engines, open_source
 from lib.jobs.job import Jobs
 from lib.store.database import open_database
 from lib.store.runs import Runs
@@ -47,7 +46,7 @@ _STORE, _UNDO = "CANDOR_STORE", "CANDOR_UNDO_MINUTES"
 _FLUSH_TIMEOUT = 5.0  # seconds to write unsaved runs when the program ends
 _RETRY_AFTER = 5.0  # seconds before a store that failed to open is tried again
 _WARM_UP_DELAY = 1.0  # seconds before heavy imports start, so that the first page renders first
-_failed: dict[str, Any] = {"until": 0.0, "why": None}  # the last failure to open the store
+store_failure: dict[str, Any] = {"until": 0.0, "why": None}  # the last failure to open the store
 
 
 @st.cache_resource(show_spinner=False)
@@ -56,7 +55,7 @@ def engines() -> Engines:
     return Engines(_open_allowed)
 
 
-def _open_allowed(source: Source) -> Engine:
+def _open_allowed(source: Source) -> AnyEngine:
     """Open a source's engine. Local models are checked once more here: no other code opens them."""
     if isinstance(source, str):
         policy().check(source)
@@ -102,21 +101,21 @@ def runs() -> Runs | None:
     """The store of runs; None if saving is off or the store cannot be opened now."""
     if os.environ.get(_STORE, "").strip() == "off":
         return None
-    if time.monotonic() < _failed["until"]:
+    if time.monotonic() < store_failure["until"]:
         return None
     try:
         opened = _open_runs()
     except CandorError as error:
         # Do not make every page wait for another attempt.
-        _failed.update(until=time.monotonic() + _RETRY_AFTER, why=error)
+        store_failure.update(until=time.monotonic() + _RETRY_AFTER, why=error)
         return None
-    _failed["why"] = None
+    store_failure["why"] = None
     return opened
 
 
 def why_no_runs() -> CandorError | None:
     """Why the store could not be opened; None if it was, or if saving is off."""
-    why: CandorError | None = _failed["why"]
+    why: CandorError | None = store_failure["why"]
     return why
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import psutil
 
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def available_memory() -> int:
     """Bytes this process may still allocate: what is free, or what a container's limit leaves."""
     free = int(psutil.virtual_memory().available)
-    for limit in _LIMITS:
+    for limit in CGROUP_LIMITS:
         try:
             allowed = int(limit.read_text())
         except (OSError, ValueError):  # no such file, or "max"

@@ -62,7 +62,7 @@ class Groups:
 
     @cached_property
     def _sentences(self) -> Flags:
-        ends = np.array([match.end() for match in _SENTENCE.finditer(self.cells.text)], np.intp)
+        ends = np.array([match.end() for match in SENTENCE.finditer(self.cells.text)], np.intp)
         return self._begins(ends) | self._alone
 
     @cached_property
@@ -181,7 +181,7 @@ _NEWLINES = Classes(r"\r", r"[\n\x0b\f\x85\u2028\u2029]")
 _RETURN = 1  # class of \r in _NEWLINES
 # A sentence ends after ! ? 。 and similar, after a full stop followed by white space but no lower-case letter, and at
 # the end of its line. Closing quotes and brackets, and white space, still belong to it.
-_SENTENCE = regex.compile(
+SENTENCE = regex.compile(
     # Match a run of full stops only from its first one, to avoid quadratic time.
     r"(?:\p{SB=STerm}++\p{SB=Close}*+[^\S\n]*+|(?<!\p{SB=ATerm})\p{SB=ATerm}++\p{SB=Close}*+[^\S\n]+(?!\p{Ll}))\n*+"
     r"|[\n\u2028\u2029]\s*+"

@@ -58,6 +58,9 @@ QUESTIONS: dict[str, OpenQuestion] = {
 }
 
 
+_FORMER = {"with-likeliest": "with-most-likely"}  # settings as version 0.1 called them
+
+
 @dataclass(frozen=True)
 class Behaviours:
     """A setting for every open question. Raises InvalidRequest for an unknown name or setting."""
@@ -65,6 +68,7 @@ class Behaviours:
     chosen: Mapping[str, str] = field(default_factory=dict)  # settings by question; the default if missing
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "chosen", {name: _FORMER.get(each, each) for name, each in self.chosen.items()})
         for name, setting in self.chosen.items():
             if name not in QUESTIONS:
                 raise InvalidRequest(f"There is no switch {name!r}.", f"The switches are {', '.join(QUESTIONS)}.")

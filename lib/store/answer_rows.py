@@ -47,7 +47,7 @@ def pack_run(run: Run, answers: Sequence[Answer]) -> PackedRun:
 
 
 def write_run(connection: Connection, packed: PackedRun, now: int) -> int:
-    """Insert a run, or replace what was written of it; returns its number. A title that was changed stays."""
+    """Insert a run, or replace what is stored of it; returns its number. A title that was changed stays."""
     run = packed.run
     number, title = number_of(connection, run.id), run.title
     if number is None:

@@ -29,7 +29,7 @@ class RunState(StrEnum):
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"
-    DAMAGED = "damaged"  # never stored: the row does not contain what was written
+    DAMAGED = "damaged"  # never stored: the row cannot be read as a run
 
 
 STORED_STATES = frozenset(RunState) - {RunState.DAMAGED}

@@ -54,7 +54,7 @@ class Document:
 
 
 def documents(data: bytes) -> list[Document]:
-    """The documents in a file. Raises BadResponse where there is none."""
+    """The documents in a file. Raises BadResponse if there is none."""
     data = unpacked(data)
     if _is_event_stream(data) and (frames := _frames(data)):
         return frames

@@ -377,7 +377,7 @@ def _unquoted(data: bytes) -> bytes:
 
 
 def _listed(data: bytes) -> list[bytes] | None:
-    """The entries of a list; None where it is none. Raises BadResponse for more than are looked at."""
+    """The entries of a list; None if it isn't a list. Raises BadResponse for more than are looked at."""
     if not data.startswith(b"["):
         return None
     if data.count(b",") > MOST_DOCUMENTS:

@@ -35,7 +35,7 @@ _TEXTS = (
     (
         rb"(?i)<!doctype html|<html",
         "This is a web page, such as the error page of a proxy.",
-        "Check the address, and ask again.",
+        "Check the address and call it again.",
     ),
     (rb"<Error>\s*<Code>", "", OPEN_ANSWERED),
     (rb"(?i)\A<\?xml", "This is XML.", _SAVE),

@@ -133,7 +133,7 @@ def id_list(fields: Fields, name: str) -> tuple[int, ...] | None:
 
 
 def count_or_none(value: Any) -> int | None:
-    """A count of tokens, or None for a value that is none."""
+    """A count of tokens, or None if the value isn't one."""
     value = int(value) if isinstance(value, float) and value.is_integer() else value
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

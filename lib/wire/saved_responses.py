@@ -130,7 +130,7 @@ def _wire_format(body: dict[str, Any], response: bytes) -> Format:
 def decoded(done: Completion) -> dict[str, list[dict[str, list[Any]] | None]]:
     """Per position id to [text, p rounded to four decimals], as published with the first responses that had logprobs.
 
-    A position's own token comes first, then the others, likeliest first; null where nothing is scored. A token without
+    A position's own token comes first, then the others, most likely first; null where nothing is scored. A token without
     an id goes by its text.
     """
     return {

@@ -29,7 +29,7 @@ _CONSTANT = re.compile(rb"NaN|-?Infinity")
 _SURROGATE = re.compile(rb"\\u[dD]")  # whose escape msgspec takes for the end of the text where it is alone
 _PLACE = re.compile(r"\(byte (\d+)\)")
 _LITERAL = re.compile(rb"b?'(\{(?:[^'\\\n]|\\.)*+)'?")
-_SHELL = re.compile(rb"(?:-d|--\w[\w-]*)[ =]\$?\Z")  # before what a shell takes as it stands
+_SHELL = re.compile(rb"(?:-d|--\w[\w-]*)[ =]\$?\Z")  # before an argument that the shell passes on unchanged
 _LEAD = 200  # bytes
 _DEEPEST = 4
 
@@ -213,7 +213,7 @@ class _Scan:
         return _Read(inner.strip(), written.end()) if is_json(inner) else None
 
     def _past(self, start: int, at: int) -> int:
-        """Where to look on after what cannot be read: at the next line that begins anew, or where reading stopped."""
+        """Where to look on after what cannot be read: at the next line that starts an object, or where reading stopped."""
         self._wasted += at - start
         line = _LINE.search(self._text, start + 1, at)
         return line.end() if line else max(at, start + 1)

@@ -11,7 +11,8 @@ from tests.support.paths import ROOT
 
 FILES = sorted(path for path in (ROOT / "tests").rglob("*.py") if "node_modules" not in path.parts)
 # Of other libraries, which offer no other way.
-OF_OTHERS = {"_exit", "_request_signer", "_timeout", "_sqlite3"}
+OF_OTHERS = {"_exit", "_request_signer", "_credentials", "_timeout", "_sqlite3", "_actions"}
+OF_OTHERS |= {"_SubParsersAction", "_HelpAction"}
 
 
 def private(name: str) -> bool:

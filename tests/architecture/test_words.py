@@ -15,7 +15,7 @@ from tests.support.paths import ROOT
 
 WORDS = (
     r"somebody|nobody|whoever|anew|asleep|awake|likelier|likeliest|rivals?|surer|surest",
-    r"so many|so long(?! as)|is none|are none|as it stands|goes before|goes on|told apart|held against|put there",
+    r"so many|so long(?! as)|(?<!there )(?:is|are) none|as it stands|goes before|goes on|told apart|held against|put there",
     r"what came|what had come|what was written|what it reads|what is given|given texts?|texts? that (?:is|are) given",
     r"in no mean|counts? in no|stands? outside|drawn answers|draws? again|tokens to write|least sure|do not keep",
     r"kept in the history|ask again|asked again|replies|reply",
@@ -23,6 +23,7 @@ WORDS = (
 STOP = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
 CODE = [ROOT / "app.py", *(path for top in ("lib", "components", "pages") for path in (ROOT / top).rglob("*.py"))]
 OTHER = [*(ROOT / "components").glob("*/browser/*.js"), *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+FORMER = {"with-likeliest"}  # a setting of version 0.1 that is still read
 # The page that lists the words, and the history of what was said.
 EXEMPT = {"docs/glossary.md", "CHANGELOG.md", "docs/licences.md"}
 
@@ -43,7 +44,10 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def found(path: Path) -> list[str]:
     return [
-        f"{path.relative_to(ROOT)}:{line}: {match[0]}" for line, text in texts(path) for match in STOP.finditer(text)
+        f"{path.relative_to(ROOT)}:{line}: {match[0]}"
+        for line, text in texts(path)
+        if text not in FORMER
+        for match in STOP.finditer(text)
     ]
 
 

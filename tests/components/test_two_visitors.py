@@ -188,7 +188,7 @@ CHANGES: dict[str, Callable[[World, str], object]] = {
     "name it in the tree": lambda here, run_id: history_sync.named(replace(_node(here, run_id), name="Taken")),
     "prune it": lambda here, run_id: history_sync.taken_out((_node(here, run_id),)),
     "prune it from the page's tree": lambda here, run_id: (
-        [answer_tree._prune(current_job.tree_of("explore"), _node(here, run_id))] if here.opens(run_id) else None
+        [answer_tree.prune(current_job.tree_of("explore"), _node(here, run_id))] if here.opens(run_id) else None
     ),
 }
 

@@ -76,7 +76,7 @@ def test_an_alternative_is_followed_and_the_tree_can_be_walked(answered: Page) -
     expect(page.locator(".text i.o")).to_have_text(" the")
     expect(page.get_by_text("after 1 token of the answer, “·the” was forced")).to_be_visible()
     page.locator(".text i.o").hover()
-    expect(page.locator(".tip")).to_contain_text("put there")
+    expect(page.locator(".tip")).to_contain_text("forced")
 
     # A branch of the branch, then back up the tree.
     open_branch(page, 8)

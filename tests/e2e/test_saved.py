@@ -73,7 +73,12 @@ def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
 
 @pytest.mark.parametrize(
     ("text", "cause"),
-    [("", "There is nothing in it"), ("no json", "not JSON"), ("[1]", "a list"), ("{}", "not a Custom Model Import response")],
+    [
+        ("", "There is nothing in it"),
+        ("no json", "not JSON"),
+        ("[1]", "a list"),
+        ("{}", "not a Custom Model Import response"),
+    ],
 )
 def test_what_is_no_response(saved: Page, text: str, cause: str) -> None:
     field = saved.get_by_role("textbox", name="Response")

@@ -17,7 +17,7 @@ from lib.core.tokens import MOST_LISTED
 from lib.display.token_map_view import TokenMapView
 from lib.errors import BadFile, BadResponse, CandorError, ModelUnavailable
 from lib.sandbox.sandbox import Sandbox
-from lib.segmentation.groups import _SENTENCE
+from lib.segmentation.groups import SENTENCE
 from lib.segmentation.text_diff import Change, changes
 from lib.store.archive_format import read_runs
 from lib.store.search import folded
@@ -215,7 +215,7 @@ def test_answers_are_counted_over_all_lines() -> None:
 @pytest.mark.parametrize("text", ["." * 80_000, "..)))" * 20_000, "!" * 80_000, "\n" * 80_000, ". " * 40_000])
 def test_sentences_are_found_in_time(text: str) -> None:
     began = time.monotonic()
-    assert sum(1 for _ in _SENTENCE.finditer(text)) >= 0
+    assert sum(1 for _ in SENTENCE.finditer(text)) >= 0
     assert time.monotonic() - began < 2
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.core.answer_parser import without_opening
-from lib.core.completion import Completion
+from lib.core.completion import Completion, Origin, Scale
 from lib.core.request import Request
 from lib.core.tokens import NO_TOKENS, Tokens
 from lib.tokenizers.tokenizer import Tokenizer
@@ -61,8 +61,8 @@ def project(done: Completion, form: Format, request: Request, tokenizer: Tokeniz
         prompt=prompt,
         generated=generated,
         stop_reason=done.stop_reason if done.stop_reason in ("stop", "length") else None,
-        scale="raw",
-        origin="generated",
+        scale=Scale.RAW,
+        origin=Origin.GENERATED,
         overlap=0,
         chosen_by="; ".join(how),
         vocabulary_size=len(vocabulary),

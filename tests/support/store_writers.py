@@ -54,8 +54,9 @@ def check(runs: Runs, finished: set[int], since: int = 0) -> None:
 
     since: those of this number and later ones.
     """
-    start, there = 0, {}
-    while True:
+    start: int | None = 0
+    there: dict[int, Run] = {}
+    while start is not None:
         some = listed(runs.database, Filter(), start=start, count=100)
         there |= {int(run.id.removeprefix("run-")): run for run in some.runs}
         if some.following is None or min(there) < since:

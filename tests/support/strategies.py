@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from hypothesis import strategies as st
 
-from lib.core.completion import Completion, Timing
+from lib.core.completion import Completion, Origin, Scale, Timing
 from lib.core.pieces import Pieces, make_pieces
 from lib.core.request import MAX_K, MAX_SAMPLES, MAX_SEED, Message, Request
 from lib.core.tokens import TokenKind, Tokens, make_tokens
@@ -187,8 +187,8 @@ def completions(draw: st.DrawFn) -> Completion:
         generated=draw(tokens(pieces)),
         text=draw(TEXTS),
         stop_reason=draw(st.one_of(st.none(), st.sampled_from(["stop", "length", "cancelled", "incomplete"]))),
-        scale=draw(st.sampled_from(["raw", "processed", "unknown"])),
-        origin=draw(st.sampled_from(["generated", "scored"])),
+        scale=draw(st.sampled_from(list(Scale))),
+        origin=draw(st.sampled_from(list(Origin))),
         chosen_by=draw(names),
         overlap=draw(st.integers(0, 9)),
         vocabulary_size=draw(st.one_of(st.none(), st.integers(1, 300_000))),

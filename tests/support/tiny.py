@@ -200,7 +200,7 @@ def make_gguf(
     told = gguf_bytes(pre) if tokenizer is None else dict(tokenizer)
     size = len(told["ggml.tokens"])
     rng = np.random.default_rng(0)
-    weights: dict[str, np.ndarray | None] = {
+    weights: dict[str, Any] = {
         f"{name}.weight": (np.ones(shape) if len(shape) == 1 else rng.normal(size=shape)).astype(np.float32)
         for name, shape in _gguf_tensors(size).items()
     } | dict(tensors or {})

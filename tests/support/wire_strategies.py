@@ -20,7 +20,9 @@ from tests.support import tiny
 
 MERGES = [(b" ", b"t"), (b"h", b"e"), (b"i", b"n"), (b" ", b"a"), (b"\xe4", b"\xb8")]
 WORDS = ["the ", "in ", " a", " the", "x", "世界", "é", "😀", "\n", ".", "<think>", "</think>", " <b>", "0"]
-LOGPROBS = np.float32([-0.0, 0.0, -1e-7, -0.0005, -0.05, -0.3, -0.7, -1.5, -2.5, -4.0, -9.25, -65.0, -3e38, -np.inf])
+LOGPROBS = np.array(
+    [-0.0, 0.0, -1e-7, -0.0005, -0.05, -0.3, -0.7, -1.5, -2.5, -4.0, -9.25, -65.0, -3e38, -np.inf], np.float32
+)
 
 
 @cache

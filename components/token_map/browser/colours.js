@@ -41,7 +41,7 @@ export function legendOf(scale) {
   return places.slice(1).map((far, i) => between(scale, places[i], far));
 }
 
-/** The values beyond the grid's `near` up to its `far`, which are on the surer side. */
+/** The values from the grid's `near` up to its `far`, the more confident end. */
 function between({ words, whole, rising }, near, far) {
   if (near === far) return "";
   if (near < 0) return whole && words[far] === "1" ? words[far] : `${rising ? "≤" : "≥"} ${words[far]}`;
@@ -61,12 +61,12 @@ export function withUnit({ unit }, words) {
   return words.includes(unit) ? words : `${words} ${unit}`;
 }
 
-/** The number in a text that somebody typed, or that the legend shows. */
+/** The number in a typed text, or in the legend. */
 function written(text) {
   return Number.parseFloat(text.replaceAll(",", ""));
 }
 
-/** The place in the grid that is nearest to a number as typed, or null if it is none. */
+/** The place in the grid nearest to a typed number, or null if it isn't a number. */
 export function placeOf(scale, text) {
   const number = written(text);
   if (Number.isNaN(number)) return null;

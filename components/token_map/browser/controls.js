@@ -224,7 +224,7 @@ export class Controls {
   edited(input) {
     const place = placeOf(this.scale, input.value);
     this.move(Number(input.dataset.edge), place ?? edgesOf(this.scale)[Number(input.dataset.edge)]);
-    this.openEdges(true); // with what came of the number typed
+    this.openEdges(true); // with the threshold that the typed number led to
     this.edges.querySelector(`[data-edge="${input.dataset.edge}"]`)?.focus();
   }
 

@@ -204,7 +204,7 @@ export class View {
     return tokens;
   }
 
-  /** The alternatives at a position, likeliest first. */
+  /** The alternatives at a position, most likely first. */
   alternatives(token) {
     const found = [];
     for (let row = token * this.k; row < (token + 1) * this.k; row++) {

@@ -1,4 +1,4 @@
-// A passage of the map as a picture: laid out anew, out of sight, then drawn from where everything came to stand.
+// A passage of the map as a picture: laid out again, out of sight, then drawn from the positions of that layout.
 
 import { legendOf } from "./colours.js";
 import { element } from "./words.js";

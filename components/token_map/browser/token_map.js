@@ -215,7 +215,7 @@ export class TokenMap {
     this.retold = choices.get(key)?.retold ?? -Infinity;
     this.pin.told = choices.get(key)?.pin ?? null;
     for (const name of Object.keys(TOGGLES)) this.showMarks(name, Boolean(chosen[name] ?? shown?.includes(name)));
-    // Streamlit forgets what a component said once its page is left. But a page that mounts the map anew in every run
+    // Streamlit forgets what a component said once its page is left. But a page that mounts the map again in every run
     // must not be told in every run, as telling it is what makes it run.
     if (performance.now() - this.retold < 2000) return;
     const [ours, asks] = [this.pin.isOurs, this.controls.missing];

@@ -12,7 +12,7 @@ export function* details(view, cell, grouping, scale) {
   yield* aboutGroup(view, cell, grouping, scale);
   const tokens = view.tokensOf(cell);
   if (tokens.length > 1) yield element("h6", {}, `${visible(view.texts[cell])} is made of ${tokens.length} tokens`);
-  if (view.kind(cell) === Kind.FORCED) yield element("div", { class: "facts" }, "put there, not chosen by the model");
+  if (view.kind(cell) === Kind.FORCED) yield element("div", { class: "facts" }, "forced, not chosen by the model");
   for (const token of tokens) yield* facts(token);
   const unsure = leastSure(tokens);
   if (tokens.length > 1) yield element("h6", {}, "Instead of ", element("code", {}, visible(unsure.text)));
@@ -34,7 +34,7 @@ function groupInWords(grouping, scale, fine) {
   if (fine === shared.unscored) return " · not scored";
   const value = fineInWords(scale, fine);
   if (grouping === "word" || grouping === "pattern") return ` · ${scale.label.toLowerCase()} ${value}`;
-  return ` · one word in ten, at least one, is no surer than ${scale.label.toLowerCase()} ${value}`;
+  return ` · one word in ten, at least one, is no more confident than ${scale.label.toLowerCase()} ${value}`;
 }
 
 function leastSure(tokens) {
@@ -85,7 +85,7 @@ function row(className, label, share, words) {
 export function spoken(view, cell, grouping, scale, colour) {
   const token = leastSure(view.tokensOf(cell));
   const text = marked(view.texts[cell].trim()) || visible(view.texts[cell]);
-  const forced = view.kind(cell) === Kind.FORCED ? ", put there" : "";
+  const forced = view.kind(cell) === Kind.FORCED ? ", forced" : "";
   const doubt = colour < shared.colours && colour >= shared.unsure ? ", unsure" : "";
   const own = token.logprob === null ? "not scored" : `${percent(token.logprob)}, ${rankInWords(token.rank)}`;
   const groups = view.groups[grouping];

@@ -1,4 +1,4 @@
-"""Teacher forcing: score given texts as if the model had generated them."""
+"""Teacher forcing: score candidate texts as if the model had generated them."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_an_error_of_the_store_is_shown(store: Runs, monkeypatch: pytest.MonkeyP
 )
 def test_why_there_is_no_history(named: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANDOR_STORE", named.format(tmp_path))
-    monkeypatch.setattr(services, "_failed", {"until": 0.0, "why": None})
+    monkeypatch.setattr(services, "store_failure", {"until": 0.0, "why": None})
     st.cache_resource.clear()
     with failing("no locks"):
         shown = AppTest.from_function(page, default_timeout=20).run()

@@ -371,7 +371,7 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from lib.models import memory
 
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "_LIMITS", (tmp_path / "absent", limit))
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", (tmp_path / "absent", limit))
     limit.write_text("max\n")
     free = available_memory()
     limit.write_text("100000\n")
