@@ -82,6 +82,7 @@ def _edit(tree: Tree, node: Node) -> None:
 
 
 def prune(tree: Tree, node: Node) -> None:
+    """Remove an answer and its branches from the tree, and their runs from the history."""
     removed = tree.prune(node.id)
     st.session_state[_PRUNED] = removed
     taken_out(removed)

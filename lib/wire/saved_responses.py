@@ -130,8 +130,8 @@ def _wire_format(body: dict[str, Any], response: bytes) -> Format:
 def decoded(done: Completion) -> dict[str, list[dict[str, list[Any]] | None]]:
     """Per position id to [text, p rounded to four decimals], as published with the first responses that had logprobs.
 
-    A position's own token comes first, then the others, most likely first; null where nothing is scored. A token without
-    an id goes by its text.
+    The chosen token comes first, then the others, most likely first; null for an unscored position. A token without an
+    id goes by its text.
     """
     return {
         name: list(_decoded(getattr(done, part)))

@@ -213,7 +213,7 @@ class _Scan:
         return _Read(inner.strip(), written.end()) if is_json(inner) else None
 
     def _past(self, start: int, at: int) -> int:
-        """Where to look on after what cannot be read: at the next line that starts an object, or where reading stopped."""
+        """Where to continue after what cannot be read: the next line that starts an object, or where it stopped."""
         self._wasted += at - start
         line = _LINE.search(self._text, start + 1, at)
         return line.end() if line else max(at, start + 1)
