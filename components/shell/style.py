@@ -13,6 +13,8 @@ button[aria-label^="Download as CSV"] { display: none; }
 [data-testid="stCaptionContainer"][data-testid] { opacity: 0.78; }
 /* The selected segment has the accent as its text colour: 3.5:1 in the dark theme, where buttons need it dark. */
 button[data-selected="true"], button[data-selected="true"] * { color: inherit !important; }
+/* So has the value of a slider. */
+[data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] * { color: inherit !important; }
 @media (min-width: 641px) {
   [data-testid="stColumn"]:has(.st-key-detail) { position: sticky; top: 4rem; align-self: start; }
 }
