@@ -43,7 +43,7 @@ def test_the_published_pair_and_samples_beside_it(page: Page, serve: Serve) -> N
     wait_for_app(page)
     page.get_by_role("button", name="Rank", exact=True).click()
     expect(page.get_by_text("There is nothing to rank.")).to_be_visible()
-    expect(page.locator(".text i").first).to_be_visible()
+    expect(page.locator(".text i:visible").first).to_be_visible()
 
     # The link opens it again, even under another page's address, with the form filled in.
     page.goto("about:blank")

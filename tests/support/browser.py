@@ -47,7 +47,7 @@ def wait_for_app(page: Page) -> None:
 
 def wait_for_map(page: Page) -> None:
     """Wait until the map of a finished answer is drawn: the numbers below it come first."""
-    drawn = page.locator(".candor:not([data-live]) .text i").first
+    drawn = page.locator(".candor:not([data-live]) .text i:visible").first
     drawn.wait_for(timeout=PATIENCE * 1000)
     wait_for_app(page)
     drawn.wait_for(timeout=PATIENCE * 1000)  # a busy machine may draw it once more
