@@ -32,7 +32,7 @@ def saved_side(slot: str) -> SavedAnswer | None:
     if store is None:
         return None
     try:
-        return _saved_side(store, f"models.{slot}.run")
+        return _saved_side(store, slot)
     except CandorError as error:
         show_error(error)
         return None
@@ -53,7 +53,8 @@ def moment(created: int) -> str:
         return ""
 
 
-def _saved_side(store: Runs, key: str) -> SavedAnswer | None:
+def _saved_side(store: Runs, slot: str) -> SavedAnswer | None:
+    key = f"models.{slot}.run"
     who, shared = visitor(), bool(identity())
     found = listed(store.database, Filter(owner=who.whose, shared=shared), count=_COUNT).runs
     offered = {run.id: run for run in found if run.tokens}
@@ -66,8 +67,9 @@ def _saved_side(store: Runs, key: str) -> SavedAnswer | None:
             st.session_state[key] = None
     if not offered:
         return None
+    label = f"Or a saved run as the {'first' if slot == 'first' else 'second'} model"
     chosen = st.selectbox(
-        "Or a saved run", list(offered), None, key=key, persist_state="session", placeholder="Choose from history",
+        label, list(offered), None, key=key, persist_state="session", placeholder="Choose from history",
         format_func=lambda run_id: _label(offered[run_id]) if run_id in offered else "",
         help="Compares the tokens as they were scored then, without calling the model again.",
     )  # fmt: skip

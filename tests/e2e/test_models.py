@@ -53,7 +53,7 @@ def test_a_saved_run_against_the_model_of_today(page: Page, serve: Serve) -> Non
     expect(page.get_by_text("Saved to history.")).to_be_visible()
     page.get_by_role("link", name="Models").click()
     wait_for_app(page)
-    choose(page, "Or a saved run", "The rivers of Europe flow")
+    choose(page, "Or a saved run as the first model", "The rivers of Europe flow")
     expect(page.get_by_role("textbox", name="Text")).to_be_disabled()
     expect(page.get_by_role("textbox", name="Text")).to_have_value(re.compile("^The rivers of Europe flow "))
     page.get_by_role("button", name="Use the sidebar's model").nth(1).click()
