@@ -45,6 +45,7 @@ OWN = {
 # Names that hold words of Candor's own, each looked at: the function, and the expression.
 LOOKED_AT = {
     ("_edit", "label"),
+    ("_saved_side", "label"),
     ("_forced", "at"),
     ("_forced", "of"),
     ("_forced", "what"),
