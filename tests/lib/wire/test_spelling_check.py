@@ -668,7 +668,7 @@ def test_ordinary_responses_raise_no_alarm(data: st.DataObject) -> None:
         response["choices"][0]["logprobs"] = {"content": entries}
     known = form == "bedrock" or data.draw(st.booleans())
     done = read(response, tokenizer if known else None)
-    assert [each for each in done.warnings if "alternatives were asked" not in each] == []
+    assert [each for each in done.warnings if "alternatives requested" not in each] == []
     own = done.generated.ids.tolist()
     assert all(number in (-1, right) for number, right in zip(own, ids, strict=True))
     kinds = done.generated.kinds.tolist()
