@@ -23,8 +23,7 @@ def difference_map(
     differences: NDArray[np.float64],
     *,
     around: Sequence[str],
-    less: str,
-    more: str,
+    ends: tuple[str, str],
     label: str,
     key: str,
 ) -> None:
@@ -33,7 +32,7 @@ def difference_map(
     texts: the m spans.
     differences: float64[m], nats, one per span.
     around: m + 1 unscored texts, before, between and after the spans.
-    less, more: what the two ends of the scale mean.
+    ends: what the lower and the upper end of the scale mean.
     label: the map's name for screen readers.
     """
     _mount(
@@ -45,8 +44,8 @@ def difference_map(
             "tips": [f"{formatting.signed(float(each), 3)} nats" for each in differences],
             "legend": list(legend()),
             "most": STEPS,
-            "less": less,
-            "more": more,
+            "less": ends[0],
+            "more": ends[1],
             "label": label,
         },
     )

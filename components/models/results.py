@@ -87,7 +87,7 @@ def _both(names: list[str], first: Completion, second: Completion) -> None:
         return
     difference_map(
         found.texts, found.differences, around=found.around, key="models.map",
-        less="less likely to the second model", more="more likely",
+        ends=("less likely to the second model", "more likely"),
         label="Where the second model differs from the first",
     )  # fmt: skip
     st.caption(

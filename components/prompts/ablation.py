@@ -103,7 +103,7 @@ def _parts(found: Helped) -> None:
     difference_map(
         [prompt[part.start : part.end] for part in found.parts], found.logprob_drops, key="prompts.helped.parts",
         around=[prompt[end:start] for end, start in zip(ends, starts, strict=True)],
-        less="more likely without it", more="helps", label="How much each sentence of the prompt helps the answer",
+        ends=("more likely without it", "helps"), label="How much each sentence of the prompt helps the answer",
     )  # fmt: skip
     sentences = [formatting.visible(prompt[part.start : part.end]).replace("·", " ") for part in found.parts]
     st.dataframe(
@@ -132,6 +132,6 @@ def _prompts(found: Helped) -> None:
         )
         difference_map(
             spans.texts, spans.differences, around=spans.around, key=f"prompts.helped.{number}",
-            less=f"more likely after prompt {number + 1}", more=f"after prompt {found.own + 1}",
+            ends=(f"more likely after prompt {number + 1}", f"after prompt {found.own + 1}"),
             label="The answer, shaded by which of two prompts makes each part more likely",
         )  # fmt: skip
