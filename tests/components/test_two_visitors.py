@@ -335,7 +335,7 @@ def test_a_question_with_given_texts_never_writes(world: Any) -> None:
     given = Question("embedded", Request("x", max_tokens=1_000_000, n=64), candidates=("y",))
     assert given.max_new_tokens == 0
     engines = Engines(lambda _: pytest.fail("an engine was asked"))
-    with pytest.raises(InvalidRequest, match="scored, not written"):
+    with pytest.raises(InvalidRequest, match="scored, not generated"):
         ask(engines, given)(Job(lambda _: None))
 
 
