@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -46,8 +47,18 @@ def _page_of(job: Job[Any]) -> str:
 
 def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answers] | None, CandorError | None]:
     """Start one job for several questions; return it, or the previous job and why no new one could start."""
-    before = current_job(page)
     several = Several(page, questions)
+    return start_work(page, questions, lambda: (ask_several(engines(), several, owner=owner()), several))
+
+
+def start_work(
+    page: str, questions: tuple[Question, ...], prepare: Callable[[], tuple[Callable[[Job[Any]], Any], object]]
+) -> tuple[Job[Answers] | None, CandorError | None]:
+    """Check the questions and start a job; return it, or the previous job and why no new one could start.
+
+    prepare: returns the work and the job's subject; it may raise CandorError.
+    """
+    before = current_job(page)
     try:
         for each in questions:
             if not each.source:
@@ -55,8 +66,8 @@ def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answe
         _check(*questions)
         if before is not None and not before.over:
             stop(before)
-        works = ask_several(engines(), several, owner=owner())
-        job: Job[Answers] = jobs().start(works, subject=several, by=visitor())  # type: ignore[arg-type]
+        work, subject = prepare()
+        job: Job[Answers] = jobs().start(work, subject=subject, by=visitor())
     except CandorError as error:
         return before, error
     keep(page, job)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import streamlit as st
-
-from components.jobs.current_job import current_job, start_several
-from components.jobs.history_sync import keep, stop
-from components.shell.services import check_allowed, engines, jobs, owner, visitor
+from components.jobs.current_job import start_several, start_work
+from components.shell.services import engines, owner
 from lib.errors import CandorError
 from lib.jobs.job import Job
 from lib.jobs.plan import ask_several
@@ -23,18 +20,11 @@ def start_comparison(sides: tuple[Side, ...]) -> tuple[Job[Any] | None, CandorEr
     questions = tuple(side for side in sides if isinstance(side, Question))
     if len(questions) == len(sides):
         return start_several(_PAGE, questions)
-    before = current_job(_PAGE)
-    try:
-        for each in questions:
-            check_allowed(each.source)
-        visitor().check_characters(sum(each.max_characters_read for each in questions))
-        if before is not None and not before.over:
-            stop(before)
-        work = with_saved(sides, ask_several(engines(), scored_now(_PAGE, sides), owner=owner()))
-        job = jobs().start(work, subject=comparison(_PAGE, sides), by=visitor())
-    except CandorError as error:
-        return before, error
-    keep(_PAGE, job)
-    st.session_state[f"{_PAGE}.job"] = job.id
-    st.query_params["run"] = job.id
-    return job, None
+    return start_work(
+        _PAGE,
+        questions,
+        lambda: (
+            with_saved(sides, ask_several(engines(), scored_now(_PAGE, sides), owner=owner())),
+            comparison(_PAGE, sides),
+        ),
+    )
