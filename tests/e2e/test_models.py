@@ -34,7 +34,7 @@ def test_two_models_with_two_tokenizers(page: Page, serve: Serve, tmp_path_facto
     page.get_by_role("button", name="Compare").click()
     page.locator(".differences .text span").first.wait_for()
     assert "".join(page.locator(".differences .text span").all_text_contents()) == TEXT
-    expect(page.locator(".differences .less").first).to_be_attached()
+    expect(page.locator(".text .less").first).to_be_attached()
     expect(page.get_by_text(re.compile(r"Comparing \d+ characters"))).to_be_visible()
     expect(page.get_by_text("More likely to the second model", exact=True)).to_be_visible()
     link = page.url
@@ -63,7 +63,7 @@ def test_a_saved_run_against_the_model_of_today(page: Page, serve: Serve) -> Non
     page.locator(".differences .text span").first.wait_for()
     shown = "".join(page.locator(".differences .text span").all_text_contents())
     assert shown.startswith("The rivers of Europe flow ")
-    expect(page.locator(".differences .less, .differences .more")).to_have_count(0)  # the model is the same
+    expect(page.locator(".text .less, .text .more")).to_have_count(0)  # the model is the same
     expect(page.get_by_text("Saved to history.")).to_be_visible()
     link = page.url
     page.goto("about:blank")

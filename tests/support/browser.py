@@ -70,7 +70,7 @@ def choose(page: Page, label: str, option: str) -> None:
     while not choice.is_visible():
         if time.monotonic() > deadline:
             raise AssertionError(f"{label} offers no {option}")
-        page.get_by_role("combobox", name=label).click()
+        page.get_by_role("combobox", name=label, exact=True).click()
         with contextlib.suppress(Error):
             choice.wait_for(timeout=2000)
     choice.click()
