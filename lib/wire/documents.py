@@ -1,7 +1,7 @@
-"""The JSON documents in a file or in pasted text, however it was saved.
+"""Find the JSON documents in a file or in pasted text, however it was saved.
 
-One document or several, one per line or one after another; a JSON array; server-sent events; the frames of an AWS event
-stream; what Python prints; with a code fence, HTTP headers or log text around it.
+There may be one document or several, one per line or one after another; a JSON array; server-sent events; the frames of
+an AWS event stream; or what Python prints. A code fence, HTTP headers or log text may surround them.
 """
 
 from __future__ import annotations
@@ -27,30 +27,25 @@ MOST_DOCUMENTS = 100_000
 _DEEPEST = 4
 _BLOCK = 65_536  # bytes
 _DONE = b"[DONE]"
-# A line of server-sent events that does not hold a whole object.
-_SPREAD = re.compile(rb"(?m)^data:(?![ \t]*(?:\{.*\}|\[DONE\])?[ \t]*\r?$)")
-# Headers of HTTP whose values are JSON.
+# A data line of a server-sent event that is spread over several lines.
+_SPLIT_EVENT = re.compile(rb"(?m)^data:(?![ \t]*(?:\{.*\}|\[DONE\])?[ \t]*\r?$)")
+# HTTP headers whose values are JSON.
 _HEADER = re.compile(rb"(?i)^[<>]?\s*(?:nel|report-to|server-timing):\s*$")
-# Between objects: what is left of a response whose beginning is missing.
-_REST = re.compile(rb"""["'](?:generation|choices|(?:token_|top_)?logprobs)\\*["']\s*:\s*[\[{"'\\]""")
-_DOUBLED = re.compile(rb'"(\{""(?:[^"]|"")*+)"?')
+# Between objects: the rest of a response whose beginning is missing.
+_TAIL = re.compile(rb"""["'](?:generation|choices|(?:token_|top_)?logprobs)\\*["']\s*:\s*[\[{"'\\]""")
+_DOUBLED_QUOTES = re.compile(rb'"(\{""(?:[^"]|"")*+)"?')
 
 
 @dataclass(frozen=True)
 class Document:
-    """One JSON document of a file.
+    """One JSON document of a file."""
 
-    data: JSON as UTF-8, b"" where it cannot be read. place: where it is, such as "Line 3"; "" for the only one.
-    stream: which stream it is known to be a part of, None where it may be a whole response. problem: why it cannot be
-    read. cut: whether the file ends within it. fields: of the object, where they have been read already.
-    """
-
-    data: bytes
-    place: str = ""
-    stream: int | None = None
-    problem: BadResponse | None = None
-    cut: bool = False
-    top: TopLevel | None = field(default=None, repr=False, compare=False)
+    data: bytes  # JSON as UTF-8; b"" if it can't be read
+    place: str = ""  # where it is in the file, such as "Line 3"; "" if it is the only one
+    stream: int | None = None  # number of the stream it is known to belong to; None if it may be a whole response
+    problem: BadResponse | None = None  # why it can't be read
+    cut: bool = False  # whether the file ends within it
+    top: TopLevel | None = field(default=None, repr=False, compare=False)  # of `data`; None if not read yet
 
 
 def documents(data: bytes) -> list[Document]:
@@ -67,19 +62,19 @@ def documents(data: bytes) -> list[Document]:
 def _documents(text: bytes, depth: int) -> list[Document]:
     if text.startswith(b"{") and (top := top_level_of(text)) is not None:
         return [Document(text, top=top)]
-    inner = _strings(text)
+    inner = _joined_strings(text)
     if inner is not None and b"{" in inner and depth < _DEEPEST:
         return _documents(inner.strip(), depth + 1)
     if b'"{""' in text:
-        text = _DOUBLED.sub(lambda cell: cell[1].replace(b'""', b'"'), text)
-    found = _scanned(_gathered(text) if _SPREAD.search(text) else text)
+        text = _DOUBLED_QUOTES.sub(lambda cell: cell[1].replace(b'""', b'"'), text)
+    found = _scanned(_with_joined_events(text) if _SPLIT_EVENT.search(text) else text)
     if not found:
-        raise _nothing_in(text)
+        raise _no_documents(text)
     return [replace(found[0], place="")] if len(found) == 1 else found
 
 
-def _strings(text: bytes) -> bytes | None:
-    """The lines in a list of strings or of bytes, or in strings written one per line; None for other text."""
+def _joined_strings(text: bytes) -> bytes | None:
+    """Join a list of strings or of byte values, or string literals on lines of their own; None for other text."""
     if text.startswith(b"[") and (inner := decode_embedded(text)) != text:
         return inner
     if not text.startswith(b'["'):
@@ -92,42 +87,42 @@ def _strings(text: bytes) -> bytes | None:
         return None
 
 
-def _gathered(text: bytes) -> bytes:
-    """Server-sent events, each on one line, where the lines of data of one had to be joined."""
+def _with_joined_events(text: bytes) -> bytes:
+    """Put each server-sent event on one line by joining its data lines."""
     lines: list[bytes] = []
-    data = whole = False  # whether the line before was of data, and ended an event
+    data = whole = False  # whether the previous line was a data line, and ended an event
     for line in text.splitlines():
-        held = line.removeprefix(b"data:").strip()
+        content = line.removeprefix(b"data:").strip()
         own = line.startswith(b"data:")
-        if own and data and not (whole and held.startswith((b"{", b"["))):
-            lines.append(b" " + held)
+        if own and data and not (whole and content.startswith((b"{", b"["))):
+            lines.append(b" " + content)
         else:
             lines.append(b"\n" + line)
-        data, whole = own, held.endswith((b"}", _DONE))
+        data, whole = own, content.endswith((b"}", _DONE))
     return b"".join(lines)[1:]
 
 
 def _scanned(text: bytes) -> list[Document]:
-    """The objects in a text, each with its line, or of a list with its number."""
+    """The objects in a text, each placed by its line, or in a list by its number."""
     found: list[Document] = []
     listed = text.startswith(b"[")
     stream = end = 0
-    broken, headless = False, 0  # whether the value before was, and the line of the last record without its beginning
+    broken, headless = False, 0  # whether the previous value was broken; line of the last record without a beginning
     for value in values(text):
         if len(found) >= MOST_DOCUMENTS:
             raise too_many()
-        if not broken and (rest := _REST.search(text, end, value.start)):
+        if not broken and (rest := _TAIL.search(text, end, value.start)):
             headless = value.line - text.count(b"\n", rest.start(), value.start)
             found.append(_headless(headless))
         stream += text.count(_DONE, end, value.start)
         end, broken = value.end, value.problem is not None
-        within = value.line == headless and not _REST.search(value.data)
+        within = value.line == headless and not _TAIL.search(value.data)
         if within or _HEADER.match(value.lead):
             continue
         place = f"Entry {len(found) + 1}" if listed else f"Line {value.line}"
         streamed = stream if value.lead.rstrip().endswith(b"data:") else None
         found.append(Document(value.data, place, streamed, value.problem, value.cut))
-    if found and not broken and (rest := _REST.search(text, end)):
+    if found and not broken and (rest := _TAIL.search(text, end)):
         found.append(_headless(text.count(b"\n", 0, rest.start()) + 1))
     return found
 
@@ -137,8 +132,8 @@ def _headless(line: int) -> Document:
     return Document(b"", f"Line {line}", problem=problem)
 
 
-def _nothing_in(text: bytes) -> BadResponse:
-    """The error of a text without any object. Raises it where that is known better elsewhere."""
+def _no_documents(text: bytes) -> BadResponse:
+    """The error for a text without any object. Raises a more specific error if one applies."""
     if text.startswith((b"[", b'"')) and is_json(text):
         return single_value()
     if b"data:" in text and _DONE in text:
@@ -147,7 +142,7 @@ def _nothing_in(text: bytes) -> BadResponse:
         )
     refuse_text(text)
     if text.startswith((b"{", b"[")):
-        standard(text)  # says what is wrong with it
+        standard(text)  # raises an error that says what is wrong
         return single_value()
     if not is_utf8(text):
         return BadResponse("This is not text in UTF-8.", "Open the response as JSON, saved as UTF-8.")
@@ -155,21 +150,21 @@ def _nothing_in(text: bytes) -> BadResponse:
 
 
 class TooMany(BadResponse):
-    """More documents than are looked at."""
+    """A file has more documents than Candor reads."""
 
 
 def too_many() -> TooMany:
-    """The error of more documents than are looked at."""
+    """The error for a file with more documents than Candor reads."""
     return TooMany(f"The file holds more than {MOST_DOCUMENTS:,} documents.", "Cut it into several files.")
 
 
 def _is_event_stream(data: bytes) -> bool:
-    """Whether it begins with a frame: its length, that of its headers, and the checksum of both."""
+    """Whether the data begins with the prelude of a frame: two lengths and their checksum."""
     return len(data) >= 16 and bool(struct.unpack(">I", data[8:12])[0] == zlib.crc32(data[:8]))
 
 
 def _frames(data: bytes) -> list[Document]:
-    """The events of an event stream; none where it was saved as text, which changes its bytes. Raises BadResponse."""
+    """The events of an event stream; empty if it was saved as text, which changes its bytes. Raises BadResponse."""
     buffer = EventStreamBuffer()
     found: list[Document] = []
     number = 0
@@ -195,7 +190,7 @@ def _frames(data: bytes) -> list[Document]:
 
 
 def single_value() -> BadResponse:
-    """The error of JSON that is no object."""
+    """The error for JSON that isn't an object."""
     return BadResponse(
         "This is JSON, but a list or a single value, not a response.",
         "A response begins with {. Of many, put each on a line of its own.",

@@ -1,4 +1,4 @@
-"""The JSON objects in a text, whatever stands before, between and after them, in time linear in its length."""
+"""Find the JSON objects in a text, whatever surrounds them, in time linear in its length."""
 
 from __future__ import annotations
 
@@ -18,38 +18,33 @@ from lib.wire.json_fields import BROKEN, ENDS_EARLY, INFINITY, NOT_JSON, PASTE_W
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SPACE = rb"(?:[ \t\r\n]|\xc2\xa0)*"
 _START = re.compile(rb"\{" + _SPACE + rb"""(?:["'}]|[bu]'|\\+")""")
-_NAMED = re.compile(rb"\{" + _SPACE + rb"""(?:\\*["']|[bu]')[\w@$-]""")
+_NAMED_FIELD = re.compile(rb"\{" + _SPACE + rb"""(?:\\*["']|[bu]')[\w@$-]""")
 _ESCAPED = re.compile(rb"\{" + _SPACE + rb'\\+"')
 _STRING = re.compile(rb'(?:[^"\\\n]|\\.)*+')
-_MENDED = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|-?\bInfinity\b|\bNaN\b|\xc2\xa0')
-# What begins a value, or is one, in Python's spelling alone.
+_RESPELLED = re.compile(rb'"(?:[^"\\\n]|\\.)*+"?|-?\bInfinity\b|\bNaN\b|\xc2\xa0')
+# The beginning of a value in a spelling that only Python uses.
 _PYTHON = re.compile(rb"""['(<]|[bu]["']|True\b|False\b|None\b|nan\b|-?inf\b|(?:[\w.]*\.)?[A-Za-z_]\w*\(""")
-_LINE = re.compile(rb"\n(?=[^\s\"'}\]\xc2])")  # one that is not indented, as those within a value are
+_UNINDENTED = re.compile(rb"\n(?=[^\s\"'}\]\xc2])")  # a line that isn't indented, unlike the lines within a value
 _CONSTANT = re.compile(rb"NaN|-?Infinity")
-_SURROGATE = re.compile(rb"\\u[dD]")  # whose escape msgspec takes for the end of the text where it is alone
-_PLACE = re.compile(r"\(byte (\d+)\)")
+_SURROGATE = re.compile(rb"\\u[dD]")  # msgspec reports a lone one as the end of the text
+_POSITION = re.compile(r"\(byte (\d+)\)")
 _LITERAL = re.compile(rb"b?'(\{(?:[^'\\\n]|\\.)*+)'?")
-_SHELL = re.compile(rb"(?:-d|--\w[\w-]*)[ =]\$?\Z")  # before an argument that the shell passes on unchanged
+_SHELL = re.compile(rb"(?:-d|--\w[\w-]*)[ =]\$?\Z")  # precedes an argument that the shell passes on unchanged
 _LEAD = 200  # bytes
 _DEEPEST = 4
 
 
 @dataclass(frozen=True)
 class Value:
-    """An object in a text.
+    """An object in a text."""
 
-    data: JSON as UTF-8; b"" where it cannot be read. start, end: bytes from the start of the text. line: from 1.
-    lead: what stands before it on its line, at most 200 bytes. problem: why it cannot be read. cut: whether the text
-    ends within it.
-    """
-
-    data: bytes
-    start: int
-    end: int
-    line: int
-    lead: bytes = b""
-    problem: BadResponse | None = None
-    cut: bool = False
+    data: bytes  # JSON as UTF-8; b"" if it can't be read
+    start: int  # bytes from the start of the text
+    end: int  # bytes from the start of the text
+    line: int  # from 1
+    lead: bytes = b""  # the text before it on its line, at most 200 bytes
+    problem: BadResponse | None = None  # why it can't be read
+    cut: bool = False  # whether the text ends within it
 
 
 def is_json(text: bytes) -> bool:
@@ -62,32 +57,28 @@ def is_json(text: bytes) -> bool:
 
 
 def values(text: bytes, depth: int = 0) -> Iterator[Value]:
-    """The objects in a text, each as soon as it is found. depth: of strings within strings."""
+    """Yield each object in a text as soon as it is found. depth: how many strings this text is nested in."""
     return _Scan(text, depth).values()
 
 
 @dataclass
 class _Read:
-    """What one look at a text gave.
+    """The result of reading one object."""
 
-    data: as in `Value`. end: where to look on, 0 where that depends. at: bytes to what was not expected. problem, cut:
-    as in `Value`.
-    """
-
-    data: bytes = b""
-    end: int = 0
-    at: int = 0
-    problem: BadResponse | None = None
-    cut: bool = False
+    data: bytes = b""  # as in `Value`
+    end: int = 0  # where to continue; 0 to continue after `at`
+    at: int = 0  # offset of the first byte that can't be read
+    problem: BadResponse | None = None  # as in `Value`
+    cut: bool = False  # as in `Value`
 
 
 class _Scan:
     def __init__(self, text: bytes, depth: int) -> None:
         self._text, self._view, self._depth = text, memoryview(text), depth
-        self._line = 0  # the end of the line that `_line_after` found last
-        self._unclosed = 0  # up to here nothing closes an object that JSON's reader refused
-        self._unquoted = 0  # up to here no string of Python's begins
-        self._wasted = self._printed = 0  # bytes
+        self._line = 0  # what `_line_after` last returned
+        self._unclosed = 0  # malformed objects that begin before here are known to have no end
+        self._literal_end = 0  # the end of the last literal that was tried
+        self._wasted = self._printed = 0  # bytes skipped as damaged, and bytes parsed as Python
         self._newline = b"\n" if b"\n" in text else b"\r"
 
     def values(self) -> Iterator[Value]:
@@ -97,8 +88,8 @@ class _Scan:
             read = self._at(start)
             line += self._text.count(self._newline, counted, start)
             counted = start
-            end = read.end or self._past(start, read.at)
-            if read.data or (read.problem and _NAMED.match(self._text, start)):
+            end = read.end or self._resume(start, read.at)
+            if read.data or (read.problem and _NAMED_FIELD.match(self._text, start)):
                 low = max(place, start - _LEAD)
                 lead = self._text[max(low, self._text.rfind(self._newline, low, start) + 1) : start]
                 yield Value(read.data, start, end, line, lead, read.problem, read.cut)
@@ -109,7 +100,7 @@ class _Scan:
             place = end
 
     def _at(self, start: int) -> _Read:
-        """The object that begins here, in any spelling."""
+        """Read the object that begins here, in any spelling."""
         if _ESCAPED.match(self._text, start):
             return self._escaped(start)
         if self._text[start + 1 : start + 3] in (b"b'", b"u'"):
@@ -130,15 +121,15 @@ class _Scan:
             line = self._text.find(b"\n", start)
             return _Read(at=len(self._text) if line < 0 else line, problem=BadResponse(*TOO_DEEP))
         except BROKEN as error:
-            return self._stopped(start, str(error))
+            return self._from_error(start, str(error))
         return _Read(self._text[start:].rstrip(), len(self._text))
 
-    def _stopped(self, start: int, error: str) -> _Read:
-        """What the reader's complaint tells: where the object ends and other text begins, or what is wrong."""
-        told = _PLACE.search(error)
-        if told is None:
+    def _from_error(self, start: int, error: str) -> _Read:
+        """Interpret a decoding error: other text follows the object, or something in the object is wrong."""
+        position = _POSITION.search(error)
+        if position is None:
             return _Read(at=len(self._text), problem=BadResponse(*ENDS_EARLY), cut=True)
-        at = start + int(told[1])
+        at = start + int(position[1])
         if "trailing characters" in error:
             end = self._text.rindex(b"}", start, at - 1) + 1
             return _Read(self._text[start:end], end)
@@ -150,7 +141,7 @@ class _Scan:
         return _Read(at=at, problem=BadResponse(*NOT_JSON))
 
     def _repaired(self, start: int, read: _Read) -> _Read:
-        """An object that JSON's reader refused, with Python's constants respelled; else where it ends."""
+        """Read a malformed object with Python's constants respelled. If that fails, only find its end."""
         if start < self._unclosed or (read.cut and not _SURROGATE.search(self._text, start)):
             return read
         end = python_repr.end_of(self._text, start, self._line_after(start))
@@ -159,22 +150,22 @@ class _Scan:
         if end < 0:
             self._unclosed = self._line_after(start)
             return read
-        data = _mended(self._text[start:end])
+        data = _respelled_object(self._text[start:end])
         return _Read(data, end) if is_json(data) else replace(read, end=end, cut=False)
 
     def _line_after(self, start: int) -> int:
-        """Where the next line ends the object that begins at `start` if nothing did before."""
+        """The start of the next unindented line, which ends any object that began at `start`."""
         if self._line <= start:
-            line = _LINE.search(self._text, start + 1)
+            line = _UNINDENTED.search(self._text, start + 1)
             self._line = line.start() if line else len(self._text)
         return self._line
 
     def _python(self, start: int) -> _Read:
-        """A dictionary as Python prints it."""
+        """Read a dictionary as Python prints it."""
         stop = self._line_after(start)
         end = python_repr.end_of(self._text, start, stop)
         if end < 0:
-            problem = BadResponse("This is not JSON, and as Python's print it ends too early.", PASTE_WHOLE)
+            problem = BadResponse("This is not JSON but Python output, and it ends too early.", PASTE_WHOLE)
             return _Read(at=stop, problem=problem, cut=stop == len(self._text))
         text = self._text[start:end]
         try:
@@ -184,12 +175,12 @@ class _Scan:
                 data = python_repr.as_json(text, self._printed)
         except BadResponse as error:
             return _Read(end=end, problem=error)
-        return _Read(data if is_json(data) else _mended(data), end)
+        return _Read(data if is_json(data) else _respelled_object(data), end)
 
     def _escaped(self, start: int) -> _Read:
-        r"""An object copied out of a string, with its quotes as \"."""
-        written = _STRING.match(self._text, start)
-        end = start + 1 if written is None else written.end()
+        r"""Read an object copied out of a string, with its quotes escaped as \"."""
+        match = _STRING.match(self._text, start)
+        end = start + 1 if match is None else match.end()
         try:
             inner = str(json.loads(b'"' + self._text[start:end] + b'"')).encode("utf-8", "surrogatepass")
         except ValueError:
@@ -198,32 +189,32 @@ class _Scan:
         return _Read(end=end) if first is None else _Read(first.data, end, problem=first.problem, cut=first.cut)
 
     def _quoted(self, start: int) -> _Read | None:
-        r"""An object within bytes or a string that Python wrote, with its backslashes doubled; None for another."""
-        written = _LITERAL.match(self._text, max(start - 2, 0)) or _LITERAL.match(self._text, max(start - 1, 0))
-        if start < self._unquoted or written is None or written.start(1) != start or b"\\" not in written[0]:
+        r"""Read an object inside a Python string or bytes literal that contains escapes; None for anything else."""
+        match = _LITERAL.match(self._text, max(start - 2, 0)) or _LITERAL.match(self._text, max(start - 1, 0))
+        if start < self._literal_end or match is None or match.start(1) != start or b"\\" not in match[0]:
             return None
-        self._unquoted = written.end()
-        if _SHELL.search(self._text, max(start - _LEAD, 0), written.start()):
+        self._literal_end = match.end()
+        if _SHELL.search(self._text, max(start - _LEAD, 0), match.start()):
             return None
         try:
-            value = ast.literal_eval(written[0].decode("utf-8", "replace"))
+            value = ast.literal_eval(match[0].decode("utf-8", "replace"))
         except (SyntaxError, ValueError):
             return None
         inner = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-        return _Read(inner.strip(), written.end()) if is_json(inner) else None
+        return _Read(inner.strip(), match.end()) if is_json(inner) else None
 
-    def _past(self, start: int, at: int) -> int:
-        """Where to continue after what cannot be read: the next line that starts an object, or where it stopped."""
+    def _resume(self, start: int, at: int) -> int:
+        """Where to continue after text that can't be read: at the next unindented line, or where reading stopped."""
         self._wasted += at - start
-        line = _LINE.search(self._text, start + 1, at)
+        line = _UNINDENTED.search(self._text, start + 1, at)
         return line.end() if line else max(at, start + 1)
 
 
-def _mended(text: bytes) -> bytes:
-    """An object with what `_respelled` changes."""
+def _respelled_object(text: bytes) -> bytes:
+    """Respell an object's constants and strings with `_respelled`."""
     pieces: list[bytes] = []
     done = 0
-    for found in _MENDED.finditer(text):
+    for found in _RESPELLED.finditer(text):
         if (new := _respelled(found)) != found[0]:
             pieces += (text[done : found.start()], new)
             done = found.end()
@@ -231,7 +222,7 @@ def _mended(text: bytes) -> bytes:
 
 
 def _respelled(found: re.Match[bytes]) -> bytes:
-    r"""Python's constants as JSON has them; strings without lone surrogates, as msgspec refuses their escapes."""
+    r"""Python's constants in JSON's spelling, and strings without lone surrogates, whose escapes msgspec rejects."""
     token = found[0]
     if token == b"NaN":
         return b"null"

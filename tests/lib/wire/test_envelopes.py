@@ -666,7 +666,7 @@ FAILED = {"schemaType": "ModelInvocationLog", "errorCode": "ThrottlingException"
         (json.dumps(_log({"embedding": [0.1]})) + "\n" + LINE, 1, "Line 1.*an embedding model"),
         (json.dumps(_log([{"type": "message_start", "message": {}}])) + "\n" + LINE, 1, "Line 1.*Anthropic"),
         (json.dumps({"data": [RESPONSE, {"error": "boom"}]}), 1, "Entry 2.*boom"),
-        (f"{LINE}\n{{'generation': open('x')", 1, "Line 2: .*Python's print it ends too early"),
+        (f"{LINE}\n{{'generation': open('x')", 1, "Line 2: .*Python output, and it ends too early"),
         ("HTTP/1.1 200\n" + LINE + "\n" + '{"a":' * 5000, 1, "Line 3.*nested too deeply"),
     ],
 )  # fmt: skip
