@@ -1,4 +1,4 @@
-"""Bytes that JSON carries: as text, as base64, as Node's buffers, as lists of numbers."""
+"""Decode bytes embedded in JSON: as text, as base64, as Node's buffers or as lists of numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class _Buffer(msgspec.Struct):
 
 
 def decode_embedded(value: bytes) -> bytes | None:
-    """What a JSON value carries, without white space around it; the value itself where it is no carrier.
+    """The bytes embedded in a JSON value, without surrounding white space; the value itself if it embeds none.
 
-    None for a string that cannot be read.
+    None for a string that can't be decoded.
     """
     try:
         if value.startswith(b'"'):
@@ -40,7 +40,7 @@ def decode_embedded(value: bytes) -> bytes | None:
 
 
 def _of_string(text: str) -> bytes:
-    """The bytes that base64 stands for where they look like a response; else the text."""
+    """The bytes of a base64 string if they look like a response; else the string's own."""
     plain = text.encode("utf-8", "surrogatepass")
     if not text or text[0] in '{["' or "{" in text[:1000]:
         return plain

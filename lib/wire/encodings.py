@@ -1,4 +1,4 @@
-"""The bytes of a saved file as UTF-8 text."""
+"""Convert the bytes of a saved file to UTF-8 text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lib.segmentation.char_classes import encodable
 from lib.wire.json_fields import MAX_BYTES, check_size
 
 _GZIP = b"\x1f\x8b"
-# How files begin that hold no text, and what they are: archives that may hold a response, then other files.
+# (first bytes, kind) of files that aren't text: archives, which may hold a response, and others, which don't.
 _ARCHIVES = (
     (b"PK\x03\x04", "a zip archive"),
     (b"PK\x05\x06", "an empty zip archive"),
@@ -40,9 +40,9 @@ _BINARIES = (
 
 
 def unpacked(data: bytes) -> bytes:
-    """The content of a gzip file, all of its members; other data as it is.
+    """Decompress a gzip file with all of its members; other data is returned unchanged.
 
-    Raises BadResponse, also for archives and for files that hold no text.
+    Raises BadResponse, also for archives and for files that aren't text.
     """
     check_size(len(data))
     if data.startswith(_GZIP):
@@ -59,7 +59,7 @@ def unpacked(data: bytes) -> bytes:
 
 
 def as_utf8(data: bytes) -> bytes:
-    """Text in UTF-8, UTF-16 or UTF-32 as UTF-8 without a byte order mark.
+    """Convert text in UTF-8, UTF-16 or UTF-32 to UTF-8 without a byte order mark.
 
     Lone surrogates become U+FFFD. Bytes that look like UTF-8 are not checked. Raises BadResponse.
     """
@@ -78,7 +78,7 @@ def as_utf8(data: bytes) -> bytes:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether these bytes are UTF-8."""
+    """Whether the data is valid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -87,7 +87,7 @@ def is_utf8(data: bytes) -> bool:
 
 
 def _unzipped(data: bytes) -> bytes:
-    """The content of a gzip file; logs in S3 have many members, one after another."""
+    """Decompress a gzip file. Logs in S3 have many members, one after another."""
     content: list[bytes] = []
     size, rest = 0, memoryview(data)
     while bytes(rest[:2]) == _GZIP:

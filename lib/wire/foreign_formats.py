@@ -1,4 +1,4 @@
-"""What a file may hold instead of a response: other programs' output and other APIs' JSON, by name."""
+"""Recognize what a file may hold instead of a response: other programs' output and other APIs' JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CALL = (
     "Call the model with InvokeModel, or with an OpenAI-compatible endpoint, ask for logprobs and save that response."
 )
 _DUMP = "Save what response.model_dump_json() returns."
-# What text that holds no JSON looks like, what it is, and what to do.
+# (pattern of a text without JSON, cause, remedy). With an empty cause, the text's own error message is the cause.
 _TEXTS = (
     (rb"An error occurred \(\w+\)", "", OPEN_ANSWERED),
     (
@@ -53,16 +53,16 @@ _TEXTS = (
     (rb"(?m)^(?:generation|choices|body): ", "This is YAML or text, not JSON.", _SAVE),
 )
 _FLATTENED = re.compile(rb'"(?:logprobs|choices|content)"\s*:\s*\[?\s*"(?:@\{|System\.)')
-_SEEN = 100_000  # bytes of the start of a text
+_SEARCHED = 100_000  # bytes at the start of a text
 _TITLE = re.compile(rb"(?is)<title[^>]{0,200}>(.{0,300}?)</title>")
 _S3_ERROR = re.compile(rb"(?s)<Code>(.{0,300}?)</Code>\s*(?:<Message>(.{0,300}?)</Message>)?")
 _API = "This is a response of {}."
 _FILE = "This is {}, not a response."
-_EMBEDDING = "This is a response of an embedding model, which writes no text."
+_EMBEDDING = "This is a response of an embedding model, which generates no text."
 _BEFORE = "Save the response itself, before LangChain reads it."
 _CONVERSE = "Converse, which returns no logprobs"
 _ANTHROPIC = "the Anthropic Messages API, which returns no logprobs"
-# Fields that an object has, fields that it lacks, what it is, and what to do.
+# (fields that an object has, fields that it lacks, cause, remedy).
 _OBJECTS: tuple[tuple[set[str], set[str], str, str], ...] = (
     ({"stopReason", "output"}, set(), _API.format(_CONVERSE), _CALL),
     ({"completion_probabilities"}, set(), _API.format("llama.cpp's own completion endpoint"), _CALL),
@@ -84,8 +84,8 @@ _OBJECTS: tuple[tuple[set[str], set[str], str, str], ...] = (
     ({"text", "meta_info"}, set(), _API.format("SGLang's own endpoint"), _CALL),
     ({"finish_reason", "message", "usage"}, {"model"}, _API.format("the Cohere API"), _CALL),
     ({"generations", "prompt"}, set(), _API.format("the Cohere API"), _CALL),
-    ({"generations"}, set(), _FILE.format("what LangChain keeps of a call"), _BEFORE),
-    ({"response_metadata", "content"}, set(), _FILE.format("a message of LangChain"), _BEFORE),
+    ({"generations"}, set(), _FILE.format("LangChain's own record of a call"), _BEFORE),
+    ({"response_metadata", "content"}, set(), _FILE.format("a LangChain message"), _BEFORE),
     ({"cells", "nbformat"}, set(), _FILE.format("a Jupyter notebook"), "Copy the response out of its cell."),
     (
         {"added_tokens", "model", "pre_tokenizer"},
@@ -128,16 +128,16 @@ _ANTHROPIC_EVENTS = {
     "content_block_stop",
     "message_delta",
 }
-_ANSWERS = {"generation", "choices", "outputs", "response", "output", "modelOutput", "body", "stop_reason"}
+_ANSWER_FIELDS = {"generation", "choices", "outputs", "response", "output", "modelOutput", "body", "stop_reason"}
 
 
 class NoResponse(BadResponse):
-    """A record that is read and holds no response, such as one of a failed call."""
+    """A readable record without a response, such as the record of a failed call."""
 
 
 def refuse_text(text: bytes) -> None:
-    """Raise NoResponse for text without JSON that is known for what it is."""
-    start = text[:_SEEN]
+    """Raise NoResponse for text without JSON in a known format."""
+    start = text[:_SEARCHED]
     for pattern, cause, remedy in _TEXTS:
         if found := re.search(pattern, start):
             raise NoResponse(cause + _page_title(start) if cause else _error(start, found.start()), remedy)
@@ -149,9 +149,9 @@ def _page_title(text: bytes) -> str:
 
 
 def _error(text: bytes, start: int) -> str:
-    told = _S3_ERROR.search(text, start)
-    said = b": ".join(each for each in told.groups() if each) if told else text[start : start + 300]
-    return AN_ERROR.format(_plain(said))
+    found = _S3_ERROR.search(text, start)
+    message = b": ".join(each for each in found.groups() if each) if found else text[start : start + 300]
+    return AN_ERROR.format(_plain(message))
 
 
 def _plain(text: bytes) -> str:
@@ -159,9 +159,9 @@ def _plain(text: bytes) -> str:
 
 
 def refuse_object(fields: Fields) -> None:
-    """Raise NoResponse for the object of another API, or of something else that is known."""
+    """Raise NoResponse for an object of another API, or of another known kind."""
     names = set(fields)
-    record = bool(_ANSWERS & names)  # one that may hold a response, whatever else it has
+    record = bool(_ANSWER_FIELDS & names)  # may hold a response, whatever else it has
     for needed, lacking, cause, remedy in _OBJECTS:
         if needed <= names and not lacking & names and not (record and len(needed) == 1):
             raise NoResponse(cause, remedy)
@@ -180,22 +180,22 @@ def _is_turn(message: bytes) -> bool:
 
 
 def flattened(response: bytes) -> NoResponse | None:
-    """The error of a response of which ConvertTo-Json of PowerShell, told no depth, left out what is nested."""
+    """The error for a response that PowerShell's ConvertTo-Json truncated for lack of -Depth; None for others."""
     if not _FLATTENED.search(response):
         return None
     return NoResponse(
-        "PowerShell saved this response without what is nested deeply in it.",
+        "PowerShell saved this response without its deeply nested values.",
         "Save it again with ConvertTo-Json -Depth 100.",
     )
 
 
 def no_response(fields: Fields) -> NoResponse:
-    """The error of an object that holds no response, and is nothing else that is known."""
-    if {"prompt", "messages", "modelInput"} & set(fields) and not _ANSWERS & set(fields):
+    """The error for an object without a response that isn't of a known kind."""
+    if {"prompt", "messages", "modelInput"} & set(fields) and not _ANSWER_FIELDS & set(fields):
         return NoResponse("This is a request, without its response.", OPEN_ANSWERED)
     return NoResponse(*NOT_A_RESPONSE)
 
 
 def no_json() -> BadResponse:
-    """The error of text without any JSON."""
+    """The error for text without any JSON."""
     return BadResponse(*NOT_JSON)

@@ -1,4 +1,4 @@
-"""What Python prints of dictionaries, bytes and strings, as JSON."""
+"""Convert dictionaries, bytes and strings to JSON from the way Python prints them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from lib.errors import BadResponse
 from lib.segmentation.char_classes import encodable
 
-_MOST_BYTES = 2_000_000  # that are read as Python, which takes far more memory than JSON
+_MOST_BYTES = 2_000_000  # parsed as Python, which takes far more memory than JSON
 _TOKEN = re.compile(rb"""[bu]?'(?:[^'\\\n]|\\.)*+'?|[bu]?"(?:[^"\\\n]|\\.)*+"?|[{}\[\]()]""", re.DOTALL)
 _WORD = re.compile(_TOKEN.pattern + rb"|\b(?:True|False|None|nan)\b|-?\binf\b", re.DOTALL)
 _WORDS = {b"True": b"true", b"False": b"false", b"None": b"null", b"nan": b"null", b"inf": b"Infinity"}
@@ -20,7 +20,7 @@ _CALLS = {"float64", "float32", "float16", "int64", "int32", "tensor", "OrderedD
 
 
 class _Constants(ast.NodeTransformer):
-    """Gives `nan` and `inf` their values, and calls such as `np.float64(-0.5)` that of what they hold."""
+    """Replaces `nan` and `inf` by their values, and calls such as `np.float64(-0.5)` by their argument."""
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.copy_location(ast.Constant(float(node.id)), node) if node.id in ("nan", "inf") else node
@@ -28,13 +28,13 @@ class _Constants(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name in _CALLS and node.args:
-            held: ast.AST = self.visit(node.args[-1])
-            return held
+            argument: ast.AST = self.visit(node.args[-1])
+            return argument
         return ast.copy_location(ast.Constant(name), node)  # such as datetime.datetime(2026, 1, 1)
 
 
 def end_of(text: bytes, start: int, stop: int) -> int:
-    """Where the dictionary that begins at `start` ends; -1 where it does not before `stop`."""
+    """The end of the dictionary that begins at `start`; -1 if it doesn't end before `stop`."""
     depth = 0
     for token in _TOKEN.finditer(text, start, stop):
         sign = token[0]
@@ -48,7 +48,7 @@ def end_of(text: bytes, start: int, stop: int) -> int:
 
 
 def respelled(text: bytes) -> bytes:
-    """A printed dictionary in JSON's spelling. It is JSON where the dictionary holds nothing that JSON has not."""
+    """A printed dictionary in JSON's spelling. The result is JSON if every value has a JSON type."""
     return _WORD.sub(_as_token, text)
 
 
@@ -67,13 +67,13 @@ def _as_token(found: re.Match[bytes]) -> bytes:
 
 
 def as_json(text: bytes, spent: int) -> bytes:
-    """A printed dictionary as JSON, as Python itself reads it. spent: bytes of the file that were read so, with these.
+    """Convert a printed dictionary to JSON with Python's own parser. Raises BadResponse.
 
-    Raises BadResponse.
+    spent: bytes of the file parsed this way so far, including these.
     """
     if spent > _MOST_BYTES:
         raise BadResponse(
-            f"More than {_MOST_BYTES / 1e6:.0f} MB of what Python printed is no plain dictionary.",
+            f"More than {_MOST_BYTES / 1e6:.0f} MB of this Python output isn't plain dictionaries.",
             "Save the response with json.dumps.",
         )
     try:
@@ -88,18 +88,18 @@ def as_json(text: bytes, spent: int) -> bytes:
             "This is boto3's response as Python prints it; its body was not read.",
             "Save what response['body'].read() returns.",
         )
-    raise BadResponse("This is not JSON, but what a program printed.", "Save the response with json.dumps.")
+    raise BadResponse("This is not JSON but a program's output.", "Save the response with json.dumps.")
 
 
 def _spelled(value: Any) -> Any:
-    """What JSON has no type for: bytes are the text they hold."""
+    """Convert a value that JSON has no type for: bytes to the text they encode, anything else with `str`."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def unquoted(text: bytes, most: int) -> bytes | None:
-    """Lines that are bytes or strings as Python or JSON write them, as the text they hold; None for other text.
+    """Evaluate a text whose lines are all bytes or string literals of Python or JSON; None for other text.
 
-    most: lines that are looked at.
+    most: the largest number of lines to evaluate.
     """
     if not text.startswith((b"b'", b'b"', b"'", b'"')) or text.count(b"\n") > most:
         return None
@@ -108,13 +108,13 @@ def unquoted(text: bytes, most: int) -> bytes | None:
         line = raw.strip()
         if not line:
             continue
-        if not _LITERAL.fullmatch(line) or (held := _held(line.removesuffix(b","))) is None:
+        if not _LITERAL.fullmatch(line) or (value := _evaluated(line.removesuffix(b","))) is None:
             return None
-        found.append(held)
+        found.append(value)
     return b"\n".join(found)
 
 
-def _held(line: bytes) -> bytes | None:
+def _evaluated(line: bytes) -> bytes | None:
     try:
         if line.startswith(b'"'):
             return str(json.loads(line)).encode("utf-8", "surrogatepass")
