@@ -12,7 +12,8 @@ from lib.errors import InvalidRequest, ModelUnavailable
 from lib.models.tokenizer_files import files_in
 from lib.sandbox.sandbox import Sandbox
 from lib.tokenizers import chat_templates
-from lib.tokenizers.build import ANY_OF, Built, build
+from lib.tokenizers.build import ANY_OF, build
+from lib.tokenizers.built import Built
 
 _checked: set[bytes] = set()  # digests of files that a child process has read safely
 

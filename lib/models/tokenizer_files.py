@@ -19,7 +19,8 @@ from lib.errors import CandorError, ModelUnavailable
 from lib.models.hub import from_hub, is_hub_id, on_disk
 from lib.sandbox.sandbox import Sandbox
 from lib.segmentation.char_classes import encodable
-from lib.tokenizers.build import ANY_OF, FILES, Built, build
+from lib.tokenizers.build import ANY_OF, FILES, build
+from lib.tokenizers.built import Built
 from lib.tokenizers.chat_templates import render, writes_date
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import Vocabulary

@@ -95,8 +95,8 @@ class TemplateTask:
         chat_templates.warm_up()
 
     def open(self, source: Any) -> None:
-        """Take the template: {"source", "names"}, see `lib.tokenizers.build.Template`."""
-        from lib.tokenizers.build import Template
+        """Take the template: {"source", "names"}, see `lib.tokenizers.built.Template`."""
+        from lib.tokenizers.built import Template
 
         self._template = Template(source["source"], source["names"])
 

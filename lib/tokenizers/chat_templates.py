@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lib.import_lock import IMPORTING
 
 if TYPE_CHECKING:
-    from lib.tokenizers.build import Template
+    from lib.tokenizers.built import Template
 
 _PROBE = "candorreadsthis"  # a word that no template contains
 
@@ -93,7 +93,7 @@ def _clock(day: str) -> Callable[[str], str]:
 
 def warm_up() -> None:
     """Import everything that rendering needs, including when it fails."""
-    from lib.tokenizers.build import Template
+    from lib.tokenizers.built import Template
 
     template = Template("{{ messages[0].content | tojson }}{{ strftime_now('%d') }}", {})
     render(template, [{"role": "user", "content": "a"}])

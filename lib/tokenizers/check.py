@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from lib.errors import ModelUnavailable
-from lib.tokenizers.build import Built
+from lib.tokenizers.built import Built
 
 # Text that tokenizers treat differently: digits, spaces, line breaks, scripts, combining characters, emoji, code.
 PROBES = (

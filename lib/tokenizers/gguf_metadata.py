@@ -17,7 +17,7 @@ _MOST_PARTS = 1_000
 _MOST_LAYERS = 4_096
 _MOST_FACTORS = 1 << 16
 _MOST_TENSORS = 100_000
-_MOST_ENTRIES = 1 << 21  # of the vocabulary, as in `lib.tokenizers.build`
+_MOST_ENTRIES = 1 << 21  # of the vocabulary, as in `lib.tokenizers.bounds`
 # Generous upper limits, as the time and memory to build a model depend on these.
 _MOST = {
     "block_count": 4_096,

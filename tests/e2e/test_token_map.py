@@ -372,7 +372,9 @@ def test_every_group_has_pythons_step_in_every_metric_without_a_rerun(shown: Pag
 def test_a_group_says_what_it_is_made_of(shown: Page) -> None:
     group_by(shown, "line")
     words = tip(shown, cell(shown, " Paris"))
-    assert words.startswith("Line of 12 tokens · one word in ten, at least one, is no more confident than probability < 0.0001%")
+    assert words.startswith(
+        "Line of 12 tokens · one word in ten, at least one, is no more confident than probability < 0.0001%"
+    )
     assert "logprob −0.534" in words
     expect(shown.locator(".text i[data-within]")).to_have_count(12)
     group_by(shown, "word")

@@ -21,22 +21,23 @@ from lib.segmentation.groups import SENTENCE
 from lib.segmentation.text_diff import Change, changes
 from lib.store.archive_format import read_runs
 from lib.store.search import folded
-from lib.tokenizers.build import build, check_spec
+from lib.tokenizers.build import build
+from lib.tokenizers.hugging_face import check_spec
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.tokenizers.vocabulary import Vocabulary
 from lib.wire.saved_responses import completions_of, read_saved
 from lib.wire.text_match import broken_spans
 
-_SECONDS = 6.0
+_SECONDS = 6.0  # of processor time, as the machine may be busy
 
 
 def _read(response: Any) -> list[Completion]:
     data = response if isinstance(response, bytes) else json.dumps(response).encode()
-    began = time.monotonic()
+    began = time.process_time()
     try:
         return [done for saved in read_saved(data) for done in saved.completions(None)]
     finally:
-        assert time.monotonic() - began < _SECONDS
+        assert time.process_time() - began < _SECONDS
 
 
 def _entries(count: int) -> dict[str, int]:
@@ -83,9 +84,9 @@ def test_a_response_of_many_answers_is_refused(count: int) -> None:
 
 def test_broken_bytes_are_found_in_time_and_exactly() -> None:
     data = ("é".encode() + b"\xff" + "漢字😀".encode()[:-1]) * 40_000 + b"\xe6"
-    began = time.monotonic()
+    began = time.process_time()
     found = list(broken_spans(data))
-    assert time.monotonic() - began < _SECONDS
+    assert time.process_time() - began < _SECONDS
     assert len(found) == data.decode("utf-8", "replace").count("\N{REPLACEMENT CHARACTER}")
     rest = bytearray(data)
     for start, end in found:
@@ -171,11 +172,11 @@ def _tokenizer(*pieces: bytes) -> Tokenizer:
 
 
 def _read_with(tokenizer: Tokenizer, response: Any) -> tuple[Completion, ...]:
-    began = time.monotonic()
+    began = time.process_time()
     try:
         return completions_of(read_saved(json.dumps(response).encode()), tokenizer)
     finally:
-        assert time.monotonic() - began < _SECONDS
+        assert time.process_time() - began < _SECONDS
 
 
 def test_a_long_token_is_not_spelled_out_very_often() -> None:
@@ -214,22 +215,22 @@ def test_answers_are_counted_over_all_lines() -> None:
 
 @pytest.mark.parametrize("text", ["." * 80_000, "..)))" * 20_000, "!" * 80_000, "\n" * 80_000, ". " * 40_000])
 def test_sentences_are_found_in_time(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert sum(1 for _ in SENTENCE.finditer(text)) >= 0
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_marks_without_end_are_folded_in_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert len(folded("a" + "\u0300\u0316" * 200_000)) > 100_000
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert folded("Cafe\u0301 ﬁ") == "café fi"
 
 
 def test_texts_of_the_same_few_words_are_compared_in_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     found = changes("a b " * 50_000, "b a " * 50_000 + "c")
-    assert time.monotonic() - began < _SECONDS
+    assert time.process_time() - began < _SECONDS
     assert "".join(each.text for each in found if each.change is not Change.ADDED) == "a b " * 50_000
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.tokenizers.build import Built, Template, from_backend
+from lib.tokenizers.built import Built, Template
+from lib.tokenizers.hugging_face import from_backend
 
 EOS, BOS, THINK, THOUGHT, USER = 256, 257, 258, 259, 260
 VOCABULARY = 264  # 256 bytes, five special tokens, and three ids that no text contains

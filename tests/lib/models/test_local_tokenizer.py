@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from lib.errors import ModelUnavailable
 from lib.models.local_tokenizer import open_tokenizer
-from lib.tokenizers.build import Built, build
+from lib.tokenizers.build import build
+from lib.tokenizers.built import Built
 from lib.tokenizers.check import PROBES, check, check_markers
 from lib.tokenizers.gguf_metadata import check as read_gguf
 from lib.tokenizers.gguf_tokenizer import SPLITS, tokenizer_files

@@ -13,7 +13,7 @@ from lib.core.request import Message, Request
 from lib.core.tokens import TokenKind
 from lib.errors import ModelUnavailable
 from lib.models.tokenizer_files import load_tokenizer, tokenizer_from_uploads
-from lib.tokenizers.build import Template
+from lib.tokenizers.built import Template
 from lib.tokenizers.chat_templates import render, writes_date
 from lib.wire.saved_responses import completions_of, read_saved
 from tests.lib.wire.test_saved_responses import LLAMA3, llama3

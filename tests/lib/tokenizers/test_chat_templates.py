@@ -8,7 +8,7 @@ import pytest
 
 from lib.core.request import Message
 from lib.models.tokenizer_files import foreign_tokenizer
-from lib.tokenizers.build import Template
+from lib.tokenizers.built import Template
 from lib.tokenizers.chat_templates import render
 from tests.support import tiny
 
