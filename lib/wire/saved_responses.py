@@ -14,9 +14,10 @@ from lib.core.tokens import MOST_CELLS, Tokens, cells_of
 from lib.errors import BadResponse, InvalidRequest
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.decode import decode
-from lib.wire.envelopes import Part, contents, placed
+from lib.wire.envelopes import contents, placed
 from lib.wire.foreign_formats import flattened
 from lib.wire.formats import Format
+from lib.wire.parts import Part
 from lib.wire.requests import decode_request, route
 from lib.wire.stream_decoder import CUT_OFF
 from lib.wire.top_level import TopLevel
