@@ -1,4 +1,4 @@
-"""The command line: `python -m lib --help`."""
+"""The command line: `candor --help`, or `python -m lib --help`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def argument_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(prog="python -m lib", description="Candor without a browser.")
+    parser = argparse.ArgumentParser(prog="candor", description="Candor without a browser.")
     commands = parser.add_subparsers(required=True, metavar="command")
     fetch = commands.add_parser("fetch", help="download and convert the embedded model, if that is still to be done")
     fetch.set_defaults(run=_fetch)
