@@ -1,4 +1,4 @@
-"""Which entry is the token, one way after another; and what each way refuses to decide."""
+"""The ways to infer the chosen token, and what each leaves undecided."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ids_of(found: Positions, chosen: np.ndarray) -> list[int]:
     return [int(found.ids[place]) if place >= 0 else -1 for place in chosen]
 
 
-def test_by_the_tokens_of_the_prompt_only_if_all_fit() -> None:
+def test_by_ids_only_if_all_fit() -> None:
     found = positions(None, {"5": -9.0, "7": -0.1}, {"8": -0.1})
     assert ids_of(found, by_ids(found, [1, 5, 8])) == [-1, 5, 8]  # type: ignore[arg-type]
     assert by_ids(found, [1, 6, 8]) is None
@@ -42,9 +42,9 @@ def test_by_rank() -> None:
         return {"logprob": -1.0, "rank": rank}
 
     found = positions(
-        {"5": entry(40), "6": entry(1), "7": entry(2)},  # what ranks below the k asked for
-        {"5": entry(1), "6": entry(2)},  # any of them
-        {"5": entry(40), "6": entry(41)},  # there can be only one
+        {"5": entry(40), "6": entry(1), "7": entry(2)},  # only one ranks below the top k
+        {"5": entry(1), "6": entry(2)},  # either may be the chosen one
+        {"5": entry(40), "6": entry(41)},  # two below the top k: impossible
         {"5": entry(None), "6": entry(1)},
     )
     assert ids_of(found, by_rank(found, 2)) == [5, -1, -1, -1]
@@ -60,19 +60,22 @@ def test_by_single_entry() -> None:
     [
         ([{"791": -3.6, "14924": -1.2}, {"4062": -9.3, "220": -3.7}], [791, 4062]),  # as sent
         ([{"791": -3.6, "14924": -1.2}, {"220": -3.7, "4062": -9.3}], [-1, -1]),  # sorted as numbers
-        ([{"14924": -1.2, "791": -3.6}, {"220": -3.7, "4062": -9.3}], [-1, -1]),  # sorted as texts
-        ([{"4062": -9.3, "220": -3.7}, {"9": -3.0, "5": -4.0, "4": -0.5}], [-1, -1]),  # likelier after less likely
-        ([{"5": -1.0}], [-1]),  # nothing to tell the order by
+        ([{"14924": -1.2, "791": -3.6}, {"220": -3.7, "4062": -9.3}], [-1, -1]),  # sorted as strings
+        (
+            [{"4062": -9.3, "220": -3.7}, {"9": -3.0, "5": -4.0, "4": -0.5}],
+            [-1, -1],
+        ),  # not by probability
+        ([{"5": -1.0}], [-1]),  # no evidence of an order
     ],
 )
-def test_by_order_only_where_nothing_can_have_sorted_it(rows: list[dict[str, Any]], expected: list[int]) -> None:
+def test_by_order_only_if_the_keys_cannot_have_been_sorted(rows: list[dict[str, Any]], expected: list[int]) -> None:
     found = positions(*rows)
     assert ids_of(found, by_order(found, np.full(len(found), -1, np.int32))) == expected
 
 
-def test_an_order_that_another_way_contradicts_is_not_trusted() -> None:
+def test_a_contradicted_order_is_not_trusted() -> None:
     found = positions({"791": -3.6, "14924": -1.2}, {"4062": -9.3, "220": -3.7})
-    known = np.array([1, -1], np.int32)  # 14924, and not the first
+    known = np.array([1, -1], np.int32)  # 14924, which isn't the first
     assert ids_of(found, by_order(found, known)) == [-1, -1]
 
 
@@ -85,8 +88,8 @@ def test_by_text() -> None:
     assert ids_of(found, by_text(found, "something else", reader, stopped=False)) == [-1, -1, -1]
 
 
-def test_never_the_likeliest() -> None:
-    """A position whose own token is unlikely is not given to its rival, whatever is known of it."""
+def test_the_most_likely_entry_is_never_assumed() -> None:
+    """A position with an unlikely token is never assigned its runner-up instead."""
     response = {"generation": "", "stop_reason": "length", "logprobs": [],
              "prompt_logprobs": [None, {"220": -0.1, "4062": -9.0}]}  # fmt: skip
     (done,) = decode(json.dumps(response).encode(), Request(prompt="x"), None)

@@ -1,4 +1,4 @@
-"""Responses as people save them: log and batch records, SDK output, streams, encodings; each opens to the same."""
+"""Responses as people save them: log and batch records, SDK output, streams, encodings; all open to the same."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def is_blue(done: Completion) -> bool:
         "20e-python-repr.txt",
     ],
 )
-def test_a_response_however_it_was_saved(name: str) -> None:
+def test_a_response_saved_in_different_ways(name: str) -> None:
     (done,) = opened((CASES / name).read_bytes())
     assert is_the_fox(done)
     assert done.warnings == ()
 
 
-def _log(output: object, *, asked: bool = True) -> dict[str, Any]:
+def _log(output: object, *, request: bool = True) -> dict[str, Any]:
     body = json.loads((CASES / "02a-invocation-log.json").read_bytes())
-    if not asked:
+    if not request:
         del body["input"]["inputBodyJson"]
     body["output"]["outputBodyJson"] = output
     return dict(body)
@@ -153,7 +153,7 @@ def test_a_saved_stream_is_one_answer(how: str) -> None:
 
 @pytest.mark.parametrize("how", STREAMS)
 @pytest.mark.parametrize("chunks", [CHUNKS, CHAT_CHUNKS], ids=["bedrock", "chat"])
-def test_a_stream_that_was_cut_off_says_so(how: str, chunks: list[bytes]) -> None:
+def test_a_truncated_stream_has_a_warning(how: str, chunks: list[bytes]) -> None:
     (done,) = opened(STREAMS[how](chunks[:3]))
     assert CUT_OFF in done.warnings
     assert " over the lazy".startswith(done.text) or "It is".startswith(done.text)
@@ -170,7 +170,7 @@ def test_several_streams_in_one_file() -> None:
     assert len(opened(two)) == 2
 
 
-def test_responses_on_lines_stay_apart() -> None:
+def test_responses_on_separate_lines_stay_separate() -> None:
     line = json.dumps(RESPONSE)
     assert len(opened(f"{line}\n{line}")) == 2
     text = json.loads((CASES / "05a-greedy-token-listed-instead-of-the-sampled.json").read_bytes())
@@ -181,7 +181,7 @@ def test_responses_on_lines_stay_apart() -> None:
 
 @given(data=st.data())
 @settings(max_examples=30, deadline=None)
-def test_answers_of_one_stream_may_alternate(data: st.DataObject) -> None:
+def test_the_answers_of_a_stream_may_be_interleaved(data: st.DataObject) -> None:
     chunks = []
     for number in range(3):
         own = []
@@ -203,16 +203,16 @@ FORMATS = list(Format)
 @pytest.mark.parametrize("form", FORMATS)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_every_dress_opens_to_the_same(form: Format, data: st.DataObject) -> None:
-    """The law of dresses: a response opens to what it opens to bare, whatever it was saved in."""
+def test_every_envelope_opens_to_the_same_completion(form: Format, data: st.DataObject) -> None:
+    """A response in any envelope opens to the same completion as the bare response."""
     done = data.draw(completions(form))
     response = encode(done, form, prompt_logprobs=done.request is not None and done.request.prompt_scores)
     text = json.dumps(response)
     (bare,) = opened(text)
-    dress = data.draw(st.sampled_from(sorted(DRESSES)))
-    (back,) = opened(DRESSES[dress](response))
+    envelope = data.draw(st.sampled_from(sorted(ENVELOPES)))
+    (back,) = opened(ENVELOPES[envelope](response))
     back = Completion(**{**_fields(back), "request": bare.request, "model": bare.model})
-    assert differences(back, bare) == {}, dress
+    assert differences(back, bare) == {}, envelope
     assert back.warnings == bare.warnings
 
 
@@ -224,7 +224,7 @@ def _spaced(response: object) -> str:
     return json.dumps(response, indent=2, ensure_ascii=False)
 
 
-DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
+ENVELOPES: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "spaced": lambda response: _spaced(response).encode("utf-8", "surrogatepass"),
     "UTF-8 with a mark": lambda response: codecs.BOM_UTF8 + json.dumps(response).encode(),
     **{
@@ -245,16 +245,16 @@ DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
     ),
     "a line of a log": lambda response: b"INFO response: " + json.dumps(response).encode(),
     "an array of one": lambda response: json.dumps([response]).encode(),
-    "a log record": lambda response: json.dumps(_log(response, asked=False)).encode(),
-    "a log record as text": lambda response: json.dumps(_log(json.dumps(response), asked=False)).encode(),
+    "a log record": lambda response: json.dumps(_log(response, request=False)).encode(),
+    "a log record as text": lambda response: json.dumps(_log(json.dumps(response), request=False)).encode(),
     "CloudWatch": lambda response: json.dumps(
         {
-            "events": [{"timestamp": 1, "message": json.dumps(_log(response, asked=False)), "eventId": "1"}],
+            "events": [{"timestamp": 1, "message": json.dumps(_log(response, request=False)), "eventId": "1"}],
             "searchedLogStreams": [],
         }
     ).encode(),
     "CloudWatch Insights": lambda response: json.dumps(
-        {"@timestamp": "1", "@message": json.dumps(_log(response, asked=False))}
+        {"@timestamp": "1", "@message": json.dumps(_log(response, request=False))}
     ).encode(),
     "a batch record": lambda response: json.dumps({"recordId": "1", "modelOutput": response}).encode(),
     "response": lambda response: json.dumps({"response": response}).encode(),
@@ -272,17 +272,17 @@ DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
     ),
     "after a line like an event": lambda response: b"x\ndata: see below\n" + json.dumps(response).encode(),
     "a table of tabs": lambda response: (
-        b"EVENTS\t1\t1\t" + json.dumps(_log(response, asked=False)).encode() + b"\tstream\n"
+        b"EVENTS\t1\t1\t" + json.dumps(_log(response, request=False)).encode() + b"\tstream\n"
     ),
     "CSV": lambda response: (
-        b'@timestamp,@message\r\nx,"' + json.dumps(_log(response, asked=False)).replace('"', '""').encode() + b'"\r\n'
+        b'@timestamp,@message\r\nx,"' + json.dumps(_log(response, request=False)).replace('"', '""').encode() + b'"\r\n'
     ),
     "rows of Insights": lambda response: json.dumps(
         {
             "results": [
                 [
                     {"field": "@timestamp", "value": "2026-01-01"},
-                    {"field": "@message", "value": json.dumps(_log(response, asked=False))},
+                    {"field": "@message", "value": json.dumps(_log(response, request=False))},
                     {"field": "@ptr", "value": "x"},
                 ]
             ],
@@ -290,10 +290,13 @@ DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
         }
     ).encode(),
     "a subscription": lambda response: json.dumps(
-        {"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": json.dumps(_log(response, asked=False))}]}
+        {
+            "messageType": "DATA_MESSAGE",
+            "logEvents": [{"id": "1", "message": json.dumps(_log(response, request=False))}],
+        }
     ).encode(),
     "a subscription, packed": lambda response: json.dumps(
-        {"awslogs": {"data": base64.b64encode(gzip.compress(DRESSES["a subscription"](response))).decode()}}
+        {"awslogs": {"data": base64.b64encode(gzip.compress(ENVELOPES["a subscription"](response))).decode()}}
     ).encode(),
     "escaped, in a field of a log": lambda response: (
         b"level=info body=" + json.dumps(json.dumps(response)).encode() + b" n=1"
@@ -338,8 +341,8 @@ DRESSES: dict[str, Callable[[dict[str, Any]], bytes]] = {
 @pytest.mark.parametrize("form", FORMATS)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_every_stream_opens_to_the_same(form: Format, data: st.DataObject) -> None:
-    """Cut into chunks anywhere and saved in any way, a stream is the response that came in one piece."""
+def test_every_stream_opens_to_the_same_completion(form: Format, data: st.DataObject) -> None:
+    """A stream, cut into chunks anywhere and saved in any way, opens to the same answer as the whole response."""
     done = data.draw(completions(form).filter(lambda each: len(each.generated) > 0))
     writer = ChunkWriter(done, form, top=1)
     chunks = [*writer.opening()]
@@ -370,21 +373,21 @@ def test_log_records_keep_their_request_and_model() -> None:
     assert saved.model == "arn:aws:bedrock:us-east-1:123456789012:imported-model/abc123def456"
     line = json.dumps(json.loads((CASES / "02a-invocation-log.json").read_bytes()))
     assert [each.place for each in read_saved(f"{line}\n{line}".encode())] == ["Line 1", "Line 2"]
-    (saved,) = read_saved(json.dumps(_log(RESPONSE, asked=False)).encode())
+    (saved,) = read_saved(json.dumps(_log(RESPONSE, request=False)).encode())
     assert saved.request is None
     assert saved.warnings == ()
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "cause"),
     [
         ("02c-invocation-log-s3-body.json", "in S3 at s3://example-logs/AWSLogs/123456789012/"),
         ("03a-converse-reply.json", "Converse, which returns no logprobs"),
         ("03c-batch-error-record.jsonl", "max_gen_len is out of range"),
     ],
 )
-def test_what_holds_no_response_is_named(name: str, said: str) -> None:
-    with pytest.raises(BadResponse, match=said) as raised:
+def test_a_file_without_a_response_gets_a_specific_error(name: str, cause: str) -> None:
+    with pytest.raises(BadResponse, match=cause) as raised:
         opened((CASES / name).read_bytes())
     assert raised.value.remedy
 
@@ -393,7 +396,7 @@ CONVERSE = json.loads((CASES / "03a-converse-reply.json").read_bytes())
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "cause"),
     [
         (_log(CONVERSE), "Converse"),
         (_log([{"messageStart": {"role": "assistant"}}, {"contentBlockDelta": {"delta": {"text": "a"}}}]), "Converse"),
@@ -414,22 +417,22 @@ CONVERSE = json.loads((CASES / "03a-converse-reply.json").read_bytes())
         ({"results": [], "inputTextTokenCount": 4}, "Titan"),
     ],
 )
-def test_other_responses_and_errors_are_named(document: dict[str, Any], said: str) -> None:
+def test_other_apis_and_errors_are_recognized(document: dict[str, Any], cause: str) -> None:
     for data in (json.dumps(document), repr(document), f"\ufeff{json.dumps(document, indent=2)}"):
-        with pytest.raises(BadResponse, match=said) as raised:
+        with pytest.raises(BadResponse, match=cause) as raised:
             opened(data)
         assert raised.value.remedy
 
 
-def test_printed_errors_are_named() -> None:
-    told = "An error occurred (ValidationException) when calling the InvokeModel operation: max_gen_len is wrong"
+def test_printed_errors_are_recognized() -> None:
+    printed = "An error occurred (ValidationException) when calling the InvokeModel operation: max_gen_len is wrong"
     with pytest.raises(BadResponse, match=r"ValidationException.*max_gen_len is wrong"):
-        opened(told)
+        opened(printed)
     with pytest.raises(BadResponse, match="body was not read"):
         opened("{'ResponseMetadata': {}, 'body': <botocore.response.StreamingBody object at 0x7f>}")
 
 
-def test_a_stream_that_ends_in_an_error_keeps_what_came() -> None:
+def test_a_stream_that_ends_in_an_error_keeps_its_partial_answer() -> None:
     frames = [frame(chunk_event(each)) for each in CHUNKS[:2]]
     frames.append(frame(b'{"message": "Too many tokens"}', "throttlingException", "exception"))
     (done,) = opened(b"".join(frames))
@@ -437,7 +440,7 @@ def test_a_stream_that_ends_in_an_error_keeps_what_came() -> None:
     assert any("Too many tokens" in each for each in done.warnings)
 
 
-def test_records_without_a_response_are_left_out_and_named() -> None:
+def test_records_without_a_response_are_skipped_with_a_warning() -> None:
     failed = json.loads((CASES / "03c-batch-error-record.jsonl").read_bytes())
     lines = [{"recordId": "1", "modelInput": REQUEST, "modelOutput": RESPONSE}, failed, {"modelOutput": RESPONSE}]
     found = opened("\n".join(map(json.dumps, lines)))
@@ -475,12 +478,12 @@ def test_lone_surrogates_become_replacement_characters() -> None:
     assert done.generated.logprobs.tolist() == pytest.approx([-0.1, -0.4])
     chunks = [CHUNKS[0].replace(b" over", b" over\\ud83d"), *CHUNKS[1:]]
     assert opened(b"\n".join(chunks))[0].text == " over\N{REPLACEMENT CHARACTER} the lazy dog"
-    # In a pair of escapes nothing is lost.
+    # A surrogate pair is a whole character.
     assert opened(b"\n".join([CHUNKS[0].replace(b" over", b"\\ud83d\\ude00"), *CHUNKS[1:]]))[0].text[0] == "😀"
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "cause"),
     [
         (json.dumps(RESPONSE).encode("utf-16")[:-1], "UTF-16.*damaged"),
         (gzip.compress(json.dumps(RESPONSE).encode())[:-20][:30] + b"xx", "gzip|ends too early|not JSON"),
@@ -493,8 +496,8 @@ def test_lone_surrogates_become_replacement_characters() -> None:
         (b"{'a': " * 50_000 + b"1" + b"}" * 50_000, "not JSON|nested"),
     ],
 )
-def test_what_is_damaged_is_named(data: bytes, said: str) -> None:
-    with pytest.raises(BadResponse, match=said) as raised:
+def test_damaged_files_get_a_specific_error(data: bytes, cause: str) -> None:
+    with pytest.raises(BadResponse, match=cause) as raised:
         opened(data)
     assert raised.value.remedy
 
@@ -528,12 +531,12 @@ def test_a_gzip_bomb_is_refused() -> None:
 TEXT = 'a\n"b" c\'s \\ \\n é 😀\N{NO-BREAK SPACE}{"generation": NaN} None\ttrue'
 
 
-@pytest.mark.parametrize("dress", DRESSES)
-def test_every_dress_of_a_text_that_looks_like_code(dress: str) -> None:
-    (done,) = opened(DRESSES[dress](RESPONSE))
+@pytest.mark.parametrize("envelope", ENVELOPES)
+def test_every_envelope_of_a_text_that_looks_like_code(envelope: str) -> None:
+    (done,) = opened(ENVELOPES[envelope](RESPONSE))
     assert is_the_fox(done)
     assert done.warnings == ()
-    (done,) = opened(DRESSES[dress]({"generation": TEXT, "stop_reason": "stop", "logprobs": [{"5": -0.5}]}))
+    (done,) = opened(ENVELOPES[envelope]({"generation": TEXT, "stop_reason": "stop", "logprobs": [{"5": -0.5}]}))
     assert done.text == TEXT
 
 
@@ -546,7 +549,7 @@ def test_every_stream_of_a_text_that_looks_like_code(how: str) -> None:
 
 
 def _chunk(text: str, end: str | None = None, **fields: Any) -> dict[str, Any]:
-    """A chunk of a chat, of one token."""
+    """A chat chunk with at most one token."""
     content = [{"token": text, "logprob": -0.5, "bytes": list(text.encode()), "top_logprobs": []}] if text else []
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": end, "logprobs": {"content": content}}
     return {"id": "c1", "object": "chat.completion.chunk", "model": "m", "choices": [choice]} | fields
@@ -560,7 +563,7 @@ def _events(chunks: list[dict[str, Any]]) -> str:
     return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
 
 
-def _said(done: Completion) -> tuple[str, list[str]]:
+def _text_and_tokens(done: Completion) -> tuple[str, list[str]]:
     return done.text, [done.pieces.text_of(int(ref)) for ref in done.generated.refs]
 
 
@@ -583,32 +586,32 @@ def _said(done: Completion) -> tuple[str, list[str]]:
 )  # fmt: skip
 def test_streams_of_other_servers(chunks: list[dict[str, Any]]) -> None:
     (done,) = opened(_events(chunks))
-    assert _said(done) == ("It is", ["It", " is"])
+    assert _text_and_tokens(done) == ("It is", ["It", " is"])
     assert done.stop_reason == "stop"
     assert CUT_OFF not in done.warnings
 
 
-def test_streams_in_a_log_are_told_apart_by_their_ids() -> None:
+def test_streams_in_a_log_are_separated_by_their_ids() -> None:
     lines = [_chunk(text, id=name) for text in ("It", " is") for name in ("a", "b", "c")]
     lines += [_chunk("", "stop", id=name) for name in ("c", "a", "b")]
     found = opened("\n".join(map(json.dumps, lines)))
-    assert [_said(done) for done in found] == [("It is", ["It", " is"])] * 3
+    assert [_text_and_tokens(done) for done in found] == [("It is", ["It", " is"])] * 3
     assert all(CUT_OFF not in done.warnings for done in found)
 
 
-def test_chunks_in_a_log_that_each_have_an_id_are_one_stream() -> None:
+def test_chunks_in_a_log_with_an_id_each_are_one_stream() -> None:
     (done,) = opened("\n".join(json.dumps(each | {"id": f"c{number}"}) for number, each in enumerate(GOOD)))
-    assert _said(done) == ("It is", ["It", " is"])
+    assert _text_and_tokens(done) == ("It is", ["It", " is"])
 
 
-def test_streams_that_broke_off_stay_apart() -> None:
+def test_truncated_streams_stay_separate() -> None:
     broken = [_chunk("It", id="a"), _chunk(" is", id="a")]
     first, second = opened(_events([*broken, *(each | {"id": "b"} for each in GOOD)]))
     assert CUT_OFF in first.warnings
     assert CUT_OFF not in second.warnings
 
 
-def test_an_answer_of_several_that_was_cut_off_says_so() -> None:
+def test_one_truncated_answer_among_several_has_a_warning() -> None:
     chunks = [_chunk("It"), _chunk("It"), _chunk("", "stop"), _chunk(" is")]
     for number, chunk in zip((0, 1, 0, 1), chunks, strict=True):
         chunk["choices"][0]["index"] = number
@@ -624,12 +627,12 @@ def test_chunks_with_and_without_alternatives() -> None:
         return {"id": "c", "object": "text_completion", "choices": [choice]}
 
     (done,) = opened(_events([text_chunk("It", None), text_chunk(" is", [{" is": -0.5, " was": -2}], "stop")]))
-    assert _said(done) == ("It is", ["It", " is"])
+    assert _text_and_tokens(done) == ("It is", ["It", " is"])
     assert (done.generated.top_refs >= 0).sum(axis=1).tolist() == [0, 1]
     bare = [_chunk("It"), _chunk(" is", "stop")]
     for chunk in bare:
         chunk["choices"][0]["logprobs"] = chunk["choices"][0]["logprobs"]["content"]
-    assert _said(opened(_events(bare))[0]) == ("It is", ["It", " is"])
+    assert _text_and_tokens(opened(_events(bare))[0]) == ("It is", ["It", " is"])
 
 
 def test_a_response_and_its_closing_chunk() -> None:
@@ -645,7 +648,7 @@ FAILED = {"schemaType": "ModelInvocationLog", "errorCode": "ThrottlingException"
 
 
 @pytest.mark.parametrize(
-    ("data", "answers", "said"),
+    ("data", "answers", "cause"),
     [
         (f"{LINE}\n{LINE}\n{LINE[:50]}", 2, "Line 3: This JSON ends too early"),
         (f"{LINE}\n{LINE[:-40]}\n{LINE}", 2, "Line 2: This"),
@@ -670,11 +673,11 @@ FAILED = {"schemaType": "ModelInvocationLog", "errorCode": "ThrottlingException"
         ("HTTP/1.1 200\n" + LINE + "\n" + '{"a":' * 5000, 1, "Line 3.*nested too deeply"),
     ],
 )  # fmt: skip
-def test_one_record_never_costs_the_others(data: str, answers: int, said: str) -> None:
+def test_one_bad_record_leaves_the_others_readable(data: str, answers: int, cause: str) -> None:
     found = opened(data)
     assert len(found) == answers
     assert all(map(is_the_fox, found))
-    assert re.search(f"One record of the file holds no response. {said}", " ".join(found[0].warnings))
+    assert re.search(f"One record of the file holds no response. {cause}", " ".join(found[0].warnings))
 
 
 def test_a_file_that_ends_within_a_chunk() -> None:
@@ -686,13 +689,13 @@ def test_a_file_that_ends_within_a_chunk() -> None:
         assert not any("record" in warning for warning in done.warnings)
 
 
-def test_what_is_gzipped_in_several_members() -> None:
+def test_a_gzip_file_with_several_members() -> None:
     assert len(opened(gzip.compress(f"{LINE}\n".encode()) * 3)) == 3
     with pytest.raises(BadResponse, match="Other bytes follow"):
         opened(gzip.compress(LINE.encode()) + b"x")
 
 
-def test_responses_within_text_keep_their_lines() -> None:
+def test_responses_within_text_have_line_numbers() -> None:
     text = f"Q: first\nA: {LINE}\n\nQ: second\n```json\n{LINE}\n```\n{{not this}} [nor this]\n{LINE}"
     saved = read_saved(text.encode())
     assert [each.place for each in saved] == ["Line 2", "Line 6", "Line 9"]
@@ -704,12 +707,12 @@ def test_responses_within_text_keep_their_lines() -> None:
     assert len(opened(LINE * 3)) == 3
 
 
-def test_what_a_shell_quotes_is_not_unescaped() -> None:
+def test_a_shell_quoted_argument_is_not_unescaped() -> None:
     (done,) = opened("curl -d '" + json.dumps({"generation": "a\\nb"}) + "'")
     assert done.text == "a\\nb"
 
 
-def test_what_python_prints_beside_plain_values() -> None:
+def test_python_output_with_constructor_calls() -> None:
     printed = (
         "{'generation': 'a' ' b', 'at': datetime.datetime(2026, 1, 1, tzinfo=tzutc()), 'stop_reason': None,"
         " 'logprobs': [{'5': np.float64(-0.25)}, {7: tensor(-0.5, device='cpu')}, {'8': -inf}]}"
@@ -740,7 +743,7 @@ def test_the_events_of_the_responses_api() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said", "next_step"),
+    ("data", "cause", "next_step"),
     [
         (
             "ChatCompletion(id='x', choices=[Choice(index=0, logprobs=ChoiceLogprobs(content=[]))])",
@@ -826,19 +829,19 @@ def test_the_events_of_the_responses_api() -> None:
         (b"\xde\xad\xbe\xef", "not text in UTF-8", "JSON"),
     ],
 )
-def test_what_is_no_response_is_named_with_the_next_step(data: str | bytes, said: str, next_step: str) -> None:
-    with pytest.raises(BadResponse, match=said) as raised:
+def test_files_without_a_response_get_a_cause_and_a_remedy(data: str | bytes, cause: str, next_step: str) -> None:
+    with pytest.raises(BadResponse, match=cause) as raised:
         opened(data)
     assert next_step in raised.value.remedy
 
 
-def test_nothing_is_left_without_a_word() -> None:
+def test_events_without_text_are_refused() -> None:
     for events in ([{"type": "response.created", "response": {}}], [{"type": "response.output_item.added"}]):
         with pytest.raises(BadResponse, match="holds no response"):
             opened(_events(events))
 
 
-def test_more_documents_than_are_looked_at() -> None:
+def test_too_many_documents_are_refused() -> None:
     for data in (b"{}" * 100_001, b"[" + b"{}," * 100_001 + b"{}]", b'{"events":[' + b"{}," * 100_001 + b"{}]}"):
         with pytest.raises(BadResponse, match="more than 100,000 documents"):
             opened(data)
@@ -846,8 +849,8 @@ def test_more_documents_than_are_looked_at() -> None:
         opened(_events([_chunk("a") | {"choices": [{"index": n, "delta": {}} for n in range(1001)]}] * 2))
 
 
-def test_the_reader_of_objects_holds_to_what_msgspec_says() -> None:
-    """The scan goes by the places in msgspec's messages."""
+def test_msgspec_reports_where_an_object_ends() -> None:
+    """The scanner relies on the byte positions in msgspec's error messages."""
     for text, end in ((b'{"a":1}{', 7), (b'{"a":1}  x', 7), (b'{"a":{}}}', 8), (b'{"a":"}"}\n"', 9)):
         (first, *_) = values(text)
         assert (first.data, first.end) == (text[:end], end)

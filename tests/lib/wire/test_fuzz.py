@@ -1,4 +1,4 @@
-"""A little of what `make soak` does at length, and what it found."""
+"""A short version of `make soak`, and regressions that it found."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ _UNKNOWN_NAME = {"choices": [{"text": "x", "logprobs": {"tokens": ["token_id:999
     ],
 )
 @pytest.mark.parametrize("known", [True, False])
-def test_what_it_found(data: bytes, known: bool) -> None:
+def test_regressions(data: bytes, known: bool) -> None:
     check(data, tokenizer() if known else None)

@@ -1,4 +1,4 @@
-"""No text takes the reader of saved responses long, or much memory, whatever it is made of."""
+"""Reading a saved response takes linear time and little memory, whatever the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of the wire: what is written and read again is what the format can carry, no more and no less."""
+"""The law of the wire: encoding and decoding a completion preserves exactly what the format can carry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMATS = list(Format)
 
 
 def reader_of(done: Completion) -> Tokenizer:
-    """The tokenizer that the completion was made with."""
+    """The tokenizer that made the completion."""
     assert done.request is not None
     readings = {reader: reader.readings(done.request) for reader in map(tokenizer, (True, False))}
     return next(reader for reader, found in readings.items() if done.prompt.ids.tolist() in found)
@@ -56,7 +56,7 @@ def test_decode_encode_is_project(form: Format, data: st.DataObject) -> None:
 def test_project_is_idempotent(form: Format, data: st.DataObject) -> None:
     done = data.draw(completions(form))
     once = project(done, form, done.request, reader_of(done))
-    # A string that stands for several tokens tells less every time it is passed on in a chat's list.
+    # If several tokens share a string, a chat's list loses information each time it is encoded.
     if form is Format.CHAT and is_lossy(once):
         return
     assert differences(project(once, form, done.request, reader_of(done)), once) == {}
@@ -65,11 +65,11 @@ def test_project_is_idempotent(form: Format, data: st.DataObject) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @given(data=st.data())
 @settings(max_examples=40)
-def test_a_stream_folds_to_the_same(form: Format, data: st.DataObject) -> None:
-    """Cut into chunks anywhere, its text held back at will, a streamed response is the whole one."""
+def test_a_stream_folds_to_the_whole_response(form: Format, data: st.DataObject) -> None:
+    """A streamed response, cut into chunks anywhere and with its text delayed, equals the whole response."""
     done = data.draw(completions(form))
     assert done.request is not None
-    scored = form is Format.EARLY  # the OpenAI formats cannot stream prompt scores
+    scored = form is Format.EARLY  # OpenAI's formats can't stream prompt logprobs
     request, reader = replace(done.request, prompt_scores=scored and done.request.prompt_scores), reader_of(done)
     writer = ChunkWriter(done, form, top=asked_top(form, request.k))
     chunks = list(writer.opening())
@@ -84,10 +84,10 @@ def test_a_stream_folds_to_the_same(form: Format, data: st.DataObject) -> None:
     deltas = [delta for chunk in chunks for delta in stream.feed(json.dumps(chunk).encode())]
     (back,) = fold([*deltas, *stream.close()])
     expected = project(done, form, request, reader)
-    # A stream says how many tokens the prompt has when it is over, so that BOS, if it has one, is not certain before.
+    # A stream gives the number of prompt tokens only at its end; until then, it isn't known whether there is a BOS.
     if not scored or not request.prompt_scores:
         back, expected = (replace(each, prompt=NO_TOKENS, chosen_by="") for each in (back, expected))
-    # How much the text tells of lost bytes depends on how much of it there is.
+    # Recovering lost bytes from the text depends on how much of the text has arrived.
     if len(done.generated) and not is_lossy(expected):
         assert differences(back, expected) == {}
     else:

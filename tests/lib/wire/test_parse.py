@@ -39,7 +39,7 @@ def test_every_envelope(response: dict[str, Any]) -> None:
     assert read(response).text == "in the"
 
 
-def test_minus_9999_is_p_zero_and_stays_outside_of_means() -> None:
+def test_minus_9999_is_p_zero_and_is_excluded_from_means() -> None:
     from lib.scores.token_scores import summarise_answer
 
     ids = tokenizer().encode("in the")
@@ -66,7 +66,7 @@ def test_reasoning_within_the_text() -> None:
     assert read(response).generated.kinds.tolist() == [TokenKind.REASONING] * 3 + [TokenKind.TEXT]
 
 
-def test_reasoning_that_the_service_splits_off() -> None:
+def test_reasoning_that_the_service_separates() -> None:
     done = read(chat(["<think>", "x", "</think>", "in", "</s>"], "in", reasoning_content="x"))
     assert done.generated.kinds.tolist() == [TokenKind.REASONING] * 3 + [TokenKind.TEXT, TokenKind.STOP]
     assert done.text == "in"
@@ -100,14 +100,14 @@ def test_token_ids_in_place_of_strings() -> None:
 
 
 def test_a_string_that_hides_another_token() -> None:
-    """Two ids of the same looks share a key; the value beside the key is not the token's own."""
+    """Two ids with the same string share a key, and the value under the key isn't the chosen token's."""
     logprobs = {"tokens": ["\ufffd"], "token_logprobs": [-0.1], "top_logprobs": [{"\ufffd": -3.0, "x": -4.0}]}
     done = read({"choices": [{"text": "\ufffd", "logprobs": logprobs, "finish_reason": "length"}]}, Request("p", k=3))
     assert done.generated.logprobs.tolist() == pytest.approx([-0.1])
     assert done.generated.ranks.tolist() == [-1]
 
 
-def test_parts_of_characters_are_told_by_the_text() -> None:
+def test_parts_of_characters_are_identified_by_the_text() -> None:
     ids = tokenizer().encode("é")
     assert len(ids) == 2
     done = read(chat(["\ufffd", "\ufffd", "x", "</s>"], "éx"))
@@ -120,7 +120,7 @@ def test_several_answers() -> None:
     assert [done.text for done in found] == ["a", "b"]
 
 
-def test_a_count_that_does_not_fit_is_said() -> None:
+def test_a_wrong_token_count_has_a_warning() -> None:
     response = {"generation": "x", "stop_reason": "length", "prompt_token_count": 99, "logprobs": [{"120": -0.5}]}
     done = read(response, Request(prompt="in"))
     assert any("counts 99 tokens" in warning for warning in done.warnings)
@@ -132,7 +132,7 @@ def test_a_prompt_scored_alone_has_no_answer() -> None:
     assert (len(done.generated), done.text) == (0, "")
 
 
-def test_the_template_is_known_as_the_model_read_it() -> None:
+def test_the_templated_prompt_is_decoded_as_the_model_read_it() -> None:
     request = Request(messages=(Message("user", "x"),), k=2)
     ids = tokenizer().readings(request)[0]
     rows: list[Any] = [None, *({str(number): {"logprob": -1.0, "rank": 1}} for number in ids[1:])]
@@ -142,7 +142,7 @@ def test_the_template_is_known_as_the_model_read_it() -> None:
     assert done.prompt.kinds[0] == TokenKind.SPECIAL
 
 
-def test_reasoning_that_the_tokens_do_not_spell_is_noticed() -> None:
+def test_reasoning_that_the_tokens_do_not_spell_has_a_warning() -> None:
     from lib.wire.decode_warnings import NOT_SPELLED
 
     done = read(chat(["<think>", "x", "</think>", "in", "</s>"], "in", reasoning_content="something else"))

@@ -1,4 +1,4 @@
-"""Saved responses, from the published one on."""
+"""Saved responses: the published one, the shapes of files, and files without a response."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def llama3() -> Tokenizer:
 
 
 def sorted_keys(value: Any, key: Any) -> Any:
-    """What a relay makes of JSON that sorts its keys."""
+    """JSON as a relay passes it on that sorts its keys."""
     if isinstance(value, dict):
         return {name: sorted_keys(value[name], key) for name in sorted(value, key=key)}
     return [sorted_keys(each, key) for each in value] if isinstance(value, list) else value
@@ -41,7 +41,7 @@ def as_numbers(name: str) -> tuple[int, int, str]:
     return (0, int(name), "") if name.isdigit() else (1, 0, name)
 
 
-def test_the_published_response_comes_out_exactly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_response_decodes_exactly(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decode", str(PUBLISHED), "--tokenizer", str(LLAMA3)]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == FOX["decoded"]
@@ -49,7 +49,7 @@ def test_the_published_response_comes_out_exactly(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("key", [str, as_numbers])
-def test_with_sorted_keys_too_when_the_request_is_known(key: Any) -> None:
+def test_sorted_keys_with_the_request(key: Any) -> None:
     saved = json.dumps({"request": FOX["request"], "response": sorted_keys(FOX["response"], key)}).encode()
     (done,) = read_saved(saved)[0].completions(llama3())
     assert decoded(done) == FOX["decoded"]
@@ -58,7 +58,7 @@ def test_with_sorted_keys_too_when_the_request_is_known(key: Any) -> None:
 
 @pytest.mark.parametrize("key", [str, as_numbers])
 @pytest.mark.parametrize("known", [True, False])
-def test_with_sorted_keys_and_no_request_nothing_is_guessed(key: Any, known: bool) -> None:
+def test_sorted_keys_without_the_request_leave_tokens_unknown(key: Any, known: bool) -> None:
     response = json.dumps(sorted_keys(FOX["response"], key)).encode()
     (done,) = read_saved(response)[0].completions(llama3() if known else None)
     assert done.prompt.ids.tolist()[1:] == [-1, -1, -1, 39935, 35308]
@@ -66,7 +66,7 @@ def test_with_sorted_keys_and_no_request_nothing_is_guessed(key: Any, known: boo
     assert any("3 positions" in warning for warning in done.warnings)
 
 
-def test_in_the_order_sent_the_first_is_taken_and_that_is_said() -> None:
+def test_unsorted_keys_identify_tokens_by_order() -> None:
     (done,) = read_saved(json.dumps(FOX["response"]).encode())[0].completions(None)
     assert done.prompt.ids.tolist()[1:] == [791, 4062, 14198, 39935, 35308]
     assert "order" in done.chosen_by
@@ -85,7 +85,7 @@ def test_every_shape_of_file() -> None:
     assert decoded(read_saved(spread)[0].completions(llama3())[0]) == FOX["decoded"]
 
 
-def test_another_models_tokenizer_is_noticed() -> None:
+def test_another_models_tokenizer_has_a_warning() -> None:
     for saved in read_saved(PUBLISHED.read_bytes()):
         (done,) = saved.completions(tiny_tokenizer())
         assert WRONG_TOKENIZER in done.warnings
@@ -96,7 +96,7 @@ def test_another_models_tokenizer_is_noticed() -> None:
         )
 
 
-def test_no_logprobs_says_why() -> None:
+def test_missing_logprobs_have_a_warning() -> None:
     (done,) = read_saved(b'{"generation": " over", "stop_reason": "stop", "logprobs": null}')[0].completions(llama3())
     assert NO_LOGPROBS in done.warnings
     assert done.text == " over"
@@ -132,7 +132,7 @@ def test_no_logprobs_says_why() -> None:
         (b'{"generation": "x"}\n{"generation": 5}\n', "Line 2"),
     ],
 )
-def test_what_is_no_response(data: bytes, cause: str) -> None:
+def test_files_without_a_response(data: bytes, cause: str) -> None:
     with pytest.raises(BadResponse, match=cause) as raised:
         _ = [saved.completions(None) for saved in read_saved(data)]
     assert raised.value.remedy
@@ -151,7 +151,7 @@ def test_constants_that_only_python_writes() -> None:
         assert done.generated.logprobs[1] != done.generated.logprobs[1]
 
 
-def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_the_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["decode", "/nowhere"]) == 1
     assert "cannot be read" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}")))

@@ -1,4 +1,4 @@
-"""Shown calls run, make the very request, and hold no secret."""
+"""Code snippets run, make exactly the request, and contain no credentials."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def test_the_script_makes_the_request(request_: Request, tmp_path: Path) -> None
     assert "secret-example" not in script + line
 
 
-def test_the_region_is_that_of_the_arn() -> None:
-    """The call goes there, whatever region is chosen in the sidebar."""
+def test_the_region_comes_from_the_arn() -> None:
+    """The region chosen in the sidebar doesn't matter."""
     arn = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:imported-model/abc123def456"
     script, line = call_of(Request(prompt="x"), BedrockModel(arn, region="us-east-1"))
     assert "--region us-gov-west-1" in line
     assert "region_name='us-gov-west-1'" in script
 
 
-def test_without_a_model_it_shows_where_one_belongs() -> None:
+def test_without_a_model_there_is_a_placeholder() -> None:
     script, line = call_of(Request(prompt="x"), None)
     assert ANY_ARN in script
     assert ANY_ARN in line
 
 
 @pytest.mark.parametrize("form", list(Format))
-def test_a_request_survives_the_body(form: Format) -> None:
+def test_a_request_survives_encoding(form: Format) -> None:
     chat = form is Format.CHAT
-    asked = Request(
+    request = Request(
         prompt=None if chat else "x",
         messages=(Message("system", "s"), Message("user", "x")) if chat else (),
         max_tokens=7,
@@ -66,8 +66,8 @@ def test_a_request_survives_the_body(form: Format) -> None:
         stop=(".",),
         k=4,
     )
-    back = decode_request(encode_request(asked, form), form)
-    kept = ("prompt", "messages", "max_tokens", "temperature", "top_p", "stop")
-    assert [getattr(back, name) for name in kept] == [getattr(asked, name) for name in kept]
+    back = decode_request(encode_request(request, form), form)
+    names = ("prompt", "messages", "max_tokens", "temperature", "top_p", "stop")
+    assert [getattr(back, name) for name in names] == [getattr(request, name) for name in names]
     assert back.prompt_scores is form.scores_prompts
     assert back.k == {Format.EARLY: 1, Format.BEDROCK: 1, Format.OPENAI: 4, Format.CHAT: 5}[form]

@@ -1,4 +1,4 @@
-"""Tokens held against their text: lists that are empty, short or spelled another way; markers and reasoning."""
+"""Tokens compared with their text: lists that are empty, short or spelled differently; markers and reasoning."""
 
 from __future__ import annotations
 
@@ -103,14 +103,14 @@ def test_the_completion_form_in_a_chat_and_a_bare_list() -> None:
     ],
 )
 @pytest.mark.parametrize("known", [False, True])
-def test_empty_logprobs_are_none(response: dict[str, Any], known: bool, words: Tokenizer) -> None:
+def test_empty_logprobs_count_as_no_logprobs(response: dict[str, Any], known: bool, words: Tokenizer) -> None:
     done = read(response, words if known else None)
     assert shown(done) == ["It is blue."]
     assert np.isnan(done.generated.logprobs).all()
     assert done.warnings == (NO_LOGPROBS,)
 
 
-def test_an_empty_answer_lacks_nothing() -> None:
+def test_an_empty_answer_has_no_missing_tokens() -> None:
     assert read({"generation": "", "stop_reason": "stop", "logprobs": []}).warnings == ()
 
 
@@ -131,7 +131,7 @@ def test_a_gap_that_may_be_anywhere_is_not_guessed() -> None:
     done = read(chat("1. It. is.", ["."], 8))
     assert shown(done) == ["."]
     assert NOT_SPELLED in done.warnings
-    # As many tokens as are listed: then it is not a gap that tells them apart.
+    # By the count no token is missing, so the difference isn't a gap.
     assert NOT_SPELLED in read(chat("It is blue.", ["."], 1)).warnings
 
 
@@ -147,13 +147,13 @@ def test_alternatives_without_the_tokens_themselves() -> None:
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_another_token_than_the_text(known: bool, words: Tokenizer) -> None:
-    """The likeliest token is listed where another one was sampled."""
+def test_a_token_that_differs_from_the_text(known: bool, words: Tokenizer) -> None:
+    """The response lists the most likely token instead of the sampled one."""
     done = case("05a-greedy-token-listed-instead-of-the-sampled.json", words if known else None)
     assert (done.text, shown(done)) == ("Hello!", ["Hi"])
     assert NOT_SPELLED in done.warnings
     assert WRONG_TOKENIZER not in done.warnings
-    # One token repeated for every place.
+    # The same token at every position.
     done = read(completion("It is blue.", ["It"] * 4), words if known else None)
     assert NOT_SPELLED in done.warnings
     assert WRONG_TOKENIZER not in done.warnings
@@ -173,11 +173,11 @@ def test_parts_of_characters_without_text(known: bool, words: Tokenizer) -> None
 
 
 def test_a_character_with_the_token_that_completes_it(words: Tokenizer) -> None:
-    """No token takes the id of another one of the same text."""
+    """A token never gets the id of another token with the same text."""
     done = read(completion("a😀", ["a", "", "", "", "😀"]), words)
     assert done.warnings[-1:] != (WRONG_TOKENIZER,)
     assert done.generated.ids[1:].tolist() == [words.ids_of_bytes[bytes([byte])][0] for byte in "😀".encode()]
-    # é is a token of its own here; that two tokens spelled it is known, and not which.
+    # The vocabulary has é as one token, but here two tokens spelled it, and their ids are unknown.
     done = read(completion("é", ["", "é"]), words)
     assert done.generated.ids.tolist() == [-1, -1]
     assert shown(done) == ["", "é"]
@@ -281,10 +281,10 @@ def test_reasoning_in_any_format(pair: tuple[str, str], opened: bool, words: Tok
     text = "".join(names)
     assert read(completion(text, names)).generated.kinds.tolist() == expected
     assert read(chat(text, names)).generated.kinds.tolist() == expected
-    # The service splits it off.
+    # The service separates it.
     split = read(chat("\n4", names, reasoning_content="It is"))
     assert split.generated.kinds.tolist() == expected
-    # By ids, with the tokenizer; without it the page says that they cannot be told apart.
+    # With ids only, the tokenizer separates it; without a tokenizer, a warning says that nothing can.
     ids = words.encode(text)
     response = {"generation": text, "stop_reason": "length", "logprobs": [{str(number): -0.5} for number in ids]}
     done = read(response, words)
@@ -321,12 +321,12 @@ def test_channels_with_and_without_markers_in_the_text(text: str, known: bool, w
         assert kinds.count(REASONING) == 3
 
 
-def test_channels_that_the_service_splits() -> None:
+def test_channels_that_the_service_separates() -> None:
     done = read(chat("4", HARMONY, reasoning_content="2+2"))
     assert done.generated.kinds.tolist() == HARMONY_KINDS
 
 
-def test_an_added_token_whose_letters_the_decoder_takes_for_bytes(words: Tokenizer) -> None:
+def test_an_added_token_whose_letters_the_decoder_reads_as_bytes(words: Tokenizer) -> None:
     (number,) = words.encode("đem")
     text = "It \x11em"
     ids = [*words.encode("It "), number]
@@ -342,7 +342,7 @@ def test_an_added_token_whose_letters_the_decoder_takes_for_bytes(words: Tokeniz
 
 @pytest.fixture(scope="module")
 def words() -> Tokenizer:
-    """A byte-level tokenizer of single bytes, a few words and the markers of reasoning."""
+    """A byte-level tokenizer of single bytes, a few words and the reasoning markers."""
     names = sorted(byte_alphabet(), key=byte_alphabet().__getitem__)
     merges = [("Ã", "©")]  # é
     vocabulary = {name: number for number, name in enumerate([*names, "Ã©"])}
@@ -383,7 +383,7 @@ MARK = "\N{REPLACEMENT CHARACTER}"
 @pytest.mark.parametrize(
     ("response", "expected"),
     [
-        # Agents: reasoning, text and tool calls, in any of the ways that they are split.
+        # Agents: reasoning, text and tool calls, split in various ways.
         (chat("", ["hm", "</think>", "<tool_call>", "{}"], reasoning_content="hm", **CALL), "rrcc"),
         (chat("", ["<think>", "hm", "</think>", "{}"], reasoning_content="hm", **CALL), "rrrc"),
         (chat("Hi", ["hm", "</think>", "Hi", "{}"], reasoning_content="hm", **CALL), "rrtc"),
@@ -396,7 +396,7 @@ MARK = "\N{REPLACEMENT CHARACTER}"
         (chat("e", ["h", "</think>", "e", "<|end|>"], reasoning_content="h"), "rrtx"),
         (chat("yes", ["hm", "</think>", "yes", "\n\n", "yes"], reasoning_content="hm"), "rrtxx"),
         (chat("Yes 😀!", ["hm", "Yes", " ", MARK, MARK, "!"], reasoning_content="hm"), "rttttt"),
-        # A role written out in front, and what ends an answer.
+        # A role spelled out before the answer, and various endings.
         (chat("Hi", ["<|start_header_id|>", "assistant", "<|end_header_id|>", "\n\n", "Hi", "<|eot_id|>"]), "sssttx"),
         (chat("Hi", ["Hi", "\n", "\n"]), "txx"),
         (chat("Hi", ["Hi", "User", ":"]), "txx"),
@@ -424,14 +424,14 @@ def test_a_text_that_ends_before_its_tokens(response: dict[str, Any]) -> None:
     assert LONGER in read(response).warnings
 
 
-def test_a_stop_string_that_was_asked_for() -> None:
+def test_a_stop_string_from_the_request() -> None:
     response = chat("It is", ["It", " is", "\n", "Obs", "erv", "ation", ":"])
-    asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9, "stop": ["\nObservation:"]}
-    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": response}).encode()), None)
+    request = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9, "stop": ["\nObservation:"]}
+    (done,) = completions_of(read_saved(json.dumps({"request": request, "response": response}).encode()), None)
     assert "".join(LETTERS[TokenKind(kind)] for kind in done.generated.kinds.tolist()) == "ttxxxxx"
     assert LONGER not in done.warnings
-    asked["stop"] = ["END"]
-    (done,) = completions_of(read_saved(json.dumps({"request": asked, "response": response}).encode()), None)
+    request["stop"] = ["END"]
+    (done,) = completions_of(read_saved(json.dumps({"request": request, "response": response}).encode()), None)
     assert LONGER in done.warnings
 
 
@@ -444,12 +444,12 @@ def test_a_stop_string_that_was_asked_for() -> None:
         ("a long way off", ["a", MARK, " off"]),
     ],
 )
-def test_lost_parts_of_characters_excuse_nothing_else(text: str, names: list[str]) -> None:
+def test_lost_parts_of_characters_do_not_hide_other_differences(text: str, names: list[str]) -> None:
     assert NOT_SPELLED in read(chat(text, names)).warnings
 
 
 @pytest.mark.parametrize("text", ["Hi ", "Hi 😀", f"Hi 😀{MARK}", f"Hi 😀{MARK}{MARK}"])
-def test_an_answer_cut_in_the_midst_of_a_character(text: str) -> None:
+def test_an_answer_cut_within_a_character(text: str) -> None:
     parts = [b"Hi", b" ", b"\xf0\x9f", b"\x98\x80", b"\xf0\x9f"]
     done = read(finished(chat(text, [list(part) for part in parts]), "length"))
     assert (done.generated.kinds == TEXT).all()
@@ -490,13 +490,13 @@ def _echo(prompt_tokens: int | None, prompt: str | None) -> Completion:
 
 @pytest.mark.parametrize(("prompt_tokens", "prompt"), [(2, None), (3, None), (3, "The capital"), (None, "The capital")])
 def test_where_an_echoed_prompt_ends(prompt_tokens: int | None, prompt: str | None) -> None:
-    """Some servers count BOS and do not list it."""
+    """Some servers count BOS but don't list it."""
     done = _echo(prompt_tokens, prompt)
     assert (done.text, shown(done), shown(done, "prompt")) == (" is Paris", [" is", " Paris"], ["The", " capital"])
     assert NOT_SPELLED not in done.warnings
 
 
-def test_an_echo_that_nothing_tells_from_the_answer_is_named() -> None:
+def test_an_echo_that_cannot_be_separated_has_a_warning() -> None:
     done = _echo(None, None)
     assert any("repeats its prompt" in each for each in done.warnings)
 
@@ -522,8 +522,8 @@ def test_fewer_logprobs_than_tokens_by_id(known: bool, words: Tokenizer) -> None
         assert shown(done) == ["I", "t", " is"]
 
 
-def test_tokens_that_all_are_listed_and_spell_only_the_beginning(words: Tokenizer) -> None:
-    """Nothing is missing by the count, so that it is another model's vocabulary."""
+def test_a_complete_list_that_spells_only_the_beginning(words: Tokenizer) -> None:
+    """By the count no token is missing, so the vocabulary must be another model's."""
     ids = words.encode("It")
     response = {"generation": "It is", "stop_reason": "length", "generation_token_count": len(ids)}
     done = read(response | {"logprobs": [{str(number): -0.5} for number in ids]}, words)
@@ -531,9 +531,9 @@ def test_tokens_that_all_are_listed_and_spell_only_the_beginning(words: Tokenize
     assert NOT_SPELLED in read(completion("It is", ["It"], 1)).warnings
 
 
-def test_a_request_for_no_tokens_empties_no_answer() -> None:
-    asked = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 0, "logprobs": True}
-    saved = {"request": asked, "response": chat("It is", ["It", " is"])}
+def test_a_request_for_no_tokens_leaves_the_answer_unchanged() -> None:
+    request = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 0, "logprobs": True}
+    saved = {"request": request, "response": chat("It is", ["It", " is"])}
     (done,) = completions_of(read_saved(json.dumps(saved).encode()), None)
     assert (done.text, shown(done)) == ("It is", ["It", " is"])
 
@@ -566,7 +566,7 @@ def test_other_spellings_of_logprobs(logprobs: dict[str, Any], expected: list[fl
         assert done.generated.logprobs.tolist() == pytest.approx(expected, abs=1e-3)
 
 
-def test_tokens_without_logprobs_say_so() -> None:
+def test_tokens_without_logprobs_have_a_warning() -> None:
     response = completion("Hi yo", None)
     response["choices"][0]["logprobs"] = {"tokens": ["Hi", " yo"]}
     assert NO_SCORES in read(response).warnings
@@ -588,7 +588,7 @@ WAYS: dict[str, Any] = {
 @given(text=st.text("aé 是😀\n", min_size=1, max_size=12), places=st.lists(st.integers(0, 60), max_size=20))
 @settings(max_examples=150)
 def test_a_text_cut_anywhere_is_spelled(way: str, text: str, places: list[int]) -> None:
-    """In the midst of characters, too, and in each of the ways that servers send such parts."""
+    """Even within characters, in each of the ways that servers send parts of characters."""
     response = chat(text, [WAYS[way](part) for part in _cut(text.encode(), places)])
     done = read(response)
     assert not {NOT_SPELLED, LONGER} & set(done.warnings)
@@ -609,7 +609,7 @@ def test_any_tokens_and_any_text(
     more = {"reasoning_content": reasoning} | (CALL if tools else {})
     done = read(finished(chat(text, names, **more), reason))
     assert done.text == text
-    # Where nothing is said, what counts as the answer is its text.
+    # Without a warning, the tokens that count as the answer spell its text.
     if not done.warnings and not tools and not reasoning:
         counted = b"".join(
             done.pieces.bytes_of(ref)
@@ -619,14 +619,14 @@ def test_any_tokens_and_any_text(
         assert len(counted.strip()) >= len(text.strip()) // 4
 
 
-SAID = [
+TEXTS = [
     "Paris is the capital.",
     "def f(x):\n    return {'a': x[0]}\n",
     "你好，世界！😀 ok",
     "1. one\n\n2. two",
     " leading",
 ]
-SAID += ["Ünïcödé ﬁ “quoted”", "trailing \n", "e", "👨‍👩‍👧 yes", "السلام عليكم", "a </b> b", f"lost {MARK}!"]
+TEXTS += ["Ünïcödé ﬁ “quoted”", "trailing \n", "e", "👨‍👩‍👧 yes", "السلام عليكم", "a </b> b", f"lost {MARK}!"]
 PARTS: dict[str, Any] = {
     "real bytes": lambda blob: {"token": blob.decode("utf-8", "replace"), "bytes": list(blob)},
     "bytes of strings": lambda blob: _bytes_of(list(blob.decode("utf-8", "replace").encode())),
@@ -641,11 +641,11 @@ def _embedded() -> Tokenizer:
 
 @given(st.data())
 @settings(max_examples=200, deadline=None)
-def test_ordinary_responses_raise_no_alarm(data: st.DataObject) -> None:
-    """In every format, with and without a tokenizer: kinds are right, and an id is the token's own or not known."""
+def test_ordinary_responses_have_no_warnings(data: st.DataObject) -> None:
+    """In every format, with and without a tokenizer, the kinds are right, and each id is right or unknown."""
     tokenizer = _embedded()
     pieces = tokenizer.vocabulary.pieces
-    answer = "".join(data.draw(st.lists(st.sampled_from(SAID), min_size=1, max_size=2)))
+    answer = "".join(data.draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=2)))
     thought = data.draw(st.sampled_from(["", "Okay, 2+2.", "Hmm 😀 so", "第一步"]))
     split = bool(thought) and data.draw(st.booleans())
     before = f"<think>\n{thought}\n</think>\n\n" if thought else ""
