@@ -1,4 +1,4 @@
-"""The tree of answers: walking, pruning, putting back."""
+"""The tree of answers: traversal, pruning and undo."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def shape(tree: Tree) -> list[tuple[int, str]]:
     return [(depth, each.id) for depth, each in tree.walk()]
 
 
-def test_answers_come_before_their_branches() -> None:
+def test_answers_precede_their_branches() -> None:
     tree = tree_of(("a", ""), ("b", "a"), ("c", ""), ("d", "b"), ("e", "a"))
     assert shape(tree) == [(0, "a"), (1, "b"), (2, "d"), (1, "e"), (0, "c")]
 
 
-def test_pruning_takes_the_branches_along_and_can_be_undone() -> None:
+def test_pruning_removes_the_branches_too_and_can_be_undone() -> None:
     tree = tree_of(("a", ""), ("b", "a"), ("c", "b"), ("d", "a"))
     gone = tree.prune("b")
     assert [each.id for each in gone] == ["b", "c"]
@@ -46,7 +46,7 @@ def test_pruning_takes_the_branches_along_and_can_be_undone() -> None:
     assert tree.prune("nobody") == ()
 
 
-def test_a_tree_stays_of_bounded_size() -> None:
+def test_the_size_of_a_tree_is_bounded() -> None:
     tree = Tree()
     tree.add(node("root"))
     for number in range(MAX_NODES + 5):
@@ -68,7 +68,7 @@ def test_the_answer_of_a_node() -> None:
     assert first.completion is two
 
 
-def test_trees_are_found_by_their_jobs_and_the_oldest_go() -> None:
+def test_trees_are_found_by_their_jobs_and_the_oldest_are_dropped() -> None:
     trees = Trees()
     mine = trees.new(ALONE)
     mine.add(node("mine"))

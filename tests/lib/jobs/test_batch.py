@@ -24,7 +24,7 @@ def done(works: list[Callable[[Task[Any]], Any]], **options: Any) -> Many[Any]:
     return job.result
 
 
-def test_results_stand_in_the_order_of_what_was_asked() -> None:
+def test_results_are_in_the_order_of_the_calls() -> None:
     def work(number: int) -> Callable[[Task[int]], int]:
         return lambda _: (time.sleep(random.random() / 100), number)[1]
 
@@ -34,7 +34,7 @@ def test_results_stand_in_the_order_of_what_was_asked() -> None:
     assert many.seconds_left == 0
 
 
-def test_no_more_run_at_once_than_allowed() -> None:
+def test_concurrency_is_limited() -> None:
     inside, most, lock = 0, 0, threading.Lock()
 
     def work(_: Task[None]) -> None:
@@ -50,7 +50,7 @@ def test_no_more_run_at_once_than_allowed() -> None:
     assert most == 4
 
 
-def test_one_that_fails_does_not_sink_the_others() -> None:
+def test_a_failure_does_not_affect_the_others() -> None:
     def fails(task: Task[str]) -> str:
         task.publish("half an answer")
         raise ServiceError("It failed.", "Try again.")
@@ -66,7 +66,7 @@ def test_one_that_fails_does_not_sink_the_others() -> None:
     assert "inside Candor" in many.outcomes[2].error.cause
 
 
-def test_the_failed_ones_alone_are_tried_again() -> None:
+def test_only_the_failed_calls_are_retried() -> None:
     calls: Counter[int] = Counter()
     broken = {3, 7}
 
@@ -91,7 +91,7 @@ def test_the_failed_ones_alone_are_tried_again() -> None:
     assert sum(calls.values()) == 12
 
 
-def test_what_came_of_a_failed_try_is_kept_until_a_better_one() -> None:
+def test_a_partial_result_is_kept_until_a_retry_succeeds() -> None:
     def fails(task: Task[str]) -> str:
         task.publish("half")
         raise ServiceError("It failed.", "Try again.")
@@ -105,7 +105,7 @@ def test_what_came_of_a_failed_try_is_kept_until_a_better_one() -> None:
     assert done([lambda _: "whole"], before=second).outcomes[0].result == "whole"
 
 
-def test_the_cap_leaves_the_rest() -> None:
+def test_calls_beyond_the_cap_are_not_started() -> None:
     lock, left = threading.Lock(), [5]
 
     def work(_: Task[str]) -> str:
@@ -123,7 +123,7 @@ def test_the_cap_leaves_the_rest() -> None:
 
 
 class Calls:
-    """Works that take a while, and may be stopped; counts what a service would be paid for."""
+    """Calls that take a while and can be cancelled. Counts the ones that a service would bill."""
 
     def __init__(self, count: int, seconds: float = 0.02) -> None:
         self.paid: Counter[int] = Counter()
@@ -144,7 +144,7 @@ class Calls:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_stopped_at_any_moment_nothing_that_came_is_lost_and_nothing_asked_twice(seed: int) -> None:
+def test_stopping_at_any_moment_loses_no_result_and_repeats_no_call(seed: int) -> None:
     dice = random.Random(seed)
     calls, before = Calls(50), None
     for _ in range(40):
@@ -161,16 +161,16 @@ def test_stopped_at_any_moment_nothing_that_came_is_lost_and_nothing_asked_twice
         if len(kept) == 50:
             break
     assert len(calls.received) == 50
-    assert set(calls.paid.values()) == {1}, "a call that had begun was finished, not made again"
+    assert set(calls.paid.values()) == {1}, "a call in flight is finished, not repeated"
 
 
-def test_insisting_drops_what_is_under_way() -> None:
+def test_cancelling_twice_drops_calls_in_flight() -> None:
     calls = Calls(20, seconds=30)
     job = Jobs().start(run_many(calls.works, at_once=4))
     while len(calls.paid) < 4:
         time.sleep(0.01)
     job.cancel()
-    assert not job.wait(0.5), "what is under way is finished first"
+    assert not job.wait(0.5), "calls in flight are finished first"
     assert job.note == "Finishing calls in flight"
     job.cancel()
     assert job.wait(5)

@@ -1,4 +1,4 @@
-"""The engines of a process: loaded once, let go when others need the room."""
+"""The engines of a process: loaded once, and closed when others need the memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FakeEngine:
 
 
 class Opener:
-    """Opens fake engines, slowly, and counts; sources that begin with "bad" fail."""
+    """Opens fake engines slowly and counts them. Sources that begin with "bad" fail."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.opened: list[FakeEngine] = []
@@ -52,7 +52,7 @@ def _engines(opener: Opener, most: int = 2) -> Engines:
     return Engines(opener, most=most)  # type: ignore[arg-type]
 
 
-def test_many_who_ask_at_once_get_one_engine() -> None:
+def test_concurrent_callers_share_one_engine() -> None:
     opener = Opener(0.2)
     engines = _engines(opener)
     found: list[object] = []
@@ -68,7 +68,7 @@ def test_many_who_ask_at_once_get_one_engine() -> None:
     assert not engines.ready("b")
 
 
-def test_two_models_load_side_by_side() -> None:
+def test_two_models_load_concurrently() -> None:
     opener = Opener(0.3)
     engines = _engines(opener)
     began = time.monotonic()
@@ -81,7 +81,7 @@ def test_two_models_load_side_by_side() -> None:
     assert {engine.name for engine in opener.opened} == {"a", "b"}
 
 
-def test_an_error_reaches_all_and_is_not_kept() -> None:
+def test_an_error_reaches_every_caller_and_is_not_cached() -> None:
     opener = Opener(0.2)
     engines = _engines(opener)
     errors: list[CandorError] = []
@@ -104,14 +104,14 @@ def test_an_error_reaches_all_and_is_not_kept() -> None:
     assert len(opener.opened) == 2
 
 
-def test_an_unexpected_error_is_put_into_words() -> None:
+def test_an_unexpected_error_has_a_cause_and_a_remedy() -> None:
     with pytest.raises(CandorError, match="ZeroDivisionError") as raised:
         _engines(Opener()).get("bad inside")
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
     assert "log" in raised.value.remedy
 
 
-def test_the_one_used_longest_ago_is_let_go() -> None:
+def test_the_least_recently_used_engine_is_closed() -> None:
     opener = Opener()
     engines = _engines(opener)
     for name in "aba":
@@ -123,7 +123,7 @@ def test_the_one_used_longest_ago_is_let_go() -> None:
     assert next((engine.name, engine.closed) for engine in opener.opened) == ("a", True)
 
 
-def test_an_engine_at_work_is_not_let_go() -> None:
+def test_a_busy_engine_is_not_closed() -> None:
     opener = Opener()
     engines = _engines(opener)
     first = engines.get("a")
@@ -140,7 +140,7 @@ def test_an_engine_at_work_is_not_let_go() -> None:
     assert opener.opened[0].closed
 
 
-def test_failures_take_no_room() -> None:
+def test_failures_do_not_count_against_the_limit() -> None:
     opener = Opener()
     engines = _engines(opener, most=1)
     for _ in range(3):
@@ -150,8 +150,8 @@ def test_failures_take_no_room() -> None:
     assert engines.get("good") is good
 
 
-def test_a_model_that_is_let_go_leaves_the_memory(random_model: ModelOf) -> None:
-    """Models are full of reference cycles, and what was loaded has been taken out of the collector's sight."""
+def test_a_closed_model_frees_its_memory(random_model: ModelOf) -> None:
+    """Models are full of reference cycles, and loading hides them from the garbage collector."""
     engines = Engines(most=1)
     engine = engines.get(str(random_model("llama")))
     engine.complete(Request(prompt="hello", max_tokens=3, n=3))
@@ -166,7 +166,7 @@ def test_a_model_that_is_let_go_leaves_the_memory(random_model: ModelOf) -> None
         gc.unfreeze()
 
 
-def test_the_memory_is_free_before_the_next_model_comes(random_model: ModelOf) -> None:
+def test_memory_is_freed_before_the_next_model_loads(random_model: ModelOf) -> None:
     there: list[bool] = []
     models: list[weakref.ref[object]] = []
 
@@ -185,7 +185,7 @@ def test_the_memory_is_free_before_the_next_model_comes(random_model: ModelOf) -
         gc.unfreeze()
 
 
-def test_a_closed_engine_ends_its_requests_and_takes_no_more(tmp_path: Path) -> None:
+def test_a_closed_engine_ends_its_requests_and_accepts_no_more(tmp_path: Path) -> None:
     directory = tiny.make_markov(tmp_path / "m", tiny.chain("ab", follow={ord("b"): ord("a")}), context=100_000)
     engine = LocalEngine(load(str(directory)), budget=10**9)
     stream = engine.stream(Request(prompt="a", max_tokens=90_000))

@@ -11,7 +11,7 @@ from lib.errors import Busy, Cancelled, CandorError, InvalidRequest
 from lib.jobs import job as job_module
 from lib.jobs.job import Job, Jobs
 
-SOON = 5.0  # seconds; only a failing test waits as long
+SOON = 5.0  # seconds; only a failing test waits this long
 
 
 def finished(work: Callable[[Job], object]) -> Job:
@@ -38,7 +38,7 @@ def test_a_job_keeps_its_error() -> None:
     assert (job.result, job.error) == (None, error)
 
 
-def test_an_unexpected_error_is_logged_and_put_into_words(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_and_has_a_remedy(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, job_module.__name__):
         job = finished(raising(ZeroDivisionError("secret detail")))
     assert type(job.error) is CandorError
@@ -46,10 +46,10 @@ def test_an_unexpected_error_is_logged_and_put_into_words(caplog: pytest.LogCapt
     assert job.id[:6] in job.error.remedy
     assert job.id[:6] in caplog.text
     assert "secret detail" in caplog.text
-    assert job.id not in caplog.text  # knowing it is the right to see the job
+    assert job.id not in caplog.text  # anyone who knows the id may see the job
 
 
-def test_the_work_runs_once_however_often_the_job_is_looked_up() -> None:
+def test_looking_a_job_up_does_not_run_it_again() -> None:
     runs: list[str] = []
     everything = Jobs()
     job = everything.start(lambda _: runs.append(_.id))
@@ -96,7 +96,7 @@ def test_progress_is_published_and_time_is_counted() -> None:
     assert job.seconds == job.seconds >= earlier
 
 
-def test_cancelling_interrupts_what_the_work_waits_for() -> None:
+def test_cancelling_interrupts_waiting() -> None:
     waiting = threading.Event()
 
     def work(job: Job) -> None:
@@ -134,7 +134,7 @@ def test_every_interrupt_is_called_once() -> None:
     assert calls == ["a", "b", "c"]
 
 
-def test_a_cancelled_job_may_still_return_what_it_has() -> None:
+def test_a_cancelled_job_may_still_return_a_partial_result() -> None:
     def work(job: Job) -> str:
         job.cancel()
         return "partly"
@@ -143,7 +143,7 @@ def test_a_cancelled_job_may_still_return_what_it_has() -> None:
     assert (job.cancelled, job.result, job.error) == (True, "partly", None)
 
 
-def test_being_cancelled_from_elsewhere_is_an_error() -> None:
+def test_a_cancellation_from_elsewhere_is_an_error() -> None:
     error = Cancelled("The model was unloaded.", "Ask again.")
     assert finished(raising(error)).error is error
 
@@ -178,7 +178,7 @@ def test_unseen_results_are_kept_longer_than_seen_ones() -> None:
     assert kept(unseen) == [False, False, True, True, True, True]
 
 
-def test_a_running_job_is_never_forgotten() -> None:
+def test_a_running_job_is_never_dropped() -> None:
     everything, go_on = Jobs(keep_seen=0, keep_unseen=0), threading.Event()
     job = everything.start(lambda _: go_on.wait(SOON))
     job.seen = True
@@ -189,8 +189,8 @@ def test_a_running_job_is_never_forgotten() -> None:
     assert job.wait(SOON)
 
 
-def test_a_job_goes_on_once_however_often_it_is_asked() -> None:
-    """As from two tabs, or from a page that was closed before it learned the id of its job."""
+def test_concurrent_callers_continue_a_job_only_once() -> None:
+    """As two tabs may ask, or a page that was closed before it received the id of its job."""
     everything, calls = Jobs(), []
     first = everything.start(lambda _: 1, subject="what")
     assert first.wait(SOON)
@@ -212,7 +212,7 @@ def test_a_job_goes_on_once_however_often_it_is_asked() -> None:
     assert everything.find(first.id, ALONE) is last
 
 
-def test_waiting_for_what_comes_next() -> None:
+def test_waiting_for_news() -> None:
     go_on = threading.Event()
 
     def work(job: Job) -> str:

@@ -25,7 +25,7 @@ _ENDLESS = Request(prompt="a", max_tokens=90_000)
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that writes "babababa…" for ever."""
+    """A model that generates "babababa…" forever."""
     logits = tiny.chain("ab", follow={ord("b"): ord("a")})
     return tiny.make_markov(tmp_path_factory.mktemp("asking") / "model", logits, context=100_000)
 
@@ -76,7 +76,7 @@ def test_partial_answers_grow(engines: Engines) -> None:
     assert job.wait(_WAIT)
 
 
-def test_cancelling_keeps_what_has_come(engines: Engines, engine: LocalEngine) -> None:
+def test_cancelling_keeps_the_partial_answer(engines: Engines, engine: LocalEngine) -> None:
     job = _start(engines, _ENDLESS)
     _until(lambda: job.partial is not None and len(job.partial.text) > 5)
     shown = job.partial
@@ -88,10 +88,10 @@ def test_cancelling_keeps_what_has_come(engines: Engines, engine: LocalEngine) -
     assert job.result.stop_reason == "cancelled"
     assert job.result.text.startswith(shown.text)
     assert len(job.result.generated) == len(job.result.text)
-    assert len(engine.complete(Request(prompt="a", max_tokens=3))) == 1  # its place is free
+    assert len(engine.complete(Request(prompt="a", max_tokens=3))) == 1  # its slot is free
 
 
-def test_cancelled_in_the_queue_there_is_no_result(engines: Engines, engine: LocalEngine) -> None:
+def test_a_job_cancelled_in_the_queue_has_no_result(engines: Engines, engine: LocalEngine) -> None:
     busy = [engine.stream(_ENDLESS, owner="me") for _ in range(3)]
     job = _start(engines, Request(prompt="a", max_tokens=1), owner="me")
     _until(lambda: job.note == "Waiting for the model")
@@ -132,7 +132,7 @@ def test_a_request_that_cannot_be_answered(engines: Engines) -> None:
     assert job.result is None
 
 
-def test_an_engine_that_was_just_let_go_is_opened_again(directory: Path) -> None:
+def test_an_engine_that_was_just_closed_is_reopened(directory: Path) -> None:
     opened: list[LocalEngine] = []
 
     def open_engine(_: str) -> LocalEngine:
@@ -143,7 +143,7 @@ def test_an_engine_that_was_just_let_go_is_opened_again(directory: Path) -> None
     found = engines.get
 
     def get(source: str) -> LocalEngine:
-        """The engine is let go between being found and being asked, the first time."""
+        """The first time, close the engine after it is found and before it gets the request."""
         engine = found(source)
         if len(opened) == 1:
             found("another")
@@ -165,7 +165,7 @@ def test_an_engine_that_stays_closed_is_an_error(engine: LocalEngine, engines: E
     assert isinstance(job.error, Cancelled)
 
 
-def test_an_engine_that_is_let_go_on_the_way_leaves_an_incomplete_answer(engines: Engines, engine: LocalEngine) -> None:
+def test_closing_the_engine_midway_leaves_an_incomplete_answer(engines: Engines, engine: LocalEngine) -> None:
     job = _start(engines, _ENDLESS)
     _until(lambda: job.partial is not None and len(job.partial.text) > 5)
     engine.close()
@@ -176,7 +176,7 @@ def test_an_engine_that_is_let_go_on_the_way_leaves_an_incomplete_answer(engines
     assert len(job.result.text) > 5
 
 
-def test_whatever_goes_wrong_gives_the_place_back(
+def test_an_unexpected_error_frees_the_slot(
     engines: Engines, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
