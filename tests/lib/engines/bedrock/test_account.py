@@ -1,4 +1,4 @@
-"""The account: where it may connect, what it counts, and how many clients it holds."""
+"""The account: where it may connect, which calls it counts, and how many clients it caches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODEL = BedrockModel(ARN, region=FOREIGN.region, endpoint=FOREIGN.endpoint)
 
 
 class NoClients:
-    """Refuses to create clients, and notes the places it was asked for."""
+    """Refuses to create clients, and records the targets requested."""
 
     def __init__(self) -> None:
         self.asked: list[AwsTarget] = []
@@ -63,7 +63,7 @@ def test_no_lookup_connects_where_no_visitor_chose(lookup: str, chosen: bool) ->
 
 
 class CountingClients(NoClients):
-    """One client, which notes the models that are probed."""
+    """One client, which records the models that are probed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def test_a_probe_counts_as_a_call() -> None:
         ("us-east-1", "https://amazonaws.com.example.com", False),
     ],
 )
-def test_which_hosts_are_those_of_aws(region: str, endpoint: str, billed: bool, nobody: None) -> None:
+def test_which_hosts_belong_to_aws(region: str, endpoint: str, billed: bool, nobody: None) -> None:
     with closing(Account()) as account:
         assert account.is_aws(AwsTarget(region, endpoint=endpoint)) is billed
 

@@ -41,7 +41,7 @@ DAYS = {
 }
 
 
-def test_what_the_import_date_says() -> None:
+def test_capabilities_by_import_date() -> None:
     assert abilities(DAYS["nothing"], ALL).formats == frozenset()
     assert abilities(DAYS["early"], ALL).formats == {Format.EARLY}
     assert abilities(DAYS["recent"], None).formats == ALL
@@ -67,7 +67,7 @@ def test_what_the_import_date_says() -> None:
         ((), "No logprobs: it can answer, but not report how confident it was"),
     ],
 )
-def test_as_one_sentence(formats: set[Format], sentence: str) -> None:
+def test_capabilities_as_a_sentence(formats: set[Format], sentence: str) -> None:
     assert in_sentence(Abilities(frozenset(formats), "").capabilities) == sentence
 
 

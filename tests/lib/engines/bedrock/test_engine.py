@@ -143,7 +143,7 @@ def test_an_exception_within_a_stream(canned: Canned, url: str) -> None:
         (418, "TeapotException", "TeapotException"),
     ],
 )
-def test_errors_in_plain_words(canned: Canned, url: str, status: int, code: str, cause: str) -> None:
+def test_service_errors_have_a_cause_and_a_remedy(canned: Canned, url: str, status: int, code: str, cause: str) -> None:
     canned.error = (status, f"{code}:http://internal.amazon.com/", "prompt is empty")
     with pytest.raises(ServiceError, match=cause) as raised:
         engine(url).complete(Request(prompt="x"))
@@ -151,7 +151,7 @@ def test_errors_in_plain_words(canned: Canned, url: str, status: int, code: str,
     assert "secret-example" not in str(raised.value)
 
 
-def test_errors_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ServiceError, match="No region"):
         BedrockEngine(BedrockModel("my-model")).complete(Request(prompt="x"))
     with pytest.raises(ServiceError, match="no such AWS profile"):
@@ -202,7 +202,7 @@ def test_the_published_response_through_the_engine(canned: Canned, url: str) -> 
     assert decoded(done) == FOX["decoded"]
 
 
-def test_the_pool_opens_them_beside_local_engines(canned: Canned, url: str) -> None:
+def test_the_pool_opens_bedrock_engines_too(canned: Canned, url: str) -> None:
     engines = Engines(most=1)
     found = [engines.get(BedrockModel(ARN, endpoint=url, profile="")) for _ in range(3)]
     assert found[0] is found[2]
@@ -260,7 +260,7 @@ def test_an_unreadable_response_is_not_lost(canned: Canned, url: str) -> None:
     assert json.loads(raised.value.data) == canned.response
 
 
-def test_a_format_of_an_unknown_name_is_refused_with_a_remedy() -> None:
+def test_an_unknown_format_is_refused_with_a_remedy() -> None:
     """A run stored by another version may have one."""
     with closing(engine("http://127.0.0.1:1", form="NO_SUCH_FORMAT")) as asked:
         request = Request(prompt="the", prefix_ids=(1,))

@@ -77,13 +77,13 @@ SSO = {
 @pytest.mark.parametrize("kind", SSO)
 def test_an_sso_login_that_has_expired(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config").write_text(SSO[kind])
-    monkeypatch.setenv("HOME", str(tmp_path))  # where the tokens of logins would be
+    monkeypatch.setenv("HOME", str(tmp_path))  # SSO tokens would be stored here
     error = failure(endpoint=NOWHERE, profile="sso")
     assert error.cause == "The AWS login has expired."
     assert "aws sso login" in error.remedy
 
 
-def test_a_helper_that_gives_no_credentials(tmp_path: Path) -> None:
+def test_a_credential_process_without_credentials(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[profile helped]\ncredential_process = false\n")
     assert failure(endpoint=NOWHERE, profile="helped").code == "CredentialRetrievalError"
 
@@ -99,7 +99,7 @@ def test_an_address_without_a_server() -> None:
     assert "network" in error.remedy
 
 
-# An environment that boto3 does not take, the endpoint that is asked, and words of the cause and of the remedy.
+# An environment that boto3 rejects, the endpoint called, and words of the cause and of the remedy.
 SETTINGS = {
     "an address without a scheme": ({"AWS_ENDPOINT_URL": "127.0.0.1:9911"}, "", "complete URL", "AWS_ENDPOINT_URL"),
     "one of the service": (
@@ -157,7 +157,7 @@ def test_an_endpoint_works_however_it_is_written(canned: Canned, url: str) -> No
 
 @pytest.mark.parametrize("written", ["config", "credentials"])
 def test_a_configuration_in_utf_16(written: str, tmp_path: Path) -> None:
-    """As PowerShell's > writes it."""
+    """PowerShell's > writes UTF-16."""
     (tmp_path / written).write_bytes("[default]\nregion = us-east-1\n".encode("utf-16"))
     error = failure(endpoint=NOWHERE, profile="default")
     assert error.cause
@@ -191,7 +191,7 @@ def test_an_invalid_region_name() -> None:
 
 
 @pytest.mark.parametrize("minutes", [-90, 17])
-def test_a_clock_that_is_wrong(canned: Canned, url: str, minutes: int) -> None:
+def test_a_wrong_clock(canned: Canned, url: str, minutes: int) -> None:
     canned.error = (403, "InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than")
     canned.headers = {"Date": formatdate(time.time() - minutes * 60, usegmt=True)}
     error = failure(endpoint=url)
@@ -205,7 +205,7 @@ def test_a_wrong_secret_is_not_mistaken_for_a_wrong_clock(canned: Canned, url: s
     assert "minutes" not in failure(endpoint=url).cause
 
 
-def test_an_expired_token_is_looked_up_again(canned: Canned, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_token_is_reloaded(canned: Canned, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After logging in again, the user need not restart Candor."""
     canned.error = (403, "ExpiredTokenException", "The security token included in the request is expired")
     with closing(Account()) as account:
@@ -266,7 +266,7 @@ def test_no_statement_helps_against_an_explicit_deny() -> None:
 @pytest.mark.parametrize(
     ("partition", "region"), [("aws-us-gov", "us-gov-west-1"), ("aws-cn", "cn-north-1"), ("aws-iso", "us-iso-east-1")]
 )
-def test_the_policy_is_of_the_partition_of_the_arn(partition: str, region: str) -> None:
+def test_the_policy_uses_the_partition_of_the_arn(partition: str, region: str) -> None:
     arn = f"arn:{partition}:bedrock:{region}:123456789012:imported-model/abc123def456"
     by_arn = least_policy(arn, "s3://bucket/prefix/")
     by_sid = {each["Sid"]: each["Resource"] for each in by_arn["Statement"]}
@@ -277,13 +277,13 @@ def test_the_policy_is_of_the_partition_of_the_arn(partition: str, region: str) 
         assert set(named) == {f"arn:{partition}:"}
 
 
-def test_a_region_that_botocore_does_not_know_is_taken_for_the_usual_partition() -> None:
+def test_an_unknown_region_counts_as_the_usual_partition() -> None:
     assert partition_of_region("us-east-1") == "aws"
     assert partition_of_region("") == "aws"
     assert partition_of_region("nowhere") == "aws"
 
 
-def test_the_least_policy() -> None:
+def test_the_minimum_policy() -> None:
     policy = least_policy(ARN, "s3://bucket/some/prefix/")
     by_sid = {each["Sid"]: each for each in policy["Statement"]}
     assert set(by_sid) == {"Invoke", "Describe", "List", "Tokenizer"}

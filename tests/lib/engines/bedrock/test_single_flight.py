@@ -90,7 +90,7 @@ def test_get_nowait_returns_a_cached_error() -> None:
     assert found.error.cause == "No."
 
 
-def test_known_values_are_returned_without_a_fetch() -> None:
+def test_cached_values_are_returned_without_a_fetch() -> None:
     lookups = SingleFlightCache()
     assert lookups.known("list") == []
     lookups.get(("list", "here"), lambda: 1)

@@ -1,4 +1,4 @@
-"""The tokenizer from where a model was imported from: real boto3 against moto's S3."""
+"""The tokenizer from the S3 location that a model was imported from: real boto3 against moto's S3."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUCKET, URI = "imports", "s3://imports/of/ours/"
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """A client of an S3 of our own; Candor's own calls go there, too."""
+    """A client of a local S3, which Candor's own calls go to as well."""
     monkeypatch.setenv("CANDOR_CACHE", str(tmp_path / "cache"))
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -45,7 +45,7 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def uploaded(s3: Any, tmp_path: Path) -> Path:
-    """The tokenizer's directory, which lies in the bucket, too, beside what must not be fetched."""
+    """A tokenizer's directory. The bucket has its files too, along with files that must not be fetched."""
     directory = tmp_path / "tokenizer"
     tiny.make_tokenizer(chat=tiny.CHAT).save_pretrained(directory)
     for file in directory.iterdir():
@@ -56,18 +56,18 @@ def uploaded(s3: Any, tmp_path: Path) -> Path:
 
 
 class Counted:
-    """An S3 client that notes which objects came with their bytes."""
+    """An S3 client that records which objects were requested, and which were sent."""
 
     def __init__(self, client: Any) -> None:
         self._client, self.exceptions, self.meta = client, client.exceptions, client.meta
-        self.asked: list[str] = []
-        self.came: list[str] = []
+        self.requested: list[str] = []
+        self.sent: list[str] = []
 
     def get_object(self, **asked: Any) -> Any:
         name = asked["Key"].rpartition("/")[2]
-        self.asked.append(name)
+        self.requested.append(name)
         answer = self._client.get_object(**asked)
-        self.came.append(name)
+        self.sent.append(name)
         return answer
 
 
@@ -78,34 +78,34 @@ def test_only_the_tokenizers_files_are_fetched(s3: Any, uploaded: Path) -> None:
     assert (place / "tokenizer.json").read_bytes() == (uploaded / "tokenizer.json").read_bytes()
 
 
-def test_what_has_not_changed_is_not_fetched_again(s3: Any, uploaded: Path) -> None:
+def test_unchanged_files_are_not_fetched_again(s3: Any, uploaded: Path) -> None:
     first = Counted(s3)
     place = fetch(first, URI)
     again = Counted(s3)
     assert fetch(again, URI) == place
-    assert first.came
-    assert again.came == []
-    assert again.asked == list(s3_files.FILES)
+    assert first.sent
+    assert again.sent == []
+    assert again.requested == list(s3_files.FILES)
 
 
-def test_what_has_changed_is(s3: Any, uploaded: Path) -> None:
+def test_changed_files_are_fetched_again(s3: Any, uploaded: Path) -> None:
     fetch(s3, URI)
     changed = json.dumps({"chat_template": "{{ messages }}"}).encode()
     s3.put_object(Bucket=BUCKET, Key="of/ours/tokenizer_config.json", Body=changed)
     counted = Counted(s3)
     place = fetch(counted, URI)
-    assert counted.came == ["tokenizer_config.json"]
+    assert counted.sent == ["tokenizer_config.json"]
     assert (place / "tokenizer_config.json").read_bytes() == changed
 
 
-def test_what_is_gone_goes(s3: Any, uploaded: Path) -> None:
+def test_deleted_files_are_removed(s3: Any, uploaded: Path) -> None:
     place = fetch(s3, URI)
     s3.delete_object(Bucket=BUCKET, Key="of/ours/tokenizer_config.json")
     assert fetch(s3, URI) == place
     assert not (place / "tokenizer_config.json").exists()
 
 
-def test_a_file_damaged_here_is_fetched_again(s3: Any, uploaded: Path) -> None:
+def test_a_damaged_cached_file_is_fetched_again(s3: Any, uploaded: Path) -> None:
     place = fetch(s3, URI)
     (place / "tokenizer.json").unlink()
     fetch(s3, URI)
@@ -128,19 +128,19 @@ def test_no_tokenizer_there(s3: Any, uri: str) -> None:
 
 
 @pytest.mark.parametrize("uri", ["", "https://example.org/a", "s3:///a", "bucket/prefix"])
-def test_no_s3_uri(s3: Any, uri: str) -> None:
+def test_an_invalid_s3_uri(s3: Any, uri: str) -> None:
     with pytest.raises(ModelUnavailable, match="not an S3 URI"):
         fetch(s3, uri)
 
 
 def test_no_such_bucket(s3: Any) -> None:
     with pytest.raises(ServiceError) as raised:
-        fetch(s3, "s3://somebody-elses/prefix")
+        fetch(s3, "s3://no-such-bucket/prefix")
     assert raised.value.code == "NoSuchBucket"
 
 
 class Refusing(Counted):
-    """Without s3:GetObject; and without s3:ListBucket S3 says the same of what is not there."""
+    """Without s3:GetObject. Without s3:ListBucket, S3 refuses missing objects the same way."""
 
     def __init__(self, client: Any, allowed: tuple[str, ...] = ()) -> None:
         super().__init__(client)
@@ -148,8 +148,8 @@ class Refusing(Counted):
 
     def get_object(self, **asked: Any) -> Any:
         if asked["Key"].rpartition("/")[2] not in self._allowed:
-            words = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
-            raise self.exceptions.ClientError(words, "GetObject")
+            refusal = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
+            raise self.exceptions.ClientError(refusal, "GetObject")
         return super().get_object(**asked)
 
 
@@ -181,7 +181,7 @@ def test_the_imports_own_tokenizer_is_found(s3: Any, uploaded: Path, canned: Can
         assert account.tokenizer(BedrockModel(ARN, endpoint=url)) is found, "asked once"
 
 
-def test_a_path_goes_before_it(s3: Any, uploaded: Path, canned: Canned, url: str) -> None:
+def test_a_path_takes_precedence_over_the_import(s3: Any, uploaded: Path, canned: Canned, url: str) -> None:
     canned.control = described(URI)
     with closing(Account()) as account:
         found = account.tokenizer(BedrockModel(ARN, endpoint=url, tokenizer=str(uploaded)))
@@ -190,12 +190,12 @@ def test_a_path_goes_before_it(s3: Any, uploaded: Path, canned: Canned, url: str
             account.tokenizer(BedrockModel(ARN, endpoint=url, tokenizer="/no/such/place"))
 
 
-def test_a_hub_id_comes_after_it(
+def test_a_hub_id_is_tried_after_the_import(
     s3: Any, uploaded: Path, canned: Canned, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lib.models import tokenizer_files
 
-    monkeypatch.setattr(tokenizer_files, "from_hub", lambda *_, **__: uploaded)  # there is no hub here
+    monkeypatch.setattr(tokenizer_files, "from_hub", lambda *_, **__: uploaded)  # the tests have no hub
     canned.control = described(URI)
     model = BedrockModel(ARN, endpoint=url, tokenizer="team/llama")
     with closing(Account()) as account:
@@ -207,7 +207,7 @@ def test_a_hub_id_comes_after_it(
         assert [type(error) for error in found.tried] == [ModelUnavailable]
 
 
-def test_ids_only_at_last(s3: Any, canned: Canned, url: str) -> None:
+def test_without_a_tokenizer_there_are_only_ids(s3: Any, canned: Canned, url: str) -> None:
     canned.control = {"/imported-models/": (403, "AccessDeniedException", "no")}
     with closing(Account()) as account:
         found = account.tokenizer(BedrockModel(ARN, endpoint=url))

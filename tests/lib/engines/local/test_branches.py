@@ -1,4 +1,4 @@
-"""Answers with a forced beginning: a cached prefix gives the same numbers as a fresh pass, in any model."""
+"""Answers with a forced prefix: a cached prefix gives the same numbers as a fresh pass, in any model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support import tiny
 from tests.support.local_models import passes_of
 
 EngineOf = Callable[[str], LocalEngine]
-_EXACT = 1e-4  # nats, as a branch must be
+_EXACT = 1e-4  # nats
 
 
 def same(one: Completion, other: Completion) -> None:
@@ -34,14 +34,14 @@ def same(one: Completion, other: Completion) -> None:
     assert one.text == other.text
 
 
-def test_a_branch_from_the_cache_equals_one_computed_afresh(embedded: LoadedModel) -> None:
+def test_a_branch_from_the_cache_equals_a_fresh_one(embedded: LoadedModel) -> None:
     warm, cold = LocalEngine(embedded), LocalEngine(embedded, kept=0)
     try:
-        asked = Request(messages=(Message("user", "Name three colours of the rainbow."),), max_tokens=30, k=10)
-        (before,) = warm.complete(asked)
+        original = Request(messages=(Message("user", "Name three colours of the rainbow."),), max_tokens=30, k=10)
+        (before,) = warm.complete(original)
         row = len(before.prompt) + 12
         other = int(before.generated.top_ids[12, 1])
-        fork, request = fork_of(before, row, [other], "", replace(asked, max_tokens=20), asked)
+        fork, request = fork_of(before, row, [other], "", replace(original, max_tokens=20), original)
         with passes_of(embedded) as lengths:
             (branch,) = warm.complete(request)
         assert set(lengths) == {1}, "the cache holds all but the forced token, whose score it knows"
@@ -57,7 +57,7 @@ def test_a_branch_from_the_cache_equals_one_computed_afresh(embedded: LoadedMode
         assert done.generated.kinds[:14].tolist() == [*before.generated.kinds[:12], TokenKind.FORCED, TokenKind.TEXT]
 
         # A branch of the branch continues from the branch's own cache.
-        again, request = fork_of(done, row + 5, [other], "", replace(asked, max_tokens=5), asked)
+        again, request = fork_of(done, row + 5, [other], "", replace(original, max_tokens=5), original)
         (second,) = warm.complete(request)
         same(second, cold.complete(request)[0])
         assert merge_into_parent(second, again).generated.kinds[12] == TokenKind.FORCED
@@ -67,46 +67,46 @@ def test_a_branch_from_the_cache_equals_one_computed_afresh(embedded: LoadedMode
 
 
 @pytest.mark.parametrize("architecture", sorted(tiny.ARCHITECTURES))
-def test_every_kind_of_model_goes_on_from_a_beginning(
+def test_every_architecture_continues_a_prefix(
     architecture: str, random_engine: EngineOf, random_model: Callable[[str], Path]
 ) -> None:
     engine, afresh = random_engine(architecture), LocalEngine(load(str(random_model(architecture))), kept=0)
     try:
-        asked = Request(prompt="hello there, a prompt of some length", max_tokens=24, k=3)
-        (before,) = engine.complete(asked)
-        begun = (*before.generated.ids[:9].tolist(), int(before.generated.top_ids[9, 2]))
-        request = replace(asked, prefix_ids=begun, max_tokens=6)
+        original = Request(prompt="hello there, a prompt of some length", max_tokens=24, k=3)
+        (before,) = engine.complete(original)
+        prefix = (*before.generated.ids[:9].tolist(), int(before.generated.top_ids[9, 2]))
+        request = replace(original, prefix_ids=prefix, max_tokens=6)
         same(engine.complete(request)[0], afresh.complete(request)[0])
     finally:
         afresh.close()
 
 
-def test_the_beginning_of_an_answer_that_goes_on_alike_gives_the_same_answer(random_engine: EngineOf) -> None:
+def test_continuing_an_unchanged_prefix_gives_the_same_answer(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
-    asked = Request(prompt="hello there, how are you", max_tokens=20, k=3)
-    (before,) = engine.complete(asked)
-    begun = tuple(before.generated.ids[:8].tolist())
-    (after,) = engine.complete(replace(asked, prefix_ids=begun, max_tokens=12))
+    original = Request(prompt="hello there, how are you", max_tokens=20, k=3)
+    (before,) = engine.complete(original)
+    prefix = tuple(before.generated.ids[:8].tolist())
+    (after,) = engine.complete(replace(original, prefix_ids=prefix, max_tokens=12))
     assert after.generated.ids.tolist() == before.generated.ids.tolist()
     assert after.text == before.text
     np.testing.assert_allclose(after.generated.logprobs, before.generated.logprobs, atol=_EXACT)
 
 
-def test_several_samples_go_on_from_one_beginning(random_engine: EngineOf) -> None:
+def test_several_samples_continue_one_prefix(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
     (before,) = engine.complete(Request(prompt="hello there, how are you", max_tokens=20, k=3))
-    begun = tuple(before.generated.ids[:10].tolist())
-    asked = Request(
-        prompt="hello there, how are you", prefix_ids=begun, max_tokens=8, temperature=1.5, seed=3, n=4, k=3
+    prefix = tuple(before.generated.ids[:10].tolist())
+    original = Request(
+        prompt="hello there, how are you", prefix_ids=prefix, max_tokens=8, temperature=1.5, seed=3, n=4, k=3
     )
-    samples = engine.complete(asked)
+    samples = engine.complete(original)
     assert len({tuple(each.generated.ids.tolist()) for each in samples}) == 4
     for each in samples:
-        assert each.generated.ids[:10].tolist() == list(begun)
+        assert each.generated.ids[:10].tolist() == list(prefix)
         np.testing.assert_allclose(each.generated.logprobs[:10], before.generated.logprobs[:10], atol=_EXACT)
 
 
-def test_kept_caches_stay_within_their_budget(embedded: LoadedModel) -> None:
+def test_cached_prefixes_stay_within_their_budget(embedded: LoadedModel) -> None:
     engine = LocalEngine(embedded, kept=4_000_000)
     try:
         for word in ("one", "two", "three", "four", "five", "six"):
@@ -122,26 +122,26 @@ def test_kept_caches_stay_within_their_budget(embedded: LoadedModel) -> None:
     assert len(cached) == 0
 
 
-def test_a_cache_without_what_is_asked_for_is_not_used(random_engine: EngineOf) -> None:
+def test_a_cache_that_lacks_requested_scores_is_not_used(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
-    prompt = "a prompt that nobody else uses here"
+    prompt = "a prompt that no other test uses"
     (before,) = engine.complete(Request(prompt=prompt, max_tokens=8, k=2, prompt_scores=False))
-    begun = tuple(before.generated.ids[:5].tolist())
-    (more,) = engine.complete(Request(prompt=prompt, prefix_ids=begun, max_tokens=2, k=6))
+    prefix = tuple(before.generated.ids[:5].tolist())
+    (more,) = engine.complete(Request(prompt=prompt, prefix_ids=prefix, max_tokens=2, k=6))
     assert more.generated.k == 6
     assert np.isfinite(more.generated.top_logprobs).all()
     assert np.isfinite(more.prompt.logprobs[1:]).all()
-    (fewer,) = engine.complete(Request(prompt=prompt, prefix_ids=begun, max_tokens=2, k=3, prompt_scores=False))
+    (fewer,) = engine.complete(Request(prompt=prompt, prefix_ids=prefix, max_tokens=2, k=3, prompt_scores=False))
     assert fewer.generated.k == 3
     assert np.isnan(fewer.prompt.logprobs).all()
     assert np.isfinite(fewer.generated.logprobs).all()
 
 
-def test_a_cancelled_answer_is_kept_as_far_as_it_came(embedded: LoadedModel) -> None:
+def test_a_cancelled_answer_is_cached_as_far_as_it_got(embedded: LoadedModel) -> None:
     engine = LocalEngine(embedded)
     try:
-        asked = Request(prompt="A very long story begins like this, and then goes on and on:", max_tokens=500, k=2)
-        stream = engine.stream(asked)
+        original = Request(prompt="A very long story begins like this, and then goes on and on:", max_tokens=500, k=2)
+        stream = engine.stream(original)
         ids: list[int] = []
         for delta in stream:
             ids += [] if delta.generated is None else delta.generated.ids.tolist()
@@ -150,21 +150,21 @@ def test_a_cancelled_answer_is_kept_as_far_as_it_came(embedded: LoadedModel) -> 
         stream.close()
         list(engine.complete(Request(prompt="x", max_tokens=1)))
         with passes_of(embedded) as lengths:
-            engine.complete(replace(asked, prefix_ids=(*ids[:8], 5), max_tokens=1))
+            engine.complete(replace(original, prefix_ids=(*ids[:8], 5), max_tokens=1))
         assert lengths[0] == 2
     finally:
         engine.close()
 
 
-def test_stop_strings_look_at_what_is_written_only(random_engine: EngineOf) -> None:
+def test_stop_strings_match_only_generated_text(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
-    begun = tuple(b"stop here")
-    (done,) = engine.complete(Request(prompt="hello", prefix_ids=begun, stop=("stop",), max_tokens=5))
+    prefix = tuple(b"stop here")
+    (done,) = engine.complete(Request(prompt="hello", prefix_ids=prefix, stop=("stop",), max_tokens=5))
     assert done.text.startswith("stop here")
-    assert len(done.generated) == len(begun) + 5
+    assert len(done.generated) == len(prefix) + 5
 
 
-def test_a_character_may_begin_in_what_is_given_and_end_in_what_is_written(markov: Callable[..., LocalEngine]) -> None:
+def test_a_character_may_begin_in_the_prefix_and_end_after_it(markov: Callable[..., LocalEngine]) -> None:
     logits = np.zeros((tiny.VOCABULARY, tiny.VOCABULARY))
     first, second = "é".encode()
     logits[first, second] = 50
@@ -173,36 +173,36 @@ def test_a_character_may_begin_in_what_is_given_and_end_in_what_is_written(marko
     assert done.text == "aé!"
 
 
-def test_reasoning_that_is_given_goes_on_as_reasoning(random_engine: EngineOf) -> None:
-    begun = (tiny.THINK, *b"hm ")
-    (done,) = random_engine("llama").complete(Request(prompt="hello", prefix_ids=begun, max_tokens=4))
-    assert done.generated.kinds[len(begun) :].tolist() == [TokenKind.REASONING] * 4
+def test_reasoning_in_the_prefix_continues_as_reasoning(random_engine: EngineOf) -> None:
+    prefix = (tiny.THINK, *b"hm ")
+    (done,) = random_engine("llama").complete(Request(prompt="hello", prefix_ids=prefix, max_tokens=4))
+    assert done.generated.kinds[len(prefix) :].tolist() == [TokenKind.REASONING] * 4
 
 
 @pytest.mark.parametrize(
-    ("begun", "error"), [((10**6,), InvalidRequest), ((tiny.VOCABULARY,), InvalidRequest), ((5,) * 3000, TooLong)]
+    ("prefix", "error"), [((10**6,), InvalidRequest), ((tiny.VOCABULARY,), InvalidRequest), ((5,) * 3000, TooLong)]
 )
-def test_what_no_answer_can_begin_with(
-    begun: tuple[int, ...], error: type[InvalidRequest], random_engine: EngineOf
+def test_impossible_prefixes_are_refused(
+    prefix: tuple[int, ...], error: type[InvalidRequest], random_engine: EngineOf
 ) -> None:
     with pytest.raises(error):
-        random_engine("llama").complete(Request(prompt="hello", prefix_ids=begun, max_tokens=1))
+        random_engine("llama").complete(Request(prompt="hello", prefix_ids=prefix, max_tokens=1))
 
 
-def test_a_token_that_ends_answers_is_not_gone_on_from(embedded_engine: LocalEngine) -> None:
+def test_an_end_token_cannot_be_continued(embedded_engine: LocalEngine) -> None:
     (end,) = embedded_engine.loaded.eos_ids
     assert "end the answer" in embedded_engine.continuation_obstacle(Request(prompt="x", prefix_ids=(end,)))
     assert embedded_engine.continuation_obstacle(Request(prompt="x", prefix_ids=(5, 6))) == ""
 
 
-def test_typed_text_is_spelled_as_the_model_would_read_it(embedded_engine: LocalEngine) -> None:
-    asked = Request(prompt="The quick brown fox")
-    ids, differs = embedded_engine.encode_continuation(asked, " jumps over")
+def test_typed_text_is_tokenized_as_the_model_would_read_it(embedded_engine: LocalEngine) -> None:
+    original = Request(prompt="The quick brown fox")
+    ids, differs = embedded_engine.encode_continuation(original, " jumps over")
     pieces = embedded_engine.loaded.vocabulary.pieces
     assert [pieces.text_of(number) for number in ids] == [" jumps", " over"]
     assert not differs
-    ids, differs = embedded_engine.encode_continuation(replace(asked, prompt="The quick brown f"), "ox")
+    ids, differs = embedded_engine.encode_continuation(replace(original, prompt="The quick brown f"), "ox")
     assert b"".join(pieces.bytes_of(number) for number in ids) == b"ox"
     assert differs, "as one text they end with the token ' fox'"
     with pytest.raises(InvalidRequest):
-        embedded_engine.encode_continuation(asked, "a\0b")
+        embedded_engine.encode_continuation(original, "a\0b")

@@ -22,7 +22,7 @@ Markov = Callable[..., LocalEngine]
 _WAIT = 20.0  # seconds; a timeout that no test reaches
 
 
-def test_greedy_alone_equals_every_sample_of_a_batch(random_engine: EngineOf) -> None:
+def test_greedy_equals_every_sample_of_a_greedy_batch(random_engine: EngineOf) -> None:
     for architecture in ("llama", "mistral", "gemma2", "gpt2", "qwen3_next"):
         engine = random_engine(architecture)
         (alone,) = engine.complete(Request(prompt="hello", max_tokens=20))
@@ -31,7 +31,7 @@ def test_greedy_alone_equals_every_sample_of_a_batch(random_engine: EngineOf) ->
             np.testing.assert_allclose(sample.generated.logprobs, alone.generated.logprobs, atol=1e-4)
 
 
-def test_a_seed_decides_every_sample(random_engine: EngineOf) -> None:
+def test_a_seed_determines_every_sample(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
     request = Request(prompt="hello", max_tokens=12, temperature=1.5, seed=7, n=4)
     first, again = engine.complete(request), engine.complete(request)
@@ -42,7 +42,7 @@ def test_a_seed_decides_every_sample(random_engine: EngineOf) -> None:
     np.testing.assert_allclose(alone.generated.logprobs, first[0].generated.logprobs, atol=1e-4)
 
 
-def test_seeds_differ_and_no_seed_is_a_new_one(random_engine: EngineOf) -> None:
+def test_seeds_differ_and_no_seed_is_random(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
 
     def ids(seed: int | None) -> tuple[int, ...]:
@@ -66,7 +66,7 @@ def test_temperature_does_not_change_the_logprobs_reported(markov: Markov) -> No
 
 
 def test_samples_that_end_early_do_not_disturb_the_others(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A random model for which one token in twenty ends the answer: some samples end at once, others go on."""
+    """In this random model one token in twenty ends the answer: some samples end at once, others continue."""
     from lib.engines.local.loading import load
 
     directory = tmp_path_factory.mktemp("early") / "model"
@@ -78,7 +78,7 @@ def test_samples_that_end_early_do_not_disturb_the_others(tmp_path_factory: pyte
         assert len(set(lengths)) > 4
         assert {sample.stop_reason for sample in samples} == {"stop", "length"}
         for sample in samples:
-            # Reasoning where the samples happen to hold a closing marker.
+            # There is reasoning if a sample happens to contain a closing marker.
             shown = sample.generated.refs[np.isin(sample.generated.kinds, (TokenKind.TEXT, TokenKind.REASONING))]
             assert sample.text == sample.pieces.select(shown).data.tobytes().decode("utf-8", "replace")
             assert (sample.generated.kinds[-1] == TokenKind.STOP) == (sample.stop_reason == "stop")
@@ -99,7 +99,7 @@ def _check_against_plain_pass(directory: object, ids: list[int], first: int, log
     np.testing.assert_allclose(logprobs, expected, atol=1e-4)
 
 
-def test_the_end_token_is_scored_and_not_part_of_the_text(markov: Markov) -> None:
+def test_the_end_token_is_scored_but_not_part_of_the_text(markov: Markov) -> None:
     (answer,) = markov(tiny.chain("abc", follow={ord("c"): tiny.EOS})).complete(Request(prompt="a", max_tokens=9))
     assert answer.text == "bc"
     assert answer.stop_reason == "stop"
@@ -114,7 +114,7 @@ def test_several_end_tokens(markov: Markov) -> None:
     assert (answer.text, answer.stop_reason) == ("b", "stop")
 
 
-def test_characters_of_several_bytes_come_whole(markov: Markov) -> None:
+def test_characters_of_several_bytes_arrive_whole(markov: Markov) -> None:
     engine = markov(tiny.chain("aé∞", follow={"∞".encode()[-1]: tiny.EOS}))
     texts = [delta.text for delta in engine.stream(Request(prompt="a", max_tokens=9)) if delta.text]
     assert texts == ["é", "∞"]
@@ -126,14 +126,14 @@ def test_a_character_cut_off_by_the_limit_is_marked(markov: Markov) -> None:
     assert len(answer.generated) == 3
 
 
-def test_reasoning_is_told_from_the_answer(markov: Markov) -> None:
+def test_reasoning_is_separated_from_the_answer(markov: Markov) -> None:
     follow = {ord("?"): tiny.THINK, tiny.THINK: ord("x"), ord("y"): tiny.THOUGHT, tiny.THOUGHT: ord("z")}
     engine = markov(tiny.chain("xy", follow=follow))
     (answer,) = engine.complete(Request(prompt="?", max_tokens=5))
     assert answer.generated.kinds.tolist() == [TokenKind.REASONING] * 4 + [TokenKind.TEXT]
 
 
-def test_no_tokens_wanted_scores_the_prompt_only(random_engine: EngineOf) -> None:
+def test_a_request_for_no_tokens_scores_only_the_prompt(random_engine: EngineOf) -> None:
     samples = random_engine("llama").complete(Request(prompt="hello", max_tokens=0, n=2))
     assert len(samples) == 2
     for sample in samples:
@@ -150,7 +150,7 @@ def test_a_prompt_beyond_the_context_is_refused(markov: Markov) -> None:
     assert "12 tokens" in raised.value.remedy
 
 
-def test_an_answer_is_clipped_at_the_context(markov: Markov) -> None:
+def test_an_answer_is_truncated_at_the_context(markov: Markov) -> None:
     engine = markov(tiny.chain("ab", follow={ord("b"): ord("a")}), context=20)
     (answer,) = engine.complete(Request(prompt="a" * 17, max_tokens=10))
     assert answer.text == "bab"
@@ -189,7 +189,7 @@ def test_folding_a_stream_gives_the_completion(random_engine: EngineOf, n: int) 
     assert fold(engine.stream(request)) == engine.complete(request)
 
 
-def test_deltas_come_one_by_one(random_engine: EngineOf) -> None:
+def test_deltas_arrive_one_by_one(random_engine: EngineOf) -> None:
     stream = random_engine("llama").stream(Request(prompt="hello", max_tokens=200))
     collected = Fold()
     collected.add(next(stream))
@@ -206,7 +206,7 @@ def test_deltas_come_one_by_one(random_engine: EngineOf) -> None:
     assert len(deltas) > len(done.generated) / 2
 
 
-def test_deltas_come_while_the_answer_is_generated(markov: Markov) -> None:
+def test_deltas_arrive_while_the_answer_is_generated(markov: Markov) -> None:
     engine = markov(tiny.chain("ab", follow={ord("b"): ord("a")}), context=100_000)
     with closing(engine.stream(Request(prompt="a", max_tokens=90_000))) as stream:
         first, *others = [next(stream) for _ in range(20)]
@@ -216,7 +216,7 @@ def test_deltas_come_while_the_answer_is_generated(markov: Markov) -> None:
     assert all(delta.end is None for delta in [first, *others])
 
 
-def test_closing_a_stream_cancels_it_and_frees_its_place(markov: Markov) -> None:
+def test_closing_a_stream_cancels_it_and_frees_its_slot(markov: Markov) -> None:
     engine = markov(tiny.chain("ab", follow={ord("b"): ord("a")}), context=100_000)
     stream = engine.stream(Request(prompt="a", max_tokens=90_000))
     for _ in range(3):
@@ -257,7 +257,7 @@ def test_a_long_prompt_can_be_cancelled_between_its_chunks(random_engine: Engine
     entered, closed, passes = threading.Event(), threading.Event(), []
 
     def hold(*_: object) -> None:
-        """Keeps the first chunk at the model until the stream is closed."""
+        """Block the first chunk until the stream is closed."""
         passes.append(1)
         entered.set()
         assert closed.wait(_WAIT)
@@ -275,7 +275,7 @@ def test_a_long_prompt_can_be_cancelled_between_its_chunks(random_engine: Engine
     assert len(passes) == 1, "of four chunks"
 
 
-def test_requests_are_answered_side_by_side(random_engine: EngineOf) -> None:
+def test_requests_are_answered_concurrently(random_engine: EngineOf) -> None:
     engine = random_engine("llama")
     requests = [Request(prompt=f"{number} hello", max_tokens=10, temperature=1.0, seed=number) for number in range(12)]
     expected = [engine.complete(request)[0] for request in requests]
@@ -292,12 +292,12 @@ def test_requests_are_answered_side_by_side(random_engine: EngineOf) -> None:
         done = found[number]
         assert (done.text, done.stop_reason, done.prompt) == (alone.text, alone.stop_reason, alone.prompt)
         assert done.generated.ids.tolist() == alone.generated.ids.tolist()
-        # Written in one pass with others, whose sums are taken in another order.
+        # Joint passes add numbers in a different order.
         np.testing.assert_allclose(done.generated.logprobs, alone.generated.logprobs, atol=1e-4)
         np.testing.assert_allclose(done.generated.top_logprobs, alone.generated.top_logprobs, atol=1e-4)
 
 
-def test_timing_is_counted_from_the_moment_of_asking(random_engine: EngineOf) -> None:
+def test_timing_starts_when_the_request_is_made(random_engine: EngineOf) -> None:
     (answer,) = random_engine("llama").complete(Request(prompt="hello", max_tokens=5))
     timing = answer.timing
     assert 0 <= timing.queued <= timing.first_token <= timing.total < 60

@@ -51,7 +51,7 @@ def test_a_directory(model: Path) -> None:
     assert not loaded.model.training
 
 
-def test_the_same_weights_have_the_same_fingerprint_and_others_another(model: Path, tmp_path: Path) -> None:
+def test_fingerprints_depend_on_the_weights(model: Path, tmp_path: Path) -> None:
     other = tiny.make_random(tmp_path / "other", "llama", seed=1)
     again = tiny.make_random(tmp_path / "again", "llama")
     prints = [dict(load(str(path)).provenance)["weights"] for path in (model, again, other)]
@@ -218,7 +218,7 @@ def test_code_that_comes_with_a_model_is_never_run(model: Path, tmp_path: Path, 
     for name in ("config.json", "tokenizer_config.json"):
         spec = json.loads((model / name).read_text())
         (model / name).write_text(json.dumps({**spec, "model_type": kind, "auto_map": own}))
-    if kind == "llama":  # transformers knows it without the code
+    if kind == "llama":  # transformers supports it without the code
         load(str(model))
     else:
         assert "its own program code, which Candor never runs" in _refused(model).cause
@@ -306,7 +306,7 @@ def test_a_hub_id_without_network() -> None:
     assert "network" in error.remedy
 
 
-def test_what_is_taken_from_the_hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_downloaded_from_the_hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
     asked: dict[str, object] = {}
@@ -338,7 +338,7 @@ def test_what_is_taken_from_the_hub(model: Path, monkeypatch: pytest.MonkeyPatch
     assert wanted == ["model-00001-of-2.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"]
 
 
-def test_a_model_that_the_hub_does_not_give_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gated_model(monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
     from httpx2 import Request as HttpRequest
     from httpx2 import Response
@@ -375,6 +375,6 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     limit.write_text("max\n")
     free = available_memory()
     limit.write_text("100000\n")
-    assert available_memory() == 0  # this process alone takes more
+    assert available_memory() == 0  # this process alone uses more
     limit.write_text(str(10**15))
     assert available_memory() == pytest.approx(free, rel=0.2)

@@ -118,7 +118,7 @@ def test_a_vocabulary_without_weights(cache: Path) -> None:
         ({"llama.attention.causal": False}, "is not a causal language model"),
     ],
 )
-def test_what_is_no_model(tmp_path: Path, cache: Path, fields: dict[str, Any], cause: str) -> None:
+def test_files_that_are_not_models(tmp_path: Path, cache: Path, fields: dict[str, Any], cause: str) -> None:
     error = _refused(tiny.make_gguf(tmp_path / "odd.gguf", fields=fields))
     assert cause in error.cause
     assert error.remedy
@@ -158,9 +158,7 @@ def test_a_pointer_in_place_of_the_file(tmp_path: Path, model: Path) -> None:
         ({"blk.0.attn_norm_2.weight": np.ones(32, np.float32)}, "read from GGUF files: blk.0.attn_norm_2.weight"),
     ],
 )
-def test_weights_that_are_missing_or_have_no_place(
-    tmp_path: Path, cache: Path, tensors: dict[str, Any], cause: str
-) -> None:
+def test_missing_and_unknown_weights(tmp_path: Path, cache: Path, tensors: dict[str, Any], cause: str) -> None:
     """Transformers fills the gaps with random numbers, and ignores unknown weights."""
     error = _refused(tiny.make_gguf(tmp_path / "tiny.gguf", tensors=tensors))
     assert cause in error.cause
@@ -247,7 +245,7 @@ def _changed(plain: Plain, tmp_path: Path, **settings: Any) -> Path:
         ({"llama.attention.key_length": 8, "llama.attention.value_length": 16}, "of different sizes"),
     ],
 )
-def test_what_cannot_be_expressed_is_refused(tmp_path: Path, cache: Path, fields: dict[str, Any], cause: str) -> None:
+def test_unsupported_settings_are_refused(tmp_path: Path, cache: Path, fields: dict[str, Any], cause: str) -> None:
     error = _refused(tiny.make_gguf(tmp_path / "tiny.gguf", fields=fields))
     assert cause in error.cause
     assert "tiny.gguf" in error.cause
@@ -255,7 +253,7 @@ def test_what_cannot_be_expressed_is_refused(tmp_path: Path, cache: Path, fields
     assert _none_left(cache)
 
 
-def test_a_setting_of_the_future_warns_in_every_answer(tmp_path: Path) -> None:
+def test_an_unknown_setting_has_a_warning_in_every_answer(tmp_path: Path) -> None:
     path = tiny.make_gguf(tmp_path / "tiny.gguf", fields={"llama.attention.sharpness": 2.0})
     for _ in range(2):  # converting it, and from the cache
         (warning,) = load(str(path)).warnings
@@ -272,7 +270,7 @@ def longrope() -> Iterator[LocalEngine]:
     engine.close()
 
 
-def test_an_answer_is_scored_alike_up_to_where_long_texts_are_read_otherwise(longrope: LocalEngine) -> None:
+def test_scores_are_consistent_up_to_the_longrope_limit(longrope: LocalEngine) -> None:
     import torch
 
     assert longrope.capabilities.context == 32
@@ -289,7 +287,7 @@ def test_an_answer_is_scored_alike_up_to_where_long_texts_are_read_otherwise(lon
         longrope.complete(Request(prompt="a" * 33, max_tokens=0))
 
 
-def test_a_short_text_is_scored_alike_beside_a_long_one(longrope: LocalEngine) -> None:
+def test_a_short_text_scores_the_same_beside_a_long_one(longrope: LocalEngine) -> None:
     alone = longrope.complete(Request(prompt="abcd", max_tokens=4))[0]
     streams = [longrope.stream(Request(prompt=prompt, max_tokens=4)) for prompt in ("abcd", "z" * 28)]
     beside = next(fold(stream) for stream in streams)[0]
@@ -297,7 +295,7 @@ def test_a_short_text_is_scored_alike_beside_a_long_one(longrope: LocalEngine) -
     np.testing.assert_allclose(alone.generated.logprobs, beside.generated.logprobs, atol=1e-4)
 
 
-def test_dynamic_scaling_begins_where_nothing_is_read(tmp_path: Path) -> None:
+def test_texts_end_before_dynamic_scaling_begins(tmp_path: Path) -> None:
     rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10_000.0}
     directory = tiny.make_random(tmp_path / "ntk", "llama", max_position_embeddings=32, rope_parameters=rope)
     engine = LocalEngine(load(str(directory)), budget=10**9)
@@ -310,7 +308,7 @@ def test_dynamic_scaling_begins_where_nothing_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(before[1:], after[1:])
 
 
-def test_longrope_with_one_set_of_factors_is_read_to_its_end(tmp_path: Path) -> None:
+def test_longrope_with_equal_factors_has_its_full_context(tmp_path: Path) -> None:
     rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [1.0] * 4, "rope_theta": 10_000.0,
             "original_max_position_embeddings": 32, "factor": 4.0}  # fmt: skip
     loaded = load(str(tiny.make_random(tmp_path / "m", "llama", max_position_embeddings=128, rope_parameters=rope)))
@@ -335,7 +333,7 @@ def test_an_adapter_alone(tmp_path: Path) -> None:
     assert "Custom Model Import" in error.remedy
 
 
-def test_weights_that_no_index_names_do_not_count(tmp_path: Path) -> None:
+def test_weights_outside_the_index_are_ignored(tmp_path: Path) -> None:
     directory = tmp_path / "18-longrope"
     shutil.copytree(CASES / "18-longrope", directory)
     before = load(str(directory)).provenance
@@ -385,7 +383,7 @@ def test_weights_that_the_configuration_has_no_place_for(model: Path, name: str)
     "name",
     ["model.layers.0.self_attn.rotary_emb.inv_freq", "vision_tower.patch.weight", "v_head.weight", "mtp.fc.weight"],
 )
-def test_what_no_score_depends_on_may_be_in_the_files(model: Path, name: str) -> None:
+def test_weights_that_affect_no_score_are_allowed(model: Path, name: str) -> None:
     import torch
 
     before = _scores(model)
@@ -393,7 +391,7 @@ def test_what_no_score_depends_on_may_be_in_the_files(model: Path, name: str) ->
     np.testing.assert_array_equal(_scores(model), before)
 
 
-def test_a_head_that_is_tied_and_saved_all_the_same(tmp_path: Path) -> None:
+def test_a_tied_head_that_is_saved_too(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     directory = tiny.make_random(tmp_path / "tied", "llama", tie_word_embeddings=True)
@@ -424,7 +422,7 @@ def test_no_space_before_a_text() -> None:
     assert encode(loaded, " hello", templated=False) == [1, 358]
 
 
-def test_a_directory_is_read_as_its_tokenizer_file_says(tmp_path: Path) -> None:
+def test_the_tokenizer_file_takes_precedence(tmp_path: Path) -> None:
     """Its configuration names a class that would tokenize differently."""
     directory = tiny.make_random(tmp_path / "model", "llama", vocab_size=262)
     for path in (CASES / "01a-gpt2class-digits").iterdir():

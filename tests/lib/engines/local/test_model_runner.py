@@ -39,11 +39,11 @@ def _plain(directory: Path, ids: list[int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check(tokens: Tokens, logits: np.ndarray, logprobs: np.ndarray) -> None:
-    """Row i of the tokens against the logits that predict it, row i of the others."""
+    """Compare row i of the tokens with row i of the logits, which predicts it."""
     rows = np.arange(len(tokens))
     own = logits[rows, tokens.ids]
     np.testing.assert_allclose(tokens.logprobs, logprobs[rows, tokens.ids], atol=1e-4)
-    lowest = 1 + (logits > own[:, None] + 1e-4).sum(1)  # logits closer than that may change places
+    lowest = 1 + (logits > own[:, None] + 1e-4).sum(1)  # logits closer than that may swap ranks
     highest = 1 + (logits > own[:, None] - 1e-4).sum(1)
     assert (lowest <= tokens.ranks).all()
     assert (tokens.ranks <= highest).all()
@@ -85,7 +85,7 @@ def test_samples_of_a_batch_are_scored_as_by_a_plain_pass(
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-def test_given_texts_are_scored_as_by_a_plain_pass(
+def test_candidates_are_scored_as_by_a_plain_pass(
     random_engine: EngineOf, random_model: Callable[[str], Path], architecture: str
 ) -> None:
     texts = [_LETTERS[500:660], _LETTERS[600:], "é∞"]
@@ -95,7 +95,7 @@ def test_given_texts_are_scored_as_by_a_plain_pass(
 
 @pytest.mark.parametrize("length", [1, 2, 127, 128, 129, 1023, 1024, 1025, 1536, 1537])
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma2", "gpt2"])
-def test_no_boundary_between_chunks_shows(
+def test_boundaries_between_chunks_do_not_change_scores(
     random_engine: EngineOf, random_model: Callable[[str], Path], architecture: str, length: int
 ) -> None:
     assert (AT_ONCE, CHUNK) == (1024, 512)  # or the lengths above test nothing
@@ -135,7 +135,7 @@ def test_equal_logits_share_the_better_rank() -> None:
 
 
 def test_logprobs_near_certainty_keep_their_digits() -> None:
-    """Logits of 20 are known to 2e-6 only; subtracting their logsumexp would leave an error of that size."""
+    """Logits of 20 are accurate only to 2e-6; subtracting their logsumexp would leave an error of that size."""
     logits = torch.full((1, 49152), 0.0)
     logits[0, 7] = 24.0
     exact = -np.log1p(49151 * np.exp(-24.0))
@@ -145,13 +145,13 @@ def test_logprobs_near_certainty_keep_their_digits() -> None:
 
 
 @pytest.mark.parametrize(("architecture", "apart"), [("llama", True), ("gemma2", False), ("cohere", False)])
-def test_logits_that_are_rescaled_after_the_head_are_noticed(
+def test_logits_that_are_rescaled_after_the_head_are_detected(
     random_engine: EngineOf, architecture: str, apart: bool
 ) -> None:
     assert random_engine(architecture).runner.separate_head is apart
 
 
-def test_a_cap_is_noticed_on_small_logits(tmp_path: Path) -> None:
+def test_a_cap_is_detected_on_small_logits(tmp_path: Path) -> None:
     loaded = load(str(tiny.make_random(tmp_path / "even", "gemma2", sharp=2.0, final_logit_softcapping=30.0)))
     with torch.inference_mode():
         assert loaded.model(torch.tensor([[0, 1]])).logits.abs().max() < 3

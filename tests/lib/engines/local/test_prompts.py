@@ -46,7 +46,7 @@ def test_messages_without_a_template_are_refused(markov: Markov) -> None:
     assert "raw prompt" in raised.value.remedy
 
 
-def test_a_template_that_refuses_is_quoted(markov: Markov) -> None:
+def test_the_error_of_a_template_is_quoted(markov: Markov) -> None:
     template = "{{ raise_exception('roles must alternate') }}"
     engine = markov(_NONE, tokenizer=tiny.make_tokenizer(chat=template))
     with pytest.raises(InvalidRequest, match="roles must alternate"):
@@ -77,7 +77,7 @@ def test_bos_is_scored_as_the_unscored_first_row(markov: Markov) -> None:
     assert scored.generated.ids.tolist() == [*b"ho"]
 
 
-def test_an_end_token_of_the_tokenizer_is_left_out(markov: Markov) -> None:
+def test_an_end_token_that_the_tokenizer_adds_is_removed(markov: Markov) -> None:
     engine = markov(_NONE, tokenizer=tiny.make_tokenizer(bos=True, eos=True))
     assert render(engine.loaded, Request(prompt="hi")).ids == [tiny.BOS, *b"hi"]
     assert render(engine.loaded, Request(prompt="hi</s>")).ids[-1] == tiny.EOS
@@ -106,7 +106,7 @@ def test_a_token_that_the_model_lacks_is_refused(markov: Markov) -> None:
 
 
 def test_a_normalised_text_is_cut_by_the_tokenizers_own_offsets(markov: Markov) -> None:
-    """Where the pieces do not spell the text, as with a lowercasing tokenizer."""
+    """The pieces don't spell the text, as with a lowercasing tokenizer."""
     from tokenizers import normalizers
 
     tokenizer = tiny.make_tokenizer(merges=[(b"y", b"a")], bos=True, eos=True)
@@ -121,7 +121,7 @@ def test_a_normalised_text_is_cut_by_the_tokenizers_own_offsets(markov: Markov) 
 
 
 def test_one_tokenizer_serves_many_threads(tmp_path: Path) -> None:
-    """A file that asks for cutting and padding: switching that off at the first call fails under another's feet."""
+    """The file turns on truncation and padding; turning them off lazily would break concurrent calls."""
     tokenizer = tiny.make_tokenizer(chat=tiny.CHAT)
     tokenizer.backend_tokenizer.enable_truncation(4)
     tokenizer.backend_tokenizer.enable_padding(length=64, pad_id=0, pad_token="!")
@@ -134,7 +134,7 @@ def test_one_tokenizer_serves_many_threads(tmp_path: Path) -> None:
                 text = "word " * (number * 20 + 1)
                 assert render(loaded, Request(prompt=text)).ids == [*text.encode()]
                 render(loaded, Request(messages=(Message("user", text),)))
-        except BaseException as error:  # handed to the test below
+        except BaseException as error:  # for the assertion below
             errors.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(8)]

@@ -55,7 +55,7 @@ def test_every_request_gets_its_own_scores(
                 check_all(random_model(architecture), done)
     finally:
         engine.close()
-    assert max(sizes) > 1  # they did meet
+    assert max(sizes) > 1  # some steps ran jointly
     assert engine.runner.joins_requests == (architecture in _JOINING)
 
 
@@ -83,12 +83,12 @@ def scheduler() -> Iterator[Scheduler]:
     made.close()
 
 
-def test_steps_bring_each_work_its_own(scheduler: Scheduler) -> None:
+def test_every_request_gets_its_own_results(scheduler: Scheduler) -> None:
     tickets = [scheduler.submit(_doubling(100 * number, 5), cost=1, owner=str(number)) for number in range(6)]
     assert [list(ticket) for ticket in tickets] == [[200 * n + 2 * turn for turn in range(5)] for n in range(6)]
 
 
-def test_a_failing_step_ends_those_that_were_in_it() -> None:
+def test_a_failing_step_ends_the_requests_in_it() -> None:
     def failing_once(steps: Sequence[_Double]) -> list[int]:
         if not failed.is_set():
             failed.set()
@@ -104,7 +104,7 @@ def test_a_failing_step_ends_those_that_were_in_it() -> None:
     scheduler.close()
 
 
-def test_a_work_that_waits_for_a_step_can_be_cancelled(scheduler: Scheduler) -> None:
+def test_a_request_that_waits_for_a_step_can_be_cancelled(scheduler: Scheduler) -> None:
     closed = threading.Event()
 
     def work() -> Generator[Any, Any, None]:
@@ -164,7 +164,7 @@ def test_results_can_be_awaited_without_a_thread(scheduler: Scheduler) -> None:
     assert ticket.poll() == []
 
 
-def test_polling_raises_what_the_work_raised_after_its_results(scheduler: Scheduler) -> None:
+def test_polling_raises_the_error_after_the_results(scheduler: Scheduler) -> None:
     def work() -> Iterator[list[int]]:
         yield [1]
         raise ValueError("odd")

@@ -1,4 +1,4 @@
-"""The scheduler's queue and turns, with works that only count."""
+"""The scheduler's queue and turns, with work that only counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scheduler() -> Iterator[Scheduler]:
 
 
 class Gate:
-    """A work that blocks the model until it is opened, so that a test can fill the queue behind it."""
+    """Work that blocks the model until the gate is opened, so that a test can fill the queue behind it."""
 
     def __init__(self) -> None:
         self.entered, self._open = threading.Event(), threading.Event()
@@ -60,7 +60,7 @@ def _read_all(*tickets: Ticket) -> None:
             pass
 
 
-def test_results_come_in_order_and_then_it_ends(scheduler: Scheduler) -> None:
+def test_results_come_in_order(scheduler: Scheduler) -> None:
     ticket = scheduler.submit(_counting("a", 5, []), cost=1)
     assert list(ticket) == [("a", turn) for turn in range(5)]
     assert list(ticket) == []
@@ -73,7 +73,7 @@ def test_turns_without_results_and_with_several(scheduler: Scheduler) -> None:
     assert list(scheduler.submit(iter([]), cost=1)) == []
 
 
-def test_turns_go_round(scheduler: Scheduler, gate: Gate) -> None:
+def test_turns_alternate(scheduler: Scheduler, gate: Gate) -> None:
     log: list[str] = []
     tickets = [scheduler.submit(_counting(name, 3, log), cost=1, owner=name) for name in "abc"]
     gate.open()
@@ -81,7 +81,7 @@ def test_turns_go_round(scheduler: Scheduler, gate: Gate) -> None:
     assert log == list("abcabcabc")
 
 
-def test_many_of_one_owner_do_not_hold_up_one_of_another(scheduler: Scheduler, gate: Gate) -> None:
+def test_many_requests_of_one_owner_do_not_delay_another_owner(scheduler: Scheduler, gate: Gate) -> None:
     log: list[str] = []
     crowd = [scheduler.submit(_counting("crowd", 10, log), cost=1, owner="crowd") for _ in range(50)]
     single = scheduler.submit(_counting("single", 10, log), cost=1, owner="single")
@@ -92,7 +92,7 @@ def test_many_of_one_owner_do_not_hold_up_one_of_another(scheduler: Scheduler, g
     assert done <= 10 * (MAX_ACTIVE_EACH + 1)
 
 
-def test_no_more_are_active_than_may_be(scheduler: Scheduler, gate: Gate) -> None:
+def test_the_number_of_active_requests_is_limited(scheduler: Scheduler, gate: Gate) -> None:
     begun: list[str] = []
     works = [_counting(f"{number}", 100, begun) for number in range(MAX_ACTIVE + 4)]
     tickets = [scheduler.submit(work, cost=1, owner=f"{number}") for number, work in enumerate(works)]
@@ -118,16 +118,16 @@ def test_the_budget_is_never_exceeded(scheduler: Scheduler) -> None:
     tickets = [scheduler.submit(work(cost), cost=cost, owner=f"{cost}{i}") for i, cost in enumerate(costs)]
     _read_all(*tickets)
     assert most[0] <= 1000
-    assert most[0] > 500  # and it is made use of
+    assert most[0] > 500  # and most of it is used
 
 
-def test_what_can_never_fit_is_refused_at_once(scheduler: Scheduler) -> None:
+def test_a_request_that_can_never_fit_is_refused_at_once(scheduler: Scheduler) -> None:
     with pytest.raises(OutOfMemory, match="set aside"):
         scheduler.submit(iter([]), cost=1001)
     assert list(scheduler.submit(iter([[1]]), cost=1000)) == [1]
 
 
-def test_a_full_queue_says_so(scheduler: Scheduler, gate: Gate) -> None:
+def test_a_full_queue_refuses_requests(scheduler: Scheduler, gate: Gate) -> None:
     tickets = [scheduler.submit(iter([[number]]), cost=1, owner=str(number % 7)) for number in range(MAX_WAITING)]
     with pytest.raises(Busy, match="waiting"):
         scheduler.submit(iter([]), cost=1)
@@ -136,7 +136,7 @@ def test_a_full_queue_says_so(scheduler: Scheduler, gate: Gate) -> None:
     assert list(scheduler.submit(iter([[1]]), cost=1)) == [1]
 
 
-def test_no_owner_fills_the_queue_alone(scheduler: Scheduler, gate: Gate) -> None:
+def test_one_owner_cannot_fill_the_queue(scheduler: Scheduler, gate: Gate) -> None:
     tickets = [scheduler.submit(iter([[number]]), cost=1, owner="a") for number in range(MAX_WAITING_EACH)]
     with pytest.raises(Busy, match="your requests"):
         scheduler.submit(iter([]), cost=1, owner="a")
@@ -159,7 +159,7 @@ def test_cancelled_while_waiting(scheduler: Scheduler, gate: Gate) -> None:
     assert begun == ["second", "second"]
 
 
-def test_cancelled_while_active_keeps_what_came(scheduler: Scheduler) -> None:
+def test_cancelled_while_active_keeps_the_results(scheduler: Scheduler) -> None:
     cancelled, closed = threading.Event(), threading.Event()
 
     def work() -> Iterator[list[Any]]:
@@ -191,7 +191,7 @@ def test_closing_after_the_end_changes_nothing(scheduler: Scheduler) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), InvalidRequest("no", "yes"), SystemExit(3), KeyboardInterrupt()])
-def test_an_error_comes_after_the_results_and_harms_no_other(scheduler: Scheduler, error: BaseException) -> None:
+def test_an_error_follows_the_results_and_affects_no_other_request(scheduler: Scheduler, error: BaseException) -> None:
     def work() -> Iterator[list[Any]]:
         yield [1, 2]
         raise error
@@ -217,7 +217,7 @@ def test_an_error_comes_after_the_results_and_harms_no_other(scheduler: Schedule
         (ValueError("out of memory"), False),
     ],
 )
-def test_running_out_of_memory_is_told_from_other_errors(scheduler: Scheduler, error: Exception, lacking: bool) -> None:
+def test_running_out_of_memory_has_its_own_error(scheduler: Scheduler, error: Exception, lacking: bool) -> None:
     def work() -> Iterator[list[Any]]:
         yield []
         raise error
@@ -226,7 +226,9 @@ def test_running_out_of_memory_is_told_from_other_errors(scheduler: Scheduler, e
         list(scheduler.submit(work(), cost=1))
 
 
-def test_a_work_that_will_not_be_closed_harms_no_other(scheduler: Scheduler, caplog: pytest.LogCaptureFixture) -> None:
+def test_work_that_refuses_to_close_affects_no_other_request(
+    scheduler: Scheduler, caplog: pytest.LogCaptureFixture
+) -> None:
     class Stubborn:
         def __init__(self) -> None:
             self._results = [1]
@@ -250,7 +252,7 @@ def test_a_work_that_will_not_be_closed_harms_no_other(scheduler: Scheduler, cap
     assert "could not be closed" in caplog.text
 
 
-def test_closing_ends_everything_and_takes_nothing_more() -> None:
+def test_closing_ends_all_requests_and_accepts_no_more() -> None:
     scheduler, gate = Scheduler(1000), Gate()
     held = scheduler.submit(gate.work(), cost=1)
     assert gate.entered.wait(_WAIT)
@@ -268,18 +270,18 @@ def test_closing_ends_everything_and_takes_nothing_more() -> None:
     scheduler.close()
 
 
-def test_large_works_give_their_memory_back(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_requests_release_their_memory(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     monkeypatch.setattr(module, "LARGE", 500)
     monkeypatch.setattr(module, "give_back", lambda: given.append(1))
     _read_all(scheduler.submit(iter([[1]]), cost=500))
     _read_all(scheduler.submit(iter([[1]]), cost=501))
-    _read_all(scheduler.submit(iter([[1]]), cost=1))  # its end comes after the other's tidying up
+    _read_all(scheduler.submit(iter([[1]]), cost=1))  # it ends after the other's cleanup
     assert len(given) == 1
 
 
 def test_nothing_is_lost_under_load() -> None:
-    """Two seconds of many threads that submit, read, cancel and fail; no two works ever run at once."""
+    """For two seconds, many threads submit, read, cancel and fail; the work of two tickets never runs concurrently."""
     scheduler = Scheduler(1000)
     inside, clashes, errors = threading.Lock(), [0], []
     until = time.monotonic() + 2.0

@@ -1,4 +1,4 @@
-"""Teacher forcing: given texts are scored as if the model had generated them."""
+"""Teacher forcing: candidates are scored as if the model had generated them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONG = "".join(chr(97 + number) for number in np.random.default_rng(1).integers
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 @pytest.mark.parametrize("prompt", ["hello", _LONG[:100], _LONG[:600]])
-def test_texts_that_share_a_beginning_score_as_each_alone(
+def test_texts_with_a_shared_prefix_score_as_each_alone(
     random_engine: EngineOf, architecture: str, prompt: str
 ) -> None:
     """Sliding windows of 64 tokens have moved on, and chunks have ended, when the second text starts."""
@@ -37,7 +37,7 @@ def test_texts_that_share_a_beginning_score_as_each_alone(
         assert np.isfinite(together.generated.logprobs).all()
 
 
-def test_scores_are_those_of_the_chosen_probabilities(markov: Markov) -> None:
+def test_scores_match_the_models_probabilities(markov: Markov) -> None:
     logits = tiny.chain("abc", odds=3.0)
     engine = markov(logits)
     (scored,) = engine.score(Request(prompt="a"), ["bcb"])
@@ -61,7 +61,7 @@ def test_texts_that_share_nothing_at_all(markov: Markov) -> None:
         assert scored.overlap == 1
 
 
-def test_a_whole_that_is_a_single_token(markov: Markov) -> None:
+def test_a_prompt_and_text_that_are_a_single_token(markov: Markov) -> None:
     engine = markov(tiny.chain("abc"), tokenizer=tiny.make_tokenizer(merges=[(b"a", b"b")]))
     (scored,) = engine.score(Request(prompt="a"), ["b"])
     assert len(scored.generated) == 1
@@ -118,7 +118,7 @@ def test_a_text_beyond_the_context_is_refused(markov: Markov) -> None:
     assert "7 tokens" in raised.value.remedy
 
 
-def test_reasoning_in_a_given_text_is_told_apart(markov: Markov) -> None:
+def test_reasoning_in_a_candidate_is_separated(markov: Markov) -> None:
     texts = ["<think>x</think>yz", "x</think>yz"]  # the second as if the chat template had opened it
     for scored in markov(tiny.chain("ab")).score(Request(prompt="a"), texts):
         counted = scored.generated.refs[scored.generated.kinds == TokenKind.TEXT]
@@ -135,7 +135,7 @@ def test_a_chat_can_be_scored(markov: Markov) -> None:
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_one_text_under_several_prompts(random_engine: EngineOf, architecture: str) -> None:
-    """Each is scored as if alone, however much of its beginning the first prompt has already read."""
+    """Each is scored as if alone, however much of it is shared with the first prompt."""
     engine, text = random_engine(architecture), "an answer"
     prompts = [_LONG[:200], _LONG[:90] + _LONG[120:200], _LONG[50:200], _LONG[:200] + "z", "q"]
     requests = [Request(prompt=prompt, k=2) for prompt in prompts]
@@ -150,24 +150,24 @@ def test_one_text_under_several_prompts(random_engine: EngineOf, architecture: s
     assert engine.score_under([], text) == ()
 
 
-def test_a_prompt_that_was_read_before_is_not_read_again(random_engine: EngineOf) -> None:
+def test_a_cached_prompt_is_not_read_again(random_engine: EngineOf) -> None:
     engine, request = random_engine("llama"), Request(prompt=_LONG[:200], k=2)
     (before,) = engine.score(request, ["one"])
-    (drawn,) = engine.complete(Request(prompt=_LONG[:200], k=2, max_tokens=5, temperature=0.0))
-    for text in ("one", "two", drawn.text):
+    (sampled,) = engine.complete(Request(prompt=_LONG[:200], k=2, max_tokens=5, temperature=0.0))
+    for text in ("one", "two", sampled.text):
         (scored,) = engine.score(request, [text])
         assert scored.prompt.ids.tolist() == before.prompt.ids.tolist()
         np.testing.assert_allclose(scored.prompt.logprobs, before.prompt.logprobs, atol=1e-4)
         np.testing.assert_array_equal(scored.prompt.ranks, before.prompt.ranks)
-    np.testing.assert_allclose(scored.generated.logprobs, drawn.generated.logprobs, atol=1e-4)
+    np.testing.assert_allclose(scored.generated.logprobs, sampled.generated.logprobs, atol=1e-4)
 
 
 @pytest.mark.parametrize("known", [20, 195, 200])
-def test_several_texts_after_a_prompt_of_which_some_was_read_before(random_engine: EngineOf, known: int) -> None:
-    loaded, texts, begins = random_engine("llama").loaded, ["one", "other", "t"], f"{known} "
+def test_several_texts_after_a_partly_cached_prompt(random_engine: EngineOf, known: int) -> None:
+    loaded, texts, prefix = random_engine("llama").loaded, ["one", "other", "t"], f"{known} "
     engine, forgetful = LocalEngine(loaded, budget=10**9), LocalEngine(loaded, budget=10**9, kept=0)
-    request = Request(prompt=begins + _LONG[:200], k=2)
-    engine.score(Request(prompt=begins + _LONG[:known], k=2), ["?"])
+    request = Request(prompt=prefix + _LONG[:200], k=2)
+    engine.score(Request(prompt=prefix + _LONG[:known], k=2), ["?"])
     for done, text in zip(engine.score(request, texts), texts, strict=True):
         (expected,) = forgetful.score(request, [text])
         assert done.prompt.ids.tolist() == expected.prompt.ids.tolist()

@@ -16,8 +16,8 @@ from lib.engines.local.sequence_packing import mask_and_positions, window
 from tests.support.local_models import passes_of
 
 
-def test_who_sees_whom() -> None:
-    """One cached token, two shared ones, texts of two tokens and one."""
+def test_the_attention_mask() -> None:
+    """One cached token, two shared tokens, and texts of two tokens and one."""
     import torch
 
     mask, positions = mask_and_positions(1, 2, [2, 1], torch.float32)
@@ -31,14 +31,14 @@ def test_who_sees_whom() -> None:
     ("architecture", "most"),
     [("llama", float("inf")), ("mistral", 64), ("gpt2", float("inf")), ("gemma2", 0), ("qwen3_next", 0)],
 )
-def test_which_models_read_texts_together(random_model: Callable[[str], Path], architecture: str, most: float) -> None:
+def test_which_models_support_packing(random_model: Callable[[str], Path], architecture: str, most: float) -> None:
     """Models that cap their logits run as a whole, and a recurrent state cannot hold several texts."""
     runner = ModelRunner(load(str(random_model(architecture))))
     assert runner.can_pack(63) == (most > 0)
     assert runner.can_pack(64) == (most > 64)
 
 
-def test_how_much_every_layer_holds(random_model: Callable[[str], Path]) -> None:
+def test_the_cache_size_of_every_layer(random_model: Callable[[str], Path]) -> None:
     configs = {name: load(str(random_model(name))).model.config for name in ("llama", "mistral", "qwen3_next")}
     found = {name: window(make_cache(config, 0)) for name, config in configs.items()}
     assert found == {"llama": float("inf"), "mistral": 64, "qwen3_next": 0}
@@ -59,7 +59,7 @@ def test_a_prompt_and_its_texts_take_one_pass_and_leave_the_prompt(
 def test_texts_that_are_too_long_for_one_pass(
     random_engine: Callable[[str], LocalEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The prompt is read first; then texts are packed as far as they fit, and one that does not fit is read alone."""
+    """The prompt is read first. Then texts are packed while they fit, and one that doesn't fit is read alone."""
     monkeypatch.setattr("lib.engines.local.scoring.AT_ONCE", 60)
     engine, request = random_engine("qwen2"), Request(prompt=_text(40), k=2)
     texts = [_text(length) for length in (20, 30, 100, 9, 40)]

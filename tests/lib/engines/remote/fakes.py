@@ -1,4 +1,4 @@
-"""Time that passes only when it is waited for."""
+"""A fake clock, on which time passes only when code waits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Clock:
-    """Seconds since the start, moved by `sleep` and `wait` alone."""
+    """Seconds since the start, advanced only by `sleep` and `wait`."""
 
     now: float = 0.0
     waits: list[float] = field(default_factory=list)
@@ -17,11 +17,11 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Move the time on."""
+        """Advance the time."""
         self.now += seconds
 
     def wait(self, cancelled: threading.Event, seconds: float) -> bool:
-        """Move the time on, and note by how much; whether the event is set."""
+        """Advance the time and record by how much. Returns whether the event is set."""
         if not cancelled.is_set():
             self.waits.append(seconds)
             self.now += seconds

@@ -15,7 +15,7 @@ from tests.lib.engines.remote.fakes import CancelledLater, Clock
 NEVER = threading.Event()
 
 
-def test_no_more_calls_run_than_the_limit_allows() -> None:
+def test_concurrent_calls_are_limited() -> None:
     limiter, lock = AimdLimiter(3), threading.Lock()
     arrived, leave = threading.Semaphore(0), threading.Semaphore(0)
     active, most = 0, 0
@@ -44,7 +44,7 @@ def test_no_more_calls_run_than_the_limit_allows() -> None:
     assert active == 0
 
 
-def test_all_of_the_limit_is_used() -> None:
+def test_the_whole_limit_is_used() -> None:
     with ExitStack() as stack:
         limiter = AimdLimiter(3, poll=0.0)
         assert [stack.enter_context(limiter.slot()).acquire(CancelledLater(3)) for _ in range(4)] == [True] * 3 + [

@@ -20,7 +20,7 @@ def classify(error: ServiceError) -> Failure:
 
 
 class Service:
-    """Fails in the given ways, one after another, then answers."""
+    """Fails in the given ways in order, then answers."""
 
     def __init__(self, *failures: Failure) -> None:
         self.failures, self.calls = list(failures), 0
@@ -35,7 +35,7 @@ class Service:
 def run(
     service: Service, policy: RetryPolicy, clock: Clock, limiter: AimdLimiter | None = None
 ) -> tuple[str, list[str]]:
-    """The answer of a service, and the notes until then."""
+    """(the answer of a service, the notes published before it)."""
     retry, notes = Retry(classify, policy, clock=clock, wait=clock.wait), []
     with (limiter or AimdLimiter(4)).slot() as slot:
         steps = retry.run(service, slot, NEVER)
@@ -47,7 +47,7 @@ def run(
 
 
 def test_the_delays_grow_and_differ() -> None:
-    """Callers that were throttled together do not come back together."""
+    """Callers that were throttled together don't retry together."""
     waits = []
     for _ in range(2):
         clock, service = Clock(), Service(*[Failure.THROTTLED] * 5)
@@ -62,14 +62,14 @@ def test_the_delays_grow_and_differ() -> None:
 
 
 @pytest.mark.parametrize(("failure", "attempts"), [(Failure.TRANSIENT, 4), (Failure.PERMANENT, 1)])
-def test_how_often_a_failed_call_is_made(failure: Failure, attempts: int) -> None:
+def test_the_number_of_attempts(failure: Failure, attempts: int) -> None:
     service = Service(*[failure] * 9)
     with pytest.raises(ServiceError):
         run(service, RetryPolicy(), Clock())
     assert service.calls == attempts
 
 
-def test_a_cold_model_is_waited_for_but_not_for_ever() -> None:
+def test_the_wait_for_a_cold_model_is_limited() -> None:
     clock = Clock()
     with pytest.raises(ServiceError, match="did not load within 10 minutes") as raised:
         run(Service(*[Failure.COLD] * 99), RetryPolicy(), clock)
@@ -79,7 +79,7 @@ def test_a_cold_model_is_waited_for_but_not_for_ever() -> None:
     assert clock.waits[0] <= 15
 
 
-def test_the_notes_say_what_is_being_waited_for() -> None:
+def test_the_notes_say_what_the_call_waits_for() -> None:
     answer, notes = run(
         Service(Failure.COLD, Failure.COLD, Failure.THROTTLED, Failure.TRANSIENT), RetryPolicy(), Clock()
     )
