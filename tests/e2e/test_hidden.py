@@ -1,4 +1,4 @@
-"""What shows nothing is shown by its number; what only shapes the sign beside it is left alone."""
+"""Invisible characters are shown by code point, except those that only shape a neighbouring character."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 WORDS = Path(token_map_module.__file__).parent / "browser" / "words.js"
 CASE = CASES / "14a-prompt-with-tag-characters.txt"
 ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
-LEFT_ALONE = [
+UNMARKED = [
     ENGLAND, "👨\u200d👩\u200d👧", "👩🏽\u200d🚀", "🏳\ufe0f\u200d🌈", "❤\ufe0f", "☎\ufe0e", "1\ufe0f\u20e3",
     "می\u200cخواهم", "ه\u200d", "क्\u200dष", "ක්\u200dර", "ന്\u200d", "\u1820\u180b", "\u0600١", "a b\t\n\r",
 ]  # fmt: skip
@@ -41,18 +41,18 @@ _ALL = """async ([source, texts]) => {
 }"""
 
 
-def test_both_halves_mark_the_same(page: Page) -> None:
+def test_python_and_javascript_mark_the_same_characters(page: Page) -> None:
     page.goto("about:blank")
-    single, texts = page.evaluate(_ALL, [WORDS.read_text(encoding="utf-8"), LEFT_ALONE + MARKED])
+    single, texts = page.evaluate(_ALL, [WORDS.read_text(encoding="utf-8"), UNMARKED + MARKED])
     points = (point for point in range(0x110000) if not 0xD800 <= point < 0xE000)
     assert single == [point for point in points if len(marked(chr(point))) > 1]
-    assert texts[: len(LEFT_ALONE)] == LEFT_ALONE
-    assert texts == list(map(marked, LEFT_ALONE + MARKED))
+    assert texts[: len(UNMARKED)] == UNMARKED
+    assert texts == list(map(marked, UNMARKED + MARKED))
     assert not [text for text in MARKED if "‹U+" not in marked(text)]
 
 
 def opened(page: Page, folder: Path, *texts: str) -> Page:
-    """The file of a prompt of these tokens, opened from disk."""
+    """An exported file with a prompt of these tokens, opened from disk."""
     rows = [Row(text, 0.2, likely=((text, 0.2), ("\U000e0041", 0.1))) for text in texts]
     file = folder / "candor.html"
     file.write_bytes(to_html(completion(rows, [Row("Yes")])))
@@ -69,7 +69,7 @@ def shown(page: Page) -> list[Any]:
     return found[:-1]
 
 
-def test_hidden_text_is_seen_in_the_map_a_token_at_a_time(page: Page, tmp_path: Path) -> None:
+def test_hidden_text_is_visible_in_the_map(page: Page, tmp_path: Path) -> None:
     text = CASE.read_text(encoding="utf-8")
     opened(page, tmp_path, "OK", *text[2:8], text[8:])
     assert shown(page) == [["OK", []], *[[each, [f"U+{ord(each):04X}"]] for each in text[2:8]], [" then", []]]
@@ -81,17 +81,17 @@ def test_hidden_text_is_seen_in_the_map_a_token_at_a_time(page: Page, tmp_path: 
 
 
 @pytest.mark.parametrize("text", list("\u3164\u115f\u2800\u180e\U000e0100\u200d\u2028\u00a0\ufe0f"))
-def test_a_blank_is_seen_in_the_map(page: Page, tmp_path: Path, text: str) -> None:
+def test_a_blank_character_is_visible_in_the_map(page: Page, tmp_path: Path, text: str) -> None:
     opened(page, tmp_path, "a", text, "b")
     assert shown(page) == [["a", []], [text, [f"U+{ord(text):04X}"]], ["b", []]], unicodedata.name(text, "")
 
 
-def test_what_shapes_a_sign_is_left_alone(page: Page, tmp_path: Path) -> None:
-    opened(page, tmp_path, *(each for text in LEFT_ALONE for each in (text, " ")))
+def test_shaping_characters_are_not_marked(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, *(each for text in UNMARKED for each in (text, " ")))
     assert not [text for text, marks in shown(page) if marks]
 
 
-def test_spaces_are_dots_where_there_is_nothing_else(page: Page, tmp_path: Path) -> None:
+def test_a_token_of_spaces_is_shown_as_dots(page: Page, tmp_path: Path) -> None:
     opened(page, tmp_path, "a", "    ", "b")
     width = page.locator(".text i").nth(1).evaluate("each => each.getBoundingClientRect().width")
     size = page.locator(".text i .p").evaluate("each => parseFloat(getComputedStyle(each).backgroundSize)")

@@ -1,4 +1,4 @@
-"""Taking the view away: a file that still answers questions, pictures, paper; and nothing in it ever comes alive."""
+"""Exports: an interactive file, pictures and print. Token text in them is never executed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ APP = "tests/e2e/apps/token_map_app.py"
 
 
 def opened(page: Page, done: Completion, folder: Path) -> Page:
-    """The file of a completion, opened from disk without a network."""
+    """The exported file of a completion, opened from disk without a network."""
     file = folder / "candor.html"
     file.write_bytes(to_html(done))
     page.context.set_offline(True)
@@ -60,15 +60,15 @@ def picture(page: Page, form: str, folder: Path) -> Path:
     return target
 
 
-def test_a_file_still_hovers_pins_and_moves(file: Page) -> None:
+def test_a_file_supports_hover_pins_and_the_keyboard(file: Page) -> None:
     cells = file.locator(".text i")
     cells.get_by_text(" Paris", exact=True).hover()
     expect(file.locator(".tip")).to_contain_text("58.6%")
     expect(file.locator(".tip")).to_contain_text("·Lyon")
     expect(file.locator(".tip")).to_contain_text("all others")
     cells.get_by_text(" Paris", exact=True).click()
-    for said in ("58.6%", "logprob −0.534", "rank 1", "id ", "all others"):
-        expect(file.locator(".pinned")).to_contain_text(said)
+    for expected in ("58.6%", "logprob −0.534", "rank 1", "id ", "all others"):
+        expect(file.locator(".pinned")).to_contain_text(expected)
     file.keyboard.press("ArrowRight")
     expect(file.locator(".text i[data-at]")).to_have_text(",")
     file.keyboard.press("n")
@@ -78,7 +78,7 @@ def test_a_file_still_hovers_pins_and_moves(file: Page) -> None:
     expect(file.locator(".pinned")).to_be_empty()
 
 
-def test_a_file_still_changes_its_metric_its_groups_and_its_thresholds(file: Page) -> None:
+def test_a_file_supports_metrics_groups_and_thresholds(file: Page) -> None:
     never = next(i for i, text in enumerate(file.locator(".text i").all_text_contents()) if text == " never")
     before = colour(file, never)
     file.get_by_role("radio", name="Margin").click()
@@ -96,7 +96,7 @@ def test_a_file_still_changes_its_metric_its_groups_and_its_thresholds(file: Pag
     expect(file.locator(".ramp i").first).to_have_text("≥ 96%")
 
 
-def test_a_file_follows_the_theme_and_can_be_told(file: Page) -> None:
+def test_a_file_follows_the_theme_and_has_a_switch(file: Page) -> None:
     theme = file.locator(".candor")
     file.emulate_media(color_scheme="dark")
     expect(theme).to_have_attribute("data-theme", "dark")
@@ -107,13 +107,13 @@ def test_a_file_follows_the_theme_and_can_be_told(file: Page) -> None:
     assert file.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 23)"
 
 
-def test_a_file_says_what_it_is(page: Page, tmp_path: Path) -> None:
+def test_a_file_describes_its_run(page: Page, tmp_path: Path) -> None:
     opened(page, examples()["whole"], tmp_path)
-    for said in ("synthetic", "temperature 0", "saved 20", "Answer tokens", "not the chance that the answer is true"):
-        expect(page.locator("body")).to_contain_text(said)
+    for text in ("synthetic", "temperature 0", "saved 20", "Answer tokens", "not the chance that the answer is true"):
+        expect(page.locator("body")).to_contain_text(text)
 
 
-def test_paper_has_all_of_the_text_and_nothing_to_press(page: Page, tmp_path: Path) -> None:
+def test_print_has_the_whole_text_and_no_controls(page: Page, tmp_path: Path) -> None:
     opened(page, examples()["longer"], tmp_path)
     page.emulate_media(media="print", color_scheme="dark")
     expect(page.locator(".bar")).to_be_hidden()
@@ -122,7 +122,7 @@ def test_paper_has_all_of_the_text_and_nothing_to_press(page: Page, tmp_path: Pa
     assert page.pdf().startswith(b"%PDF")
 
 
-# As hosts of reports send them: the script of the page may not run; with the second, nor may its styles apply.
+# As hosts of reports send them. All block the page's script; the second also blocks its styles.
 POLICIES = (
     "default-src 'self'",
     "sandbox; default-src 'none'; img-src 'self'; style-src 'self'",
@@ -133,7 +133,7 @@ POLICIES = (
 
 @contextlib.contextmanager
 def hosted(data: bytes, policy: str) -> Iterator[str]:
-    """The address of a file on a host with a policy of its own."""
+    """The address of a file on a host with this content security policy."""
 
     class Strict(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -153,17 +153,17 @@ def hosted(data: bytes, policy: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_file_can_be_read_where_its_script_may_not_run(browser: Browser, policy: str) -> None:
+def test_a_file_is_readable_if_its_script_is_blocked(browser: Browser, policy: str) -> None:
     with hosted(to_html(examples()["whole"]), policy) as address:
         page = browser.new_page(viewport={"width": 390, "height": 800})
         page.goto(address)
-        for said in (
+        for expected in (
             "What is the capital of France?",
             "The capital of France is Paris",
             "😀 cafe\u0301世界",
             "‹U+200B›",
         ):
-            expect(page.get_by_text(said).last).to_be_visible()
+            expect(page.get_by_text(expected).last).to_be_visible()
         expect(page.get_by_text("Save the file and open it from your disk")).to_be_visible()
         expect(page.get_by_text("<script>window.pwned=1</script>")).to_be_visible()
         text = page.locator("#text").inner_text()
@@ -174,7 +174,7 @@ def test_a_file_can_be_read_where_its_script_may_not_run(browser: Browser, polic
 
 
 @pytest.mark.parametrize("policy", ["", "default-src 'self' 'unsafe-inline' blob:"])
-def test_a_file_drops_its_text_once_its_map_is_drawn(page: Page, policy: str) -> None:
+def test_a_file_removes_its_plain_text_once_the_map_is_drawn(page: Page, policy: str) -> None:
     with hosted(to_html(examples()["whole"]), policy) as address:
         page.goto(address)
         expect(page.locator(".text i").first).to_be_visible()
@@ -182,7 +182,7 @@ def test_a_file_drops_its_text_once_its_map_is_drawn(page: Page, policy: str) ->
         expect(page.get_by_role("button", name="Light or dark")).to_be_visible()
 
 
-def test_a_file_without_scripts_is_still_text(browser: Browser, tmp_path: Path) -> None:
+def test_a_file_is_readable_without_javascript(browser: Browser, tmp_path: Path) -> None:
     target = tmp_path / "candor.html"
     target.write_bytes(to_html(examples()["whole"]))
     context = browser.new_context(java_script_enabled=False)
@@ -192,7 +192,7 @@ def test_a_file_without_scripts_is_still_text(browser: Browser, tmp_path: Path) 
     context.close()
 
 
-def test_a_file_of_nothing_has_nothing_to_read() -> None:
+def test_an_empty_file_has_no_plain_text() -> None:
     assert b'id="plain"' not in to_html(examples()["nothing"])
 
 
@@ -207,18 +207,18 @@ def test_a_picture_of_the_pinned_line(file: Page, tmp_path: Path, browser: Brows
     assert "".join(str(text) for text in texts).startswith("The capital of France is Paris, never impossible words.")
     assert any(str(text).startswith("Probability") for text in texts)
 
-    # On its own it looks as the PNG does: nearly all pixels are alike.
+    # The SVG by itself looks like the PNG: nearly all pixels match.
     context = browser.new_context(viewport={"width": width // 2, "height": height // 2}, device_scale_factor=2)
     page = context.new_page()
     page.goto(svg.as_uri())
     shot = base64.b64encode(page.screenshot()).decode()
     page.goto("about:blank")
-    unlike = page.evaluate(_UNLIKE, [shot, base64.b64encode(png).decode()])
+    different = page.evaluate(_DIFFERENCE, [shot, base64.b64encode(png).decode()])
     context.close()
-    assert unlike < 0.02
+    assert different < 0.02
 
 
-_UNLIKE = """
+_DIFFERENCE = """
 async (images) => {
   const pixels = await Promise.all(images.map(async (data) => {
     const image = new Image();
@@ -228,15 +228,15 @@ async (images) => {
     canvas.getContext("2d").drawImage(image, 0, 0);
     return canvas.getContext("2d").getImageData(0, 0, image.width, image.height).data;
   }));
-  let unlike = 0;
-  const length = Math.min(...pixels.map((each) => each.length)); // the second goes on below the first
-  for (let i = 0; i < length; i += 4) unlike += Math.abs(pixels[0][i + 2] - pixels[1][i + 2]) > 90;
-  return unlike / (length / 4);
+  let different = 0;
+  const length = Math.min(...pixels.map((each) => each.length)); // the second is taller than the first
+  for (let i = 0; i < length; i += 4) different += Math.abs(pixels[0][i + 2] - pixels[1][i + 2]) > 90;
+  return different / (length / 4);
 }
 """
 
 
-# The map as the picture is set: as wide, and without what only the page needs.
+# The map with the picture's width, and without what only the page needs.
 _AS_A_PICTURE = """
 () => {
   const sheet = new CSSStyleSheet();
@@ -252,17 +252,17 @@ _AS_A_PICTURE = """
 ARABIC = CASES / "31-arabic-reply.json"
 
 
-def said(name: str) -> Completion:
+def completion_of(name: str) -> Completion:
     return completions_of(read_saved(ARABIC.read_bytes()), None)[0] if name == "arabic" else examples()[name]
 
 
 @pytest.mark.parametrize(("name", "most"), [("arabic", 0.008), ("scripts", 0.004), ("whole", 0.02)])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_picture_is_what_the_map_shows(
+def test_a_picture_matches_the_map(
     browser: Browser, tmp_path: Path, name: str, most: float, theme: Literal["light", "dark"]
 ) -> None:
     page = browser.new_page(viewport={"width": 1040, "height": 900}, color_scheme=theme, device_scale_factor=2)
-    opened(page, said(name), tmp_path)
+    opened(page, completion_of(name), tmp_path)
     page.evaluate(_AS_A_PICTURE)
     shot = page.locator(".text").screenshot()
     png, svg = picture(page, "png", tmp_path).read_bytes(), picture(page, "svg", tmp_path)
@@ -271,13 +271,13 @@ def test_a_picture_is_what_the_map_shows(
     again = page.screenshot()
     page.goto("about:blank")
     for drawn in (png, again):
-        unlike = page.evaluate(_UNLIKE, [base64.b64encode(each).decode() for each in (shot, drawn)])
-        assert unlike < most
+        different = page.evaluate(_DIFFERENCE, [base64.b64encode(each).decode() for each in (shot, drawn)])
+        assert different < most
     page.close()
 
 
 def test_an_arabic_picture_keeps_words_whole_and_reads_from_right_to_left(page: Page, tmp_path: Path) -> None:
-    opened(page, said("arabic"), tmp_path)
+    opened(page, completion_of("arabic"), tmp_path)
     root = ElementTree.parse(picture(page, "svg", tmp_path)).getroot()
     texts = [each for each in root if each.tag.endswith("text")]
     words = ["".join(each.itertext()) for each in texts]
@@ -291,7 +291,7 @@ def test_an_arabic_picture_keeps_words_whole_and_reads_from_right_to_left(page: 
 
 
 @pytest.mark.parametrize("form", ["png", "svg"])
-def test_a_picture_shows_what_is_hidden(page: Page, tmp_path: Path, form: str) -> None:
+def test_a_picture_shows_hidden_characters(page: Page, tmp_path: Path, form: str) -> None:
     rows = [Row("OK", 0.9), *(Row(each, 0.2) for each in "\U000e0073\u3164"), Row(" then", 0.9)]
     opened(page, completion((), rows), tmp_path)
     saved = picture(page, form, tmp_path)
@@ -302,7 +302,7 @@ def test_a_picture_shows_what_is_hidden(page: Page, tmp_path: Path, form: str) -
         assert saved.stat().st_size > 1000
 
 
-def test_a_picture_begun_within_a_paragraph_goes_on_its_way(page: Page, tmp_path: Path) -> None:
+def test_a_picture_that_begins_within_a_paragraph_keeps_its_direction(page: Page, tmp_path: Path) -> None:
     opened(page, completion((), [Row(text) for text in ("שלום", " abc", " טוב", " def")]), tmp_path)
     page.locator(".text").evaluate(_SELECT, [1, 4])
     root = ElementTree.parse(picture(page, "svg", tmp_path)).getroot()
@@ -310,7 +310,7 @@ def test_a_picture_begun_within_a_paragraph_goes_on_its_way(page: Page, tmp_path
     assert places["abc"] > places["def"]
 
 
-def test_a_picture_of_what_is_selected(file: Page, tmp_path: Path) -> None:
+def test_a_picture_of_the_selection(file: Page, tmp_path: Path) -> None:
     file.locator(".text i").get_by_text(" capital", exact=True).last.select_text()
     root = ElementTree.parse(picture(file, "svg", tmp_path)).getroot()
     assert next(each.text for each in root if each.tag.endswith("text")) == " capital"
@@ -332,7 +332,7 @@ def test_the_code_for_a_notebook_runs(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def watched(page: Page) -> Iterator[Page]:
-    """Fails the test if anything of a token came alive."""
+    """Fails the test if any token text is executed."""
     events: list[str] = []
     page.on("dialog", lambda dialog: (events.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: events.append(request.url) if "example.org" in request.url else None)
@@ -350,7 +350,7 @@ def cells(done: Completion) -> str:
     return "".join(done.pieces.text_of(int(ref)) for ref in done.generated.refs)
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_enough_hostile_texts() -> None:
     assert len(set(STRINGS)) >= 200
 
 

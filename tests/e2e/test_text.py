@@ -1,4 +1,4 @@
-"""Text stays text: whatever a model, a file or a visitor wrote, in the markdown of a real browser."""
+"""Text from a model, a file or a visitor stays text in markdown, in a real browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 _MADE = "a, img, code, pre, h1, h2, h3, h4, h5, h6, ul, ol, table, blockquote, hr, del, em, sup, sub, script, .katex"
 _ICONS = "[data-testid='stMarkdownContainer'] [role='img'], [data-testid='stMarkdownContainer'] [translate='no']"
-# Of each container: what is read in each place where a text stands, what became of it, and what should not be there.
+# For each container: its texts, the number of elements that markdown made of them, and all of its text.
 _READ = """([count, made, icons]) => [...Array(count).keys()].map(at => {
     const all = document.querySelector(`.st-key-at${at}`);
     const texts = [...all.querySelectorAll("[data-testid='stMarkdownContainer'], [data-testid='stCaptionContainer']")];
@@ -52,7 +52,7 @@ def _read(page: Page, serve: Callable[..., str], where: str) -> Any:
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_text_is_shown_as_it_stands_and_nothing_else(where: str, page: Page, serve: Callable[..., str]) -> None:
+def test_text_is_shown_literally(where: str, page: Page, serve: Callable[..., str]) -> None:
     found = _read(page, serve, where)
     for text, (texts, made, _) in zip(HOSTILE + CONTROLS, found, strict=True):
         assert not made, f"{text!r} became more than text: {texts}"
@@ -60,14 +60,14 @@ def test_text_is_shown_as_it_stands_and_nothing_else(where: str, page: Page, ser
         assert [_blanks(each) for each in texts] == wanted, text
 
 
-def test_labels_are_shown_as_they_stand_and_nothing_else(page: Page, serve: Callable[..., str]) -> None:
+def test_labels_are_shown_literally(page: Page, serve: Callable[..., str]) -> None:
     found = _read(page, serve, "labels")
     for text, (_, made, shown) in zip(HOSTILE + CONTROLS, found, strict=True):
         assert not made, f"{text!r} became more than text: {shown}"
         assert _blanks(shown).count(_shown(text)) >= 4, f"{text!r}: {shown}"
 
 
-def test_lines_and_blanks_are_shown_as_they_stand(page: Page, serve: Callable[..., str]) -> None:
+def test_line_breaks_and_spaces_are_shown_literally(page: Page, serve: Callable[..., str]) -> None:
     found = _read(page, serve, "lines")
     for text, (texts, made, _) in zip(HOSTILE + CONTROLS, found, strict=True):
         assert not made, f"{text!r} became more than text: {texts}"

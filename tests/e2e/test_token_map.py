@@ -1,4 +1,4 @@
-"""The token map in a real browser: what it shows, what it tells Python, and what it never does."""
+"""The token map in a real browser: what it shows, what it sends to Python, and what it never does."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def show(page: Page, name: str) -> None:
 
 
 def expect_pinned(page: Page, pinned: int | None) -> None:
-    """Python and the browser agree on what is pinned."""
+    """Expect Python and the browser to agree on the pinned token."""
     expect(page.get_by_text(re.compile(rf"pinned: {pinned}$"))).to_be_visible()
     expect(page.locator(".text i[data-pin]")).to_have_count(0 if pinned is None else 1)
     if pinned is not None:
@@ -79,21 +79,21 @@ def runs(page: Page) -> int:
 
 
 def tip(page: Page, target: Locator) -> str:
-    """What the tooltip says of a cell, its words separated by single spaces."""
+    """The text of a cell's tooltip, with words separated by single spaces."""
     target.hover()
     expect(page.locator(".tip")).to_be_visible()
     return re.sub(r"\s+", " ", page.locator(".tip").inner_text())
 
 
 def steps_shown(page: Page) -> list[int]:
-    """The step of every cell, as its class says."""
+    """The step of every cell, from its class."""
     names = cells(page).evaluate_all("all => all.map(each => each.className.split(' ').at(-1))")
     special = {"su": UNSCORED, "so": OUTSIDE}
     return [special[name] if name in special else int(name.removeprefix("s")) for name in names]
 
 
 def colours(scale: Scale, name: str = "whole", grouping: str = "token") -> list[int]:
-    """The colour of every cell, which is that of its group."""
+    """The colour of every cell, which is its group's."""
     shown = view(name)
     steps = scale.colours(shown.steps(grouping)[scale.name])
     if grouping == "token":
@@ -124,12 +124,12 @@ def test_copied_text_has_no_marks(shown: Page) -> None:
     assert shown.evaluate("navigator.clipboard.readText()") == "".join(texts())
 
 
-def test_find_in_page_finds_what_is_far_away(page: Page, serve: Serve) -> None:
+def test_find_in_page_finds_text_outside_the_viewport(page: Page, serve: Serve) -> None:
     page.goto(f"{serve(SCRIPT)}/?many=30000")
     wait_for_app(page)
     expect(cells(page).first).to_be_visible()
     for _ in range(2):  # at once, and when everything is drawn
-        # In one go: what is drawn in the meantime takes the selection away.
+        # In one call, because drawing in between clears the selection.
         assert page.evaluate("window.find('Farewell') && document.getSelection().toString()") == "Farewell"
         expect(cells(page).last).to_have_text(" Farewell")
         page.evaluate("document.getSelection().removeAllRanges()")
@@ -170,7 +170,7 @@ def test_a_direction_override_stays_within_its_token(shown: Page) -> None:
     assert "‹U+202E›" in tip(shown, cell(shown, " \u202e"))
 
 
-def test_all_scripts_are_set_as_they_are_written(shown: Page) -> None:
+def test_scripts_are_laid_out_in_reading_order(shown: Page) -> None:
     show(shown, "scripts")
     expect(cells(shown)).to_have_count(len(view("scripts")))
     boxes = cells(shown).evaluate_all(_BOXES)
@@ -179,7 +179,7 @@ def test_all_scripts_are_set_as_they_are_written(shown: Page) -> None:
         left, right, top = boxes[texts("scripts").index(text)]
         return left, right, top
 
-    # From right to left, in the reading order; a Latin word among them stands between its neighbours.
+    # Right to left in reading order, with a Latin word between its neighbours.
     assert box("שלום")[0] > box(" עולם")[1] - 1 > box(" abc")[1] - 1 > box(" טוב")[1] - 2
     assert box("سل")[0] >= box("ام")[1] - 1
     # Several tokens, one character.
@@ -198,7 +198,7 @@ def _width(boxes: list[list[float]], text: str) -> float:
 
 
 def test_letters_join_across_tokens(shown: Page) -> None:
-    """Two halves of an Arabic word are as wide as the word, as their letters keep the forms that join."""
+    """Two halves of an Arabic word are as wide as the word, because their letters keep their joined forms."""
     show(shown, "scripts")
     parts = [cell(shown, text, "scripts").bounding_box() for text in ("سل", "ام")]
     whole = shown.locator(".text").evaluate(
@@ -226,7 +226,7 @@ def test_kinds_and_parts_are_marked(shown: Page) -> None:
     expect(shown.locator(".text .r")).to_have_count(len(app.REASONING))
 
 
-def test_the_prompt_folds_to_a_line_that_opens(shown: Page) -> None:
+def test_the_prompt_collapses_to_one_line(shown: Page) -> None:
     boundary = view().boundary
     prompt, answer = cells(shown).nth(boundary - 1), cells(shown).nth(boundary)
     shown.get_by_label("Fold prompt").check()
@@ -237,7 +237,7 @@ def test_the_prompt_folds_to_a_line_that_opens(shown: Page) -> None:
     shown.locator(".text").focus()
     shown.keyboard.press("Control+Home")  # the first token that can be seen
     expect(shown.locator("[data-at]")).to_have_text(answer.text_content() or "")
-    for _ in range(len(view())):  # an unsure place in the prompt opens it
+    for _ in range(len(view())):  # an unsure token in the prompt opens it
         shown.keyboard.press("N")
         if prompt.is_visible():
             break
@@ -271,7 +271,7 @@ def test_an_empty_completion_draws_nothing(shown: Page) -> None:
 # --- colours --------------------------------------------------------------------------------------------------------
 
 
-def test_every_cell_has_pythons_step_in_every_metric_without_a_rerun(shown: Page) -> None:
+def test_cells_match_pythons_steps_in_every_metric_without_a_rerun(shown: Page) -> None:
     for scale in SCALES:
         shown.get_by_role("radio", name=scale.label).click()
         expect(shown.locator(".explanation")).to_have_text(scale.explanation)
@@ -280,7 +280,7 @@ def test_every_cell_has_pythons_step_in_every_metric_without_a_rerun(shown: Page
     assert runs(shown) == 1
 
 
-def test_the_metric_stays_chosen_when_the_completion_changes(shown: Page) -> None:
+def test_the_metric_is_kept_when_the_completion_changes(shown: Page) -> None:
     shown.get_by_role("radio", name="Entropy").click()
     show(shown, "other")
     expect(cells(shown)).to_have_count(len(view("other")))
@@ -292,7 +292,7 @@ def test_the_metric_stays_chosen_when_the_completion_changes(shown: Page) -> Non
     assert steps_shown(shown) == colours(scale_named("entropy"), "other")
 
 
-def test_a_metric_that_is_missing_says_why(shown: Page) -> None:
+def test_an_unavailable_metric_says_why(shown: Page) -> None:
     show(shown, "no alternatives")
     for scale in SCALES:
         button = shown.get_by_role("radio", name=scale.label)
@@ -307,7 +307,7 @@ def test_a_metric_that_is_missing_says_why(shown: Page) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_step_is_legible_and_darker_or_lighter_than_the_one_before(page: Page, serve: Serve, theme: str) -> None:
+def test_every_step_is_legible_and_distinct(page: Page, serve: Serve, theme: str) -> None:
     page.goto(f"{serve(SCRIPT)}/?embed=true&embed_options={theme}_theme")
     wait_for_app(page)
     expect(page.locator(".candor")).to_have_attribute("data-theme", theme)
@@ -317,7 +317,7 @@ def test_every_step_is_legible_and_darker_or_lighter_than_the_one_before(page: P
         ink, tint = (_luminance(colour, default=background) for colour in swatch.evaluate(COLOURS))
         assert _contrast(ink, tint) >= 4.5, swatch.inner_text()
         tints.append(tint)
-    assert tints[0] == tints[-1] == background  # the surest and the unscored have no tint
+    assert tints[0] == tints[-1] == background  # the most confident and the unscored step have no tint
     assert tints[:-1] == sorted(tints[:-1], reverse=theme == "light")
     assert min(_contrast(a, b) for a, b in pairwise(tints[:-1])) > 1.05
     for text in page.locator(".explanation, .hint, .metrics button, .text .x").all():
@@ -338,7 +338,7 @@ COLOURS = """node => {
 
 
 def _luminance(rgba: list[int], default: float = 1.0) -> float:
-    """Relative luminance as WCAG has it; `default` for a colour that is transparent."""
+    """Relative luminance as WCAG defines it; `default` for a transparent colour."""
     if rgba[3] == 0:
         return default
     parts = np.array(rgba[:3]) / 255
@@ -357,7 +357,7 @@ def group_by(page: Page, grouping: str) -> None:
     page.get_by_role("combobox", name="Group by").select_option(grouping)
 
 
-def test_every_group_has_pythons_step_in_every_metric_without_a_rerun(shown: Page) -> None:
+def test_groups_match_pythons_steps_in_every_metric_without_a_rerun(shown: Page) -> None:
     for grouping in ("word", "sentence", "line"):
         group_by(shown, grouping)
         for scale in SCALES:
@@ -369,7 +369,7 @@ def test_every_group_has_pythons_step_in_every_metric_without_a_rerun(shown: Pag
     assert runs(shown) == 1
 
 
-def test_a_group_says_what_it_is_made_of(shown: Page) -> None:
+def test_the_tooltip_of_a_group_describes_its_tokens(shown: Page) -> None:
     group_by(shown, "line")
     words = tip(shown, cell(shown, " Paris"))
     assert words.startswith(
@@ -381,7 +381,7 @@ def test_a_group_says_what_it_is_made_of(shown: Page) -> None:
     assert "Word of 2 tokens · probability 1" in tip(shown, cell(shown, " cafe\u0301"))  # 0.5 × 0.28
 
 
-def test_the_next_unsure_place_is_a_group(shown: Page) -> None:
+def test_the_next_unsure_place_may_be_a_group(shown: Page) -> None:
     group_by(shown, "line")
     steps = scale_named("probability").colours(view().steps("line")["probability"])
     starts = view().groups("line")
@@ -423,7 +423,7 @@ def test_a_pattern_that_finds_nothing_says_so(shown: Page) -> None:
     assert set(steps_shown(shown)) == {OUTSIDE}
 
 
-def test_python_believes_no_request_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_rejects_invalid_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     asked_for = token_map_module.Asked
     for asked, expected in (
         ({"grouping": "word", "pattern": "a", "whole": 7}, asked_for("word", "a", 7)),
@@ -436,7 +436,7 @@ def test_python_believes_no_request_that_does_not_fit(monkeypatch: pytest.Monkey
         assert token_map_module.asked_for("map") == expected
 
 
-def test_a_very_long_text_has_its_colours_first_and_then_everything(page: Page, serve: Serve) -> None:
+def test_a_very_long_text_gets_its_colours_first(page: Page, serve: Serve) -> None:
     page.goto(f"{serve(SCRIPT)}/?many=30000")
     wait_for_app(page)
     expect(page.get_by_text(re.compile(r"runs: 2 "))).to_be_visible()  # the second brings the alternatives
@@ -449,7 +449,7 @@ def test_a_very_long_text_has_its_colours_first_and_then_everything(page: Page, 
     expect(page.locator(".candor[data-grouped]")).to_be_visible()
 
 
-def test_groups_of_a_long_text_come_when_they_are_asked_for(page: Page, serve: Serve) -> None:
+def test_groups_of_a_long_text_are_computed_on_demand(page: Page, serve: Serve) -> None:
     page.goto(f"{serve(SCRIPT)}/?many=6000")
     wait_for_app(page)
     expect(page.get_by_text(re.compile(r"runs: 1 "))).to_be_visible()
@@ -462,16 +462,16 @@ def test_groups_of_a_long_text_come_when_they_are_asked_for(page: Page, serve: S
 # --- thresholds -----------------------------------------------------------------------------------------------------
 
 
-def test_moved_thresholds_colour_anew_and_stay(shown: Page) -> None:
+def test_moved_thresholds_recolour_the_map_and_persist(shown: Page) -> None:
     scale = scale_named("probability")
     shown.get_by_role("button", name="Adjust").click()
     fields = shown.locator(".edges input")
     expect(fields).to_have_count(7)
     fields.nth(0).fill("97")
     fields.nth(0).press("Enter")
-    fields.nth(6).fill("0,0011")  # to the nearest on the grid
+    fields.nth(6).fill("0,0011")  # rounded to the nearest grid value
     fields.nth(6).press("Enter")
-    fields.nth(2).fill("80")  # not beyond its neighbour
+    fields.nth(2).fill("80")  # limited by its neighbour
     fields.nth(2).press("Enter")
     fields.nth(3).fill("no number")
     fields.nth(3).press("Enter")
@@ -494,7 +494,7 @@ def test_moved_thresholds_colour_anew_and_stay(shown: Page) -> None:
     assert steps_shown(shown) == colours(scale)
 
 
-def test_legends_of_moved_thresholds_are_pythons(shown: Page) -> None:
+def test_legends_of_moved_thresholds_match_pythons(shown: Page) -> None:
     for edges in ([0, 1, 2, 3, 4, 5, 6], [2, 2, 9, 9, 9, 20, 30], [7, 8, 12, 19, 20, 21, None]):
         moved = {scale.name: [len(scale.grid) - 1 if edge is None else edge for edge in edges] for scale in SCALES}
         store_thresholds(shown, json.dumps(moved))
@@ -507,7 +507,7 @@ def test_legends_of_moved_thresholds_are_pythons(shown: Page) -> None:
 
 
 def test_without_storage_everything_else_works(shown: Page) -> None:
-    """A browser that forbids storage refuses even to name it."""
+    """If a browser forbids storage, even accessing its name raises an error."""
     shown.evaluate(
         """() => {
             const get = () => { throw new DOMException("forbidden", "SecurityError"); };
@@ -524,7 +524,7 @@ def store_thresholds(page: Page, text: str) -> None:
     page.evaluate("text => localStorage.setItem('candor.thresholds', text)", text)
 
 
-def test_thresholds_that_make_no_sense_are_not_used(shown: Page) -> None:
+def test_invalid_thresholds_are_ignored(shown: Page) -> None:
     for edges in ([1, 2], [9, 8, 7, 6, 5, 4, 3], [0, 1, 2, 3, 4, 5, 9999], [0.5] * 7, "no", None):
         store_thresholds(shown, json.dumps({"probability": edges}))
         shown.get_by_role("radio", name="Surprisal").click()
@@ -560,7 +560,7 @@ def _id(text: str) -> int:
     return int(pieces.ids[pieces.texts.index(text)])
 
 
-def test_every_number_in_a_tooltip_is_pythons(shown: Page) -> None:
+def test_every_number_in_a_tooltip_matches_pythons(shown: Page) -> None:
     tokens = view().tokens
     low, high = entropy_bounds(tokens, 60_000)
     for number in range(len(view())):
@@ -584,7 +584,7 @@ def test_a_token_outside_its_list_has_a_row_of_its_own(shown: Page) -> None:
     assert words.endswith("·never 0.40% all others 14.6%")
 
 
-def test_what_the_tooltip_says(shown: Page) -> None:
+def test_the_text_of_the_tooltip(shown: Page) -> None:
     for text, said in (
         ("<|im_start|>", ["not scored: nothing precedes the first token"]),
         (" impossible", ["< 1e-28", "rank 50,001"]),
@@ -608,7 +608,7 @@ def test_the_tooltip_stays_on_the_screen(shown: Page, width: int) -> None:
         assert 0 <= box["y"] <= 700 - box["height"]
 
 
-def test_on_a_phone_the_tooltip_is_a_sheet_that_covers_no_touched_token(browser: Browser, serve: Serve) -> None:
+def test_the_tooltip_on_a_phone_leaves_the_touched_token_visible(browser: Browser, serve: Serve) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(serve(SCRIPT))
@@ -650,7 +650,7 @@ def test_escape_unpins(shown: Page) -> None:
 
 
 def test_a_pin_belongs_to_its_completion(shown: Page) -> None:
-    cell(shown, "user").click()  # in the prompt, which the other completion has as well
+    cell(shown, "user").click()  # in the prompt, which the other completion has too
     expect_pinned(shown, 1)
     show(shown, "other")
     expect(cells(shown)).to_have_count(len(view("other")))
@@ -671,7 +671,7 @@ def test_a_pin_survives_growth(shown: Page) -> None:
     expect_pinned(shown, place(" Paris"))
 
 
-def test_choices_come_back_with_the_map(shown: Page) -> None:
+def test_choices_are_restored_with_the_map(shown: Page) -> None:
     cell(shown, " Paris").click()
     expect_pinned(shown, place(" Paris"))
     shown.get_by_role("radio", name="Margin").click()
@@ -682,7 +682,7 @@ def test_choices_come_back_with_the_map(shown: Page) -> None:
     expect(shown.get_by_role("radio", name="Margin")).to_be_checked()
 
 
-def test_python_believes_no_pin_that_does_not_fit() -> None:
+def test_python_rejects_invalid_pins() -> None:
     tokens = len(view().tokens)
     good = {"cell": 31, "tokens": tokens, "fingerprint": fingerprint(view().completion, tokens)}
     assert pinned_cell(good, view()) == 31
@@ -708,7 +708,7 @@ def test_python_believes_no_pin_that_does_not_fit() -> None:
 # --- growth ---------------------------------------------------------------------------------------------------------
 
 
-def test_growth_keeps_what_is_drawn(shown: Page) -> None:
+def test_growth_keeps_drawn_cells(shown: Page) -> None:
     show(shown, "half")
     expect(cells(shown)).to_have_count(len(view("half")))
     shown.get_by_role("radio", name="Surprisal").click()
@@ -716,14 +716,14 @@ def test_growth_keeps_what_is_drawn(shown: Page) -> None:
     show(shown, "longer")
     expect(cells(shown)).to_have_count(len(view("longer")))
     marks: list[Any] = cells(shown).evaluate_all("all => all.map(each => each.mark ?? null)")
-    # The half of a character at the end, two cells of one token's bytes, became part of a new cell.
+    # The half character at the end, two cells of one token's bytes, became part of a new cell.
     stay = place("😀")
     assert marks[:stay] == list(range(stay))
     assert set(marks[stay:]) == {None}
     assert steps_shown(shown) == colours(scale_named("surprisal"), "longer")
 
 
-def test_a_frame_that_continues_what_is_not_there_is_made_good(shown: Page) -> None:
+def test_a_frame_without_its_predecessor_is_recovered(shown: Page) -> None:
     show(shown, "no map")
     shown.get_by_role("button", name="lost frame").click()
     expect(cells(shown)).to_have_count(len(view("longer")))
@@ -742,7 +742,7 @@ def test_a_live_map_follows_the_end(shown: Page) -> None:
     assert shown.locator(".text").evaluate("text => text.scrollTop") > 100
 
 
-def test_scrolling_back_while_live_stays_there(shown: Page) -> None:
+def test_scrolling_back_stops_following_the_end(shown: Page) -> None:
     shown.set_viewport_size({"width": 1280, "height": 400})
     show(shown, "half")
     shown.locator(".text").evaluate("text => text.scrollTop = 40")
@@ -780,7 +780,7 @@ def test_the_keyboard_reaches_everything(shown: Page) -> None:
     assert at(shown) <= 2
 
 
-def test_n_goes_from_one_unsure_token_to_the_next(shown: Page) -> None:
+def test_n_moves_to_the_next_unsure_token(shown: Page) -> None:
     unsure = [cell for cell, step in enumerate(colours(scale_named("probability"))) if 4 <= step <= 7]
     written = sum(cell >= view().boundary for cell in unsure)
     expect(shown.locator(".seek")).to_contain_text(f"{written} unsure")
@@ -794,7 +794,7 @@ def test_n_goes_from_one_unsure_token_to_the_next(shown: Page) -> None:
     expect(shown.locator(".status")).to_contain_text("unsure")
 
 
-def test_the_present_token_is_announced(shown: Page) -> None:
+def test_the_current_token_is_announced(shown: Page) -> None:
     cell(shown, " is").click()
     for _ in range(place(" Paris") - at(shown)):
         shown.keyboard.press("ArrowRight")
@@ -809,7 +809,7 @@ def test_metrics_can_be_chosen_with_the_keyboard(shown: Page) -> None:
     expect(shown.get_by_role("radio", name="Surprisal")).to_be_focused()
 
 
-def test_data_that_newer_data_overtook_does_not_take_the_map_away(shown: Page) -> None:
+def test_outdated_data_does_not_remove_the_map(shown: Page) -> None:
     frame = token_map_module.deflated_frame(view().packed(), {"key": "app", "beside": ""})
     left = shown.evaluate(
         """async (frame) => {
@@ -832,7 +832,7 @@ def test_data_that_newer_data_overtook_does_not_take_the_map_away(shown: Page) -
     assert left == [True, 0]
 
 
-def test_maps_side_by_side_scroll_together_and_are_coloured_by_the_same(page: Page, serve: Serve) -> None:
+def test_maps_side_by_side_share_their_scroll_position_and_metric(page: Page, serve: Serve) -> None:
     page.goto(f"{serve(SCRIPT)}?beside=1")
     wait_for_app(page)
     left, right = page.locator(".candor").first, page.locator(".candor").last
@@ -856,7 +856,7 @@ def test_maps_side_by_side_scroll_together_and_are_coloured_by_the_same(page: Pa
     rest = "text => text.scrollHeight - text.scrollTop - text.clientHeight < 2"
     page.wait_for_function(rest, arg=left.locator(".text").element_handle())
 
-    # A pin is of one map alone.
+    # A pin belongs to one map only.
     right.locator(".text i").last.click()
     expect(page.get_by_text(re.compile(r"right pinned: \d+"))).to_be_visible()
     expect(page.get_by_text("left pinned: None")).to_be_visible()
