@@ -31,9 +31,9 @@ Serve = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Serve]:
-    """`serve(script, **environment)`: the URL of the Streamlit script, a path from the repository's root on.
+    """`serve(script, **environment)`: the URL of the running Streamlit script, a path from the repository's root.
 
-    A script is started once for the same environment, and everything is stopped at the end.
+    A script is started once per environment. All servers are stopped at the end of the session.
     """
     urls: dict[object, str] = {}
     running: list[contextlib.ExitStack] = []
@@ -52,14 +52,14 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="module")
 def _playwright() -> Iterator[Playwright]:
-    """Module-scoped, as it keeps an event loop running in this thread, in which other tests could start none."""
+    """Module-scoped, because its event loop keeps other tests in this thread from starting one."""
     with sync_playwright() as playwright:
         yield playwright
 
 
 @pytest.fixture(scope="module")
 def browser(_playwright: Playwright) -> Iterator[Browser]:
-    """Chromium, from $CHROMIUM or where the system has it; without one, tests fail and are never skipped."""
+    """Chromium, from $CHROMIUM or the system. Without one, tests fail rather than being skipped."""
     chromium = _playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
     yield chromium
     chromium.close()
@@ -67,7 +67,7 @@ def browser(_playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def _visitor(_playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """A Chromium that keeps what it has fetched and compiled: each visit after the first takes half the time."""
+    """A Chromium that caches what it fetches and compiles, which halves the time of every later visit."""
     context = _playwright.chromium.launch_persistent_context(
         tmp_path_factory.mktemp("chromium"),
         executable_path=chromium_path(),
@@ -81,12 +81,12 @@ def _visitor(_playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def page(_visitor: BrowserContext) -> Iterator[Page]:
-    """A tab of a visitor who has never been here. The test fails if the page logs an error or raises one."""
+    """A tab of a new visitor. The test fails if the page logs or raises an error."""
     errors: list[str] = []
     origins: set[str] = set()
 
     def note(message: ConsoleMessage) -> None:
-        # Opened at a page's own address, Streamlit first looks for its server below that address.
+        # If opened at a subpage, Streamlit first looks for its server below that address.
         probing = "/_stcore/" in message.location.get("url", "")
         if message.type == "error" and not probing:
             errors.append(message.text)
@@ -94,30 +94,30 @@ def page(_visitor: BrowserContext) -> Iterator[Page]:
     def raised(error: WebError) -> None:
         errors.append(str(error.error))
 
-    def been(request: Request) -> None:
+    def navigated(request: Request) -> None:
         if request.is_navigation_request():
             origins.add("/".join(request.url.split("/")[:3]))
 
-    heard = {"console": note, "weberror": raised, "request": been}
-    for event, listener in heard.items():
+    listeners = {"console": note, "weberror": raised, "request": navigated}
+    for event, listener in listeners.items():
         _visitor.on(event, listener)  # type: ignore[call-overload]
     expect.set_options(timeout=PATIENCE * 1000)
     _visitor.set_offline(False)
     tab = _visitor.new_page()
     tab.set_default_timeout(PATIENCE * 1000)
     yield tab
-    last = _visitor.new_page()  # the browser goes with its last tab
+    last = _visitor.new_page()  # the browser closes with its last tab
     for each in _visitor.pages:
         if each is not last:
             each.close()
-    for event, listener in heard.items():
+    for event, listener in listeners.items():
         _visitor.remove_listener(event, listener)
     _forget(last, origins)
     assert not errors, "errors in the browser:\n" + "\n".join(errors)
 
 
 def _forget(tab: Page, origins: set[str]) -> None:
-    """Let nothing be left of a visit but what was fetched."""
+    """Clear everything that a visit stored, except its cache."""
     tab.context.clear_cookies()
     devtools = tab.context.new_cdp_session(tab)
     for origin in origins:

@@ -1,4 +1,4 @@
-"""Every page by axe-core's rules for WCAG 2.1 AA, in light and dark: contrast, names of controls, headings."""
+"""Check every page against axe-core's rules for WCAG 2.1 AA, in light and dark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_OURS: set[tuple[str, str]] = set()
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds, as "rule: element (why)"."""
+    """The violations that axe finds, as "rule: element (why)"."""
     page.add_script_tag(path=AXE)
     found: list[dict[str, Any]] = page.evaluate(
         "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}).then((found) => found.violations)"

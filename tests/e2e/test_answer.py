@@ -1,4 +1,4 @@
-"""An answer in full, in a real browser: reasoning counts when asked to, and token text is text wherever it stands."""
+"""A full answer in a real browser: reasoning counts only on request, and token text is always shown as text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def answer(page: Page, serve: Serve) -> Page:
     return page
 
 
-def test_reasoning_counts_only_when_asked_to(answer: Page) -> None:
+def test_reasoning_counts_only_on_request(answer: Page) -> None:
     whole = examples()["whole"]
     without, with_reasoning = (summarise_answer(whole, reasoning=each).scored for each in (False, True))
     assert without < with_reasoning
@@ -47,7 +47,7 @@ def test_hostile_text_is_text_in_detail_chart_and_table(answer: Page) -> None:
     shown: set[str] = set()
     for place in range(len(examples()["whole"].prompt), points.count()):
         points.nth(place).hover(force=True)
-        answer.wait_for_timeout(80)  # Plotly shows its label a little later
+        answer.wait_for_timeout(80)  # Plotly shows its label with a delay
         shown.update(labels.all_text_contents())
     assert any("<img" in text for text in shown), shown
     assert any("<script>" in text for text in shown), shown

@@ -1,4 +1,4 @@
-"""What an attacker tried on the real app: reading the server's files, and taking its credentials."""
+"""Attacks on the real app: reading the server's files and stealing its credentials."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SECRET = "OPERATORS-SECRET-4711"
 
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[str]]]:
-    """An attacker's address, and what arrived there: the request's line and headers."""
+    """(an attacker's address, the request lines and headers it received)."""
     arrived: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,7 +75,7 @@ def _run_file(folder: Path, endpoint: str) -> Path:
 
 
 @pytest.mark.parametrize("public", ["0", "1"])
-def test_a_run_file_decides_neither_where_the_server_connects_nor_as_whom(
+def test_a_run_file_sets_neither_endpoint_nor_profile(
     page: Page, tmp_path: Path, listener: tuple[str, list[str]], public: str
 ) -> None:
     endpoint, arrived = listener
@@ -111,7 +111,7 @@ def test_a_run_file_decides_neither_where_the_server_connects_nor_as_whom(
         assert arrived == []
 
 
-def test_an_uploaded_tokenizer_reads_no_file_of_the_server(page: Page, tmp_path: Path) -> None:
+def test_an_uploaded_tokenizer_reads_no_server_files(page: Page, tmp_path: Path) -> None:
     secret = tmp_path / "secrets.toml"
     secret.write_text(f"[UNK]\n{SECRET}\n" * 3)
     response = json.loads(FOX.read_text())["response"]

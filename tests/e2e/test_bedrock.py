@@ -1,4 +1,4 @@
-"""Explore and Connection on imported models: boto3 in the app, servers on loopback in the place of AWS."""
+"""Imported models in Explore and Connection: boto3 in the app, servers on loopback instead of AWS."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def canned() -> Iterator[tuple[Canned, str]]:
 
 @pytest.fixture
 def by_hand(page: Page, serve: Serve, canned: tuple[Canned, str]) -> Page:
-    """A model given by its ARN, as nothing is listed; it answers what was prepared for it."""
+    """A model entered by its ARN, because none are listed. It returns canned responses."""
     page.goto(serve("app.py", **NOBODY))
     choose(page, "Model", "Amazon Bedrock")
     page.get_by_text("Tokenizer, format, endpoint").click()
@@ -68,7 +68,7 @@ def generate(page: Page, prompt: str = PROMPT) -> None:
 
 def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) -> None:
     answers, _ = canned
-    # Models of this generation can stream with prompt scores: the whole response as one chunk.
+    # This generation of models can stream prompt logprobs: the whole response as one chunk.
     answers.chunks = [FOX["response"]]
     generate(by_hand)
     expect(by_hand.get_by_test_id("stMetric").last).to_be_visible()
@@ -76,14 +76,14 @@ def test_an_imported_model_answers(by_hand: Page, canned: tuple[Canned, str]) ->
     assert (
         "".join(by_hand.locator(".text i").all_text_contents()[1:10]) == "The quick brown fox jumps over the lazy dog"
     )
-    (asked,) = (body for body in answers.bodies if body)  # the free question for its formats has an empty one
-    assert asked["prompt"] == PROMPT
+    (sent,) = (body for body in answers.bodies if body)  # the free call that lists the formats has an empty body
+    assert sent["prompt"] == PROMPT
     by_hand.get_by_text("Show this call").click()
     expect(by_hand.get_by_text(ARN).last).to_be_visible()
     assert "secret-example" not in by_hand.content()
 
 
-def test_an_error_says_what_to_do_and_keeps_the_prompt(by_hand: Page, canned: tuple[Canned, str]) -> None:
+def test_an_error_has_a_remedy_and_the_prompt_stays(by_hand: Page, canned: tuple[Canned, str]) -> None:
     canned[0].error = (403, "AccessDeniedException:http://internal.amazon.com/", "no")
     generate(by_hand)
     expect(by_hand.get_by_role("alert")).to_contain_text("may not stream from this model")
@@ -94,11 +94,11 @@ def test_an_error_says_what_to_do_and_keeps_the_prompt(by_hand: Page, canned: tu
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Recorded, Path]]:
-    """A model of each generation, what they were asked, and where their tokenizer lies."""
+    """(a model of each generation, the requests they received, the directory of their tokenizer)."""
     directory = tiny.make_random(tmp_path_factory.mktemp("imported") / "tiny", "llama")
     tiny.make_tokenizer(chat=tiny.CHAT).save_pretrained(directory)
     engine = open_local(str(directory))
-    object.__setattr__(engine.loaded, "eos_ids", frozenset())  # its answers are as long as was asked for
+    object.__setattr__(engine.loaded, "eos_ids", frozenset())  # its answers always reach the token limit
     service = service_of(directory, engine)
     recorded = Recorded(service)
     with in_thread(recorded) as url, closing(Served(service, url)) as served:  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ def served(local: tuple[Served, Recorded, Path]) -> Served:
 
 @pytest.fixture
 def listed_at(local: tuple[Served, Recorded, Path], serve: Serve) -> str:
-    """The address of the app with the models of the local Bedrock in its account."""
+    """The address of an app whose account lists the models of the local Bedrock."""
     url = local[0].url
     return serve("app.py", **NOBODY, AWS_ENDPOINT_URL_BEDROCK=url, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=url)
 
@@ -134,7 +134,7 @@ def pick(page: Page, tokenizer: Path) -> None:
     expect(page.get_by_role("combobox", name="Imported model")).to_have_value(re.compile(r"current · llama"))
     page.get_by_text("Tokenizer, format, endpoint").click()
     field(page, "Tokenizer: directory, file or hub id", str(tokenizer))
-    # The first tokenizer of that kind takes a while: transformers has to be imported for it.
+    # The first such tokenizer takes a while, because transformers must be imported.
     expect(page.get_by_text("streaming: answer only")).to_be_visible(timeout=4 * PATIENCE * 1000)
 
 
@@ -154,7 +154,7 @@ def answered(page: Page) -> None:
     wait_for_map(page)
 
 
-def test_the_list_says_what_each_model_can_return(listed: Page) -> None:
+def test_the_list_shows_what_each_model_can_return(listed: Page) -> None:
     sidebar = listed.get_by_test_id("stSidebar")
     expect(sidebar).to_contain_text("Prompt logprobs: yes · alternatives: up to 20 · streaming: answer only")
     choose(listed, "Imported model", "early · llama · 2025-09-01")
@@ -169,7 +169,7 @@ def test_the_list_says_what_each_model_can_return(listed: Page) -> None:
     expect(listed.get_by_role("button", name="Generate")).to_be_disabled()
 
 
-def test_with_prompt_scores_or_as_it_is_written(listed: Page, served: Served) -> None:
+def test_prompt_logprobs_or_streaming(listed: Page, served: Served) -> None:
     expect(listed.get_by_text("Bedrock returns prompt logprobs only with a complete answer")).to_be_visible()
     generate(listed)
     answered(listed)
@@ -184,14 +184,14 @@ def test_with_prompt_scores_or_as_it_is_written(listed: Page, served: Served) ->
     stop = listed.get_by_role("button", name="Stop")
     expect(stop).to_be_visible()
     expect(listed.locator(".text [data-label=answer]")).to_be_visible()
-    expect(stop).to_be_visible()  # it is still being written
+    expect(stop).to_be_visible()  # it is still being generated
     stop.click()
     expect(listed.get_by_text("You stopped it. The partial answer is kept.")).to_be_visible()
     expect(listed.locator(".text i").nth(len(PROMPT))).to_be_visible()
     assert listed.locator(".text i").count() < len(PROMPT) + 40
 
 
-def test_an_answer_cut_off_says_so(listed: Page, served: Served) -> None:
+def test_a_truncated_answer_has_a_warning(listed: Page, served: Served) -> None:
     served.faults({"kind": "cut", "after": 5, "operation": "stream"})
     listed.get_by_role("radio", name="Streaming").click()
     generate(listed)
@@ -200,7 +200,7 @@ def test_an_answer_cut_off_says_so(listed: Page, served: Served) -> None:
     expect(listed.locator(".text i").nth(len(PROMPT))).to_be_visible()
 
 
-def test_what_had_come_stays_when_a_stream_fails(listed: Page, served: Served) -> None:
+def test_a_failed_stream_keeps_its_partial_answer(listed: Page, served: Served) -> None:
     served.faults({"kind": "stream-error", "code": "ModelStreamErrorException", "after": 5})
     listed.get_by_role("radio", name="Streaming").click()
     generate(listed)
@@ -210,7 +210,7 @@ def test_what_had_come_stays_when_a_stream_fails(listed: Page, served: Served) -
     expect(listed.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
 
 
-def test_a_model_that_sleeps_shows_it_and_can_be_left(listed: Page, served: Served) -> None:
+def test_waiting_for_a_cold_model_can_be_stopped(listed: Page, served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
     generate(listed)
     expect(listed.get_by_text("The model is cold and is being loaded")).to_be_visible()
@@ -220,7 +220,7 @@ def test_a_model_that_sleeps_shows_it_and_can_be_left(listed: Page, served: Serv
     expect(listed.get_by_role("textbox", name="Prompt")).to_have_value(PROMPT)
 
 
-def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed: Page, served: Served) -> None:
+def test_connection_warms_a_model_and_enforces_the_cap(listed: Page, served: Served) -> None:
     listed.get_by_role("link", name="Connection").click()
     main = listed.get_by_test_id("stMain")
     expect(main).to_contain_text("the model itself lists these formats")
@@ -246,7 +246,7 @@ def test_connection_wakes_a_model_counts_what_it_costs_and_keeps_the_cap(listed:
     expect(calls).to_contain_text("of 1,000")
 
 
-def test_one_prompt_fails_and_the_other_is_answered(listed: Page, served: Served) -> None:
+def test_one_prompt_fails_and_the_other_gets_an_answer(listed: Page, served: Served) -> None:
     served.faults({"kind": "error", "code": "AccessDeniedException", "times": 1})
     listed.get_by_role("link", name="Prompts").click()
     listed.get_by_role("radio", name="Raw").click()
@@ -260,7 +260,7 @@ def test_one_prompt_fails_and_the_other_is_answered(listed: Page, served: Served
     expect(alert(listed)).to_contain_text("may not")
     expect(listed.get_by_text("This prompt has no answer.")).to_have_count(1)
     expect(listed.locator(".candor")).to_have_count(1)
-    # The prompt has its scores, too, as the answer came in one piece.
+    # The prompt has scores too, because the answer wasn't streamed.
     expect(listed.locator(".text i:not(.su)").first).to_be_attached()
     expect(listed.get_by_role("textbox", name="Prompt 1")).to_have_value(PROMPT)
     listed.get_by_role("button", name="Analyze").click()
@@ -268,7 +268,7 @@ def test_one_prompt_fails_and_the_other_is_answered(listed: Page, served: Served
     expect(listed.get_by_text("What helped is saved to history.")).to_be_visible()
 
 
-def test_a_chat_is_ranked_with_candidates_of_ones_own(listed: Page, served: Served) -> None:
+def test_a_chat_is_ranked_with_typed_candidates(listed: Page, served: Served) -> None:
     listed.get_by_role("link", name="Rank").click()
     listed.get_by_role("button", name="A capital, sampled eight times").click()
     expect(listed.get_by_text("10 calls · up to 96 new tokens · 2 texts to score")).to_be_visible()
@@ -283,10 +283,10 @@ def test_a_chat_is_ranked_with_candidates_of_ones_own(listed: Page, served: Serv
 def test_fifty_calls_survive_reloads_closed_tabs_and_stop(
     listed: Page, served: Served, local: tuple[Served, Recorded, Path], browser: Browser
 ) -> None:
-    """Whatever is done to the page and whenever, no result that came is lost and no call is made twice."""
+    """Whatever happens to the page, no result is lost and no call is repeated."""
     _, recorded, _ = local
     served.faults({"kind": "latency", "seconds": 0.7})
-    dice, page = random.Random(2), listed  # a seed that once found a call made twice
+    dice, page = random.Random(2), listed  # a seed that once found a repeated call
     parameter(page, "Samples", "50")
     recorded.bodies.clear()
     generate(page)

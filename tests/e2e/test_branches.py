@@ -1,4 +1,4 @@
-"""Branching in the real app: the road not taken, the tree of answers, two of them side by side."""
+"""Branching in the real app: choosing an alternative, the tree of answers, two answers side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLOW = 120_000  # milliseconds: the first answer waits for the model to load
 
 @pytest.fixture
 def answered(page: Page, serve: Serve) -> Page:
-    """Explore with an answer to the fox: " over a lazy dog" and more."""
+    """Explore with an answer to "The quick brown fox": " over a lazy dog" and more."""
     page.goto(serve("app.py"))
     generate(page, FOX)
     finished(page)
@@ -32,7 +32,7 @@ def finished(page: Page) -> None:
 
 
 def text(page: Page, number: int = 0) -> str:
-    """What a map shows, once that stays the same: a busy machine draws it in several steps."""
+    """The text of a map once it stops changing; a busy machine draws it in several steps."""
     before, deadline = "", time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         shown = "".join(page.locator(".candor").nth(number).locator(".text i").all_text_contents())
@@ -66,7 +66,7 @@ def tree(page: Page) -> str:
     return page.get_by_role("combobox", name=re.compile("Tree of")).input_value()
 
 
-def test_an_alternative_is_followed_and_the_tree_can_be_walked(answered: Page) -> None:
+def test_branch_at_an_alternative_and_navigate_the_tree(answered: Page) -> None:
     page, root = answered, text(answered)
     assert root.startswith(f"{FOX} over a lazy dog")
     open_branch(page, 6)  # " a"
@@ -91,14 +91,14 @@ def test_an_alternative_is_followed_and_the_tree_can_be_walked(answered: Page) -
     expect(page.get_by_text("Tree of 3 answers")).to_be_visible()
     assert text(page) == root
 
-    # Two of them side by side, on one scale.
+    # Two answers side by side, on one scale.
     choose(page, "Side by side with", "└ over the board.")
     expect(page.locator(".candor")).to_have_count(2)
     assert text(page, 0) == root
     assert text(page, 1).startswith(f"{FOX} over the board.")
 
 
-def test_text_of_ones_own(answered: Page) -> None:
+def test_branch_with_typed_text(answered: Page) -> None:
     page = answered
     open_branch(page, 6)
     choose(page, "Continue with", "Your own text")
@@ -120,7 +120,7 @@ def test_a_branch_within_the_prompt(answered: Page) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_have_value(FOX)
 
 
-def test_naming_removing_and_putting_back(answered: Page) -> None:
+def test_rename_remove_and_undo(answered: Page) -> None:
     page = answered
     open_branch(page, 6)
     press_branch(page)
@@ -140,7 +140,7 @@ def test_naming_removing_and_putting_back(answered: Page) -> None:
     expect(page.get_by_role("combobox", name="Tree of 2 answers")).to_have_value(re.compile("The other way"))
 
 
-def test_the_prompt_is_edited_and_the_tree_stays(answered: Page) -> None:
+def test_editing_the_prompt_keeps_the_tree(answered: Page) -> None:
     page = answered
     page.get_by_label("Prompt", exact=True).fill("The quick brown fox sleeps")
     before = page.url
@@ -153,7 +153,7 @@ def test_the_prompt_is_edited_and_the_tree_stays(answered: Page) -> None:
     assert text(page).startswith(f"{FOX} over a lazy dog")
 
 
-def test_a_first_token_has_no_branch_and_says_why(answered: Page) -> None:
+def test_the_first_token_explains_why_it_has_no_branch(answered: Page) -> None:
     open_branch(answered, 0)
     expect(answered.get_by_role("button", name="Branch", exact=True)).to_be_disabled()
     reason = "There is nothing before the first token to continue from. Edit the prompt instead."

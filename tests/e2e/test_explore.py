@@ -1,4 +1,4 @@
-"""Explore as a newcomer meets it: the real app, the real embedded model, a real browser."""
+"""Explore as a new visitor sees it: the real app, the real embedded model, a real browser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def job_of(page: Page) -> str:
     return re.search(r"run=([\w-]+)", page.url)[1]  # type: ignore[index]
 
 
-def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
+def test_a_new_visitor_sees_how_confident_the_model_was(explore: Page) -> None:
     generate(explore, FOX)
     finished(explore)
     cells = explore.locator(".text i")
@@ -56,7 +56,7 @@ def test_a_newcomer_sees_how_sure_the_model_was(explore: Page) -> None:
     expect(explore.locator(".text i[data-pin]")).to_have_text(" over")
 
 
-def test_a_click_or_a_reload_finds_the_answer_again_and_asks_nothing_twice(explore: Page) -> None:
+def test_a_click_or_a_reload_reuses_the_answer(explore: Page) -> None:
     generate(explore, "Once upon a time")
     finished(explore)
     job, text = job_of(explore), explore.locator(".text i").all_text_contents()
@@ -70,7 +70,7 @@ def test_a_click_or_a_reload_finds_the_answer_again_and_asks_nothing_twice(explo
     expect(explore.get_by_label("Prompt", exact=True)).to_have_value("Once upon a time")
 
 
-def test_a_reload_in_the_middle_goes_on_with_the_same_answer(explore: Page) -> None:
+def test_a_reload_midway_continues_the_same_answer(explore: Page) -> None:
     generate(explore, "My favourite recipe begins with", 50)
     expect(explore.get_by_role("button", name="Stop")).to_be_visible(timeout=SLOW)
     explore.wait_for_url(re.compile("run="))
@@ -82,7 +82,7 @@ def test_a_reload_in_the_middle_goes_on_with_the_same_answer(explore: Page) -> N
     expect(explore.get_by_text("n = 50 answer tokens")).to_be_visible()
 
 
-def test_stop_keeps_what_came(explore: Page) -> None:
+def test_stop_keeps_the_partial_answer(explore: Page) -> None:
     generate(explore, "A very long story:", 2000)
     expect(explore.locator(".text i").nth(8)).to_be_visible(timeout=SLOW)
     explore.get_by_role("button", name="Stop").click()
@@ -108,7 +108,7 @@ MISSING = [
 ]
 
 
-def test_a_model_that_is_not_there(explore: Page) -> None:
+def test_a_missing_model(explore: Page) -> None:
     choose(explore, "Model", "Another model")
     for source, cause in MISSING:
         explore.get_by_label("Directory, GGUF file or hub id", exact=True).fill(source)
@@ -119,7 +119,7 @@ def test_a_model_that_is_not_there(explore: Page) -> None:
         expect(explore.get_by_label("Prompt", exact=True)).to_have_value("Keep me")
 
 
-def test_a_prompt_that_cannot_be_read(explore: Page) -> None:
+def test_an_invalid_prompt(explore: Page) -> None:
     for prompt, cause in (("", "The prompt is empty"), ("word " * 9000, "reads at most 8,192")):
         generate(explore, prompt)
         expect(explore.get_by_role("alert")).to_contain_text(cause, timeout=SLOW)
@@ -155,11 +155,11 @@ def test_a_printed_page_has_the_map_and_no_controls(explore: Page) -> None:
     expect(explore.locator(".text i").nth(5)).to_be_visible()
     main = explore.get_by_test_id("stMain")
     assert main.evaluate("each => getComputedStyle(each).overflowY") == "visible"
-    explore.pdf()  # in which nothing is cut off, as nothing scrolls
+    explore.pdf()  # nothing is cut off, because nothing scrolls
 
 
 def test_a_link_to_the_page_goes_through_the_entry_point(page: Page, serve: Serve) -> None:
-    """In a process that nobody has visited yet, Streamlit would run the page alone."""
+    """In a process without visits so far, Streamlit would run only the page's script."""
     page.goto(serve("app.py", CANDOR_WARM_UP="0") + "/explore?run=gone")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     expect(page.get_by_role("combobox", name="Model")).to_be_visible()
@@ -167,12 +167,12 @@ def test_a_link_to_the_page_goes_through_the_entry_point(page: Page, serve: Serv
     assert "run=gone" in page.url
 
 
-def test_a_link_to_an_answer_that_is_gone(page: Page, serve: Serve) -> None:
+def test_a_link_to_an_unknown_answer(page: Page, serve: Serve) -> None:
     page.goto(serve("app.py") + "/?run=gone")
     expect(page.get_by_text("Your prompt and the answer")).to_be_visible()
 
 
-def test_nothing_is_fetched_from_elsewhere_and_nothing_overflows(page: Page, serve: Serve) -> None:
+def test_nothing_is_fetched_from_other_hosts_and_nothing_overflows(page: Page, serve: Serve) -> None:
     foreign: list[str] = []
     page.on("request", lambda request: foreign.append(request.url))
     page.set_viewport_size({"width": 390, "height": 844})

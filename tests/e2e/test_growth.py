@@ -1,4 +1,4 @@
-"""An answer that is being written, in a real browser: what comes is added, and nothing is sent or drawn twice."""
+"""An answer while it is generated, in a real browser: new tokens are appended, and none are sent or drawn twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKENS, RATE = 280, 80
 
 @pytest.fixture
 def writing(page: Page, serve: Serve) -> Callable[[], None]:
-    """Call it to have an answer written on the page."""
+    """Call it to start generating an answer on the page."""
     page.goto(f"{serve(SCRIPT)}/?tokens={TOKENS}&rate={RATE}")
     wait_for_app(page)
 
@@ -45,26 +45,26 @@ def finished(page: Page) -> None:
 
 
 def expect_all(page: Page) -> None:
-    """The text is the whole answer's."""
+    """Expect the text of the whole answer."""
     done = long_completion(TOKENS)
     assert cells(page).evaluate_all("all => all.map(each => each.textContent)") == [
         done.pieces.text_of(int(ref)) for ref in done.generated.refs
     ]
 
 
-def test_what_is_drawn_stays_while_more_comes(page: Page, writing: Callable[[], None]) -> None:
+def test_drawn_cells_stay_while_tokens_arrive(page: Page, writing: Callable[[], None]) -> None:
     writing()
     page.wait_for_timeout(1200)
     seen = cells(page).evaluate_all("all => all.map((each, i) => (each.mark = i))")
     assert 20 < len(seen) < TOKENS
     finished(page)
     marks = cells(page).evaluate_all("all => all.map(each => each.mark ?? null)")
-    stay = len(seen) - 2  # the last cells may still have become part of another
+    stay = len(seen) - 2  # the last cells may have become part of others
     assert marks[:stay] == list(range(stay))
     expect_all(page)
 
 
-def test_what_is_settled_is_not_sent_again(page: Page, writing: Callable[[], None]) -> None:
+def test_settled_tokens_are_not_sent_again(page: Page, writing: Callable[[], None]) -> None:
     sent: list[tuple[float, int]] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: sent.append((time.time(), len(data)))))
     page.reload()
@@ -79,10 +79,10 @@ def test_what_is_settled_is_not_sent_again(page: Page, writing: Callable[[], Non
     ended = notes["published"][-1][1]
     live = [size for when, size in sent if begun < when < ended]
     whole = len(TokenMapView(long_completion(TOKENS)).packed())
-    assert 2_000 < max(live) < 0.8 * whole  # some lines and their alternatives, but not all of them
+    assert 2_000 < max(live) < 0.8 * whole  # some lines and their alternatives, but not all
 
 
-def test_a_pin_and_a_metric_chosen_meanwhile_stay(page: Page, writing: Callable[[], None]) -> None:
+def test_a_pin_and_a_metric_chosen_midway_stay(page: Page, writing: Callable[[], None]) -> None:
     writing()
     page.wait_for_timeout(800)
     page.get_by_role("radio", name="Surprisal").click()
@@ -96,7 +96,7 @@ def test_a_pin_and_a_metric_chosen_meanwhile_stay(page: Page, writing: Callable[
     expect_all(page)
 
 
-def test_a_threshold_can_be_typed_meanwhile(page: Page, writing: Callable[[], None]) -> None:
+def test_a_threshold_can_be_typed_midway(page: Page, writing: Callable[[], None]) -> None:
     writing()
     page.get_by_role("button", name="Adjust").click()
     field = page.locator(".edges input").first
@@ -112,8 +112,8 @@ def test_a_threshold_can_be_typed_meanwhile(page: Page, writing: Callable[[], No
 
 
 @pytest.mark.soak
-def test_a_busy_machine_breaks_no_page(page: Page, serve: Serve) -> None:
-    """Messages then wait long enough to be dropped, which once left some for places that were not there."""
+def test_pages_survive_a_busy_machine(page: Page, serve: Serve) -> None:
+    """Messages then wait long enough to be dropped, which once left updates for missing elements."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
     try:
         for _ in range(30):

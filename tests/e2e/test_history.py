@@ -1,4 +1,4 @@
-"""Saved runs are found again: after a restart, by their text, by link, from a file."""
+"""Finding saved runs: after a restart, by text, by link and from a file."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def store(folder: Path) -> Runs:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with four saved runs. Each test changes its own run only."""
-    folder = tmp_path_factory.mktemp("kept")
+    folder = tmp_path_factory.mktemp("data_folder")
     runs = store(folder)
     for number, text in enumerate(["Rivers flow to the sea.", "東京へ行く。", "A third <b>answer</b>."]):
         done = completion_of(
@@ -55,8 +55,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def history(page: Page, serve: Serve, kept: Path) -> Page:
-    page.goto(serve("app.py", CANDOR_WARM_UP="0", CANDOR_DATA=str(kept)) + "/history")
+def history(page: Page, serve: Serve, data_folder: Path) -> Page:
+    page.goto(serve("app.py", CANDOR_WARM_UP="0", CANDOR_DATA=str(data_folder)) + "/history")
     expect(page.get_by_text(re.compile(r"\d runs saved"))).to_be_visible()
     wait_for_app(page)
     return page
@@ -86,7 +86,7 @@ def choose_rows(page: Page, *rows: int) -> None:
         wait_for_app(page)
 
 
-def test_it_is_found_opened_and_the_same(history: Page) -> None:
+def test_find_and_open_a_run(history: Page) -> None:
     look_for(history, "京")
     choose_rows(history, 0)
     history.get_by_test_id("stBaseButton-primary").click()
@@ -96,14 +96,14 @@ def test_it_is_found_opened_and_the_same(history: Page) -> None:
     expect(history.get_by_role("alert")).to_have_count(0)
 
 
-def test_two_are_compared(history: Page) -> None:
+def test_compare_two_runs(history: Page) -> None:
     look_for(history, "say it")
     choose_rows(history, 0, 1)
     expect(history.locator(".candor")).to_have_count(2)
     expect(history.get_by_text("2 runs selected")).to_be_visible()
 
 
-def test_removed_and_put_back(history: Page) -> None:
+def test_remove_and_undo(history: Page) -> None:
     look_for(history, "rivers")
     choose_rows(history, 0)
     history.get_by_role("button", name="Remove from history", exact=True).click()
@@ -114,14 +114,14 @@ def test_removed_and_put_back(history: Page) -> None:
     expect(history.get_by_test_id("stDataFrame")).to_be_visible()
 
 
-def test_titled_tagged_and_exported(history: Page, kept: Path) -> None:
+def test_title_note_and_export(history: Page, data_folder: Path) -> None:
     look_for(history, "third")
     choose_rows(history, 0)
     history.get_by_role("textbox", name="Title").fill("My <i>title</i>")
     history.get_by_role("textbox", name="Note").fill("a note")
     history.get_by_role("button", name="Save").click()
     wait_for_app(history)
-    run = store(kept).get("run-number-2")
+    run = store(data_folder).get("run-number-2")
     assert run is not None
     assert (run.title, run.note) == ("My <i>title</i>", "a note")
     with history.expect_download() as download:
@@ -131,8 +131,8 @@ def test_titled_tagged_and_exported(history: Page, kept: Path) -> None:
 
 
 @pytest.mark.model
-def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Page, tmp_path: Path) -> None:
-    """A response that was opened, and as much of an answer as had been written."""
+def test_saved_runs_survive_killing_the_server(page: Page, tmp_path: Path) -> None:
+    """Both an opened response and a partial answer."""
     environment = {"CANDOR_DATA": str(tmp_path)}
     with serving("app.py", environment) as url:
         open_response(page, url)
@@ -143,12 +143,12 @@ def test_what_was_there_when_the_server_was_killed_is_there_afterwards(page: Pag
         generate(page, "The rivers of Europe are", tokens=400)
         runs = store(tmp_path)
         before, written = sizes(runs.database).tokens, 0
-        while written < 10:  # parts are written twice a second
+        while written < 10:  # partial answers are saved twice a second
             page.wait_for_timeout(100)
             written = sizes(runs.database).tokens - before
         runs.database.close()
         answer = link_of(page)
-        page.goto("about:blank")  # a page that loses its server while it sends something logs an error
+        page.goto("about:blank")  # a page that loses its server while sending logs an error
         kill(url)
     with serving("app.py", environment | {"CANDOR_WARM_UP": "0"}) as url:
         page.goto(f"{url}/?{answer}")
@@ -181,7 +181,7 @@ def kill(url: str) -> None:
             process.wait(10)
 
 
-def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> None:
+def test_a_file_is_imported_once(history: Page, data_folder: Path, tmp_path: Path) -> None:
     other = store(tmp_path / "other")
     run = Run(id="from-elsewhere", page="explore", model="m", title="From elsewhere", state=RunState.FINISHED)
     other.finish(run, [Answer(long_completion(20))])
@@ -189,23 +189,23 @@ def test_a_file_is_imported_once(history: Page, kept: Path, tmp_path: Path) -> N
     file.write_text("".join(export_runs(other, [run.id], by=ALONE)))
     other.database.close()
     history.get_by_text("Import and export", exact=True).click()
-    for said in ("1 run imported.", "0 runs imported, 1 run already here."):
+    for message in ("1 run imported.", "0 runs imported, 1 run already here."):
         upload(history, history.locator("input[type=file]"), file)
         history.get_by_role("button", name="Import", exact=True).click()
-        expect(history.get_by_text(said)).to_be_visible()
+        expect(history.get_by_text(message)).to_be_visible()
         wait_for_app(history)
     expect(history.get_by_text("5 runs saved")).to_be_visible()
 
 
-def test_a_store_that_cannot_be_written_is_said_once_and_nothing_is_lost(page: Page, tmp_path: Path) -> None:
-    (tmp_path / "runs.sqlite").write_bytes(b"This is no database, whatever its name may say." * 30)
+def test_runs_are_saved_once_a_broken_store_works_again(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "runs.sqlite").write_bytes(b"This file is not a database, despite its name." * 30)
     with serving("app.py", {"CANDOR_WARM_UP": "0", "CANDOR_DATA": str(tmp_path)}) as url:
         open_response(page, url)
         page.get_by_role("radio", name="Chat").or_(page.get_by_text("Chat", exact=True)).first.click()
         expect(page.get_by_text("Runs cannot be saved or read at the moment")).to_be_visible()
         expect(page.locator(".text i").first).to_be_visible()
         (tmp_path / "runs.sqlite").unlink()
-        page.wait_for_timeout(6_000)  # it is tried again now and then
+        page.wait_for_timeout(6_000)  # longer than Candor waits between attempts
         page.get_by_text("Raw", exact=True).click()
         expect(page.get_by_text("Runs are being saved again.")).to_be_visible()
         expect(page.get_by_text("Saved to history.")).to_be_visible()

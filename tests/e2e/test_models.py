@@ -1,4 +1,4 @@
-"""The Models page: one text under the embedded model and a tiny one with another tokenizer; saved runs as sides."""
+"""The Models page: one text under the embedded model and a tiny one with another tokenizer; saved runs."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_two_models_with_two_tokenizers(page: Page, serve: Serve, tmp_path_facto
     expect(page.get_by_role("textbox", name="Text")).to_have_value(TEXT)
 
 
-def test_a_saved_run_against_the_model_of_today(page: Page, serve: Serve) -> None:
-    """On a machine with one model only, an answer from history is compared with the same text scored now."""
+def test_a_saved_run_against_the_current_model(page: Page, serve: Serve) -> None:
+    """With only one model, compare an answer from history with the same text scored now."""
     url = serve("app.py")
     page.goto(url)
     generate(page, "The rivers of Europe flow")

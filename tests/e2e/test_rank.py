@@ -14,7 +14,7 @@ from tests.support.browser import choose, wait_for_app, wait_for_map
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 
-def test_the_published_pair_and_samples_beside_it(page: Page, serve: Serve) -> None:
+def test_the_published_pair_and_samples(page: Page, serve: Serve) -> None:
     url = serve("app.py")
     page.goto(f"{url}/rank")
     expect(page.get_by_text("The answers appear here")).to_be_visible()

@@ -60,7 +60,7 @@ def test_pasted_without_a_tokenizer_it_shows_ids(saved: Page) -> None:
     assert saved.locator(".text i").all_text_contents()[-5:-1] == ["⟨927⟩", "⟨279⟩", "⟨16053⟩", "⟨5679⟩"]
 
 
-def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
+def test_keys_sorted_by_a_relay(saved: Page) -> None:
     response = json.loads(FOX.read_text())["response"]
     saved.get_by_role("textbox", name="Response").fill(json.dumps(response, sort_keys=True))
     opened(saved)
@@ -80,7 +80,7 @@ def test_keys_that_a_relay_has_sorted(saved: Page) -> None:
         ("{}", "not a Custom Model Import response"),
     ],
 )
-def test_what_is_no_response(saved: Page, text: str, cause: str) -> None:
+def test_files_without_a_response(saved: Page, text: str, cause: str) -> None:
     field = saved.get_by_role("textbox", name="Response")
     field.fill(text)
     saved.get_by_test_id("stBaseButton-primary").click()
@@ -88,7 +88,7 @@ def test_what_is_no_response(saved: Page, text: str, cause: str) -> None:
     expect(field).to_have_value(text)
 
 
-def test_a_text_that_the_tokens_do_not_spell_is_shown_beside_them(saved: Page) -> None:
+def test_a_text_that_the_tokens_do_not_spell_is_shown_below_the_map(saved: Page) -> None:
     case = CASES / "05a-greedy-token-listed-instead-of-the-sampled.json"
     saved.get_by_role("textbox", name="Response").fill(case.read_text())
     opened(saved)
@@ -114,7 +114,7 @@ def test_many_responses_in_one_file(saved: Page) -> None:
     expect(saved.get_by_text("Show answer (3 in the file)")).to_be_visible()
 
 
-def test_a_large_response_leaves_the_field_it_was_pasted_into(saved: Page) -> None:
+def test_a_large_pasted_response_is_removed_from_its_field(saved: Page) -> None:
     response = {"generation": " the" * 60_000, "logprobs": [{"279": -0.5}] * 60_000, "stop_reason": "length"}
     field = saved.get_by_role("textbox", name="Response")
     field.fill(json.dumps(response))

@@ -1,4 +1,4 @@
-"""Where visitors sign in: what they ask is theirs, and others see it once it is shared."""
+"""With sign-in: runs are private to their owner until shared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def visitor(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], Page]]:
-    """`visitor(name)`: a tab of somebody who has signed in by that name, on the app's first page."""
+    """`visitor(name)`: a tab of a visitor signed in by that name, on the app's first page."""
     with contextlib.ExitStack() as stack:
         identities = stack.enter_context(provider())
         secrets = tmp_path / "secrets.toml"
@@ -43,7 +43,7 @@ def visitor(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], Page]]
         yield signed_in
 
 
-def test_a_link_opens_for_its_owner_and_for_others_once_it_is_shared(visitor: Callable[[str], Page]) -> None:
+def test_a_link_opens_for_others_only_once_it_is_shared(visitor: Callable[[str], Page]) -> None:
     ann = visitor("ann")
     open_response(ann, "/")
     expect(ann.get_by_text("Saved to history.")).to_be_visible()
@@ -70,7 +70,7 @@ def test_a_link_opens_for_its_owner_and_for_others_once_it_is_shared(visitor: Ca
 
     bob.goto(link)
     wait_for_map(bob)
-    expect(bob.get_by_text("Saved to history.")).to_have_count(0)  # it is not his, to be kept or not
+    expect(bob.get_by_text("Saved to history.")).to_have_count(0)  # the run isn't his to save
     bob.goto("/history")
     choose_rows(bob, 0)
     expect(bob.get_by_role("button", name="Export", exact=True)).to_be_visible()

@@ -1,4 +1,4 @@
-"""An answer in full, as a page shows it, with reasoning and with token text that would be markup if it could.
+"""A full answer as a page shows it, with reasoning and with token text that looks like markup.
 
 Run by test_answer.py.
 """

@@ -1,6 +1,6 @@
-"""An answer that is being written: a long completion, token by token, at the pace that the page's address asks for.
+"""A long answer while it is generated, token by token, at the rate given in the page's address.
 
-Run by test_growth.py, and by the benchmark of the map, for which it notes what each look at the job costs.
+Run by test_growth.py and by the benchmark of the map, for which it records the cost of each poll of the job.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lib.jobs.run import follow
 from tests.benchmarks.completions import long_completion
 
 
-class Written:
+class TimedStream:
     """A stream of one token at a time."""
 
     def __init__(self, done: Completion, rate: float) -> None:
@@ -38,14 +38,14 @@ class Written:
         yield Delta(0, end=End("length"))
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """There is nothing to release."""
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """There is nothing to stop."""
 
 
 class Watched(Job[Completion]):
-    """A job that notes when what came: (tokens, seconds since 1970)."""
+    """A job that records the length of each partial answer: (tokens, seconds since 1970)."""
 
     published: list[tuple[int, float]]
 
@@ -57,12 +57,12 @@ class Watched(Job[Completion]):
 
 @st.cache_resource
 def look() -> Callable[..., None]:
-    """What the page calls at every look at the job."""
+    """The function that the page calls at every poll of the job."""
     return answer.show_completion
 
 
 def timed(job: Watched, *others: object, live: bool) -> None:
-    """Look at the job, and note the processor seconds that it took."""
+    """Poll the job and record the CPU seconds that it took."""
     began = time.thread_time()
     try:
         look()(job, *others, live=live)
@@ -72,8 +72,8 @@ def timed(job: Watched, *others: object, live: bool) -> None:
 
 
 def start(tokens: int, rate: float) -> Watched:
-    """A job that writes that many tokens."""
-    job = Watched(lambda job: follow(Written(long_completion(tokens), rate), job))  # type: ignore[arg-type]
+    """Start a job that generates this many tokens. rate: tokens per second."""
+    job = Watched(lambda job: follow(TimedStream(long_completion(tokens), rate), job))  # type: ignore[arg-type]
     job.published = []
     threading.Thread(target=job.run, daemon=True).start()
     return job
@@ -84,10 +84,10 @@ def page() -> None:
     st.set_page_config(layout="wide")
     look()
     answer.show_completion = timed  # type: ignore[assignment]
-    state, asked = st.session_state, st.query_params
+    state, query = st.session_state, st.query_params
     if st.button("Write"):
         state.costs = []
-        state.job = start(int(asked["tokens"]), float(asked["rate"]))
+        state.job = start(int(query["tokens"]), float(query["rate"]))
     if st.button("Notes"):
         notes = {"published": state.job.published, "costs": state.costs}
         st.code(json.dumps(notes), language=None)

@@ -1,6 +1,6 @@
-"""Texts that would be anything but text if markdown had its way, wherever a page may put them.
+"""Texts that markdown would turn into something else, in every place where a page may show them.
 
-Run by test_text.py, which says by `?where=` where the texts stand.
+Run by test_text.py, which chooses the place with `?where=`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HOSTILE = [
     "é 漢字 😀 1\ufe0f\u20e3 \u200b ＷＷＷ．e.example", "http:\u200b//x.example https://[::1]/",
     " ends ", "[", "]", "`", "a]b",
 ]  # fmt: skip
-# Shown with a mark in their place: what nothing can show, or what would turn round all that follows.
+# Replaced by U+FFFD: characters that can't be shown, or that would reverse the text after them.
 CONTROLS = ["\0", "\ud800", "\udfff", "\x1b[31m", "\u202eabc", "\u2066x"]
 
 

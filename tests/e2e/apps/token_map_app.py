@@ -1,4 +1,4 @@
-"""A page with one token map and a completion that holds everything a map may meet. Run by test_token_map.py."""
+"""A page with one token map of a completion with every special case. Run by test_token_map.py."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def alternatives(self) -> Likely:
-        """The list at this position; unless given, the token itself and two others."""
+        """The alternatives at this position; by default the token itself and two others."""
         if self.likely is not None:
             return self.likely
         p = self.p or 0.0
@@ -201,20 +201,20 @@ OTHER_UNRANKED = tuple(replace(row, rank=-1) for row in OTHER)
 
 
 def many(tokens: int) -> Completion:
-    """A long answer, with a word at its end that stands nowhere else."""
+    """A long answer that ends in a word that occurs nowhere else."""
     rows = (REASONING[2:8] + ANSWER[:25] + MORE[:40])[:60]
     long = [replace(rows[i % len(rows)], kind=TokenKind.TEXT) for i in range(tokens - 1)]
     return completion(PROMPT, [*long, Row(" Farewell")])
 
 
 def long_prompt(tokens: int) -> Completion:
-    """A prompt that has to be scrolled, with an answer half as long."""
+    """A prompt long enough to scroll, with an answer half as long."""
     long = [replace(MORE[i % len(MORE)], kind=TokenKind.TEXT) for i in range(tokens)]
     return completion([*PROMPT, *long], [*ANSWER[:20], *long[: tokens // 2]])
 
 
 def as_if_sent(view: TokenMapView) -> object:
-    """What Python remembers once the browser has got all of a view but its last lines."""
+    """Python's state after the browser has received all of a view except its last lines."""
     from components.token_map import OVERLAP, Sent
 
     settled = (view.settled, fingerprint(view.completion, view.settled))
