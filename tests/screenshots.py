@@ -1,49 +1,116 @@
 """`make screenshots`: the app takes its own pictures.
 
-docs/explore.png for the README; and in screenshots/ the page in light and dark, on a desk and on a phone.
+docs/explore.png for the README; and in screenshots/ every page with its results in light and dark, on a desk and on a
+phone.
 """
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.support.browser import CHROMIUM_ARGS, ROOT, chromium_path, serving
+from tests.support import tiny
+from tests.support.browser import CHROMIUM_ARGS, ROOT, choose, chromium_path, serving, wait_for_app
 
 OUT = ROOT / "screenshots"
+SIZES = ((1280, 1500), (390, 2600))
+COLD = 120_000  # milliseconds for the first answer
 
 
 def main() -> None:
     OUT.mkdir(exist_ok=True)
-    with serving("app.py", {}) as url, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as directory, serving("app.py", {}) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
-        _take(browser, url, ROOT / "docs" / "explore.png", "light", 1280, 860)
-        for theme in ("light", "dark"):
-            for width, height in ((1280, 1500), (390, 2600)):
-                _take(browser, url, OUT / f"explore-{theme}-{width}.png", theme, width, height)
+        page = _opened(browser, url, "light", 1280, 860)
+        explore = _explore(page)
+        page.screenshot(path=ROOT / "docs" / "explore.png")
+        addresses = {"explore": explore, "prompts": _prompts(page, url), "models": _models(page, url, Path(directory))}
+        addresses |= {"rank": _rank(page, url), "history": f"{url}/history", "connection": f"{url}/connection"}
+        addresses |= {"explore-empty": url, "prompts-empty": f"{url}/prompts", "rank-empty": f"{url}/rank"}
+        addresses |= {"models-empty": f"{url}/models"}
+        page.context.close()
+        for name, address in addresses.items():
+            for theme in ("light", "dark"):
+                for width, height in SIZES:
+                    page = _opened(browser, address, theme, width, height)
+                    page.screenshot(path=OUT / f"{name}-{theme}-{width}.png")
+                    page.context.close()
         browser.close()
 
 
-def _take(browser: Browser, url: str, target: Path, theme: str, width: int, height: int) -> None:
-    """One answer to the made-up question, its second token of doubt pinned."""
+def _opened(browser: Browser, address: str, theme: str, width: int, height: int) -> Page:
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme=theme,  # type: ignore[arg-type]
         device_scale_factor=1,
     )
     page = context.new_page()
-    page.goto(url)
+    page.goto(address)
+    wait_for_app(page)
+    page.wait_for_timeout(2000)  # maps and charts draw themselves in their own time
+    return page
+
+
+def _explore(page: Page) -> str:
+    """One answer to the made-up question, its second token of doubt pinned. Returns the address of the answer."""
     page.get_by_role("button", name="A made-up fact").click()
     page.get_by_label("Prompt", exact=True).and_(page.locator("textarea:not(:empty)")).wait_for()
     page.get_by_role("button", name="Generate").click()
-    page.get_by_test_id("stMetric").first.wait_for(timeout=120_000)
+    page.get_by_test_id("stMetric").first.wait_for(timeout=COLD)
     page.locator(".text i").nth(17).click()
     page.locator(".st-key-detail [data-testid=stDataFrame]").wait_for()
+    return _saved(page)
+
+
+def _prompts(page: Page, url: str) -> str:
+    page.goto(f"{url}/prompts")
+    wait_for_app(page)
+    page.get_by_role("textbox", name="Prompt 1").fill("Who wrote The Old Man and the Sea?")
+    page.get_by_role("textbox", name="Prompt 2").fill(
+        "You are a librarian. Answer in one sentence. Who wrote The Old Man and the Sea?"
+    )
+    page.keyboard.press("Control+Enter")
+    wait_for_app(page)
+    page.get_by_role("button", name="Compare").click()
+    return _saved(page)
+
+
+def _models(page: Page, url: str, directory: Path) -> str:
+    """The embedded model beside a tiny one with random weights."""
+    tiny.make_random(directory / "tiny", "llama")
+    page.goto(f"{url}/models")
+    wait_for_app(page)
+    page.get_by_role("textbox", name="Text").fill("The capital of France is Paris, and that of Spain is Madrid.")
+    page.keyboard.press("Control+Enter")
+    choose(page, "Model", "Another model")
+    page.get_by_role("textbox", name="Directory, GGUF file or hub id").fill(str(directory / "tiny"))
+    page.keyboard.press("Enter")
+    wait_for_app(page)
+    page.get_by_role("button", name="Use the sidebar's model").nth(1).click()
+    wait_for_app(page)
+    page.get_by_role("button", name="Compare").click()
+    return _saved(page)
+
+
+def _rank(page: Page, url: str) -> str:
+    page.goto(f"{url}/rank")
+    wait_for_app(page)
+    page.get_by_role("textbox", name="Prompt").fill("Suggest a name for a bakery.")
+    page.keyboard.press("Control+Enter")
+    wait_for_app(page)
+    page.get_by_role("button", name="Rank").click()
+    return _saved(page)
+
+
+def _saved(page: Page) -> str:
+    """The address of the run on the page, once it is saved."""
+    page.get_by_text("saved to history.").last.wait_for(timeout=COLD)
+    wait_for_app(page)
     page.mouse.move(2, 2)
-    page.wait_for_timeout(2000)  # charts draw themselves in their own time
-    page.screenshot(path=target)
-    context.close()
+    page.wait_for_timeout(2000)
+    return page.url
 
 
 if __name__ == "__main__":
