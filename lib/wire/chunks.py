@@ -178,7 +178,7 @@ def groups_of(chunks: Iterable[Chunk]) -> list[Group]:
     _forget_single_ids(heads)
     for number, (chunk, head) in enumerate(zip(listed, heads, strict=True)):
         streams.add(number, chunk, head)
-    return streams.found or [_begun_by(*each, None) for rest in streams.opening.values() for each in rest]
+    return streams.found or [_group_of(*each, None) for rest in streams.opening.values() for each in rest]
 
 
 def _forget_single_ids(heads: Sequence[_Head | None]) -> None:
@@ -213,7 +213,7 @@ class _Streams:
         self._begin(number, chunk, head)
 
     def _begin(self, number: int, chunk: Chunk, head: _Head | None) -> None:
-        group = _begun_by(number, chunk, head)
+        group = _group_of(number, chunk, head)
         opening = self.opening.pop(chunk.stream, [])
         if not group.whole:
             group.bodies[:0] = [each.body for _, each in opening]
@@ -232,7 +232,7 @@ def _head_of(body: bytes) -> _Head | None:
     return head if head.family or head.metrics is not msgspec.UNSET or head.choices == [] else None
 
 
-def _begun_by(number: int, chunk: Chunk, head: _Head | None) -> Group:
+def _group_of(number: int, chunk: Chunk, head: _Head | None) -> Group:
     """The group that a document starts."""
     group = Group(number, "" if head is None else head.family)
     group.add(chunk.body, head)

@@ -98,12 +98,12 @@ def _unwrapped(document: Document, depth: int) -> Found:
     is_openai = document.top is not None and document.top.choices is not None
     if not is_openai and not is_response(fields) and depth <= _DEEPEST:
         return _opened(part, fields, depth)
-    # Choices that aren't a list of objects are read again, for the error to say so.
+    # Without `top`, malformed choices are read again later, and the error then says what is wrong.
     return [replace(part, top=document.top if is_openai or "choices" not in fields else None)]
 
 
 def _opened(part: Part, fields: Fields, depth: int) -> Found:
-    """What a document that is no response by itself holds."""
+    """Find the responses in a document that isn't a response itself."""
     if (event := next((name for name in _EVENTS if name in fields), "")) or set(fields) in ({"bytes"}, {"bytes", "p"}):
         return _of_event(part, bytes(fields.get(event, part.body)), depth)
     if string_field(fields, "type").startswith("response."):
@@ -123,7 +123,7 @@ def _opened(part: Part, fields: Fields, depth: int) -> Found:
 
 
 def _held(part: Part, fields: Fields, depth: int) -> Found:
-    """The responses that the fields of a record hold, under the usual names or under others."""
+    """Find the responses in a record's fields, under the usual names or any other."""
     named = [name for name in _RESPONSES if name in fields and bytes(fields[name]) != b"null"]
     if named:
         return _paired(part, fields, bytes(fields[named[0]]), depth)
@@ -143,7 +143,7 @@ def _held(part: Part, fields: Fields, depth: int) -> Found:
 
 
 def _of_event(part: Part, chunk: bytes, depth: int) -> Found:
-    """The chunk in an event of a stream: as base64, as a buffer, or as it is."""
+    """Find the chunk in a stream event: as base64, as a buffer or as plain JSON."""
     fields = fields_of(chunk) or {}
     inner = decode_embedded(bytes(fields.get("bytes", fields.get("Bytes", chunk))))
     if inner is None:
@@ -154,7 +154,7 @@ def _of_event(part: Part, chunk: bytes, depth: int) -> Found:
 
 
 def _of_responses_event(part: Part, fields: Fields, depth: int) -> Found:
-    """What an event of the Responses API holds: a piece of the text, or at the end the whole response."""
+    """Convert an event of the Responses API: part of the text, or at the end the whole response."""
     kind = string_field(fields, "type")
     part = replace(part, stream=part.stream or 0)
     if "response" in fields and kind in _CLOSING:
@@ -166,7 +166,10 @@ def _of_responses_event(part: Part, fields: Fields, depth: int) -> Found:
 
 
 def _each(part: Part, items: list[bytes], word: str, depth: int) -> Found:
-    """What each entry of a list holds. Entries without a response are named; the first is raised where all are."""
+    """Find the responses in each entry of a list.
+
+    An entry without a response becomes a NoResponse. If no entry has one, the first error is raised.
+    """
     found: Found = []
     first: BadResponse | None = None
     for number, item in enumerate(items, 1):
@@ -190,12 +193,12 @@ def _each(part: Part, items: list[bytes], word: str, depth: int) -> Found:
 
 
 def _within(part: Part, data: bytes, depth: int) -> Found:
-    """What a value within a record holds: an object, a list, or text that may be anything a file may be."""
+    """Find the responses in a value of a record: an object, a list, or text in any form that a file may have."""
     if depth > _DEEPEST:
         raise no_response({})
     if data.startswith(b"["):
         listed = listed_in(data) or []
-        # The rows of CloudWatch Logs Insights are lists of fields, of which one is the message.
+        # A row of CloudWatch Logs Insights is a list of fields, one of which is the message.
         rows = [item for item in listed if b'"field"' not in item or may_hold_response(item)]
         return _each(part, rows or listed, "Entry", depth + 1)
     if data.startswith(b'"'):
@@ -207,7 +210,7 @@ def _within(part: Part, data: bytes, depth: int) -> Found:
 
 
 def _of_text(part: Part, data: bytes, depth: int) -> Found:
-    """What a text within a record holds, such as server-sent events."""
+    """Find the responses in a text within a record, such as server-sent events."""
     if b"{" not in data and not data.startswith(b"\x1f\x8b"):
         raise NoResponse("The response in this record is plain text, without logprobs.", "Open the response as JSON.")
     found: Found = []
@@ -219,7 +222,7 @@ def _of_text(part: Part, data: bytes, depth: int) -> Found:
 
 
 def _paired(part: Part, fields: Fields, response: bytes, depth: int, *, streamed: bool = True) -> Found:
-    """A response with its request, or a record that holds both. streamed: whether a list is known to be of chunks."""
+    """Find the responses in a record and pair them with its request. streamed: whether a list holds chunks for sure."""
     body = next((bytes(fields[name]) for name in REQUESTS if name in fields), None)
     request = None if body is None else request_body(unquoted(body))
     part = replace(part, request=request, model=string_field(fields, "modelId") or part.model)
@@ -227,7 +230,7 @@ def _paired(part: Part, fields: Fields, response: bytes, depth: int, *, streamed
 
 
 def _of_response(part: Part, response: bytes, depth: int, streamed: bool) -> Found:
-    """The responses in the value of a record that holds them."""
+    """Find the responses in the field of a record that holds them."""
     if (own := fields_of(response)) is not None and not is_response(own):
         refuse_object(own)
         if "outputBodyJson" in own:

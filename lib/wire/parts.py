@@ -1,4 +1,4 @@
-"""Responses found in a file, and chunks of responses that are joined."""
+"""The responses found in a file, and how chunks are joined into responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Found = list[Part | NoResponse]
 
 
 def without_repeats(parts: list[Part]) -> list[Part]:
-    """Without the pieces of a response that follows as a whole."""
+    """Remove the chunks of a response that is repeated as a whole after them."""
     found: list[Part] = []
     for part in parts:
         if part.stream is not None and not part.passing:
@@ -41,7 +41,7 @@ def without_repeats(parts: list[Part]) -> list[Part]:
 
 
 def without_metadata(parts: list[Part]) -> list[Part]:
-    """Without what the AWS CLI and SDKs write beside a body."""
+    """Remove the metadata that the AWS CLI and SDKs print beside a body."""
     if len(parts) == 1:
         return parts
     return [part for part in parts if len(part.body) > 10_000 or not _is_metadata(part.body)]
@@ -53,7 +53,7 @@ def _is_metadata(body: bytes) -> bool:
 
 
 def joined(parts: list[Part]) -> list[Part]:
-    """The responses, each with its chunks joined."""
+    """Join the chunks of each response."""
     if len(parts) == 1 and parts[0].stream is None:
         return parts
     groups = groups_of(Chunk(part.body, part.stream, part.request is not None) for part in parts)
@@ -61,7 +61,7 @@ def joined(parts: list[Part]) -> list[Part]:
 
 
 def _joined_group(part: Part, group: Group) -> Part:
-    """The response that a group of chunks makes."""
+    """Join a group of chunks into a response."""
     cut = not group.over and (len(group.bodies) > 1 or part.stream is not None)
     return replace(
         part, body=join_chunks(group.bodies), cut=part.cut or cut, top=part.top if len(group.bodies) == 1 else None
@@ -69,12 +69,12 @@ def _joined_group(part: Part, group: Group) -> Part:
 
 
 def inheriting(inner: Part, part: Part) -> Part:
-    """The inner part, with the request and the model of the part around it where it has none."""
+    """The inner part, with the outer part's request and model if it has none of its own."""
     return replace(inner, request=inner.request or part.request, model=inner.model or part.model)
 
 
 def answers_in(part: Part, found: Found) -> Found:
-    """The answers in a value of a record, chunks joined; the first has the request of the record."""
+    """Join the chunks in a value of a record. Only the first response gets the record's request."""
     if part.stream is not None:
         return [each if isinstance(each, NoResponse) else inheriting(each, part) for each in found]
     inner = without_repeats([each for each in found if isinstance(each, Part)])

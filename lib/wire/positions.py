@@ -15,7 +15,7 @@ from lib.tokenizers.vocabulary import Vocabulary
 
 UNDECIDED = -1
 MAX_ID = 2**31 - 1  # the largest token id or rank that the columns can hold
-ABSENT = -9999.0  # what stands for p = 0, as JSON has no -inf
+ABSENT = -9999.0  # sent for p = 0, because JSON has no -inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ NO_POSITIONS = Positions(
 
 
 def inferred_k(found: Positions) -> int:
-    """How many alternatives were asked for, as far as it shows: a position has that many entries or one more."""
+    """The number of alternatives requested, inferred: a position has that many entries or one more."""
     counts = found.counts[found.counts > 0]
     return int(counts.min()) if len(counts) else 0
 

@@ -1,4 +1,4 @@
-"""Records of calls in logs, batches and recordings: their fields, their requests, and why they hold no response."""
+"""Read records of calls in logs, batches and recordings: their fields, requests and errors."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def is_response(fields: Fields) -> bool:
 
 
 def may_hold_response(raw: bytes) -> bool:
-    """Whether a value is worth a look: it holds the name of a response's field, or base64 that may."""
+    """Whether a value may hold a response: it contains the name of a response's field, or base64 that may."""
     if not raw.startswith((b"{", b"[", b'"')):
         return False
     return any(sign in raw for sign in _SIGNS)
 
 
 def is_log_event(fields: Fields) -> bool:
-    """Whether these are the fields of an event of a log."""
+    """Whether these are the fields of a log event."""
     return any(name in fields for name in ("timestamp", "@timestamp", "eventId", "level", "time"))
 
 
 def message_of(event: bytes) -> bytes:
-    """The message of an event of a log, where it is a string; else the event."""
+    """The message of a log event if it is a string, else the event itself."""
     message = bytes((fields_of(event) or {}).get("message", event))
     return message if message.startswith(b'"') else event
 
 
 def request_body(request: bytes) -> bytes | None:
-    """The body of a request, which a log record or a recording of HTTP holds; None where that was not kept."""
+    """The body of a request in a log record or an HTTP recording; None if it wasn't saved."""
     fields = fields_of(request) or {}
     if "inputBodyJson" in fields:
         return unquoted(bytes(fields["inputBodyJson"]))
@@ -63,7 +63,7 @@ def request_body(request: bytes) -> bytes | None:
 
 
 def refuse_elsewhere(output: Fields) -> None:
-    """Raise for the output of a log record whose body is not in it."""
+    """Raise NoResponse for the output of a log record that doesn't include the body."""
     if path := string_field(output, "outputBodyS3Path"):
         raise NoResponse(f"The log record holds no response; it is in S3 at {path}.", "Download that file and open it.")
     if "outputContentType" in output:
@@ -73,19 +73,19 @@ def refuse_elsewhere(output: Fields) -> None:
 
 
 def refuse_failed(fields: Fields) -> None:
-    """Raise for a record of a failed call."""
+    """Raise NoResponse for the record of a failed call."""
     failed = any(name in fields and bytes(fields[name]) not in (b"null", b'""', b"{}") for name in _FAILURES)
     if failed and not any(name in fields and bytes(fields[name]) != b"null" for name in ("output", "modelOutput")):
         raise failed_call(fields)
 
 
 def failed_call(fields: Fields) -> NoResponse:
-    """The error of a record of a failed call."""
+    """The error for the record of a failed call."""
     return NoResponse(AN_ERROR.format(error_text(fields)), OPEN_ANSWERED)
 
 
 def unquoted(data: bytes) -> bytes:
-    """Bodies are saved as objects, or as strings that hold them."""
+    """The content of a JSON string; other JSON unchanged. Bodies are saved either as objects or as strings."""
     if not data.startswith(b'"'):
         return data
     try:
@@ -95,7 +95,7 @@ def unquoted(data: bytes) -> bytes:
 
 
 def listed_in(data: bytes) -> list[bytes] | None:
-    """The entries of a list; None if it isn't a list. Raises BadResponse for more than are looked at."""
+    """The entries of a list; None if it isn't a list. Raises BadResponse if there are too many."""
     if not data.startswith(b"["):
         return None
     if data.count(b",") > MOST_DOCUMENTS:

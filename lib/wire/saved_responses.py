@@ -47,13 +47,13 @@ class Saved:
 
 
 def completions_of(responses: Iterable[Saved], tokenizer: Tokenizer | None) -> tuple[Completion, ...]:
-    """What is in all of the responses, with their warnings. Responses that cannot be read are left out and named.
+    """The completions in all responses, with their warnings. A warning lists the responses that can't be read.
 
-    Raises BadResponse where none can be read, and for more answers than are opened.
+    Raises BadResponse if none can be read, or if there are too many answers.
     """
     found: list[Completion] = []
     failed: list[BadResponse] = []
-    notes: tuple[str, ...] = ()  # of responses that were left out
+    notes: tuple[str, ...] = ()  # about responses that were skipped
     cells = 0
     for response in responses:
         try:
@@ -75,10 +75,10 @@ def completions_of(responses: Iterable[Saved], tokenizer: Tokenizer | None) -> t
 
 
 def read_saved(data: bytes) -> list[Saved]:
-    """The responses in a file or in pasted text, however they were saved. Raises BadResponse, naming the place.
+    """The responses in a file or in pasted text, however they were saved. Raises BadResponse, which names the place.
 
-    Records without a response, such as those of failed calls, are left out and named in the warnings of the first
-    response, unless no other is left.
+    Records without a response, such as those of failed calls, are skipped and listed in the first response's warnings.
+    If no record has a response, BadResponse is raised.
     """
     found = contents(data)
     if len(found.parts) > MAX_RESPONSES:
@@ -111,10 +111,10 @@ def _paired(part: Part) -> Saved:
     if part.request is None:
         return Saved(part.body, None, part.place, model=part.model, top=part.top)
     try:
-        asked: Any = json.loads(part.request)
-        if not isinstance(asked, dict):
+        body: Any = json.loads(part.request)
+        if not isinstance(body, dict):
             raise InvalidRequest("It is not an object.")
-        request = decode_request(asked, _wire_format(asked, part.body))
+        request = decode_request(body, _wire_format(body, part.body))
         return Saved(part.body, request, part.place, model=part.model, top=part.top)
     except (ValueError, RecursionError, InvalidRequest) as error:
         reason = error.cause if isinstance(error, InvalidRequest) else "It is not JSON."
@@ -123,16 +123,16 @@ def _paired(part: Part) -> Saved:
 
 
 def _wire_format(body: dict[str, Any], response: bytes) -> Format:
-    """The format of a request, its generation told from the response: only early models answer with prompt scores."""
+    """The format of a request. The response decides the generation: only early models return prompt logprobs."""
     wire_format = route(body)
     return Format.EARLY if wire_format is Format.BEDROCK and b'"prompt_logprobs"' in response else wire_format
 
 
 def decoded(done: Completion) -> dict[str, list[dict[str, list[Any]] | None]]:
-    """Per position id to [text, p rounded to four decimals], as published with the first responses that had logprobs.
+    """Per position, {id: [text, p rounded to four decimals]}, as published with the first responses that had logprobs.
 
-    The chosen token comes first, then the others, most likely first; null for an unscored position. A token without an
-    id goes by its text.
+    The chosen token comes first, then the others, most likely first. An unscored position is null. A token without an
+    id is keyed by its text.
     """
     return {
         name: list(_decoded(getattr(done, part)))
