@@ -12,7 +12,7 @@ from types import ModuleType
 MOVED = {
     "lib.answer": "lib.core.answer_parser",
     "lib.arrays": "lib.core.arrays",
-    "lib.asking": "lib.jobs.run",
+    "lib.asking": "lib.jobs.run_plan",
     "lib.bedrock": "lib.engines.bedrock",
     "lib.branching": "lib.core.branching",
     "lib.completion": "lib.core.completion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import streamlit as st
 
@@ -13,23 +14,35 @@ from components.shell.messages import show_error
 from components.shell.services import account, check_allowed, engines, jobs, ledger, visitor
 from lib import formatting
 from lib.access.policy import Policy
-from lib.core.completion import Completion
 from lib.core.sources import BedrockModel
 from lib.costs.bedrock_prices import Units, usual_rate, window_price
 from lib.costs.ledger import Caps
 from lib.errors import CandorError
+from lib.jobs.batch import Batch
+from lib.jobs.call import Call
 from lib.jobs.job import Job
-from lib.jobs.run import wake
+from lib.jobs.run_plan import wake
 
 _KEY = "connection.warming"
 _POLL = 0.5  # seconds between two looks at a warm-up call
 
 
 @dataclass(frozen=True)
-class Warming:
-    """The subject of a job that warms up a model."""
+class WarmUp:
+    """The plan of a job that warms up a model. It is not stored."""
+
+    kind: ClassVar[str] = "warm-up"
+    page: ClassVar[str] = "connection"
 
     source: BedrockModel  # the model
+
+    def calls(self) -> tuple[Call, ...]:
+        """None: it needs no answer."""
+        return ()
+
+    def title(self) -> str:
+        """The model's ARN."""
+        return self.source.arn
 
 
 def session_cost() -> None:
@@ -87,7 +100,7 @@ def warm_up_now(model: BedrockModel) -> None:
     if pressed:
         try:
             check_allowed(model)
-            job = jobs().start(wake(engines(), model), subject=Warming(model), by=visitor())
+            job = jobs().start(wake(engines(), model), WarmUp(model), visitor())
         except CandorError as error:
             show_error(error)
         else:
@@ -97,18 +110,18 @@ def warm_up_now(model: BedrockModel) -> None:
             (_outcome if job.over else repeated(_progress, _POLL))(job)
 
 
-def _job(model: BedrockModel) -> Job[Completion] | None:
+def _job(model: BedrockModel) -> Job[Batch] | None:
     job = jobs().find(st.session_state.get(_KEY), visitor())
-    return job if job is not None and job.subject == Warming(model) else None  # type: ignore[return-value]
+    return job if job is not None and job.plan == WarmUp(model) else None  # type: ignore[return-value]
 
 
-def _progress(job: Job[Completion]) -> None:
+def _progress(job: Job[Batch]) -> None:
     if job.over:
         st.rerun()
     job_progress(job, stop="Cancel")
 
 
-def _outcome(job: Job[Completion]) -> None:
+def _outcome(job: Job[Batch]) -> None:
     if job.error is not None:
         show_error(job.error)
     elif job.result is not None:

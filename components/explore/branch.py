@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
 
 from components.jobs.continuation import continuation_obstacle, encode_continuation
-from components.jobs.current_job import start_branch
+from components.jobs.current_job import Run, start_branch
 from components.shell.escaping import as_text
 from components.shell.messages import show_error
 from lib import formatting
@@ -18,8 +17,8 @@ from lib.core.request import MAX_SAMPLES, Request
 from lib.display.tables import alternatives
 from lib.display.token_map_view import TokenMapView
 from lib.errors import CandorError, InvalidRequest
-from lib.jobs.job import Job
-from lib.jobs.run import Question
+from lib.jobs.call import Call
+from lib.studies.exploration import ExplorePlan
 
 _RESAMPLE, _TYPED = -1, -2  # options that are not alternatives, in place of a token id
 _PAGE = "explore"
@@ -36,30 +35,30 @@ class _Branch:
     parameters: Request  # how the model should continue; its prompt is ignored
 
 
-def branch_here(job: Job[Any], view: TokenMapView, cell: int | None) -> None:
+def branch_here(job: Run, view: TokenMapView, cell: int | None) -> None:
     """Show the form for a branch at the pinned cell, disabled with the reason if there can be none."""
     if cell is None:
         return
     row = view.tokens_of(cell)[0]
-    question = job.subject if isinstance(job.subject, Question) else None
+    call = job.plan.call if isinstance(job.plan, ExplorePlan) else None
     with st.expander("Branch here", icon=":material/call_split:", key="branch"):
-        reason = _reason(question, view.completion, row)
-        branch = _form(question, view, row, disabled=bool(reason))
+        reason = _reason(call, view.completion, row)
+        branch = _form(call, view, row, disabled=bool(reason))
         if reason:
             st.caption(as_text(formatting.sentence(reason)))
-        if branch is not None and question is not None:
-            problem = _start(job, question, view.completion, branch)
+        if branch is not None and call is not None:
+            problem = _start(job, call, view.completion, branch)
             if problem is None:
                 st.rerun()
             show_error(problem)
 
 
-def _form(question: Question | None, view: TokenMapView, row: int, *, disabled: bool) -> _Branch | None:
+def _form(call: Call | None, view: TokenMapView, row: int, *, disabled: bool) -> _Branch | None:
     """The branch to start, once the button is pressed."""
     choices = _choices(view, row)
     choice = st.selectbox(
         "Continue with", list(choices), format_func=choices.__getitem__, key=f"branch.choice.{row}",
-        disabled=question is None,
+        disabled=call is None,
         help="Keeps everything before this token, replaces it, and lets the model continue.",
     )  # fmt: skip
     typed = ""
@@ -70,20 +69,20 @@ def _form(question: Question | None, view: TokenMapView, row: int, *, disabled: 
     with st.container(horizontal=True, gap="small"):
         pressed = st.button("Branch", key="branch.go", icon=":material/call_split:", disabled=disabled, type="primary")
         with st.popover("Parameters", icon=":material/tune:", disabled=disabled):
-            parameters = None if question is None else _parameters(question.request)
+            parameters = None if call is None else _parameters(call.request)
     if not pressed or parameters is None:
         return None
     return _Branch(row, choice, choices[choice], typed, parameters)
 
 
-def _reason(question: Question | None, done: Completion, row: int) -> str:
+def _reason(call: Call | None, done: Completion, row: int) -> str:
     """Why there can be no branch here; "" if there can."""
-    if question is None:
+    if call is None:
         return "This response came from a file, so there is no model to continue with."
     if (found := obstacle(done, row)) is not None:
         return str(found)
-    _, request = fork_of(done, row, (), "", question.request, question.original_request)
-    return continuation_obstacle(question.source, request)
+    _, request = fork_of(done, row, (), "", call.request, call.original_request)
+    return continuation_obstacle(call.source, request)
 
 
 def _choices(view: TokenMapView, row: int) -> dict[int, str]:
@@ -112,19 +111,19 @@ def _parameters(before: Request) -> Request:
     )  # fmt: skip
 
 
-def _start(job: Job[Any], question: Question, done: Completion, branch: _Branch) -> CandorError | None:
+def _start(job: Run, call: Call, done: Completion, branch: _Branch) -> CandorError | None:
     """Start the branch; return why it could not start, or None."""
     try:
-        fork, request = _fork(question, done, branch)
-        start_branch(_PAGE, job, Question(question.source, request, fork))
+        fork, request = _fork(call, done, branch)
+        start_branch(_PAGE, job, ExplorePlan(Call(call.source, request, fork)))
     except CandorError as error:
         return error
     return None
 
 
-def _fork(question: Question, done: Completion, branch: _Branch) -> tuple[Fork, Request]:
+def _fork(call: Call, done: Completion, branch: _Branch) -> tuple[Fork, Request]:
     def fork_with(ids: tuple[int, ...], text: str) -> tuple[Fork, Request]:
-        return fork_of(done, branch.row, ids, text, branch.parameters, question.original_request)
+        return fork_of(done, branch.row, ids, text, branch.parameters, call.original_request)
 
     if branch.choice >= 0:
         return fork_with((branch.choice,), branch.label.rsplit("   ", 1)[0])
@@ -133,6 +132,6 @@ def _fork(question: Question, done: Completion, branch: _Branch) -> tuple[Fork, 
         return fork, request
     if not branch.typed:
         raise InvalidRequest("There is no text to insert.", "Type how the answer should continue.")
-    ids, otherwise = encode_continuation(question.source, request, branch.typed)
+    ids, otherwise = encode_continuation(call.source, request, branch.typed)
     fork, request = fork_with(ids, formatting.visible(branch.typed))
     return (replace(fork, warning=CUT_ALONE) if otherwise else fork), request

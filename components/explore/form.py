@@ -2,122 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from components.explore.saved_response_form import saved_form
+from components.jobs.asking_page import Asked, planned
+from components.jobs.form import as_field, asked, fill, lines, mode_and_examples, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
-from components.shell.escaping import as_text
-from lib.access.policy import Policy
-from lib.core.request import MAX_K, MAX_SAMPLES, Message, Request
+from components.shell.services import policy
+from lib.core.request import MAX_K, MAX_SAMPLES, Mode, Request, mode_of, prompt_fields
 from lib.core.sources import Source
 from lib.errors import CandorError
-from lib.studies.saved_response import SavedResponse
+from lib.jobs.call import Call
+from lib.jobs.plan import Plan
+from lib.studies.exploration import ExplorePlan
 
-RAW, CHAT, SAVED = "Raw", "Chat", "Saved response"
+_PAGE = "explore"
+SAVED = "saved response"  # a mode of its own: no model is asked
 IN_ONE_PIECE, AS_WRITTEN = "With prompt logprobs", "Streaming"
-
-
-@dataclass(frozen=True)
-class Example:
-    """A prompt to try."""
-
-    label: str  # on its button
-    mode: str  # RAW or CHAT
-    prompt: str
-
-
-EXAMPLES = (
-    Example("The quick brown fox", RAW, "The quick brown fox jumps"),
-    Example("A known fact", RAW, "The capital of France is"),
-    Example("A made-up fact", RAW, "The Portfolio Synergy Quotient (PSQ) is a measure of"),
-    Example("A question", CHAT, "Why is the sky blue? Answer in one sentence."),
-    Example("Some code", RAW, "def fibonacci(n):\n    "),
+EXAMPLES = {
+    "The quick brown fox": {"mode": Mode.RAW, "prompt": "The quick brown fox jumps"},
+    "A known fact": {"mode": Mode.RAW, "prompt": "The capital of France is"},
+    "A made-up fact": {"mode": Mode.RAW, "prompt": "The Portfolio Synergy Quotient (PSQ) is a measure of"},
+    "A question": {"mode": Mode.CHAT, "prompt": "Why is the sky blue? Answer in one sentence."},
+    "Some code": {"mode": Mode.RAW, "prompt": "def fibonacci(n):\n    "},
+}
+_DEFAULTS = {
+    "mode": Mode.RAW,
+    "max_tokens": 40,
+    "k": 10,
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "way": IN_ONE_PIECE,
+    "n": 1,
+}
+_MODES = (
+    "Raw continues your text as it is. Chat wraps it in the model's chat template. Saved response opens one from "
+    "Bedrock, without a model."
 )
 
-_DEFAULTS = {
-    "explore.mode": RAW,
-    "explore.max_tokens": 40,
-    "explore.k": 10,
-    "explore.temperature": 0.0,
-    "explore.top_p": 1.0,
-    "explore.way": IN_ONE_PIECE,
-    "explore.n": 1,
-}
 
-
-def prompt_form(policy: Policy, source: Source) -> Request | SavedResponse | CandorError | None:
-    """Show the form; return the request once Generate is pressed, or why it is invalid, or a saved response.
+def prompt_form(before: Plan | None, source: Source) -> Asked:
+    """Show the form; return the plan once Generate is pressed, or why it is invalid, or a saved response.
 
     source: the selected model, whose limits disable fields.
     """
-    for key, value in _DEFAULTS.items():
-        st.session_state.setdefault(key, value)
-    mode = _mode_and_examples()
-    if mode == SAVED:
-        return saved_form(policy)
-    limits = limits_of(source, chat=mode == CHAT)
-    pressed = _form(mode, limits)
-    if limits.refusal:
-        st.caption(as_text(limits.refusal))
-    elif not limits.prompt_scores:
+    if isinstance(before, ExplorePlan) and untouched(_PAGE, "prompt"):
+        fill(_PAGE, _values(before.call.original_request))
+    set_defaults(_PAGE, _DEFAULTS)
+    chosen = mode_and_examples(_PAGE, EXAMPLES, (Mode.RAW, Mode.CHAT, SAVED), about=_MODES)
+    if chosen == SAVED:
+        st.caption("Open a response you saved earlier.")
+        return saved_form(policy())
+    mode = Mode(chosen)
+    limits = limits_of(source, chat=mode is Mode.CHAT)
+    _prompt(mode)
+    plan: ExplorePlan | CandorError = planned(lambda: ExplorePlan(Call(source, _request(mode, limits))))
+    pressed = asked(
+        _PAGE, "Generate", ":material/play_arrow:", plan, refusal=limits.refusal, more=lambda: _more(limits)
+    )
+    if not limits.refusal and not limits.prompt_scores:
         st.caption("In raw mode this model doesn't return prompt logprobs, only logprobs of its answer.")
-    return _request(mode, limits) if pressed and not limits.refusal else None
+    if isinstance(before, ExplorePlan) and not pressed and not _is_about(before.call.original_request):
+        st.caption("Still showing the answer to your previous prompt.")
+    return plan if pressed else None
 
 
-def _mode_and_examples() -> str:
-    """Show the modes and, beside them, the examples to try; return the mode."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        mode = st.segmented_control(
-            "Mode",
-            [RAW, CHAT, SAVED],
-            key="explore.mode",
-            required=True,
-            persist_state="session",
-            label_visibility="collapsed",
-            help="Raw continues your text as it is. Chat wraps it in the model's chat template. Saved response opens "
-            "one from Bedrock, without a model.",
-        )
-        if mode == SAVED:
-            st.caption("Open a response you saved earlier.", width="content")
-            return SAVED
-        st.caption("Try", width="content")
-        for number, example in enumerate(EXAMPLES):
-            key = f"explore.example.{number}"
-            st.button(example.label, key=key, type="tertiary", on_click=_fill, args=(example,))
-    return str(mode)
+def _prompt(mode: Mode) -> None:
+    if mode is Mode.CHAT:
+        st.text_input(
+            "System prompt", key="explore.system", persist_state="session",
+            placeholder="Optional, for example: You are a careful assistant.",
+        )  # fmt: skip
+    st.text_area(
+        "Prompt",
+        key="explore.prompt",
+        persist_state="session",
+        placeholder="Ask the model something" if mode is Mode.CHAT else "Type a text for the model to continue",
+        height=84,
+    )
 
 
-def _fill(example: Example) -> None:
-    st.session_state["explore.mode"] = example.mode
-    st.session_state["explore.prompt"] = example.prompt
-
-
-def _form(mode: str, limits: Limits) -> bool:
-    """Show the prompt and its parameters; return whether Generate was pressed."""
-    with st.form("explore.form", border=False):
-        if mode == CHAT:
-            st.text_input(
-                "System prompt", key="explore.system", persist_state="session",
-                placeholder="Optional, for example: You are a careful assistant.",
-            )  # fmt: skip
-        st.text_area(
-            "Prompt",
-            key="explore.prompt",
-            persist_state="session",
-            placeholder="Ask the model something" if mode == CHAT else "Type a text for the model to continue",
-            height=84,
-        )
-        with st.container(horizontal=True, gap="small"):
-            pressed = st.form_submit_button(
-                "Generate", type="primary", icon=":material/play_arrow:", disabled=bool(limits.refusal)
-            )
-            with st.popover("Parameters", icon=":material/tune:"):
-                _parameters(limits)
-            if limits.prompt_scores and not limits.streamed_prompt_scores:
-                _way()
-    return pressed
+def _more(limits: Limits) -> None:
+    with st.popover("Parameters", icon=":material/tune:"):
+        _parameters(limits)
+    if limits.prompt_scores and not limits.streamed_prompt_scores:
+        _way()
 
 
 def _way() -> None:
@@ -178,49 +149,43 @@ def _sampling(limits: Limits) -> None:
     )  # fmt: skip
 
 
-def is_about(request: Request) -> bool:
+def _is_about(request: Request) -> bool:
     """Whether the prompt in the form is the prompt of a request."""
     typed = st.session_state.get("explore.prompt")
     return typed is None or typed == request.last_user_text
 
 
-def restore(request: Request) -> None:
-    """Fill the form with an earlier request, unless something has been typed."""
-    if "explore.prompt" in st.session_state:
-        return
-    values = st.session_state
-    values["explore.mode"] = RAW if request.prompt is not None else CHAT
-    values["explore.prompt"] = request.last_user_text
-    if len(request.messages) > 1:
-        values["explore.system"] = request.messages[0].content
-    values["explore.max_tokens"], values["explore.k"] = request.max_tokens, request.k
-    values["explore.temperature"], values["explore.top_p"] = request.temperature, request.top_p
-    values["explore.stop"] = "\n".join(stop.replace("\n", r"\n") for stop in request.stop)
-    values["explore.seed"], values["explore.n"] = request.seed, request.n
-    values["explore.way"] = IN_ONE_PIECE if request.prompt_scores else AS_WRITTEN
+def _values(request: Request) -> dict[str, Any]:
+    """A request as values of the form's fields."""
+    return {
+        "mode": mode_of(request),
+        "prompt": request.last_user_text,
+        "system": request.messages[0].content if len(request.messages) > 1 else "",
+        "max_tokens": request.max_tokens,
+        "k": request.k,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop": as_field(request.stop),
+        "seed": request.seed,
+        "n": request.n,
+        "way": IN_ONE_PIECE if request.prompt_scores else AS_WRITTEN,
+    }
 
 
-def _request(mode: str, limits: Limits) -> Request | CandorError:
-    """The request in the form, or why it is invalid."""
+def _request(mode: Mode, limits: Limits) -> Request:
+    """The request in the form. Raises InvalidRequest."""
     values = st.session_state
-    prompt = values.get("explore.prompt") or ""
-    system = (values.get("explore.system") or "") if mode == CHAT else ""
-    messages = (*([Message("system", system)] if system.strip() else []), Message("user", prompt))
-    seed = values.get("explore.seed")
-    try:
-        if mode == CHAT and not prompt.strip():
-            return Request(prompt="")
-        return Request(
-            prompt=None if mode == CHAT else prompt,
-            messages=messages if mode == CHAT else (),
-            max_tokens=int(values["explore.max_tokens"]),
-            temperature=float(values["explore.temperature"]),
-            top_p=float(values["explore.top_p"]),
-            stop=tuple(line.replace(r"\n", "\n") for line in (values.get("explore.stop") or "").split("\n") if line),
-            seed=None if seed is None else int(seed),
-            n=int(values["explore.n"]),
-            k=min(int(values["explore.k"]), limits.max_k),
-            prompt_scores=limits.streamed_prompt_scores or values["explore.way"] == IN_ONE_PIECE,
-        )
-    except CandorError as error:
-        return error
+    prompt, seed = values.get("explore.prompt") or "", values.get("explore.seed")
+    if not prompt.strip():
+        return Request(prompt="")  # which says that it is empty
+    return Request(
+        **prompt_fields(mode, prompt, values.get("explore.system") or ""),
+        max_tokens=int(values["explore.max_tokens"]),
+        temperature=float(values["explore.temperature"]),
+        top_p=float(values["explore.top_p"]),
+        stop=lines(values.get("explore.stop") or ""),
+        seed=None if seed is None else int(seed),
+        n=int(values["explore.n"]),
+        k=min(int(values["explore.k"]), limits.max_k),
+        prompt_scores=limits.streamed_prompt_scores or values["explore.way"] == IN_ONE_PIECE,
+    )

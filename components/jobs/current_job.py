@@ -2,72 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
 
 import streamlit as st
 
-from components.jobs.history_sync import find, keep, reopen, stop
+from components.jobs.history_sync import find, is_mine, keep, reopen, stop
 from components.shell.access import owner, policy, visitor
 from components.shell.services import check_allowed, engines, jobs, trees
-from lib.core.completion import Completion
-from lib.core.request import Request
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.answer_tree import Node, Tree
-from lib.jobs.batch import Many, run_many
+from lib.jobs.batch import Batch, batch_of
+from lib.jobs.call import Call
 from lib.jobs.job import Job
-from lib.jobs.plan import Several, ask_several
-from lib.jobs.run import Question, ask, ask_each, one_by_one
+from lib.jobs.plan import Plan
+from lib.jobs.run_plan import calls_left, run_calls
+from lib.studies.exploration import ExplorePlan
 from lib.studies.saved_response import SavedResponse
 
 _PARAMETER = "run"
-_NO_MODEL, _SELECT_ONE = "No model is selected.", "Select one in the sidebar."
 PAGES = {page: f"pages/{page}.py" for page in ("explore", "prompts", "models", "rank")}
-Answers = Completion | Many[Completion] | tuple[Completion, ...]  # of one sample, of several, of a file
+Run = Job[Batch]
 
 
-def current_job(page: str) -> Job[Answers] | None:
+def current_job(page: str) -> Run | None:
     """The job this page showed last, or the one its address names."""
     name = st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER)
     job = (find(name) or reopen(name)) if name else None
     if job is None:
         return None
-    if (other := _page_of(job)) != page:
+    if (other := page_of(job)) != page:
         st.session_state.pop(f"{page}.job", None)
         st.switch_page(PAGES[other], query_params={_PARAMETER: job.id})
     _remember(page, job)
     return job
 
 
-def _page_of(job: Job[Any]) -> str:
-    """The page that shows a job. The name may come from an imported file, so it is checked."""
-    page = job.subject.page if isinstance(job.subject, Several) else "explore"
+def page_of(job: Run) -> str:
+    """The page that shows a job; Explore, if no other does."""
+    page = "explore" if job.plan is None else job.plan.page
     return page if page in PAGES else "explore"
 
 
-def start_several(page: str, questions: tuple[Question, ...]) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Start one job for several questions; return it, or the previous job and why no new one could start."""
-    several = Several(page, questions)
-    return start_work(page, questions, lambda: (ask_several(engines(), several, owner=owner()), several))
+def start(page: str, plan: Plan, known: Batch | None = None) -> tuple[Run | None, CandorError | None]:
+    """Start a plan; return its job, or the previous job and why no new one could start.
 
+    While the same plan is running on the page, it is not started again: a double click asks once.
 
-def start_work(
-    page: str, questions: tuple[Question, ...], prepare: Callable[[], tuple[Callable[[Job[Any]], Any], object]]
-) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Check the questions and start a job; return it, or the previous job and why no new one could start.
-
-    prepare: returns the work and the job's subject; it may raise CandorError.
+    known: the answers that are there already.
     """
     before = current_job(page)
+    if before is not None and not before.over and before.plan == plan:
+        return before, None
     try:
-        for each in questions:
-            if not each.source:
-                raise InvalidRequest(_NO_MODEL, _SELECT_ONE)
-        _check(*questions)
+        _check(plan, known)
         if before is not None and not before.over:
             stop(before)
-        work, subject = prepare()
-        job: Job[Answers] = jobs().start(work, subject=subject, by=visitor())
+        job = jobs().start(run_calls(engines(), plan.calls(), owner=owner(), resume=known), plan, visitor())
     except CandorError as error:
         return before, error
     keep(page, job)
@@ -75,11 +65,14 @@ def start_work(
     return job, None
 
 
-def start_beside(page: str, several: Several, of: Job[Any]) -> CandorError | None:
-    """Start a second job about the result of `of`, which stays on the page; return why it could not start, or None."""
+def start_beside(page: str, plan: Plan, of: Run) -> CandorError | None:
+    """Start a second plan about the result of `of`, which stays on the page; return why it could not start, or None."""
+    running = find(st.session_state.get(f"{page}.beside"))
+    if running is not None and not running.over and running.plan == plan:
+        return None
     try:
-        _check(*several.questions)
-        job = jobs().start(ask_several(engines(), several, owner=owner()), subject=several, by=visitor())
+        _check(plan)
+        job = jobs().start(run_calls(engines(), plan.calls(), owner=owner()), plan, visitor())
     except CandorError as error:
         return error
     keep(page, job, of.id)
@@ -87,33 +80,51 @@ def start_beside(page: str, several: Several, of: Job[Any]) -> CandorError | Non
     return None
 
 
-def start_job(page: str, request: Request) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Send a request to the selected model; return the job, or the previous job and why no new one could start."""
-    before = current_job(page)
-    source = st.session_state.get("model", "")
+def start_branch(page: str, before: Run, plan: ExplorePlan) -> None:
+    """Start a branch of the answer of `before`. Raises CandorError."""
+    _check(plan)
+    job = jobs().start(run_calls(engines(), plan.calls(), owner=owner()), plan, visitor())
+    parent = in_tree(page, before)
+    tree_of(page).add(Node(job.id, job, parent, plan.call.fork))
+    keep(page, job, parent)
+    _remember(page, job)
+
+
+def retry(job: Run) -> CandorError | None:
+    """Ask for the answers of a job that failed or were never started; return why that is impossible, or None.
+
+    Pressing the button twice, for instance in two tabs, asks once.
+    """
+    so_far = job.result or job.partial
+    if job.plan is None or so_far is None:
+        return None
     try:
-        if not source:
-            raise InvalidRequest(_NO_MODEL, _SELECT_ONE)
-        question = Question(source, request)
-        _check(question)
-        if before is not None and not before.over:
-            stop(before)
-        job = _started(question)
+        _check(job.plan, so_far)
+        calls = job.plan.calls()
+        goes_on = jobs().go_on(job, run_calls(engines(), calls, owner=owner(), resume=so_far), visitor())
+    except CandorError as error:
+        return error
+    keep(page_of(job), goes_on)
+    return None
+
+
+def may_retry(job: Run) -> bool:
+    """Whether the visitor may ask for the missing answers of a job."""
+    return job.over and job.plan is not None and is_mine(job)
+
+
+def open_saved(page: str, saved: SavedResponse) -> tuple[Run | None, CandorError | None]:
+    """Read a saved response as a job; return it, or the previous job and why no new one could start."""
+    before = current_job(page)
+    try:
+        saved.tokenizer.check(policy())
+        visitor().check_size(len(saved.data) + saved.tokenizer.size)
+        job: Run = jobs().start(lambda _: batch_of(saved.completions()), by=visitor())
     except CandorError as error:
         return before, error
     keep(page, job)
     _remember(page, job)
     return job, None
-
-
-def start_branch(page: str, before: Job[Any], question: Question) -> None:
-    """Start a branch of the answer of `before`. Raises CandorError."""
-    _check(question)
-    job = _started(question)
-    parent = in_tree(page, before)
-    tree_of(page).add(Node(job.id, job, parent, question.fork))
-    keep(page, job, parent)
-    _remember(page, job)
 
 
 def tree_of(page: str) -> Tree:
@@ -145,7 +156,7 @@ def show_node(page: str, node_id: str) -> None:
         _remember(page, node.job)
 
 
-def in_tree(page: str, job: Job[Any]) -> str:
+def in_tree(page: str, job: Run) -> str:
     """The id of a job's answer in the page's tree, which it joins if necessary."""
     tree = tree_of(page)
     # A job that continues another one is the same answer.
@@ -156,60 +167,27 @@ def in_tree(page: str, job: Job[Any]) -> str:
     return job.id
 
 
-def ask_rest(page: str, job: Job[Any], question: Question, so_far: Many[Completion]) -> CandorError | None:
-    """Retry the answers that failed or were never started; return why that is impossible, or None.
-
-    Pressing the button twice, for instance in two tabs, starts it once.
-    """
-    try:
-        _check(question)
-        works = ask_each(engines(), one_by_one(question), owner=owner())
-        goes_on = jobs().go_on(job, run_many(works, before=so_far), visitor())
-        keep(page, goes_on)
-        _remember(page, goes_on)
-    except CandorError as error:
-        return error
-    return None
-
-
-def _started(question: Question) -> Job[Answers]:
-    if question.request.n == 1:
-        alone = ask(engines(), question, owner=owner())
-        return jobs().start(alone, subject=question, by=visitor())  # type: ignore[arg-type]
-    works = ask_each(engines(), one_by_one(question), owner=owner())
-    return jobs().start(run_many(works), subject=question, by=visitor())  # type: ignore[arg-type]
-
-
-def open_saved(page: str, saved: SavedResponse) -> tuple[Job[Answers] | None, CandorError | None]:
-    """Read a saved response as a job; return it, or the previous job and why no new one could start."""
-    before = current_job(page)
-    try:
-        saved.tokenizer.check(policy())
-        visitor().check_size(len(saved.data) + saved.tokenizer.size)
-        job: Job[Answers] = jobs().start(lambda _: saved.completions(), subject=saved, by=visitor())
-    except CandorError as error:
-        return before, error
-    keep(page, job)
-    _remember(page, job)
-    return job, None
-
-
 def gone() -> bool:
     """Whether the page's address names a job that no longer exists."""
     name = st.query_params.get(_PARAMETER)
-    if name is None:
-        return False
-    return find(name) is None
+    return name is not None and find(name) is None
 
 
-def _check(*questions: Question) -> None:
-    """Raise CandorError if the visitor may not use one of the models, or has no allowance for that much."""
-    for each in questions:
+def _check(plan: Plan, known: Batch | None = None) -> None:
+    """Raise CandorError if the visitor may not make the plan's calls, or has no allowance for that much."""
+    _check_calls(calls_left(plan.calls(), known))
+
+
+def _check_calls(calls: Iterable[Call]) -> None:
+    calls = tuple(calls)
+    for each in calls:
+        if not each.source:
+            raise InvalidRequest("No model is selected.", "Select one in the sidebar.")
         check_allowed(each.source)
-    visitor().check_tokens(sum(each.max_new_tokens for each in questions))
-    visitor().check_characters(sum(each.max_characters_read for each in questions))
+    visitor().check_tokens(sum(each.max_new_tokens for each in calls))
+    visitor().check_characters(sum(each.max_characters_read for each in calls))
 
 
-def _remember(page: str, job: Job[Answers] | Job[Completion] | Job[object]) -> None:
+def _remember(page: str, job: Run) -> None:
     st.session_state[f"{page}.job"] = job.id
     st.query_params[_PARAMETER] = job.id

@@ -16,11 +16,11 @@ from lib import VERSION
 from lib.errors import CandorError
 from lib.jobs.answer_tree import Node
 from lib.jobs.job import Job
-from lib.jobs.run import Question
 from lib.store.job_runs import restored, run_about, title_of
 from lib.store.run import Answer, Run
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
+from lib.studies.exploration import ExplorePlan
 
 _TOLD = "kept.told"
 _MAX_OTHERS = 50  # runs of other people in a tree, besides the visitor's own
@@ -102,9 +102,9 @@ def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
     before = made[run.parent].completion if run.parent in made else None
     job: Job[Any] = jobs().restore(run.id, owner=run.owner, **restored(run, answers, before))
     job.kept = True
-    fork = job.subject.fork if isinstance(job.subject, Question) else None
+    fork = job.plan.call.fork if isinstance(job.plan, ExplorePlan) else None
     node = Node(run.id, job, run.parent if run.parent in made else "", fork)
-    node.name = "" if run.title == title_of(job.subject) else run.title
+    node.name = "" if run.title == title_of(job.plan) else run.title
     return node
 
 
@@ -148,7 +148,7 @@ def _back(job: Job[Any]) -> None:
 
 def named(node: Node) -> None:
     """Give the run of a renamed answer the same name, if it is the visitor's."""
-    title = node.name or title_of(node.job.subject)
+    title = node.name or title_of(node.job.plan)
     _change(lambda store: store.change([node.id], title=title, by=visitor()))
 
 

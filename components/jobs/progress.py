@@ -1,4 +1,4 @@
-"""The progress of a job, and a button to stop it."""
+"""The progress of a job, the buttons that stop it, and what became of its answers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 
 import streamlit as st
 
+from components.jobs.current_job import may_retry, retry
 from components.jobs.history_sync import is_mine
 from components.jobs.history_sync import stop as stop_job
 from components.shell.escaping import as_text
-from components.shell.fragments import repeated
 from components.shell.messages import show_error
 from lib import formatting
-from lib.core.completion import Completion
-from lib.jobs.batch import Many, State
+from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
 
-_POLL = 0.2  # seconds between two looks at a running job
+_NAMED = 4  # answers named in front of an error they share
 
 
 def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
@@ -28,45 +27,83 @@ def job_progress(job: Job[Any], *, stop: str = "Stop") -> None:
         stop_button(job, stop)
 
 
+def batch_progress(job: Job[Batch]) -> None:
+    """Show how far the answers of a running job are, the time left, and a button to stop it."""
+    batch = job.partial
+    if batch is None or len(batch.outcomes) < 2:
+        job_progress(job)
+        return
+    total, done, failed = len(batch.outcomes), batch.count(State.DONE), batch.count(State.FAILED)
+    words = [f"{done:,} of {formatting.count(total, 'answer')} done"] + [f"{failed:,} failed"] * bool(failed)
+    if batch.seconds_left is not None:
+        words.append(f"about {formatting.seconds(batch.seconds_left)} left")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress((done + failed) / total, text=" · ".join(words))
+        stop_button(job)
+    waiting = next((each.note for each in batch.outcomes if each.state is State.RUNNING and each.note), "")
+    st.caption(as_text(f"{job.note}: {waiting}" if waiting and waiting != job.note else job.note))
+
+
 def stop_button(job: Job[Any], stop: str = "Stop") -> None:
     """Show the visitor's own job a button that stops it, then one that doesn't wait for calls in flight."""
     if not is_mine(job):
         return
-    label = "Stop now" if job.cancelled else stop
     # Each of the two has its own key, so that a double click presses the first one only.
     st.button(
-        label, key=f"stop.{job.id}.{job.cancelled}", on_click=stop_job, args=(job,), disabled=job.force_stopped,
-        icon=":material/stop:",
+        "Stop now" if job.cancelled else stop, key=f"stop.{job.id}.{job.cancelled}", on_click=stop_job, args=(job,),
+        disabled=job.force_stopped, icon=":material/stop:", help=_dropped(job) if job.cancelled else None,
     )  # fmt: skip
 
 
-def when_done(job: Job[Any], draw: Callable[[Many[Any]], None]) -> None:
-    """Show the progress of a batch; once it is over, show errors first, then the outcomes with `draw`."""
-    repeated(_once_over, None if job.over else _POLL)(job, draw, live=not job.over)
+def _dropped(job: Job[Any]) -> str:
+    """What stopping now would drop."""
+    batch = job.partial
+    running = batch.count(State.RUNNING) if isinstance(batch, Batch) else 0
+    return f"Drops {formatting.count(running, 'answer')} in flight, which may have been billed already."
 
 
-def _once_over(job: Job[Any], draw: Callable[[Many[Any]], None], *, live: bool) -> None:
-    # Everything below belongs to this fragment: whatever follows a fragment on a timer may vanish.
-    if live and job.over:
-        st.rerun()
-    if live:
-        job_progress(job)
-        return
-    job.seen = True
+def what_became(job: Job[Batch], batch: Batch | None, name: Callable[[int], str]) -> None:
+    """Show why answers of a job that is over are missing, grouped by cause, and offer to ask for them again.
+
+    name: what to call an answer by its place.
+    """
     if job.error is not None:
         show_error(job.error)
-    many = job.result or job.partial
-    if isinstance(many, Many):
-        if many.cap is not None:
-            show_error(many.cap)
-        elif stopped := where_it_stopped(many):
-            st.caption(as_text(stopped))
-        draw(many)
+    if batch is None:
+        return
+    if batch.cap is not None:
+        show_error(batch.cap)
+    elif stopped := where_it_stopped(batch):
+        st.caption(as_text(stopped))
+    _failures(batch, name)
+    if batch.missing and may_retry(job):
+        label = f"Retry the {batch.missing:,} missing" if len(batch.outcomes) > 1 else "Retry"
+        st.button(label, key=f"retry.{job.id}.{job.version}", icon=":material/replay:", on_click=_retry, args=(job,))
+    if (problem := st.session_state.pop("retry.problem", None)) is not None:
+        show_error(problem)
 
 
-def where_it_stopped(many: Many[Completion]) -> str:
-    """What a stopped batch lacks, such as "Stopped: 2 incomplete, 1 missing."; "" if it is complete."""
-    cut = sum(each.result is not None and each.result.stop_reason == "cancelled" for each in many.outcomes)
-    missing = sum(each.state is State.NOT_STARTED for each in many.outcomes)
+def _retry(job: Job[Batch]) -> None:
+    st.session_state["retry.problem"] = retry(job)
+
+
+def _failures(batch: Batch, name: Callable[[int], str]) -> None:
+    """Show each error once, with the answers it is about; their names only if there are several answers."""
+    errors = {str(each.error): each.error for each in batch.outcomes if each.error is not None}
+    for message, error in errors.items():
+        places = [place for place, each in enumerate(batch.outcomes) if str(each.error) == message]
+        if len(batch.outcomes) > 1:
+            named = list(dict.fromkeys(name(place) for place in places))
+            more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
+            st.caption(as_text(f"{', '.join(named[:_NAMED])}{more}:"))
+        show_error(error)
+
+
+def where_it_stopped(batch: Batch) -> str:
+    """What a stopped batch of several answers lacks, such as "Stopped: 2 incomplete, 1 missing."; "" if nothing."""
+    if len(batch.outcomes) < 2:
+        return ""
+    cut = sum(done.stop_reason == "cancelled" for done in batch.completions)
+    missing = batch.count(State.NOT_STARTED)
     parts = [f"{cut:,} incomplete" if cut else "", f"{missing:,} missing" if missing else ""]
     return f"Stopped: {', '.join(filter(None, parts))}." if cut or missing else ""

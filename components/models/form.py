@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
+from components.jobs.asking_page import Asked, Known
 from components.jobs.estimate import budget
+from components.jobs.form import asked, fill, show_examples, untouched
 from components.models.saved_side import choose_saved, moment, saved_side
 from components.pickers.capabilities import limits_of
 from components.pickers.model_label import model_name
@@ -15,30 +15,31 @@ from components.shell.services import policy
 from lib.access.policy import Bedrock
 from lib.core.sources import EMBEDDED, Source
 from lib.errors import CandorError, InvalidRequest
-from lib.jobs.job import Job
-from lib.jobs.plan import Several
-from lib.studies.model_comparison import SavedAnswer, Side, reading_of, same_reading, scored_now
+from lib.jobs.plan import Plan
+from lib.jobs.run_plan import calls_left
+from lib.studies.model_comparison import ModelsPlan, SavedAnswer, Side, known, reading_of, same_reading
 
-_EXAMPLE = (
-    "The capital of France is Paris, and the capital of Australia is Canberra. "
-    "Strike while the iron is hot, they say; a stitch in time saves nine."
-)
+_PAGE = "models"
+_EXAMPLES = {
+    "Sayings and capitals": {
+        "text": "The capital of France is Paris, and the capital of Australia is Canberra. "
+        "Strike while the iron is hot, they say; a stitch in time saves nine."
+    }
+}
 _SLOTS = {"first": "First model, such as the base", "second": "Second model, such as the fine-tuned one"}
 _CHOOSE = "Select another one in the sidebar and choose “Use the sidebar's model”, or pick a saved run."
 _Choices = dict[str, SavedAnswer | Source]  # by slot; "" for a side without a model
 
 
-def models_form(source: Source) -> tuple[Side, ...] | CandorError | None:
-    """Show the form; return both sides once Compare is pressed, or why they are invalid.
+def models_form(before: Plan | None, source: Source) -> Asked:
+    """Show the form; return the plan once Compare is pressed, or why it is invalid.
 
     source: the model in the sidebar.
     """
+    if isinstance(before, ModelsPlan) and untouched(_PAGE, "text"):
+        _fill(before)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("Try", width="content")
-        st.button(
-            "Sayings and capitals", key="models.example", type="tertiary",
-            on_click=lambda: st.session_state.update({"models.text": _EXAMPLE}),
-        )  # fmt: skip
+        show_examples(_PAGE, _EXAMPLES)
     text = st.container()
     choices: _Choices = {}
     for (slot, label), column in zip(_SLOTS.items(), st.columns(2, gap="medium"), strict=True):
@@ -51,17 +52,13 @@ def models_form(source: Source) -> tuple[Side, ...] | CandorError | None:
     return _compare(choices)
 
 
-def restore(job: Job[Any] | None) -> None:
-    """Fill the form with the job's text and sides, unless something has been typed."""
-    if job is None or not isinstance(job.subject, Several) or "models.text" in st.session_state:
-        return
-    several = job.subject
-    st.session_state["models.text"] = several.questions[0].request.last_user_text
-    saved = several.marks if len(several.marks) == len(several.questions) else (0,) * len(several.questions)
-    for place, (slot, question) in enumerate(zip(_SLOTS, several.questions, strict=False)):
-        st.session_state[f"models.{slot}"] = question.source
-        if saved[place]:  # this run holds a copy of the saved answer
-            choose_saved(slot, job.id, place)
+def _fill(plan: ModelsPlan) -> None:
+    """Fill the form with a plan's text and sides."""
+    shown = st.query_params.get("run", "")
+    fill(_PAGE, {"text": plan.title(), **dict(zip(_SLOTS, (each.source for each in plan.sides), strict=True))})
+    for place, (slot, side) in enumerate(zip(_SLOTS, plan.sides, strict=True)):
+        if side.saved:  # this run holds a copy of the saved answer
+            choose_saved(slot, shown, place)
 
 
 def _side(slot: str, label: str, source: Source) -> SavedAnswer | Source:
@@ -86,7 +83,7 @@ def _side(slot: str, label: str, source: Source) -> SavedAnswer | Source:
 
 
 def _name_of(saved: SavedAnswer) -> str:
-    return f"{model_name(saved.question.source) or 'Saved response'}, saved {moment(saved.created)}"
+    return f"{model_name(saved.side.source) or 'Saved response'}, saved {moment(saved.side.saved)}"
 
 
 def _text(choices: _Choices) -> None:
@@ -116,19 +113,20 @@ def _how_to_get_another() -> None:
     )
 
 
-def _compare(choices: _Choices) -> tuple[Side, ...] | CandorError | None:
+def _compare(choices: _Choices) -> Asked:
     """Show Compare, what it takes, and why it is disabled."""
-    sides = _sides(choices)
+    found = _known(choices)
     models = [each for each in choices.values() if not isinstance(each, SavedAnswer)]
     refusals = [refusal for refusal in dict.fromkeys(map(_refusal, models)) if refusal]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button(
-            "Compare", type="primary", icon=":material/compare_arrows:", key="models.go", disabled=bool(refusals)
-        )
-        st.caption(budget(scored_now("models", sides)) if isinstance(sides, tuple) else "", width="content")
+    if isinstance(found, CandorError):
+        asks: Plan | CandorError = found
+        price = ""
+    else:
+        asks, price = found.plan, budget(calls_left(found.plan.calls(), found.batch))
+    pressed = asked(_PAGE, "Compare", ":material/compare_arrows:", asks, price=price, disabled=bool(refusals))
     for refusal in refusals:
         st.caption(as_text(refusal))
-    return sides if pressed else None
+    return found if pressed else None
 
 
 def _refusal(source: Source) -> str:
@@ -142,23 +140,29 @@ def _refusal(source: Source) -> str:
     )
 
 
-def _sides(choices: _Choices) -> tuple[Side, ...] | CandorError:
-    """Both sides, or why they can't be compared."""
-    first, second = choices.values()
+def _known(choices: _Choices) -> Known | CandorError:
+    """The comparison of both sides, with the saved ones filled in, or why they can't be compared."""
     try:
-        if not first or not second:
-            raise InvalidRequest("Choose a second model to compare with.", _CHOOSE)
-        if isinstance(first, SavedAnswer) and isinstance(second, SavedAnswer):
-            if first.created == second.created and first.completion.identical(second.completion):
-                raise InvalidRequest("Both sides are the same saved answer.", "Choose another run for one of them.")
-            return first, second
-        if isinstance(first, SavedAnswer):
-            return first, same_reading(second, first)  # type: ignore[arg-type]
-        if isinstance(second, SavedAnswer):
-            return same_reading(first, second), second
-        if first == second:
-            raise InvalidRequest("Both sides are the same model.", _CHOOSE)
-        text = st.session_state.get("models.text") or ""
-        return reading_of(first, text), reading_of(second, text)
+        sides = _sides(choices)
     except CandorError as error:
         return error
+    return Known(*known(sides))
+
+
+def _sides(choices: _Choices) -> tuple[Side | SavedAnswer, Side | SavedAnswer]:
+    """Both sides. Raises InvalidRequest if they can't be compared."""
+    first, second = choices.values()
+    if not first or not second:
+        raise InvalidRequest("Choose a second model to compare with.", _CHOOSE)
+    if isinstance(first, SavedAnswer) and isinstance(second, SavedAnswer):
+        if first.side.saved == second.side.saved and first.completion.identical(second.completion):
+            raise InvalidRequest("Both sides are the same saved answer.", "Choose another run for one of them.")
+        return first, second
+    if isinstance(first, SavedAnswer):
+        return first, same_reading(second, first)  # type: ignore[arg-type]
+    if isinstance(second, SavedAnswer):
+        return same_reading(first, second), second
+    if first == second:
+        raise InvalidRequest("Both sides are the same model.", _CHOOSE)
+    text = st.session_state.get("models.text") or ""
+    return reading_of(first, text), reading_of(second, text)

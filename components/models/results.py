@@ -2,71 +2,48 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from components.difference_map import difference_map
-from components.jobs.progress import when_done
 from components.models.saved_side import moment
 from components.pickers.model_label import model_name
 from components.shell.escaping import bold
-from components.shell.messages import show_error, show_warnings
+from components.shell.messages import show_warnings
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
-from lib.jobs.batch import Many
-from lib.jobs.job import Job
-from lib.jobs.plan import Several
+from lib.jobs.batch import Batch
 from lib.scores.alignment import Aligned, aligned
 from lib.scores.token_scores import summarise_prompt
-from lib.studies.model_comparison import text_of, whole_text
+from lib.studies.model_comparison import ModelsPlan, text_of, whole_text
 
 _LARGEST = 10  # spans in each list
 
 
-def show_readings(job: Job[Any] | None) -> None:
-    """Show the comparison once it is done; without a job, say what appears here."""
-    if job is None:
-        st.caption(
-            "Your text appears here, shaded by how much more or less likely the second model finds each part. The "
-            "models may have different tokenizers."
-        )
-        return
-    if isinstance(job.subject, Several):
-        when_done(job, partial(_show, job.subject))
-
-
-def _names(several: Several) -> list[str]:
+def side_names(plan: ModelsPlan) -> list[str]:
     """The models' names; a saved side's has its date."""
-    saved = several.marks if len(several.marks) == len(several.questions) else (0,) * len(several.questions)
     return [
-        f"{model_name(each.source) or 'Saved response'}{f', saved {moment(when)}' if when else ''}"
-        for each, when in zip(several.questions, saved, strict=True)
+        f"{model_name(each.source) or 'Saved response'}{f', saved {moment(each.saved)}' if each.saved else ''}"
+        for each in plan.sides
     ]
 
 
-def _show(several: Several, many: Many[Completion]) -> None:
-    names = _names(several)
-    for name, each in zip(names, many.outcomes, strict=True):
-        if each.error is not None:
-            st.markdown(bold(name))
-            show_error(each.error)
-    done = [each.result for each in many.outcomes if each.result is not None]
+def compared(plan: ModelsPlan, batch: Batch) -> None:
+    """Show the comparison."""
+    done = batch.completions
     if len(done) == 2:
-        if several.marks:
-            _warn_of_different_texts(several, done)
-        _both(names, whole_text(done[0]), whole_text(done[1]))
+        if any(each.saved for each in plan.sides):
+            _warn_of_different_texts(plan, done)
+        _both(side_names(plan), whole_text(done[0]), whole_text(done[1]))
     elif done:
         st.caption("Only one model has scored the text:")
         map_with_pin(TokenMapView(done[0]), key="models.only")
 
 
-def _warn_of_different_texts(several: Several, done: list[Completion]) -> None:
-    first, second = (text_of(*pair) for pair in zip(several.questions, done, strict=True))
+def _warn_of_different_texts(plan: ModelsPlan, done: tuple[Completion, ...]) -> None:
+    first, second = (text_of(side.request, each) for side, each in zip(plan.sides, done, strict=True))
     if first.split() != second.split():
         st.warning(
             "The two runs have different texts. Only the parts they have in common are compared, and what comes "

@@ -13,14 +13,14 @@ from components.shell.sign_in import identity
 from lib import formatting
 from lib.core.completion import Completion
 from lib.errors import CandorError
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
+from lib.jobs.call import Call
+from lib.jobs.plan import Plan, places_of
 from lib.segmentation.char_classes import marked, plain
-from lib.store.job_runs import restored
+from lib.store.plan_codec import plan_of
 from lib.store.queries import Filter, listed
 from lib.store.run import Run
 from lib.store.runs import Runs
-from lib.studies.model_comparison import SavedAnswer, saved_answer
+from lib.studies.model_comparison import ModelsPlan, SavedAnswer, saved_answer
 
 _COUNT = 50  # newest runs offered
 _SHOWN = 48  # characters of a title or an answer in a list
@@ -77,39 +77,36 @@ def _saved_side(store: Runs, slot: str) -> SavedAnswer | None:
         return None
     run, answers = opened
     done = {place: each.completion for place, each in enumerate(answers) if each.completion is not None}
-    asked = restored(run, answers)["subject"]
-    place = _place(done, asked, f"{key}.{chosen}")
+    plan = plan_of(run)
+    place = _place(done, plan, f"{key}.{chosen}")
     if place is None:
         st.caption("This run has no tokens to compare.")
         return None
-    if not isinstance(asked, Several | Question):
+    if plan is None:
         return saved_answer(run.source or run.model, None, done[place], run.created)
-    question = _question(asked, place)
-    return saved_answer(question.source, question.original_request, done[place], _when(run, asked, place))
+    call = _call(plan, place)
+    when = plan.sides[place].saved if isinstance(plan, ModelsPlan) else 0  # a comparison holds copies of older answers
+    return saved_answer(call.source, call.original_request, done[place], when or run.created)
 
 
-def _place(done: dict[int, Completion], asked: object, key: str) -> int | None:
+def _place(done: dict[int, Completion], plan: Plan | None, key: str) -> int | None:
     """Which answer of the run to compare; shows a picker if it has several."""
     if len(done) < 2:
         return next(iter(done), None)
 
     def label(place: int) -> str:
         text = formatting.beginning(done[place].text, _SHOWN) if place in done else ""
-        model = model_name(_question(asked, place).source) if isinstance(asked, Several) else ""
+        model = "" if plan is None else model_name(_call(plan, place).source)
         return f"{place + 1}: {marked(text or plain(model) or '(empty)')}"
 
     place: int = st.selectbox("Answer", list(done), key=key, format_func=label)
     return place if place in done else next(iter(done))
 
 
-def _when(run: Run, asked: Several | Question, place: int) -> int:
-    """When the answer was scored. A comparison holds copies of answers that may be older than itself."""
-    marks = asked.marks if isinstance(asked, Several) and asked.page == "models" else ()
-    return (marks[place] if place < len(marks) else 0) or run.created
-
-
-def _question(asked: Several | Question, place: int) -> Question:
-    return asked.questions[asked.places[place]] if isinstance(asked, Several) else asked
+def _call(plan: Plan, place: int) -> Call:
+    """The call that an answer belongs to."""
+    calls = plan.calls()
+    return calls[places_of(calls)[place]]
 
 
 def _label(run: Run) -> str:

@@ -2,90 +2,95 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from components.difference_map import difference_map
-from components.jobs.current_job import start_beside
+from components.jobs.current_job import Run, start_beside
 from components.jobs.estimate import budget
 from components.jobs.history_sync import find, keeping
-from components.jobs.progress import when_done
+from components.jobs.progress import batch_progress, what_became
 from components.pickers.capabilities import limits_of
 from components.shell.escaping import as_text
+from components.shell.fragments import repeated
 from components.shell.messages import show_error
 from lib import formatting
 from lib.core.completion import Completion
-from lib.jobs.batch import Many
-from lib.jobs.job import Job
-from lib.jobs.plan import Several
+from lib.core.request import Mode
+from lib.jobs.batch import Batch
+from lib.jobs.plan import places_of
 from lib.scores.alignment import aligned
-from lib.studies.ablation import Helped, helped, usefulness
+from lib.studies.ablation import AblationPlan, Helped, helped
+from lib.studies.prompt_comparison import PromptsPlan
 
 _PAGE = "prompts"
+_POLL = 0.2  # seconds between two looks at a running job
 _SHOWN = 70  # characters of an answer in the list
 _FALL = "Drop without it (nats)"
 
 
-def what_helped(job: Job[Any] | None) -> None:
+def what_helped(job: Run, plan: PromptsPlan, batch: Batch) -> None:
     """Offer the ablation of one answer of a finished comparison, and show its result below."""
-    if job is None or not job.over or not isinstance(job.subject, Several) or job.subject.marks:
-        return
-    several, many = job.subject, job.result
-    if not isinstance(many, Many):
-        return
     answers = {
-        place: each.result
-        for place, each in enumerate(many.outcomes)
-        if each.result is not None and each.result.text.strip()
+        place: each.completion
+        for place, each in enumerate(batch.outcomes)
+        if each.completion is not None and each.completion.text.strip()
     }
     if not answers:
         return
     st.subheader("What helped?")
-    first = several.questions[0]
-    if not limits_of(first.source, chat=bool(first.request.messages), ask=False).given_scores:
+    if not limits_of(plan.source, chat=plan.mode is Mode.CHAT, ask=False).given_scores:
         st.caption("This model doesn't return prompt logprobs, so it can't score text you supply.")
         return
     st.caption(
         "Scores one answer after each prompt, and after its own prompt with one sentence left out at a time. Nothing "
         "new is generated."
     )
-    _choose_and_start(job, several, answers)
+    _choose_and_start(job, plan, answers)
     beside = find(st.session_state.get(f"{_PAGE}.beside"))
     if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
-        show_helped(beside)
+        with st.container():
+            repeated(_beside, None if beside.over else _POLL)(beside, live=not beside.over)
         if beside.over:
             keeping(beside, what="What helped")
 
 
-def _choose_and_start(job: Job[Any], several: Several, answers: dict[int, Completion]) -> None:
+def _choose_and_start(job: Run, plan: PromptsPlan, answers: dict[int, Completion]) -> None:
     """answers: by their place in the job."""
+    calls = plan.calls()
+    places = places_of(calls)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         place = st.selectbox(
             "Answer", list(answers), key="prompts.helped.answer",
-            format_func=lambda at: f"Prompt {several.places[at] + 1}: {formatting.beginning(answers[at].text, _SHOWN)}",
+            format_func=lambda at: f"Prompt {places[at] + 1}: {formatting.beginning(answers[at].text, _SHOWN)}",
         )  # fmt: skip
-        plan = usefulness(_PAGE, several.questions, several.places[place], answers[place].text)
+        requests = tuple(each.request for each in calls)
+        ablation = AblationPlan(plan.source, requests, places[place], answers[place].text)
         pressed = st.button("Analyze", icon=":material/troubleshoot:", key="prompts.helped.go")
-        st.caption(budget(plan), width="content")
+        st.caption(budget(ablation.calls()), width="content")
     if pressed:
-        error = start_beside(_PAGE, plan, job)
+        error = start_beside(_PAGE, ablation, job)
         if error is not None:
             show_error(error)
 
 
-def show_helped(job: Job[Any]) -> None:
+def _beside(job: Run, *, live: bool) -> None:
     """Show the ablation's progress, then its result."""
-    if isinstance(job.subject, Several):
-        when_done(job, partial(_show, job.subject))
+    if live and job.over:
+        st.rerun()
+    if live:
+        batch_progress(job)
+        return
+    job.seen = True
+    batch = job.result or job.partial
+    what_became(job, batch, lambda place: f"Text {place + 1}")
+    if batch is not None and isinstance(job.plan, AblationPlan):
+        helped_by(job.plan, batch)
 
 
-def _show(several: Several, many: Many[Completion]) -> None:
-    for error in {str(each.error): each.error for each in many.outcomes if each.error is not None}.values():
-        show_error(error)
-    found = helped(several, many)
+def helped_by(plan: AblationPlan, batch: Batch) -> None:
+    """Show the result of an ablation."""
+    found = helped(plan, batch)
     if found is not None:
         _parts(found)
         _prompts(found)

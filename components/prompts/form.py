@@ -6,26 +6,18 @@ from typing import Any
 
 import streamlit as st
 
-from components.jobs.estimate import budget
+from components.jobs.asking_page import Asked, planned
+from components.jobs.form import asked, fill, mode_and_examples, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
-from components.shell.escaping import as_text
-from lib.core.request import Message, Request
+from lib.core.request import Mode, mode_of
 from lib.core.sources import Source
-from lib.errors import CandorError, InvalidRequest
-from lib.jobs.job import Job
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
+from lib.errors import CandorError
+from lib.jobs.plan import Plan
+from lib.studies.ablation import AblationPlan
+from lib.studies.prompt_comparison import MAX_PROMPTS, PromptsPlan
 
-RAW, CHAT = "Raw", "Chat"
-MAX_PROMPTS = 4
+_PAGE = "prompts"
 MAX_SAMPLES = 16
-_DEFAULTS = {
-    "prompts.mode": CHAT,
-    "prompts.count": 2,
-    "prompts.max_tokens": 40,
-    "prompts.temperature": 0.0,
-    "prompts.runs": 5,
-}
 _SHORT = "A customer writes that the laptop they ordered three weeks ago has still not arrived. Write a response."
 _DETAILED = (
     "You are an experienced customer service agent of an online electronics shop.\n"
@@ -34,64 +26,53 @@ _DETAILED = (
     "Write a response that apologises, says what happens next, and lets them choose between waiting and a refund. "
     "Keep it polite and under 80 words."
 )
-_EXAMPLE = {"prompts.mode": CHAT, "prompts.count": 2, "prompts.prompt.0": _SHORT, "prompts.prompt.1": _DETAILED}
+_EXAMPLES = {
+    "A late laptop, in brief and in detail": {
+        "mode": Mode.CHAT, "count": 2, "prompt.0": _SHORT, "prompt.1": _DETAILED,
+    }
+}  # fmt: skip
 
 
-def compare_form(source: Source) -> tuple[Question, ...] | CandorError | None:
-    """Show the form; return the questions once Compare is pressed, or why they are invalid."""
-    for key, value in _DEFAULTS.items():
-        st.session_state.setdefault(key, value)
-    mode = _mode_and_example()
-    limits = limits_of(source, chat=mode == CHAT)
+def compare_form(before: Plan | None, source: Source) -> Asked:
+    """Show the form; return the plan once Compare is pressed, or why it is invalid."""
+    if untouched(_PAGE, "prompt.0"):
+        fill(_PAGE, _values_of(before))
+    set_defaults(_PAGE, _values(PromptsPlan(source)))
+    mode = Mode(mode_and_examples(_PAGE, _EXAMPLES))
+    limits = limits_of(source, chat=mode is Mode.CHAT)
     _prompts(int(st.session_state["prompts.count"]))
     _sampling()
-    questions = _questions(source, mode, limits)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button(
-            "Compare", type="primary", icon=":material/compare:", key="prompts.go", disabled=bool(limits.refusal)
-        )
-        st.caption(
-            as_text(limits.refusal) or (budget(Several("prompts", questions)) if isinstance(questions, tuple) else ""),
-            width="content",
-        )
+    plan: PromptsPlan | CandorError = planned(lambda: _plan(source, mode, limits))
+    pressed = asked(_PAGE, "Compare", ":material/compare:", plan, refusal=limits.refusal)
     if not limits.prompt_scores and not limits.refusal:
         st.caption(
             "This model doesn't return prompt logprobs, so prompt perplexity and “What helped?” are unavailable. You "
             "still see how confidently each answer begins."
         )
-    return questions if pressed else None
+    return plan if pressed else None
 
 
-def restore(job: Job[Any] | None) -> None:
-    """Fill the form with the job's questions, unless something has been typed."""
-    if job is None or not isinstance(job.subject, Several) or "prompts.prompt.0" in st.session_state:
-        return
-    several = job.subject
-    count = several.marks[0] if several.marks else len(several.questions)
-    requests = [each.request for each in several.questions[: min(count, MAX_PROMPTS)]]
-    values = st.session_state
-    values["prompts.mode"] = CHAT if requests[0].messages else RAW
-    values["prompts.count"] = max(len(requests), 2)
-    for number, request in enumerate(requests):
-        values[f"prompts.prompt.{number}"] = request.last_user_text
-    if several.marks:  # an ablation, which generated nothing
-        return
-    values["prompts.max_tokens"], values["prompts.temperature"] = requests[0].max_tokens, requests[0].temperature
-    values["prompts.runs"] = max(requests[0].n, 2)
+def _values_of(plan: Plan | None) -> dict[str, Any]:
+    """The plan of the page's job as values of the form's fields."""
+    if isinstance(plan, PromptsPlan):
+        return _values(plan)
+    if isinstance(plan, AblationPlan):  # it generated nothing, so that its sampling is no one's choice
+        return _texts([each.last_user_text for each in plan.requests]) | {"mode": mode_of(plan.requests[0])}
+    return {}
 
 
-def _mode_and_example() -> str:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        mode = st.segmented_control(
-            "Mode", [CHAT, RAW], key="prompts.mode", required=True, persist_state="session",
-            label_visibility="collapsed",
-        )  # fmt: skip
-        st.caption("Try", width="content")
-        st.button(
-            "A late laptop, in brief and in detail", key="prompts.example", type="tertiary",
-            on_click=st.session_state.update, args=(_EXAMPLE,),
-        )  # fmt: skip
-    return str(mode)
+def _values(plan: PromptsPlan) -> dict[str, Any]:
+    return _texts(plan.prompts) | {
+        "mode": plan.mode,
+        "max_tokens": plan.max_tokens,
+        "temperature": plan.temperature,
+        "samples": max(plan.samples, 2),
+    }
+
+
+def _texts(prompts: tuple[str, ...] | list[str]) -> dict[str, Any]:
+    texts = {f"prompt.{number}": prompt for number, prompt in enumerate(prompts[:MAX_PROMPTS])}
+    return {"count": max(len(texts), 2), **texts}
 
 
 def _prompts(count: int) -> None:
@@ -110,38 +91,24 @@ def _sampling() -> None:
             "Temperature", 0.0, 2.0, step=0.1, key="prompts.temperature", persist_state="session", width=180
         )
         st.number_input(
-            "Samples per prompt", 2, MAX_SAMPLES, key="prompts.runs", persist_state="session", width=170,
+            "Samples per prompt", 2, MAX_SAMPLES, key="prompts.samples", persist_state="session", width=170,
             disabled=temperature == 0,
             help="At temperature 0 all samples are identical, so one is enough. On Bedrock each sample is one billed "
             "call.",
         )  # fmt: skip
 
 
-def _questions(source: Source, mode: str, limits: Limits) -> tuple[Question, ...] | CandorError:
-    """What the fields ask for, or why that is invalid."""
+def _plan(source: Source, mode: Mode, limits: Limits) -> PromptsPlan:
+    """What the fields ask for."""
     values = st.session_state
     typed = [values.get(f"prompts.prompt.{number}") or "" for number in range(int(values["prompts.count"]))]
-    prompts = [prompt for prompt in typed if prompt.strip()]
-    try:
-        if len(prompts) < 2:
-            cause = "There is only one prompt." if prompts else "There is no prompt."
-            raise InvalidRequest(cause, "Type at least two.")
-        if len(set(prompts)) < len(prompts):
-            raise InvalidRequest("Two of the prompts are the same.", "Change one of them, or clear it.")
-        return tuple(Question(source, _request(prompt, mode, limits)) for prompt in prompts)
-    except CandorError as error:
-        return error
-
-
-def _request(prompt: str, mode: str, limits: Limits) -> Request:
-    values = st.session_state
-    temperature = float(values["prompts.temperature"])
-    return Request(
-        prompt=None if mode == CHAT else prompt,
-        messages=(Message("user", prompt),) if mode == CHAT else (),
-        max_tokens=int(values["prompts.max_tokens"]),
-        temperature=temperature,
-        k=min(10, limits.max_k),
-        prompt_scores=limits.prompt_scores,
-        n=int(values["prompts.runs"]) if temperature else 1,
+    return PromptsPlan(
+        source,
+        tuple(prompt for prompt in typed if prompt.strip()),
+        mode,
+        int(values["prompts.max_tokens"]),
+        float(values["prompts.temperature"]),
+        int(values["prompts.samples"]),
+        min(PromptsPlan.k, limits.max_k),
+        limits.prompt_scores,
     )

@@ -6,27 +6,22 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from components.charts import clarity_curves
-from components.jobs.progress import when_done
-from components.prompts.ablation import show_helped
 from components.prompts.versions import LONG_ENOUGH, note_version
 from components.shell.escaping import BREAK, as_lines, as_text
-from components.shell.messages import show_error, show_text_itself, show_warnings
+from components.shell.messages import show_text_itself, show_warnings
 from components.token_map import ANSWER_FIRST
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
-from lib.jobs.batch import Many, State
-from lib.jobs.job import Job
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
+from lib.jobs.batch import Batch, State
+from lib.jobs.plan import places_of
 from lib.scores.clarity import (
     FIRST,
     MOST,
@@ -39,6 +34,7 @@ from lib.scores.clarity import (
 )
 from lib.scores.token_scores import Column
 from lib.segmentation.text_diff import Change, changes
+from lib.studies.prompt_comparison import PromptsPlan
 
 _SHOWN = 60  # characters of a prompt above its map
 _LIMITS = (
@@ -52,36 +48,17 @@ class _Variant:
     """A prompt and its answers."""
 
     name: str  # such as "Prompt 1"
-    question: Question
+    prompt: str
     answers: tuple[Completion, ...]  # finished samples; empty if all failed
 
-    @property
-    def prompt(self) -> str:
-        """The prompt's text."""
-        return self.question.request.last_user_text
 
-
-def show_prompts(job: Job[Any] | None) -> None:
-    """Show the comparison once it is done; without a job, say what appears here."""
-    if job is not None and isinstance(job.subject, Several) and job.subject.marks:
-        show_helped(job)
-        return
-    if job is None:
-        st.caption(
-            "The prompts appear here side by side with the model's answers, and how confidently each answer begins. "
-            "Type two prompts, or try the example, then choose Compare."
-        )
-        return
-    if isinstance(job.subject, Several):
-        when_done(job, partial(_show, job.subject))
-
-
-def _show(several: Several, many: Many[Completion]) -> None:
-    variants = _variants(several, many)
-    if not any(each.answers for each in variants):
+def compared(plan: PromptsPlan, batch: Batch) -> None:
+    """Show the comparison."""
+    variants = _variants(plan, batch)
+    answered = [each for each in variants if each.answers]
+    if not answered:
         st.info("There are no answers to compare.", icon=":material/block:")
         return
-    answered = [each for each in variants if each.answers]
     show_warnings(tuple(dict.fromkeys(text for each in answered for done in each.answers for text in done.warnings)))
     for done in (done for each in answered for done in each.answers):
         show_text_itself(done)
@@ -94,19 +71,22 @@ def _show(several: Several, many: Many[Completion]) -> None:
     _changes(variants)
 
 
-def _variants(several: Several, many: Many[Completion]) -> list[_Variant]:
-    """The prompts with their answers. Shows an error for each prompt that has one."""
-    variants = []
-    for number, question in enumerate(several.questions):
-        own = [each for place, each in zip(several.places, many.outcomes, strict=True) if place == number]
-        name = f"Prompt {number + 1}"
-        error = next((each.error for each in own if each.error is not None), None)
-        if error is not None:
-            st.markdown(f"**{name}**")
-            show_error(error)
-        answers = tuple(each.result for each in own if each.state is State.DONE and each.result is not None)
-        variants.append(_Variant(name, question, answers))
-    return variants
+def _variants(plan: PromptsPlan, batch: Batch) -> list[_Variant]:
+    """The prompts with their answers."""
+    calls = plan.calls()
+    places = places_of(calls)
+    return [
+        _Variant(
+            f"Prompt {number + 1}",
+            call.request.last_user_text,
+            tuple(
+                each.completion
+                for place, each in zip(places, batch.outcomes, strict=True)
+                if place == number and each.state is State.DONE and each.completion is not None
+            ),
+        )
+        for number, call in enumerate(calls)
+    ]
 
 
 def _numbers(variants: Sequence[_Variant], curves: dict[str, list[Column]], means: dict[str, Column]) -> None:

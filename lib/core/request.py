@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from lib.errors import InvalidRequest
 
@@ -10,6 +12,13 @@ MAX_K = 20  # the most alternatives any supported engine or service returns
 MAX_SAMPLES = 64
 MAX_TEMPERATURE = 5.0
 MAX_SEED = 2**63 - 1
+
+
+class Mode(StrEnum):
+    """How a prompt reaches the model. The values are stored."""
+
+    CHAT = "chat"  # as a message, in the model's chat template
+    RAW = "raw"  # as it is
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,19 @@ class Request:
             _check_whole("A token id", number, 0, 2**31 - 1, "Choose a token from the model's vocabulary.")
         if self.seed is not None:
             _check_whole("seed", self.seed, 0, MAX_SEED, "Leave it empty for a random seed.")
+
+
+def prompt_fields(mode: Mode, text: str, system: str = "") -> dict[str, Any]:
+    """The fields `prompt` and `messages` of a request. system: of a chat; "" for none."""
+    if mode == Mode.RAW:
+        return {"prompt": text, "messages": ()}
+    said = (Message("system", system),) if system.strip() else ()
+    return {"prompt": None, "messages": (*said, Message("user", text))}
+
+
+def mode_of(request: Request) -> Mode:
+    """How the request's prompt reaches the model."""
+    return Mode.CHAT if request.messages else Mode.RAW
 
 
 def check_text(text: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 EMBEDDED = "embedded"  # the model that ships with Candor
 
@@ -57,3 +58,32 @@ def account_of(arn: str) -> str:
 
 
 Source = str | BedrockModel
+
+
+def name_of(source: Source) -> str:
+    """What the model is called where it comes from: "embedded", a path, a hub id or an ARN."""
+    return source.arn if isinstance(source, BedrockModel) else source
+
+
+def is_billed(source: Source) -> bool:
+    """Whether each answer is a call to a service, which may cost money."""
+    return isinstance(source, BedrockModel)
+
+
+def source_as_json(source: Source) -> Any:
+    """The source as a JSON value."""
+    if not isinstance(source, BedrockModel):
+        return source
+    return asdict(source) | {"imported": None if source.imported is None else source.imported.isoformat()}
+
+
+def source_of(about: Any) -> Source:
+    """Read what `source_as_json` returned. Raises KeyError, TypeError or ValueError if it is not a source."""
+    if isinstance(about, str):
+        return about
+    imported = about["imported"]
+    texts = {name: about[name] for name in ("arn", "tokenizer", "form", "region", "profile", "endpoint")}
+    if not all(isinstance(value, str) for value in texts.values()) or not isinstance(about["continues"], bool):
+        raise TypeError("a value of the model has the wrong type")
+    when = None if imported is None else date.fromisoformat(imported)
+    return BedrockModel(**texts, imported=when, continues=about["continues"])

@@ -67,7 +67,11 @@ class Fold:
 
     def completions(self) -> tuple[Completion, ...]:
         """The samples in order, each as complete as the deltas so far make it."""
-        return tuple(self._completion(sample) for sample in sorted({*self._starts, *self._wholes}))
+        return tuple(self.by_sample().values())
+
+    def by_sample(self) -> dict[int, Completion]:
+        """The same by the index of their sample, in order. Samples that were not started are missing."""
+        return {sample: self._completion(sample) for sample in sorted({*self._starts, *self._wholes})}
 
     def _completion(self, sample: int) -> Completion:
         if sample in self._wholes:

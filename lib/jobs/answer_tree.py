@@ -6,11 +6,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from lib.access.visitor import Visitor
 from lib.core.branching import Fork
 from lib.core.completion import Completion
+from lib.jobs.batch import Batch
 from lib.jobs.job import Job
 
 MAX_TREES = 64  # in a process
@@ -22,7 +22,7 @@ class Node:
     """An answer in the tree."""
 
     id: str  # of its job
-    job: Job[Any]
+    job: Job[Batch]
     parent: str = ""  # id of the answer that it branches from; "" for a root
     fork: Fork | None = None  # where it leaves its parent; None for a root
     name: str = ""  # given by the user
@@ -31,12 +31,8 @@ class Node:
     def completion(self) -> Completion | None:
         """The answer so far; the first one of several samples."""
         job = self.job.latest
-        done = job.result or job.partial
-        if isinstance(done, tuple):
-            return done[0] if done else None
-        if done is None or isinstance(done, Completion):
-            return done
-        return next((each.result for each in done.outcomes if isinstance(each.result, Completion)), None)
+        batch = job.result or job.partial
+        return next(iter(batch.completions), None) if batch is not None else None
 
 
 class Tree:

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from lib.access.visitor import ALONE, MOST_JOBS, SIGNED_OUT, Visitor
 from lib.errors import Busy, Cancelled, CandorError, InvalidRequest, as_error
+from lib.jobs.plan import Plan
 
 T = TypeVar("T")
 
@@ -28,9 +29,9 @@ log = logging.getLogger(__name__)
 class Job(Generic[T]):
     """One piece of work and its result. Attributes may be read from any thread."""
 
-    def __init__(self, work: Callable[[Job[T]], T], subject: object = None, owner: str = "") -> None:
+    def __init__(self, work: Callable[[Job[T]], T], plan: Plan | None = None, owner: str = "") -> None:
         self.id = secrets.token_urlsafe(16)  # 128 random bits
-        self.subject = subject  # the request, for a page that finds the job again
+        self.plan = plan  # for a page that finds the job again; None for a saved response
         self.owner = owner  # see `lib.access.visitor`
         self.note = ""  # what it is doing now, for the page
         self.partial: T | None = None  # the latest that was published; a cancelled job keeps it
@@ -54,7 +55,7 @@ class Job(Generic[T]):
     def over_already(
         cls,
         job_id: str,
-        subject: object,
+        plan: Plan | None,
         result: T | None,
         error: CandorError | None,
         seconds: float,
@@ -65,7 +66,7 @@ class Job(Generic[T]):
         def nothing(_: Job[T]) -> T:
             raise RuntimeError("this job is over")
 
-        job = cls(nothing, subject, owner)
+        job = cls(nothing, plan, owner)
         job.id, job.error, job.seen = job_id, error, True
         job.result, job.partial = (result, None) if error is None else (None, result)
         job.ended = job.started + seconds
@@ -188,12 +189,12 @@ class Jobs:
         self._lock = threading.Lock()
         self._succession = threading.Lock()
 
-    def start(self, work: Callable[[Job[T]], T], subject: object = None, by: Visitor = ALONE) -> Job[T]:
+    def start(self, work: Callable[[Job[T]], T], plan: Plan | None = None, by: Visitor = ALONE) -> Job[T]:
         """Run `work(job)` in a new thread. Raises Busy if this visitor, or all together, run too many jobs."""
-        return self._begin(Job(work, subject, by.owner), by)
+        return self._begin(Job(work, plan, by.owner), by)
 
     def go_on(self, after: Job[T], work: Callable[[Job[T]], T], by: Visitor = ALONE) -> Job[T]:
-        """The job that continues another, with its subject and id. It is started only by the first call.
+        """The job that continues another, with its plan and id. It is started only by the first call.
 
         Raises InvalidRequest if the other job is not the visitor's, and Busy.
         """
@@ -201,7 +202,7 @@ class Jobs:
             raise InvalidRequest("This run belongs to someone else.", "Run it again to get your own copy.")
         with self._succession:
             if after.successor is None:
-                successor = Job(work, after.subject, after.owner)
+                successor = Job(work, after.plan, after.owner)
                 # A page finds it under the same id, and its versions follow those of the job before.
                 successor.id, successor.version = after.id, after.version
                 after.successor = self._begin(successor, by)
@@ -210,7 +211,7 @@ class Jobs:
     def restore(
         self,
         job_id: str,
-        subject: object,
+        plan: Plan | None,
         *,
         result: T | None,
         error: CandorError | None,
@@ -224,7 +225,7 @@ class Jobs:
         with self._lock:
             there: Any = self._jobs.get(job_id)
             if there is None or there.owner != owner:
-                made = Job[Any].over_already(job_id, subject, result, error, seconds, owner)
+                made = Job[Any].over_already(job_id, plan, result, error, seconds, owner)
                 if there is not None:  # another owner's, of a run that is no longer in the store
                     return made
                 there = self._jobs[job_id] = made

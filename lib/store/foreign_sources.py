@@ -16,18 +16,25 @@ _MAX_PLACE = 300  # characters
 
 
 def without_places(details: dict[str, Any]) -> dict[str, Any]:
-    """The details of a run without the places in its sources. Raises TypeError or ValueError for invalid details."""
+    """The details of a run without the places in its sources, however deep. Raises TypeError or ValueError."""
     named = _named_in_file(details)
-    several = details.get("questions")
-    questions = several if isinstance(several, list) else []
-    for about in [details.get("question"), *questions]:
-        source = about.get("source") if isinstance(about, dict) else None
-        if isinstance(source, dict):
-            for kind in _PLACES:
-                if (value := source.get(kind)) not in ("", None):
-                    named.setdefault(kind, str(value)[:_MAX_PLACE])
-                source[kind] = ""
+    left: list[Any] = [details]
+    while left:
+        each = left.pop()
+        if isinstance(each, list):
+            left += each
+        elif isinstance(each, dict):
+            left += each.values()
+            if "arn" in each:
+                _clear(each, named)
     return {**details, _FROM_FILE: named} if named else details
+
+
+def _clear(source: dict[str, Any], named: dict[str, str]) -> None:
+    for kind in _PLACES:
+        if (value := source.get(kind)) not in ("", None):
+            named.setdefault(kind, str(value)[:_MAX_PLACE])
+        source[kind] = ""
 
 
 def with_warnings(answers: tuple[Answer, ...], details: dict[str, Any]) -> tuple[Answer, ...]:

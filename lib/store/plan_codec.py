@@ -1,36 +1,59 @@
-"""Questions as JSON in the details of a run, and back."""
+"""Plans as JSON in the details of a run, and back. Those of earlier versions are read, too."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import date
 from typing import Any
+
+import msgspec
 
 from lib.core.branching import Fork
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.serialization import request_as_json, request_of
-from lib.core.sources import BedrockModel, Source
+from lib.core.sources import source_as_json, source_of
 from lib.core.tokens import NO_TOKENS
 from lib.errors import BadFile, InvalidRequest
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
+from lib.jobs.call import Call
+from lib.jobs.plan import Plan
+from lib.store.earlier_plans import EarlierPrompts, EarlierRank, earlier_plan
 from lib.store.run import Run
+from lib.studies.exploration import ExplorePlan
+from lib.studies.plans import PLANS
 
-_MAX_QUESTIONS = 1_000
+_MAX_CALLS = 1_000  # of a run of an earlier version
 _UNREADABLE = "The request of this run cannot be read."
 _REMEDY = "Its answers can still be viewed. To continue, start a new run."
 
 
-def described(question: Question) -> dict[str, Any]:
-    """A question as JSON. The answer that it branches from is not included: it belongs to the parent run."""
-    source, fork = question.source, question.fork
-    about: dict[str, Any] = {"source": source, "request": request_as_json(question.request), "fork": None}
-    if question.candidates:
-        about["given"] = list(question.candidates)
-    if isinstance(source, BedrockModel):
-        imported = None if source.imported is None else source.imported.isoformat()
-        about["source"] = asdict(source) | {"imported": imported}
+def details_of(plan: Plan | None) -> dict[str, Any]:
+    """The details of a plan's run. None for a saved response, whose answers are all there is."""
+    if plan is None:
+        return {"saved": True}
+    if isinstance(plan, ExplorePlan):
+        return {"question": call_as_json(plan.call)}
+    if isinstance(plan, EarlierPrompts | EarlierRank):
+        return {"questions": [call_as_json(each) for each in plan.stored]}
+    return {"plan": {"kind": plan.kind, **msgspec.to_builtins(plan)}}
+
+
+def plan_of(run: Run, before: Completion | None = None) -> Plan | None:
+    """What a run asked; None for a saved response, or if it cannot be read.
+
+    before: the answer that its call branches from.
+    """
+    try:
+        return _plan_of(run, before)
+    except (BadFile, InvalidRequest, msgspec.ValidationError, LookupError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def call_as_json(call: Call) -> dict[str, Any]:
+    """A call as JSON. The answer that it branches from is not included: it belongs to the parent run."""
+    fork = call.fork
+    about: dict[str, Any] = {"source": source_as_json(call.source), "request": request_as_json(call.request)}
+    about["fork"] = None
+    if call.candidates:
+        about["given"] = list(call.candidates)
     if fork is not None:
         about["fork"] = {
             "kept": fork.kept,
@@ -42,56 +65,28 @@ def described(question: Question) -> dict[str, Any]:
     return about
 
 
-def question_of(about: Any, before: Completion | None = None) -> Question:
-    """The question in JSON. before: the answer that it branches from. Raises BadFile."""
+def call_of(about: Any, before: Completion | None = None) -> Call:
+    """The call in JSON. before: the answer that it branches from. Raises BadFile."""
     try:
         candidates = tuple(about.get("given", ()))
         if not all(isinstance(text, str) for text in candidates):
             raise TypeError("candidates must be texts")
         fork = _fork(about["fork"], before)
-        return Question(_source(about["source"]), request_of(about["request"]), fork, candidates)
+        return Call(source_of(about["source"]), request_of(about["request"]), fork, candidates)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidRequest) as error:
         raise BadFile(_UNREADABLE, _REMEDY) from error
 
 
-def described_plan(several: Several) -> dict[str, Any]:
-    """The details of a run that asks several questions."""
-    return {"questions": [described(each) for each in several.questions], "marks": list(several.marks)}
-
-
-def subject_of(run: Run, before: Completion | None = None) -> Question | Several | None:
-    """What a run asked; None for a saved response, or if it cannot be read.
-
-    before: the answer that its question branches from.
-    """
-    try:
-        if (about := run.details.get("question")) is not None:
-            return question_of(about, before)
-        if isinstance(run.details.get("questions"), list):
-            return _plan(run)
-    except BadFile:
-        pass
+def _plan_of(run: Run, before: Completion | None) -> Plan | None:
+    if (about := run.details.get("question")) is not None:
+        return ExplorePlan(call_of(about, before))
+    if isinstance(about := run.details.get("plan"), dict):
+        plan: Plan = msgspec.convert({**about, "kind": None}, type=PLANS[about["kind"]])
+        plan.calls()  # raises if a field is out of bounds
+        return plan
+    if isinstance(calls := run.details.get("questions"), list) and len(calls) <= _MAX_CALLS:
+        return earlier_plan(run.page, tuple(map(call_of, calls)), run.details.get("marks", []))
     return None
-
-
-def _plan(run: Run) -> Several:
-    questions, marks = run.details["questions"], run.details.get("marks", [])
-    if not isinstance(marks, list) or not all(type(each) is int for each in marks):
-        raise BadFile(_UNREADABLE, _REMEDY)
-    if len(questions) > _MAX_QUESTIONS:
-        raise BadFile("This run has more questions than any page asks.", _REMEDY)
-    return Several(run.page, tuple(question_of(each) for each in questions), tuple(marks))
-
-
-def _source(about: Any) -> Source:
-    if isinstance(about, str):
-        return about
-    imported = about["imported"]
-    texts = {name: about[name] for name in ("arn", "tokenizer", "form", "region", "profile", "endpoint")}
-    if not all(isinstance(value, str) for value in texts.values()) or not isinstance(about["continues"], bool):
-        raise TypeError("a value of the model has the wrong type")
-    when = None if imported is None else date.fromisoformat(imported)
-    return BedrockModel(**texts, imported=when, continues=about["continues"])
 
 
 def _fork(about: Any, before: Completion | None) -> Fork | None:

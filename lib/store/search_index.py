@@ -14,6 +14,8 @@ from lib.store.run import Answer, Run
 from lib.store.schema import PIECES, RUNS, TEXTS
 from lib.store.search import folded, grams_of, overlapping_pieces
 
+_PROMPTS = ("prompt", "prompts", "content")  # fields of plans and requests that hold texts
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -83,20 +85,18 @@ def searchable_text(run: Run, answers: Sequence[Answer] = ()) -> str:
 
 def _requested_texts(details: dict[str, Any]) -> list[str]:
     """The prompts and messages in the details of a run, which `lib.store.plan_codec` writes."""
-    several = details.get("questions")
-    questions = [details.get("question"), *(several if isinstance(several, list) else ())]
-    found = [text for each in questions if isinstance(each, dict) for text in _texts_of(each.get("request"))]
+    found: list[str] = []
+    left: list[Any] = [details]
+    while left:
+        each = left.pop()
+        if isinstance(each, list):
+            left += reversed(each)
+        elif isinstance(each, dict):
+            left += reversed(each.values())
+            for name in (name for name in _PROMPTS if name in each):
+                texts = each[name] if isinstance(each[name], list) else [each[name]]
+                found += [text for text in texts if isinstance(text, str)]
     return list(dict.fromkeys(found))
-
-
-def _texts_of(request: object) -> list[str]:
-    if not isinstance(request, dict):
-        return []
-    messages = request.get("messages")
-    found = [request.get("prompt")]
-    if isinstance(messages, list):
-        found += [each.get("content") for each in messages if isinstance(each, dict)]
-    return [text for text in found if isinstance(text, str)]
 
 
 def _without_special(tokens: Tokens) -> str:

@@ -4,36 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
-from lib.jobs.batch import Many
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
+from lib.core.sources import Source
+from lib.errors import InvalidRequest
+from lib.jobs.batch import Batch
+from lib.jobs.call import Call
 from lib.scores.token_scores import Column, answer_mask
 from lib.segmentation.sentences import Part, parts_of, without
 
 
-def usefulness(page: str, questions: Sequence[Question], own: int, answer: str) -> Several:
-    """The plan that scores `answer` after each prompt, and after its own prompt without each of its parts.
+@dataclass(frozen=True)
+class AblationPlan:
+    """An answer, scored after each prompt and after its own prompt without each of its parts."""
 
-    questions: one for each prompt. own: the number of the prompt that `answer` was sampled from.
-    """
-    scored = [
-        replace(each, request=_scoring(each.request, each.request.last_user_text), candidates=(answer,))
-        for each in questions
-    ]
-    prompt = questions[own].request.last_user_text
-    shortened = [without(prompt, part) for part in _parts(prompt)]
-    ablated = [replace(scored[own], request=_scoring(questions[own].request, text)) for text in shortened]
-    return Several(page, (*scored, *ablated), (len(questions), own))
+    kind: ClassVar[str] = "ablation"
+    page: ClassVar[str] = "prompts"
 
+    source: Source
+    requests: tuple[Request, ...]  # one per prompt
+    own: int  # the number of the prompt that the answer was sampled from
+    answer: str
 
-def _parts(prompt: str) -> tuple[Part, ...]:
-    """The parts of a prompt that can be removed without leaving it empty."""
-    return tuple(part for part in parts_of(prompt) if without(prompt, part).strip())
+    def calls(self) -> tuple[Call, ...]:
+        """One call per prompt, then one per part of the answer's own prompt. Raises InvalidRequest."""
+        if not 0 <= self.own < len(self.requests):
+            raise InvalidRequest("The answer belongs to none of the prompts.", "Choose an answer of the comparison.")
+        own = self.requests[self.own]
+        scored = [_scoring(each, each.last_user_text) for each in self.requests]
+        shortened = [_scoring(own, without(own.last_user_text, part)) for part in self.parts]
+        return tuple(Call(self.source, each, candidates=(self.answer,)) for each in (*scored, *shortened))
+
+    def title(self) -> str:
+        """The first prompt."""
+        return self.requests[0].last_user_text
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the answer's own prompt that can be removed without leaving it empty."""
+        prompt = self.requests[self.own].last_user_text
+        return tuple(part for part in parts_of(prompt) if without(prompt, part).strip())
 
 
 def _scoring(request: Request, prompt: str) -> Request:
@@ -46,7 +60,7 @@ def _scoring(request: Request, prompt: str) -> Request:
 
 @dataclass(frozen=True, eq=False)
 class Helped:
-    """The outcome of `usefulness`."""
+    """The outcome of an ablation."""
 
     prompts: tuple[str, ...]
     own: int  # the number of the prompt that the answer was sampled from
@@ -57,21 +71,16 @@ class Helped:
     logprob_drops: Column
 
 
-def helped(several: Several, many: Many[Completion]) -> Helped | None:
-    """Read the outcome; None if `several` is not a plan of `usefulness`."""
-    if len(several.marks) != 2 or not all(each.candidates for each in several.questions):
+def helped(plan: AblationPlan, batch: Batch) -> Helped | None:
+    """Read the outcome; None if it is not one of this plan."""
+    results: Sequence[Completion | None] = [each.completion for each in batch.outcomes]
+    count, parts = len(plan.requests), plan.parts
+    if len(results) != count + len(parts):
         return None
-    count, own = several.marks
-    results = [each.result for each in many.outcomes]
-    if not 0 <= own < count <= len(several.questions) or len(results) != len(several.questions):
-        return None
-    prompts = tuple(each.request.last_user_text for each in several.questions[:count])
-    parts = _parts(prompts[own])
-    if len(parts) != len(results) - count:
-        return None
-    full = _total(results[own])
+    full = _total(results[plan.own])
     drops = np.array([full - _total(done) for done in results[count:]], np.float64)
-    return Helped(prompts, own, tuple(results[:count]), parts, drops)
+    prompts = tuple(each.last_user_text for each in plan.requests)
+    return Helped(prompts, plan.own, tuple(results[:count]), parts, drops)
 
 
 def _total(done: Completion | None) -> float:

@@ -1,46 +1,70 @@
-"""Compare two models on one text. Either side may be a saved answer, which needs no call."""
+"""Models' plan: two models on one text. Either side may be a saved answer, which needs no call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import ClassVar
 
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import Source
 from lib.core.tokens import Tokens, concatenate
-from lib.jobs.batch import Many, Outcome, State
-from lib.jobs.job import Job
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
+from lib.jobs.batch import Batch, Outcome, State
+from lib.jobs.call import Call
 
 _K = 5  # top logprobs per position
 
-Work = Callable[[Job[Many[Completion]]], Many[Completion]]
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a text that a model scores now, or scored earlier."""
+
+    source: Source
+    request: Request
+    candidates: tuple[str, ...] = ()  # the answer that is scored after the request's prompt; empty for none
+    saved: int = 0  # when a saved answer was made, in microseconds since 1970; 0 for a side that is scored now
+
+    @property
+    def call(self) -> Call:
+        """The call that scores the text."""
+        return Call(self.source, self.request, candidates=self.candidates)
+
+
+@dataclass(frozen=True)
+class ModelsPlan:
+    """Two sides of one text."""
+
+    kind: ClassVar[str] = "models"
+    page: ClassVar[str] = "models"
+
+    sides: tuple[Side, Side]
+
+    def calls(self) -> tuple[Call, ...]:
+        """One call per side. That of a saved answer is never made: `resume` has its outcome."""
+        return tuple(each.call for each in self.sides)
+
+    def title(self) -> str:
+        """The text."""
+        return self.sides[0].request.last_user_text
 
 
 @dataclass(frozen=True, eq=False)
 class SavedAnswer:
     """An answer from history, as one side of a comparison."""
 
-    question: Question  # what the model was asked
+    side: Side
     completion: Completion
-    created: int  # when the run started, in microseconds since 1970
 
     @property
     def answer(self) -> str:
         """The part of the text that follows the prompt; "" if the prompt is all there is."""
         text = self.completion.text
-        return "" if text == self.question.request.last_user_text else text
+        return "" if text == self.side.request.last_user_text else text
 
     @property
     def text(self) -> str:
         """The text that is compared."""
-        return text_of(self.question, self.completion)
-
-
-Side = Question | SavedAnswer
+        return text_of(self.side.request, self.completion)
 
 
 def saved_answer(source: Source, request: Request | None, completion: Completion, created: int) -> SavedAnswer:
@@ -48,67 +72,31 @@ def saved_answer(source: Source, request: Request | None, completion: Completion
     if request is None:
         prompt = _spelled(completion.prompt)
         request = Request(prompt=prompt if prompt.strip() else completion.text)
-    return SavedAnswer(Question(source, replace(request, n=1, prefix_ids=())), completion, created)
+    return SavedAnswer(Side(source, replace(request, n=1, prefix_ids=()), saved=created), completion)
 
 
-def text_of(question: Question, completion: Completion) -> str:
+def text_of(request: Request, completion: Completion) -> str:
     """The prompt as typed and the answer, or just the answer if no prompt is known."""
-    prompt = question.request.last_user_text
+    prompt = request.last_user_text
     return prompt if prompt == completion.text else prompt + completion.text
 
 
-def reading_of(source: Source, text: str) -> Question:
-    """The question that makes a model score `text`. Raises InvalidRequest."""
-    return Question(source, Request(prompt=text, max_tokens=0, k=_K))
+def reading_of(source: Source, text: str) -> Side:
+    """The side that makes a model score `text`. Raises InvalidRequest."""
+    return Side(source, Request(prompt=text, max_tokens=0, k=_K))
 
 
-def same_reading(source: Source, saved: SavedAnswer) -> Question:
-    """The question that makes a model score the text of a saved answer: the same prompt, followed by the answer."""
-    request = replace(saved.question.request, max_tokens=0, prompt_scores=True, k=_K)
-    return Question(source, request, candidates=(saved.answer,) if saved.answer else ())
+def same_reading(source: Source, saved: SavedAnswer) -> Side:
+    """The side that makes a model score the text of a saved answer: the same prompt, followed by the answer."""
+    request = replace(saved.side.request, max_tokens=0, prompt_scores=True, k=_K)
+    return Side(source, request, (saved.answer,) if saved.answer else ())
 
 
-def comparison(page: str, sides: Sequence[Side]) -> Several:
-    """The subject of a comparison. Its marks say when each side was saved; 0 for a side that is scored now."""
-    questions = tuple(side if isinstance(side, Question) else side.question for side in sides)
-    saved = tuple(0 if isinstance(side, Question) else side.created for side in sides)
-    return Several(page, questions, saved if any(saved) else ())
-
-
-def scored_now(page: str, sides: Sequence[Side]) -> Several:
-    """The calls that a comparison makes."""
-    return Several(page, tuple(side for side in sides if isinstance(side, Question)))
-
-
-def with_saved(sides: Sequence[Side], work: Work) -> Work:
-    """Work that returns an outcome for each side. work: answers the questions among them."""
-    questions = any(isinstance(side, Question) for side in sides)
-
-    def whole(job: Job[Many[Completion]]) -> Many[Completion]:
-        if not questions:
-            return _merged(sides, Many(()))
-        return _merged(sides, work(cast("Job[Many[Completion]]", _Merging(job, sides))))
-
-    return whole
-
-
-class _Merging:
-    """A job to which partial results are published with the saved sides filled in."""
-
-    def __init__(self, job: Job[Many[Completion]], sides: Sequence[Side]) -> None:
-        self._job, self._sides = job, sides
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._job, name)
-
-    def publish(self, partial: Many[Completion], *, note: str | None = None) -> None:
-        self._job.publish(_merged(self._sides, partial), note=note)
-
-
-def _merged(sides: Sequence[Side], scored: Many[Completion]) -> Many[Completion]:
-    rest = iter(scored.outcomes)
-    outcomes = (next(rest) if isinstance(side, Question) else Outcome(State.DONE, side.completion) for side in sides)
-    return replace(scored, outcomes=tuple(outcomes))
+def known(sides: tuple[Side | SavedAnswer, Side | SavedAnswer]) -> tuple[ModelsPlan, Batch]:
+    """The plan of a comparison, and its outcome as far as it is known before any call."""
+    first, second = (each.side if isinstance(each, SavedAnswer) else each for each in sides)
+    outcomes = [Outcome(State.DONE, each.completion) if isinstance(each, SavedAnswer) else Outcome() for each in sides]
+    return ModelsPlan((first, second)), Batch(tuple(outcomes))
 
 
 def whole_text(completion: Completion) -> Completion:

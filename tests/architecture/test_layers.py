@@ -19,7 +19,8 @@ LIB = (
     ("lib.display", "lib.engines.remote", "lib.models"),
     ("lib.engines.bedrock", "lib.engines.local"),
     ("lib.jobs",),
-    ("lib.serve", "lib.store", "lib.studies"),
+    ("lib.serve", "lib.studies"),
+    ("lib.store",),
     ("lib.cli",),
     ("lib.__main__",),
 )

@@ -16,10 +16,11 @@ from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.calls import AT_ONCE
 from lib.engines.bedrock.engine import BedrockEngine
-from lib.jobs.batch import Many, State, run_many
+from lib.jobs.batch import State
+from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines, open_local
 from lib.jobs.job import Jobs
-from lib.jobs.run import Question, ask_each
+from lib.jobs.run_plan import run_calls
 from lib.models.tokenizer_files import load_tokenizer
 from lib.serve.server import in_thread
 from tests.benchmarks.report import Figure, alternated
@@ -94,14 +95,15 @@ def _rate() -> Figure:
     with _answering(response_of(ids, names, 5), LATENCY) as url, closing(Account()) as account:
         model, ledger = BedrockModel(_ARN, "embedded", endpoint=url, form="OPENAI"), Ledger(Caps(None, None))
         engines = Engines(lambda source: BedrockEngine(source, account=account, ledger=ledger))  # type: ignore[arg-type]
-        works = ask_each(engines, [Question(model, request)] * CALLS)
+        calls = [Call(model, request)] * CALLS
 
         def all_calls() -> float:
-            job = Jobs().start(run_many(works))
+            job = Jobs().start(run_calls(engines, calls))
             assert job.wait(60)
-            done: Many[Any] = job.result  # type: ignore[assignment]
+            done = job.result
+            assert done is not None
             assert done.count(State.DONE) == CALLS
-            assert all(len(each.result.prompt) == 4 and not each.result.warnings for each in done.outcomes)
+            assert all(len(each.prompt) == 4 and not each.warnings for each in done.completions)
             return job.seconds
 
         all_calls()  # connections, tokenizer

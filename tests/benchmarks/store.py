@@ -12,9 +12,8 @@ from dataclasses import replace
 from sqlalchemy import text
 
 from lib.core.request import Request
+from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines, open_source
-from lib.jobs.job import Job
-from lib.jobs.run import Question, ask
 from lib.store.compression import compress_completion
 from lib.store.database import Database, open_database
 from lib.store.job_runs import run_about
@@ -26,6 +25,7 @@ from lib.store.search_index import index_text, indexed
 from lib.store.writer import RunWriter
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure, seconds
+from tests.support.asking import job_for
 from tests.support.postgres import postgres, schema
 
 _LONG = 10_000  # tokens of one run
@@ -136,11 +136,11 @@ def _kept() -> Figure:
     with tempfile.TemporaryDirectory() as folder:
         database = open_database(f"sqlite:///{folder}/runs.sqlite")
         keeper = RunWriter(lambda: Runs(database))
-        question = Question("embedded", Request("Once upon a time", max_tokens=_TOKENS, temperature=0.0))
+        call = Call("embedded", Request("Once upon a time", max_tokens=_TOKENS, temperature=0.0))
 
         def generated(number: int, keep: bool) -> float:
-            asked = replace(question, request=replace(question.request, prompt=f"Once upon a time, {number}"))
-            job = Job(ask(engines, asked), subject=asked)
+            asked = replace(call, request=replace(call.request, prompt=f"Once upon a time, {number}"))
+            job = job_for(engines, asked)
             if keep:
                 keeper.follow(job, run_about(job, "explore", owner="", version="0"))
             job.run()

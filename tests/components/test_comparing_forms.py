@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from components.jobs import estimate
 from components.pickers import capabilities, model_label
 from components.shell import services
+from lib.core.request import Mode
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities
 from lib.errors import InvalidRequest
@@ -40,7 +41,7 @@ def rank() -> None:
     from lib.core.sources import BedrockModel
 
     st.session_state["asked"] = rank_form(
-        BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
+        None, BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
     )
 
 
@@ -51,7 +52,7 @@ def prompts() -> None:
     from lib.core.sources import BedrockModel
 
     st.session_state["asked"] = compare_form(
-        BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
+        None, BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
     )
 
 
@@ -62,7 +63,7 @@ def models() -> None:
     from lib.core.sources import BedrockModel
 
     st.session_state["asked"] = models_form(
-        BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
+        None, BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
     )
 
 
@@ -80,9 +81,9 @@ def test_rank_says_what_it_takes_and_that_the_cap_is_lower(can: set[Format]) -> 
     page = press(AppTest.from_function(rank).run(), "A capital, sampled eight times")
     line = "10 calls · the session's cap allows 3 more: raise it in Connection"
     assert f"{line} · up to 96 new tokens · 2 texts to score" in captions(page)
-    page.number_input(key="rank.n").set_value(1).run()
+    page.number_input(key="rank.samples").set_value(1).run()
     assert "3 calls · up to 12 new tokens" in captions(page)
-    assert len(press(page, "Rank").session_state["asked"]) == 2
+    assert len(press(page, "Rank").session_state["asked"].calls()) == 2
 
 
 @pytest.mark.parametrize("formats", [{Format.BEDROCK}, {Format.CHAT}])
@@ -90,15 +91,15 @@ def test_rank_samples_where_candidates_cannot_be_scored(can: set[Format], format
     can.intersection_update(formats)
     page = AppTest.from_function(rank).run()
     if Format.CHAT not in formats:
-        page.session_state["rank.mode"] = "Raw"
+        page.session_state["rank.mode"] = Mode.RAW
     press(page, "A capital, sampled eight times")
     if Format.CHAT not in formats:
-        page.segmented_control(key="rank.mode").set_value("Raw").run()
+        page.segmented_control(key="rank.mode").set_value(Mode.RAW).run()
     assert "It can still rank its samples" in captions(page)
     assert "to score" not in captions(page)
-    (asked,) = press(page, "Rank").session_state["asked"]
+    (asked,) = press(page, "Rank").session_state["asked"].calls()
     assert (asked.candidates, asked.request.n) == ((), 8)
-    page.number_input(key="rank.n").set_value(0).run()
+    page.number_input(key="rank.samples").set_value(0).run()
     error = press(page, "Rank").session_state["asked"]
     assert isinstance(error, InvalidRequest)
     assert "can't score your candidates" in str(error)
@@ -109,9 +110,9 @@ def test_prompts_say_what_needs_prompt_logprobs(can: set[Format]) -> None:
     assert "2 calls · up to 80 new tokens" in captions(page)
     assert "prompt logprobs" not in captions(page)
     can.intersection_update({Format.BEDROCK})
-    page.segmented_control(key="prompts.mode").set_value("Raw").run()
+    page.segmented_control(key="prompts.mode").set_value(Mode.RAW).run()
     assert "doesn't return prompt logprobs" in captions(page)
-    asked = press(page, "Compare").session_state["asked"]
+    asked = press(page, "Compare").session_state["asked"].calls()
     assert [each.request.prompt_scores for each in asked] == [False, False]
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,21 +20,25 @@ from components.jobs import current_job, history_sync
 from components.shell import access
 from lib.access.visitor import ALONE, MOST_CHARACTERS, MOST_JOBS, MOST_TOKENS, MOST_UPLOADED, SIGNED_OUT, Visitor
 from lib.core.branching import Fork
+from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.errors import BadFile, Busy, CandorError, InvalidRequest
 from lib.jobs.answer_tree import Node, Trees
+from lib.jobs.batch import batch_of
+from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job, Jobs
-from lib.jobs.run import Question, ask
 from lib.store import archive, queries
 from lib.store.database import open_database
 from lib.store.job_runs import run_about
-from lib.store.plan_codec import described
+from lib.store.plan_codec import call_as_json
 from lib.store.queries import Filter, listed
 from lib.store.run import Answer, Run, RunState
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
+from lib.studies.exploration import ExplorePlan
 from tests.benchmarks.completions import long_completion
+from tests.support.asking import over
 
 ACCOUNTS = (Visitor("user:a", alone=False, signed_in=True), Visitor("user:b", alone=False, signed_in=True))
 VISITS = (Visitor("visit:a", alone=False), Visitor("visit:b", alone=False))
@@ -84,10 +89,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     def make(owner: Visitor, who: Visitor) -> World:
         runs = Runs(open_database(f"sqlite:///{tmp_path}/runs-{len(made)}.sqlite"))
-        question = Question("embedded", Request("Hello"))
+        call = Call("embedded", Request("Hello"))
         fork = Fork(DONE, 1, (2,), "text", Request("Hello"), "")
         for run_id, parent in ((PARENT, ""), (PRIVATE, PARENT), (SHARED, PARENT), (BRANCH, SHARED)):
-            job: Job[Any] = Job.over_already(run_id, replace(question, fork=fork if parent else None), DONE, None, 1.0)
+            plan = ExplorePlan(replace(call, fork=fork if parent else None))
+            job: Job[Any] = Job.over_already(run_id, plan, batch_of([DONE]), None, 1.0)
             run = run_about(job, "explore", owner=owner.owner, version="1", parent=parent)
             runs.finish(replace(run, state=RunState.FINISHED, title=f"Title of {run_id}"), [Answer(DONE)])
         runs.change([SHARED], shared=True, by=owner)
@@ -325,18 +331,24 @@ def test_a_visitor_has_a_share_of_what_is_read() -> None:
     ALONE.check_characters(10**12)
     with pytest.raises(InvalidRequest, match="characters of input"):
         VISITS[0].check_characters(MOST_CHARACTERS + 1)
-    asked = Question("embedded", Request("x" * 1_000, n=8))
+    asked = Call("embedded", Request("x" * 1_000, n=8))
     assert asked.max_characters_read == 8_000
     assert replace(asked, candidates=("ab", "cd")).max_characters_read == 8_004
 
 
-def test_a_question_with_given_texts_never_writes(world: Any) -> None:
-    """Its share of new tokens is none, so that no page may have it write."""
-    given = Question("embedded", Request("x", max_tokens=1_000_000, n=64), candidates=("y",))
-    assert given.max_new_tokens == 0
-    engines = Engines(lambda _: pytest.fail("an engine was asked"))
-    with pytest.raises(InvalidRequest, match="scored, not generated"):
-        ask(engines, given)(Job(lambda _: None))
+def test_a_call_with_candidates_never_generates() -> None:
+    """Its share of new tokens is none, so that no page may have it generate."""
+    given = Call("embedded", Request("x", max_tokens=1_000_000, n=64), candidates=("y",))
+    assert (given.max_new_tokens, given.answers) == (0, 1)
+    scored: list[Any] = []
+
+    def score(*asked: Any, **_: Any) -> tuple[Completion, ...]:
+        scored.append(asked)
+        return (DONE,)
+
+    engine = SimpleNamespace(busy=False, score=score, stream=lambda *_, **__: pytest.fail("generated"))
+    assert over(Engines(lambda _: engine), given).completions == (DONE,)  # type: ignore[arg-type,return-value]
+    assert len(scored) == 1
 
 
 def _file(*ids: str, **values: Any) -> bytes:
@@ -440,13 +452,13 @@ def test_texts_of_a_run_are_bounded_on_the_server(world: Any, change: Any) -> No
 
 def test_a_run_of_very_many_questions_opens_without_them(world: Any) -> None:
     here: World = world(*ACCOUNTS)
-    about = described(Question("embedded", Request("a", n=64)))
+    about = call_as_json(Call("embedded", Request("a", n=64)))
     (added,) = archive.import_runs(
         here.runs, _file("many-questions", details={"questions": [about] * 1_001}), by=here.who
     ).added
     opened = here.opens(added)
     assert opened is not None
-    assert opened.subject is None
+    assert opened.plan is None
 
 
 # What takes an id without a visitor, and why that is right.

@@ -13,17 +13,16 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lib.access.visitor import ALONE
-from lib.core.request import Request
+from lib.core.request import Mode
 from lib.core.sources import BedrockModel
-from lib.jobs.batch import Many, Outcome, State
+from lib.jobs.batch import batch_of
 from lib.jobs.job import Job
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
 from lib.store.archive import export_runs
 from lib.store.database import open_database
 from lib.store.job_runs import answers_of, run_about
 from lib.store.run import RunState
 from lib.store.runs import Runs
+from lib.studies.prompt_comparison import PromptsPlan
 from tests.benchmarks.completions import long_completion
 from tests.e2e.test_history import choose_rows
 from tests.support.browser import choose, serving, upload, wait_for_app
@@ -60,13 +59,13 @@ def listener() -> Iterator[tuple[str, list[str]]]:
 def _run_file(folder: Path, endpoint: str) -> Path:
     """A comparison whose file names an endpoint, a profile and a tokenizer."""
     model = BedrockModel(ARN, tokenizer="/etc/passwd", profile="admin", endpoint=endpoint)
-    questions = tuple(Question(model, Request(prompt)) for prompt in ("One prompt.", "Another prompt. With two."))
+    plan = PromptsPlan(model, ("One prompt.", "Another prompt. With two."), Mode.RAW)
     done = replace(long_completion(20), text="An answer.")
-    many = Many(tuple(Outcome(State.DONE, done) for _ in questions))
-    job: Job[object] = Job.over_already("attackers-run", Several("prompts", questions), many, None, 1.0)
+    batch = batch_of([done, done])
+    job = Job.over_already("attackers-run", plan, batch, None, 1.0)
     run = run_about(job, "prompts", owner="", version="1")
     runs = Runs(open_database(f"sqlite:///{folder}/attacker.sqlite"))
-    runs.finish(replace(run, state=RunState.FINISHED), answers_of(many))
+    runs.finish(replace(run, state=RunState.FINISHED), answers_of(batch))
     text = "".join(export_runs(runs, [run.id], by=ALONE))
     runs.database.close()
     assert endpoint in text

@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.core.answer_parser import AnswerParser, Settled
 from lib.core.completion import Completion, StopReason, Timing
-from lib.core.request import Request
+from lib.core.request import MAX_SEED, Request
 from lib.core.stream import Delta, End
 from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
 from lib.engines.local.loading import LoadedModel
@@ -252,4 +252,5 @@ def answer_limit(loaded: LoadedModel, request: Request, read: int) -> tuple[int,
 
 
 def _rng(seed: int | None, number: int) -> np.random.Generator:
-    return np.random.default_rng(None if seed is None else [seed, number])
+    """The generator of a sample: that of the first one of a request whose seed is larger by the sample's number."""
+    return np.random.default_rng(None if seed is None else [(seed + number) % MAX_SEED, 0])

@@ -16,7 +16,7 @@ from lib.access.policy import Policy
 from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
-from lib.core.request import Request
+from lib.core.request import Mode, Request
 from lib.core.tokens import make_tokens
 from lib.errors import ModelUnavailable
 from lib.jobs.engine_pool import Engines
@@ -61,6 +61,9 @@ class Canned:
 class Stream(list):  # type: ignore[type-arg]
     def __iter__(self) -> Iterator[object]:
         return iter(self.copy())
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
 
     def close(self) -> None:
         self.clear()
@@ -127,7 +130,7 @@ def test_an_example_fills_the_prompt_and_its_mode(engine: Canned) -> None:
     page = opened()
     next(each for each in page.button if each.label == "A question").click().run()
     assert page.text_area(key="explore.prompt").value == "Why is the sky blue? Answer in one sentence."
-    assert page.session_state["explore.mode"] == "Chat"
+    assert page.session_state["explore.mode"] == Mode.CHAT
 
 
 def test_an_answer_is_asked_for_once(engine: Canned) -> None:
@@ -158,8 +161,8 @@ def test_the_parameters_reach_the_engine(engine: Canned) -> None:
     ]
 
 
-@pytest.mark.parametrize("mode", ["Raw", "Chat"])
-def test_an_empty_prompt_says_so(engine: Canned, mode: str) -> None:
+@pytest.mark.parametrize("mode", list(Mode))
+def test_an_empty_prompt_says_so(engine: Canned, mode: Mode) -> None:
     page = opened()
     page.session_state["explore.mode"] = mode
     page.run()

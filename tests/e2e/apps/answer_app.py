@@ -5,7 +5,7 @@ Run by test_answer.py.
 
 from __future__ import annotations
 
-from lib.core.completion import Completion
+from lib.jobs.batch import batch_of
 from lib.jobs.job import Job
 from tests.e2e.apps.token_map_app import examples
 
@@ -14,14 +14,14 @@ def page() -> None:
     """Draw the page."""
     import streamlit as st
 
-    from components.explore.answer import show_answer
+    from components.explore.page import EXPLORE
 
     st.set_page_config(layout="wide")
     if "job" not in st.session_state:
-        job: Job[Completion] = Job(lambda _: examples()["whole"])
+        job = Job(lambda _: batch_of([examples()["whole"]]))
         job.run()
         st.session_state.job = job
-    show_answer(st.session_state.job)
+    EXPLORE.show_job(st.session_state.job)
 
 
 if __name__ == "__main__":

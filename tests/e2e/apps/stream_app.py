@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterator
 
 import streamlit as st
 
-from components.explore import answer
+from components.explore.page import EXPLORE
+from components.jobs.asking_page import AskingPage
 from lib.core.completion import Completion
+from lib.core.request import Request
 from lib.core.stream import Delta, End
 from lib.core.tokens import concatenate
+from lib.jobs.batch import Batch
+from lib.jobs.call import Call
+from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job
-from lib.jobs.run import follow
+from lib.jobs.run_plan import run_calls
+from lib.studies.exploration import ExplorePlan
 from tests.benchmarks.completions import long_completion
 
 
@@ -44,36 +50,56 @@ class TimedStream:
         """There is nothing to stop."""
 
 
-class Watched(Job[Completion]):
+class TimedEngine:
+    """Answers with a stream at a given rate."""
+
+    busy = False
+
+    def __init__(self, done: Completion, rate: float) -> None:
+        self.stream = lambda *_, **__: TimedStream(done, rate)
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+
+def length(batch: Batch | None) -> int | None:
+    """Tokens of the answer so far; None before the first."""
+    done = None if batch is None else next(iter(batch.completions), None)
+    return None if done is None else len(done.generated)
+
+
+class Watched(Job[Batch]):
     """A job that records the length of each partial answer: (tokens, seconds since 1970)."""
 
     published: list[tuple[int, float]]
 
-    def publish(self, partial: Completion | None = None, *, note: str | None = None) -> None:
+    def publish(self, partial: Batch | None = None, *, note: str | None = None) -> None:
         super().publish(partial, note=note)
-        if partial is not None:
-            self.published.append((len(partial.generated), time.time()))
+        if (tokens := length(partial)) is not None:
+            self.published.append((tokens, time.time()))
 
 
 @st.cache_resource
 def look() -> Callable[..., None]:
     """The function that the page calls at every poll of the job."""
-    return answer.show_completion
+    return AskingPage.follow
 
 
-def timed(job: Watched, *others: object, live: bool) -> None:
+def timed(self: AskingPage, job: Watched, *, live: bool) -> None:
     """Poll the job and record the CPU seconds that it took."""
     began = time.thread_time()
     try:
-        look()(job, *others, live=live)
+        look()(self, job, live=live)
     finally:
-        if live and job.partial is not None:
-            st.session_state.costs.append((len(job.partial.generated), time.thread_time() - began))
+        if live and (tokens := length(job.partial)) is not None:
+            st.session_state.costs.append((tokens, time.thread_time() - began))
 
 
 def start(tokens: int, rate: float) -> Watched:
     """Start a job that generates this many tokens. rate: tokens per second."""
-    job = Watched(lambda job: follow(TimedStream(long_completion(tokens), rate), job))  # type: ignore[arg-type]
+    engines = Engines(lambda _: TimedEngine(long_completion(tokens), rate))  # type: ignore[arg-type,return-value]
+    call = Call("timed", Request("timed"))
+    job = Watched(run_calls(engines, (call,)), ExplorePlan(call))
     job.published = []
     threading.Thread(target=job.run, daemon=True).start()
     return job
@@ -83,7 +109,7 @@ def page() -> None:
     """Draw the page."""
     st.set_page_config(layout="wide")
     look()
-    answer.show_completion = timed  # type: ignore[assignment]
+    AskingPage.follow = timed  # type: ignore[assignment,method-assign]
     state, query = st.session_state, st.query_params
     if st.button("Write"):
         state.costs = []
@@ -91,7 +117,7 @@ def page() -> None:
     if st.button("Notes"):
         notes = {"published": state.job.published, "costs": state.costs}
         st.code(json.dumps(notes), language=None)
-    answer.show_answer(state.get("job"))
+    EXPLORE.show_job(state.get("job"))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.jobs.answer_tree import MAX_NODES, MAX_TREES, Node, Tree, Trees
-from lib.jobs.batch import Many, Outcome, State
+from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.job import Job
 from tests.support.strategies import completion_of, tokens_of
 
@@ -14,8 +14,8 @@ def done(text: str = "") -> Completion:
     return completion_of(tokens_of("a"), tokens_of("b"), text=text)
 
 
-def node(name: str, parent: str = "", result: object = None) -> Node:
-    job: Job[object] = Job(lambda _: result)
+def node(name: str, parent: str = "", result: Batch | None = None) -> Node:
+    job: Job[Batch] = Job(lambda _: result or Batch())
     job.run()
     return Node(name, job, parent)
 
@@ -58,12 +58,12 @@ def test_the_size_of_a_tree_is_bounded() -> None:
 
 def test_the_answer_of_a_node() -> None:
     one, two = done("one"), done("two")
-    assert node("a", result=one).completion is one
-    assert node("a", result=(one, two)).completion is one
+    assert node("a", result=batch_of([one])).completion is one
+    assert node("a", result=batch_of([one, two])).completion is one
     assert node("a").completion is None
     outcomes = (Outcome(State.FAILED), Outcome(State.DONE, two))
-    assert node("a", result=Many(outcomes, 0.0, None, None)).completion is two
-    first, after = node("a", result=one), node("b", result=two)
+    assert node("a", result=Batch(outcomes)).completion is two
+    first, after = node("a", result=batch_of([one])), node("b", result=batch_of([two]))
     first.job.successor = after.job
     assert first.completion is two
 

@@ -7,9 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from lib.access.visitor import ALONE
+from lib.core.request import Request
 from lib.errors import Busy, Cancelled, CandorError, InvalidRequest
 from lib.jobs import job as job_module
+from lib.jobs.call import Call
 from lib.jobs.job import Job, Jobs
+from lib.studies.exploration import ExplorePlan
+
+PLAN = ExplorePlan(Call("embedded", Request("What was asked")))
 
 SOON = 5.0  # seconds; only a failing test waits this long
 
@@ -79,14 +84,14 @@ def test_progress_is_published_and_time_is_counted() -> None:
         go_on.wait(SOON)
         return "whole"
 
-    job = Jobs().start(work, subject="what was asked")
+    job = Jobs().start(work, plan=PLAN)
     assert started.wait(SOON)
-    assert (job.over, job.partial, job.note, job.version, job.subject) == (
+    assert (job.over, job.partial, job.note, job.version, job.plan) == (
         False,
         "half",
         "Still writing",
         2,
-        "what was asked",
+        PLAN,
     )
     assert not job.wait(0)
     earlier = job.seconds
@@ -192,7 +197,7 @@ def test_a_running_job_is_never_dropped() -> None:
 def test_concurrent_callers_continue_a_job_only_once() -> None:
     """As two tabs may ask, or a page that was closed before it received the id of its job."""
     everything, calls = Jobs(), []
-    first = everything.start(lambda _: 1, subject="what")
+    first = everything.start(lambda _: 1, plan=PLAN)
     assert first.wait(SOON)
     found: list[Job] = []
     threads = [
@@ -206,7 +211,7 @@ def test_concurrent_callers_continue_a_job_only_once() -> None:
     assert found[0].wait(SOON)
     assert len({job.id for job in found}) == 1
     assert calls == [1]
-    assert found[0].subject == "what"
+    assert found[0].plan == PLAN
     assert everything.find(first.id, ALONE) is found[0], "the old id finds the job that continues it"
     last = everything.go_on(found[0], lambda _: 3)
     assert everything.find(first.id, ALONE) is last

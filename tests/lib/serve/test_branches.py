@@ -13,10 +13,12 @@ from lib.core.completion import Completion
 from lib.core.request import Message, Request
 from lib.core.tokens import TokenKind
 from lib.errors import InvalidRequest
+from lib.jobs.batch import Batch
+from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job
-from lib.jobs.run import Question, ask
 from lib.wire.formats import Format
+from tests.support.asking import answer, job_for
 from tests.support.serve_clients import Served
 
 _ROUNDING = 1e-4
@@ -44,9 +46,9 @@ def letters(served: Served, form: Format, request: Request) -> tuple[Any, Comple
     return engine, before
 
 
-def branched(engine: Any, before: Completion, row: int, forced: tuple[int, ...], request: Request) -> Job[Completion]:
+def branched(engine: Any, before: Completion, row: int, forced: tuple[int, ...], request: Request) -> Job[Batch]:
     fork, wanted = fork_of(before, len(before.prompt) + row, forced, "", replace(request, max_tokens=5), request)
-    job = Job(ask(Engines(lambda _: engine), Question("any", wanted, fork)))
+    job = job_for(Engines(lambda _: engine), Call("any", wanted, fork))
     job.run()
     return job
 
@@ -61,7 +63,7 @@ def test_a_branch_goes_on_as_the_model_itself_would(
     forced = (ord("!"),)
     job = branched(engine, before, 6, forced, request)
     assert job.error is None
-    done = job.result
+    done = answer(job.result)
     assert done is not None
     given = (*before.generated.ids[:6].tolist(), *forced)
     assert done.generated.ids[:7].tolist() == list(given)
@@ -82,7 +84,7 @@ def test_kept_tokens_keep_their_scores_and_a_forced_one_has_that_of_the_list(ser
     listed = before.generated.top_ids[2:10]
     row, place = np.argwhere((listed >= 0) & (listed < 128))[-1] + (2, 0)  # one that is no half of a character
     forced = int(before.generated.top_ids[row, place])
-    done = branched(engine, before, row, (forced,), request).result
+    done = answer(branched(engine, before, row, (forced,), request).result)
     assert done is not None
     np.testing.assert_array_equal(done.generated.logprobs[:row], before.generated.logprobs[:row])
     assert done.generated.logprobs[row] == before.generated.top_logprobs[row, place]

@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from lib.core.completion import Completion
 from lib.core.request import Message, Request
 from lib.core.stream import Delta, Fold, fold
 from lib.engines.remote.retry import RetryPolicy
 from lib.errors import Cancelled, InvalidRequest, ServiceError
+from lib.jobs.batch import Batch, State
+from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job
-from lib.jobs.run import Question, ask
 from lib.serve.service_errors import ERRORS, IN_STREAM
 from lib.wire.formats import Format
+from tests.support.asking import answer, error, job_for
 from tests.support.serve_clients import Served, model_of, until
 
 FAST = RetryPolicy(cold_timeout=20, cold_delays=(0.05, 0.1), first_delay=0.01, max_delay=0.05)
@@ -34,9 +35,9 @@ def asked(form: Format = Format.OPENAI, **changes: Any) -> Request:
     return Request(**{**values, "max_tokens": 12, "k": 2, **changes})
 
 
-def answered(served: Served, request: Request, form: Format, patience: RetryPolicy = FAST) -> Job[Completion]:
+def answered(served: Served, request: Request, form: Format, patience: RetryPolicy = FAST) -> Job[Batch]:
     """A job as Explore starts it, over."""
-    job = Job(ask(Engines(lambda _: served.engine(form, patience=patience)), Question("any", request)))
+    job = job_for(Engines(lambda _: served.engine(form, patience=patience)), Call("any", request))
     job.run()
     return job
 
@@ -72,12 +73,12 @@ def test_a_refusal_comes_with_the_statement_that_is_missing(served: Served, stre
 def test_what_had_come_is_kept_when_a_stream_fails(served: Served, form: Format, code: str) -> None:
     served.faults({"kind": "stream-error", "code": code, "after": 4})
     job = answered(served, asked(form, prompt_scores=form is Format.EARLY), form)
-    assert isinstance(job.error, ServiceError)
-    assert job.error.code == code
-    assert job.result is None
-    assert job.partial is not None
-    assert job.partial.stop_reason == "incomplete"
-    assert 1 <= len(job.partial.generated) <= 4, "everything that came, and not only what was shown last"
+    failed, partial = error(job.result), answer(job.result)
+    assert isinstance(failed, ServiceError)
+    assert failed.code == code
+    assert partial is not None
+    assert partial.stop_reason == "incomplete"
+    assert 1 <= len(partial.generated) <= 4, "everything that came, and not only what was shown last"
     assert until(lambda: not served.service.engines[next(iter(served.service.engines))].busy)
 
 
@@ -86,19 +87,21 @@ def test_what_had_come_is_kept_when_a_stream_fails(served: Served, form: Format,
 def test_a_stream_without_its_end_is_shown_as_cut_off(served: Served, form: Format, where: str) -> None:
     served.faults({"kind": "cut", "after": 4, "where": where, "operation": "stream"})
     job = answered(served, asked(form, prompt_scores=form is Format.EARLY), form)
-    assert job.error is None
-    assert job.result is not None
-    assert job.result.stop_reason == "incomplete"
-    assert len(job.result.generated)
+    assert error(job.result) is None
+    done = answer(job.result)
+    assert done is not None
+    assert done.stop_reason == "incomplete"
+    assert len(done.generated)
 
 
 def test_a_connection_that_breaks_off_keeps_what_had_come(served: Served) -> None:
     served.faults({"kind": "cut", "after": 4, "where": "reset", "operation": "stream"})
     job = answered(served, asked(Format.BEDROCK), Format.BEDROCK)
-    assert job.error is not None
-    assert "dropped" in job.error.cause
-    assert job.partial is not None
-    assert len(job.partial.generated)
+    failed, partial = error(job.result), answer(job.result)
+    assert failed is not None
+    assert "dropped" in failed.cause
+    assert partial is not None
+    assert len(partial.generated)
 
 
 def test_a_model_that_sleeps_is_waited_for(served: Served) -> None:
@@ -127,7 +130,7 @@ def test_but_not_for_ever(served: Served) -> None:
 def test_whoever_waits_for_it_can_cancel(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
     slow = replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0)
-    job = Job(ask(Engines(lambda _: served.engine(Format.OPENAI, patience=slow)), Question("any", asked())))
+    job = job_for(Engines(lambda _: served.engine(Format.OPENAI, patience=slow)), Call("any", asked()))
     thread = threading.Thread(target=job.run)
     thread.start()
     assert until(lambda: "is being loaded" in job.note)
@@ -137,7 +140,8 @@ def test_whoever_waits_for_it_can_cancel(served: Served) -> None:
     assert time.monotonic() - began < 2
     assert job.over
     assert job.error is None
-    assert job.result is None
+    assert job.result is not None
+    assert job.result.outcomes[0].state is State.NOT_STARTED
 
 
 def test_throttling_is_given_time_and_fewer_calls(served: Served) -> None:
@@ -207,15 +211,16 @@ def test_the_same_answer_either_way(served: Served, streamed: bool) -> None:
 def test_stopping_keeps_what_came(served: Served) -> None:
     served.faults({"kind": "latency", "between": 0.05})
     request = asked(max_tokens=60, prompt_scores=False)
-    job = Job(ask(Engines(lambda _: served.engine(Format.OPENAI)), Question("any", request)))
+    job = job_for(Engines(lambda _: served.engine(Format.OPENAI)), Call("any", request))
     thread = threading.Thread(target=job.run)
     thread.start()
-    assert until(lambda: job.partial is not None and len(job.partial.generated) >= 3)
+    assert until(lambda: (so_far := answer(job.partial)) is not None and len(so_far.generated) >= 3)
     job.cancel()
     thread.join(5)
-    assert job.result is not None
-    assert job.result.stop_reason == "cancelled"
-    assert 3 <= len(job.result.generated) < 60
+    done = answer(job.result)
+    assert done is not None
+    assert done.stop_reason == "cancelled"
+    assert 3 <= len(done.generated) < 60
 
 
 def test_stopping_gently_lets_a_whole_answer_come(served: Served) -> None:

@@ -12,16 +12,16 @@ import pytest
 
 from lib.access.visitor import ALONE
 from lib.core.sources import EMBEDDED, BedrockModel
-from lib.jobs.batch import Many
-from lib.jobs.plan import Several
-from lib.jobs.run import Question
 from lib.store.archive import export_runs, import_runs
 from lib.store.database import Database, open_database
+from lib.store.earlier_plans import EarlierPrompts, EarlierRank
 from lib.store.job_runs import restored
+from lib.store.plan_codec import call_of
 from lib.store.queries import Filter, listed
 from lib.store.run import Answer, Run
 from lib.store.runs import Runs
-from lib.studies.ablation import helped
+from lib.studies.ablation import AblationPlan, helped
+from lib.studies.model_comparison import ModelsPlan
 from tests.support.paths import DATA
 
 V1 = DATA / "v1"
@@ -86,32 +86,37 @@ def test_an_exported_run_has_what_it_had(database: Database, name: str) -> None:
 
 
 def test_everything_that_was_asked_is_known(opened: Runs) -> None:
-    subjects = {name: restored(*run_called(opened, name))["subject"] for name in RUNS}
-    assert subjects.pop("saved") is None
-    one, samples, branch = (subjects.pop(f"explore_{name}") for name in ("one", "samples", "branch"))
-    assert isinstance(one, Question)
+    plans = {name: restored(*run_called(opened, name))["plan"] for name in RUNS}
+    assert plans.pop("saved") is None
+    one, samples, branch = (plans.pop(f"explore_{name}").call for name in ("one", "samples", "branch"))
     assert (one.source, one.request.prompt, one.request.max_tokens) == (EMBEDDED, "The quick brown fox", 8)
-    assert isinstance(samples, Question)
     assert [each.role for each in samples.request.messages] == ["system", "user"]
     assert (samples.request.n, samples.request.seed, samples.request.stop) == (3, 3, ("\n\n",))
     assert (samples.request.temperature, samples.request.k) == (0.8, 3)
-    assert isinstance(branch, Question)
     assert branch.fork is not None
     assert (branch.fork.kept, branch.fork.forced, branch.fork.text) == (1, (260,), " the")
-    imported = subjects.pop("imported_failed").source
+    imported = plans.pop("imported_failed").call.source
     assert isinstance(imported, BedrockModel)
     assert imported.arn.endswith("imported-model/abcdef")
     assert (str(imported.imported), imported.form, imported.tokenizer) == ("2026-01-02", "OPENAI", "/models/tok")
-    assert subjects.pop("failed").source == "/nowhere/model"
-    assert {name: (type(each), len(each.questions)) for name, each in subjects.items()} == {
-        "prompts": (Several, 2), "prompts_ablation": (Several, 4), "models": (Several, 2), "rank": (Several, 2),
+    assert plans.pop("failed").call.source == "/nowhere/model"
+    assert {name: (type(each), len(each.calls())) for name, each in plans.items()} == {
+        "prompts": (EarlierPrompts, 2), "prompts_ablation": (AblationPlan, 4), "models": (ModelsPlan, 2),
+        "rank": (EarlierRank, 2),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["prompts", "prompts_ablation", "models", "rank"])
+def test_a_plan_makes_the_calls_that_were_stored(opened: Runs, name: str) -> None:
+    run, answers = run_called(opened, name)
+    back = restored(run, answers)
+    assert back["plan"].calls() == tuple(map(call_of, run.details["questions"]))
+    assert [each.completion for each in back["result"].outcomes] == [each.completion for each in answers]
 
 
 def test_what_helped_is_known(opened: Runs) -> None:
     came = restored(*run_called(opened, "prompts_ablation"))
-    assert isinstance(came["result"], Many)
-    found = helped(came["subject"], came["result"])
+    found = helped(came["plan"], came["result"])
     assert found is not None
     assert (len(found.prompts), found.own, len(found.parts)) == (2, 1, 2)
     assert np.isfinite(found.logprob_drops).all()

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from lib.access.visitor import ALONE, Visitor
 from lib.core.completion import Completion
 from lib.errors import CandorError
-from lib.jobs.batch import Many, Outcome, State
+from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.job import Job
 from lib.store.database import StoreRefused, StoreUnavailable, open_database
 from lib.store.queries import Filter, listed
@@ -34,13 +34,27 @@ def so_far(tokens: int) -> Completion:
     return replace(DONE, generated=DONE.generated[:tokens], text=DONE.text[:tokens], stop_reason="incomplete")
 
 
-def started(work: Callable[[Job[Completion]], Completion]) -> Job[Completion]:
-    job = Job(work)
+class One:
+    """A job of one answer, for the work that makes it."""
+
+    def __init__(self, job: Job[Batch]) -> None:
+        self.wait, self.on_cancel, self._job = job.wait, job.on_cancel, job
+
+    @property
+    def cancelled(self) -> bool:
+        return self._job.cancelled
+
+    def publish(self, done: Completion) -> None:
+        self._job.publish(batch_of([done]))
+
+
+def started(work: Callable[[One], Completion]) -> Job[Batch]:
+    job = Job(lambda job: batch_of([work(One(job))]))
     threading.Thread(target=job.run, daemon=True).start()
     return job
 
 
-def run_of(job: Job[Completion]) -> Run:
+def run_of(job: Job[Batch]) -> Run:
     return Run(id=job.id, page="explore", model="m", title="t")
 
 
@@ -55,7 +69,7 @@ def test_a_job_is_there_as_it_grows_and_when_it_is_over(keeper: RunWriter, runs:
     steps = {tokens: threading.Event() for tokens in (40, 90, 150)}
     go_on = threading.Semaphore(0)
 
-    def work(job: Job[Completion]) -> Completion:
+    def work(job: One) -> Completion:
         for tokens, reached in steps.items():
             job.publish(so_far(tokens))
             reached.set()
@@ -84,7 +98,7 @@ def test_what_was_taken_back_is_not_kept(keeper: RunWriter, runs: Runs) -> None:
     seen, go_on = threading.Semaphore(0), threading.Semaphore(0)
     other = replace(DONE, generated=DONE.generated[100:160], text="x" * 60)
 
-    def work(job: Job[Completion]) -> Completion:
+    def work(job: One) -> Completion:
         for state in (so_far(50), other):
             job.publish(state)
             seen.release()
@@ -102,7 +116,7 @@ def test_what_was_taken_back_is_not_kept(keeper: RunWriter, runs: Runs) -> None:
 
 @pytest.mark.parametrize("cancelled", [True, False])
 def test_how_it_ended(keeper: RunWriter, runs: Runs, cancelled: bool) -> None:
-    def work(job: Job[Completion]) -> Completion:
+    def work(job: One) -> Completion:
         job.publish(so_far(30))
         if not cancelled:
             raise CandorError("It broke.", "Try again.")
@@ -122,10 +136,11 @@ def test_how_it_ended(keeper: RunWriter, runs: Runs, cancelled: bool) -> None:
 
 
 def test_many_answers_with_their_errors(keeper: RunWriter, runs: Runs) -> None:
-    many = Many(
+    many = Batch(
         (Outcome(State.DONE, DONE), Outcome(State.FAILED, so_far(3), CandorError("a", "b")), Outcome(State.NOT_STARTED))
     )
-    job = started(lambda _: many)  # type: ignore[arg-type,return-value]
+    job = Job(lambda _: many)
+    job.run()
     keeper.follow(job, run_of(job))
     assert job.wait(5)
     assert keeper.flush(5)
@@ -165,7 +180,7 @@ def _kept_while(runs: Runs, disturb: Callable[[int], None], *, times: int) -> No
     assert keeper.flush(10)
     go_on = threading.Semaphore(0)
 
-    def work(job: Job[Completion]) -> Completion:
+    def work(job: One) -> Completion:
         for step in range(times):
             job.publish(so_far(40 * (step + 1)))
             go_on.acquire()

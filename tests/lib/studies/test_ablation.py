@@ -8,19 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
-from lib.jobs.batch import Many
+from lib.jobs.batch import Batch
 from lib.jobs.engine_pool import Engines
-from lib.jobs.job import Job, Jobs
-from lib.jobs.plan import Several, ask_several
-from lib.jobs.run import Question
-from lib.studies.ablation import helped, usefulness
+from lib.studies.ablation import AblationPlan, helped
 from tests.support import tiny
+from tests.support.asking import over
 
-QUESTIONS = [Question("tiny", Request(prompt)) for prompt in ("One b. Two b. End a", "b")]
+REQUESTS = tuple(map(Request, ("One b. Two b. End a", "b")))
 
 
 @pytest.fixture(scope="module")
@@ -32,25 +29,17 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     engine.close()
 
 
-def asked(engines: Engines, several: Several) -> Many[Completion]:
-    job: Job[Many[Completion]] = Jobs().start(ask_several(engines, several))
-    assert job.wait(30)
-    assert job.result is not None
-    return job.result
-
-
 def test_the_part_that_matters_is_found(engines: Engines) -> None:
     """After "a" comes "b" with odds of 3; only the last part ends with that."""
-    several = usefulness("compare", QUESTIONS, 0, "ba")
-    assert several.marks == (2, 0)
-    assert [each.request.prompt for each in several.questions] == [
+    plan = AblationPlan("tiny", REQUESTS, 0, "ba")
+    assert [each.request.prompt for each in plan.calls()] == [
         "One b. Two b. End a",
         "b",
         "Two b. End a",
         "One b. End a",
         "One b. Two b. ",
     ]
-    found = helped(several, asked(engines, several))
+    found = helped(plan, over(engines, *plan.calls()))
     assert found is not None
     assert found.prompts == ("One b. Two b. End a", "b")
     first, second = found.by_prompt
@@ -63,12 +52,9 @@ def test_the_part_that_matters_is_found(engines: Engines) -> None:
     assert found.logprob_drops[2] == pytest.approx(rows[ord("a"), ord("b")] - rows[ord(" "), ord("b")], abs=1e-4)
 
 
-def test_what_is_something_else() -> None:
-    several = Several("compare", tuple(QUESTIONS))
-    assert helped(several, Many(())) is None
-    assert helped(Several("compare", usefulness("compare", QUESTIONS, 0, "b").questions, (9, 0)), Many(())) is None
+def test_the_outcome_of_something_else() -> None:
+    assert helped(AblationPlan("tiny", REQUESTS, 0, "b"), Batch()) is None
 
 
 def test_a_prompt_of_one_part_has_nothing_to_leave_out() -> None:
-    several = usefulness("compare", QUESTIONS, 1, "a")
-    assert len(several.questions) == 2
+    assert len(AblationPlan("tiny", REQUESTS, 1, "a").calls()) == 2

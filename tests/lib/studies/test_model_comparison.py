@@ -9,29 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
-from lib.jobs.batch import Many, State
+from lib.jobs.batch import Batch, State
+from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
-from lib.jobs.job import Job, Jobs
-from lib.jobs.plan import Several, ask_several
-from lib.jobs.run import Question
+from lib.jobs.plan import Estimate, estimate
+from lib.jobs.run_plan import calls_left
 from lib.scores.alignment import aligned
 from lib.studies.model_comparison import (
     SavedAnswer,
     Side,
-    comparison,
+    known,
     reading_of,
     same_reading,
     saved_answer,
-    scored_now,
     text_of,
     whole_text,
-    with_saved,
 )
 from tests.support import tiny
+from tests.support.asking import over
 from tests.support.strategies import completion_of, tokens_of
 
 CREATED = 1_700_000_000_000_000  # microseconds since 1970
@@ -46,66 +44,63 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     engine.close()
 
 
-def compared(engines: Engines, sides: tuple[Side, ...]) -> Many[Completion]:
-    work = with_saved(sides, ask_several(engines, scored_now("models", sides)))
-    job: Job[Many[Completion]] = Jobs().start(work, subject=comparison("models", sides))
-    assert job.wait(30)
-    assert job.result is not None
-    return job.result
+def compared(engines: Engines, *sides: Side | SavedAnswer) -> Batch:
+    first, second = sides
+    plan, batch = known((first, second))
+    return over(engines, *plan.calls(), resume=batch)
+
+
+def takes(*sides: Side | SavedAnswer) -> Estimate:
+    first, second = sides
+    plan, batch = known((first, second))
+    return estimate(calls_left(plan.calls(), batch))
 
 
 @pytest.fixture(scope="module")
 def saved(engines: Engines) -> SavedAnswer:
     """An answer of the model from some time ago."""
-    asked = Several("explore", (Question("tiny", Request("ab", max_tokens=6)),))
-    job: Job[Many[Completion]] = Jobs().start(ask_several(engines, asked))
-    assert job.wait(30)
-    assert job.result is not None
-    (outcome,) = job.result.outcomes
-    assert outcome.result is not None
-    return saved_answer("tiny", asked.questions[0].request, outcome.result, CREATED)
+    request = Request("ab", max_tokens=6)
+    (done,) = over(engines, Call("tiny", request)).completions
+    return saved_answer("tiny", request, done, CREATED)
 
 
 @pytest.mark.parametrize("saved_first", [True, False])
 def test_the_other_side_scores_the_same_text(engines: Engines, saved: SavedAnswer, saved_first: bool) -> None:
     now = same_reading("tiny", saved)
-    sides: tuple[Side, ...] = (saved, now) if saved_first else (now, saved)
-    assert scored_now("models", sides).scored_texts == 1
-    outcomes = compared(engines, sides).outcomes
+    sides: tuple[Side | SavedAnswer, ...] = (saved, now) if saved_first else (now, saved)
+    assert (takes(*sides).scored_texts, takes(*sides).max_new_tokens) == (1, 0)
+    outcomes = compared(engines, *sides).outcomes
     assert [each.state for each in outcomes] == [State.DONE] * 2
-    assert outcomes[0 if saved_first else 1].result is saved.completion
-    first, second = (whole_text(each.result).prompt for each in outcomes if each.result is not None)
+    assert outcomes[0 if saved_first else 1].completion is saved.completion
+    first, second = (whole_text(each.completion).prompt for each in outcomes if each.completion is not None)
     found = aligned(first, second)
     assert found.characters == len(saved.text) - 1  # the first token has no logprob
     np.testing.assert_allclose(found.differences, 0, atol=1e-4)  # the same model
 
 
 def test_two_saved_answers_need_no_call(engines: Engines, saved: SavedAnswer) -> None:
-    sides = (saved, saved)
-    assert not scored_now("models", sides).questions
-    assert [each.result for each in compared(engines, sides).outcomes] == [saved.completion] * 2
+    assert takes(saved, saved) == Estimate(0, 0, 0, 0)
+    assert list(compared(engines, saved, saved).completions) == [saved.completion] * 2
 
 
 def test_a_text_without_an_answer_is_scored_as_a_prompt(engines: Engines) -> None:
-    question = reading_of("tiny", "abab")
-    (outcome,) = compared(engines, (question,)).outcomes
-    assert outcome.result is not None
-    again = saved_answer("tiny", question.request, outcome.result, CREATED)
-    assert same_reading("tiny", again) == question
+    side = reading_of("tiny", "abab")
+    (done,) = over(engines, side.call).completions
+    again = saved_answer("tiny", side.request, done, CREATED)
+    assert same_reading("tiny", again) == side
     assert again.text == "abab"
 
 
 def test_a_failed_side_leaves_the_saved_one(engines: Engines, saved: SavedAnswer) -> None:
-    too_long = Question("tiny", Request("a" * 100_000, max_tokens=0))
-    first, second = compared(engines, (saved, too_long)).outcomes
-    assert first.result is saved.completion
+    first, second = compared(engines, saved, reading_of("tiny", "a" * 100_000)).outcomes
+    assert first.completion is saved.completion
     assert second.state is State.FAILED
 
 
-def test_the_subject_says_which_side_was_saved_and_when(saved: SavedAnswer) -> None:
+def test_the_plan_says_which_side_was_saved_and_when(saved: SavedAnswer) -> None:
     now = same_reading("tiny", saved)
-    assert comparison("models", (now, saved)).marks == (0, CREATED)
-    assert comparison("models", (now, now)).marks == ()
+    assert [each.saved for each in known((now, saved))[0].sides] == [0, CREATED]
+    assert [each.saved for each in known((now, now))[0].sides] == [0, 0]
 
 
 def test_a_response_without_its_request_is_compared_by_its_tokens() -> None:
@@ -115,5 +110,5 @@ def test_a_response_without_its_request_is_compared_by_its_tokens() -> None:
     assert side.text == "What? Yes"
     assert same_reading("tiny", side).candidates == (" Yes",)
     alone = saved_answer("", None, replace(done, prompt=prompt[:0]), CREATED)
-    assert alone.text == " Yes" == text_of(alone.question, alone.completion)
+    assert alone.text == " Yes" == text_of(alone.side.request, alone.completion)
     assert same_reading("tiny", alone).candidates == ()

@@ -10,9 +10,11 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from lib.errors import CandorError, InvalidRequest, OutOfMemory, as_error
-from lib.jobs.batch import State, Task, run_many
+from lib.jobs.batch import Outcome, State
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job, Jobs
+from lib.jobs.runner import Task, Unit, run_units
+from tests.support.strategies import completion_of, tokens_of
 
 
 def panic(_: Any) -> Any:
@@ -48,26 +50,33 @@ def test_a_job_that_panics_has_an_error() -> None:
     _is_explained(job.error)
 
 
+DONE = completion_of(tokens_of("a"), tokens_of("b"))
+
+
+def _run(works: list[Callable[[Task], Any]]) -> Any:
+    return run_units([Unit((place,), work) for place, work in enumerate(works)], [Outcome()] * len(works), at_once=1)
+
+
 def test_a_call_that_panics_leaves_the_others() -> None:
-    works: list[Callable[[Task[Any]], Any]] = [panic, lambda _: 1, panic, lambda _: 2]
-    job = Jobs().start(run_many(works, at_once=1))  # one worker: it has to outlive both
+    works: list[Callable[[Task], Any]] = [panic, lambda _: [DONE], panic, lambda _: [DONE]]
+    job = Jobs().start(_run(works))  # one worker: it has to outlive both
     assert job.wait(20)
     assert job.result is not None
-    assert [each.result for each in job.result.outcomes] == [None, 1, None, 2]
+    assert [each.completion for each in job.result.outcomes] == [None, DONE, None, DONE]
     for place in (0, 2):
         assert job.result.outcomes[place].state is State.FAILED
         _is_explained(job.result.outcomes[place].error)
 
 
 def test_a_call_that_exits_leaves_the_others() -> None:
-    def leave(_: Task[Any]) -> Any:
+    def leave(_: Task) -> Any:
         raise SystemExit
 
-    works: list[Callable[[Task[Any]], Any]] = [leave, lambda _: 1]
-    job = Jobs().start(run_many(works, at_once=1))
+    works: list[Callable[[Task], Any]] = [leave, lambda _: [DONE]]
+    job = Jobs().start(_run(works))
     assert job.wait(10), "the job waits for a worker that is gone"
     assert job.result is not None
-    assert job.result.outcomes[1].result == 1
+    assert job.result.outcomes[1].completion is DONE
     assert job.result.outcomes[0].state is State.FAILED
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
 from lib.errors import Cancelled, InvalidRequest, ModelUnavailable
+from lib.jobs.batch import Batch, State
+from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
-from lib.jobs.job import Job, Jobs
-from lib.jobs.run import Question, ask
+from lib.jobs.job import Job
+from lib.studies.exploration import ExplorePlan
 from tests.support import tiny
+from tests.support.asking import answer, error, job_for, start
 
 _WAIT = 30.0
 _ENDLESS = Request(prompt="a", max_tokens=90_000)
@@ -49,45 +51,57 @@ def _until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def _start(engines: Engines, request: Request, owner: str = "") -> Job[Completion]:
-    question = Question("model", request)
-    return Jobs().start(ask(engines, question, owner=owner), question)
+def _start(engines: Engines, request: Request, owner: str = "") -> Job[Batch]:
+    return start(engines, Call("model", request), owner=owner)
+
+
+def _text(job: Job[Batch]) -> str:
+    """The text of the job's answer so far."""
+    done = answer(job.result or job.partial)
+    return "" if done is None else done.text
+
+
+def _is_not_started(job: Job[Batch]) -> None:
+    assert job.result is not None
+    assert [(each.state, each.completion, each.error) for each in job.result.outcomes] == [
+        (State.NOT_STARTED, None, None)
+    ]
 
 
 def test_the_result_is_the_completion(engines: Engines, engine: LocalEngine) -> None:
     request = Request(prompt="a", max_tokens=5)
     job = _start(engines, request)
     assert job.wait(_WAIT)
-    assert job.result == engine.complete(request)[0]
+    assert answer(job.result) == engine.complete(request)[0]
     assert job.error is None
-    assert job.subject == Question("model", request)
+    assert job.plan == ExplorePlan(Call("model", request))
 
 
 def test_partial_answers_grow(engines: Engines) -> None:
     job = _start(engines, _ENDLESS)
-    _until(lambda: job.partial is not None)
-    first = job.partial
+    _until(lambda: answer(job.partial) is not None)
+    first = answer(job.partial)
     assert first is not None
     assert first.stop_reason == "incomplete"
     assert len(first.prompt) == 1
     assert job.note == "Generating"
-    _until(lambda: job.partial is not None and len(job.partial.text) > len(first.text) + 10)
+    _until(lambda: len(_text(job)) > len(first.text) + 10)
     job.cancel()
     assert job.wait(_WAIT)
 
 
 def test_cancelling_keeps_the_partial_answer(engines: Engines, engine: LocalEngine) -> None:
     job = _start(engines, _ENDLESS)
-    _until(lambda: job.partial is not None and len(job.partial.text) > 5)
-    shown = job.partial
+    _until(lambda: len(_text(job)) > 5)
+    shown = _text(job)
     job.cancel()
     assert job.wait(_WAIT)
-    assert job.error is None
-    assert job.result is not None
-    assert shown is not None
-    assert job.result.stop_reason == "cancelled"
-    assert job.result.text.startswith(shown.text)
-    assert len(job.result.generated) == len(job.result.text)
+    assert error(job.result) is None
+    done = answer(job.result)
+    assert done is not None
+    assert done.stop_reason == "cancelled"
+    assert done.text.startswith(shown)
+    assert len(done.generated) == len(done.text)
     assert len(engine.complete(Request(prompt="a", max_tokens=3))) == 1  # its slot is free
 
 
@@ -97,7 +111,7 @@ def test_a_job_cancelled_in_the_queue_has_no_result(engines: Engines, engine: Lo
     _until(lambda: job.note == "Waiting for the model")
     job.cancel()
     assert job.wait(_WAIT)
-    assert (job.result, job.error, job.partial) == (None, None, None)
+    _is_not_started(job)
     for stream in busy:
         stream.close()
 
@@ -114,22 +128,22 @@ def test_cancelled_while_the_model_loads(engine: LocalEngine) -> None:
     job.cancel()
     loading.set()
     assert job.wait(_WAIT)
-    assert (job.result, job.error) == (None, None)
+    _is_not_started(job)
 
 
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
-    question = Question(str(tmp_path), Request(prompt="a"))
-    job = Jobs().start(ask(Engines(), question), question)
+    job = start(Engines(), Call(str(tmp_path), Request(prompt="a")))
     assert job.wait(_WAIT)
-    assert isinstance(job.error, ModelUnavailable)
-    assert str(tmp_path) in job.error.cause
+    failed = error(job.result)
+    assert isinstance(failed, ModelUnavailable)
+    assert str(tmp_path) in failed.cause
 
 
 def test_a_request_that_cannot_be_answered(engines: Engines) -> None:
     job = _start(engines, Request(prompt="a" * 100_001))
     assert job.wait(_WAIT)
-    assert isinstance(job.error, InvalidRequest)
-    assert job.result is None
+    assert isinstance(error(job.result), InvalidRequest)
+    assert answer(job.result) is None
 
 
 def test_an_engine_that_was_just_closed_is_reopened(directory: Path) -> None:
@@ -152,8 +166,7 @@ def test_an_engine_that_was_just_closed_is_reopened(directory: Path) -> None:
     engines.get = get  # type: ignore[method-assign]
     job = _start(engines, Request(prompt="a", max_tokens=3))
     assert job.wait(_WAIT)
-    assert job.result is not None
-    assert job.result.text == "bab"
+    assert _text(job) == "bab"
     assert len(opened) == 3
     opened[-1].close()
 
@@ -162,18 +175,18 @@ def test_an_engine_that_stays_closed_is_an_error(engine: LocalEngine, engines: E
     engine.close()
     job = _start(engines, Request(prompt="a", max_tokens=3))
     assert job.wait(_WAIT)
-    assert isinstance(job.error, Cancelled)
+    assert isinstance(error(job.result), Cancelled)
 
 
 def test_closing_the_engine_midway_leaves_an_incomplete_answer(engines: Engines, engine: LocalEngine) -> None:
     job = _start(engines, _ENDLESS)
-    _until(lambda: job.partial is not None and len(job.partial.text) > 5)
+    _until(lambda: len(_text(job)) > 5)
     engine.close()
     assert job.wait(_WAIT)
-    assert job.error is None
-    assert job.result is not None
-    assert job.result.stop_reason == "incomplete"
-    assert len(job.result.text) > 5
+    done = answer(job.result)
+    assert done is not None
+    assert done.stop_reason == "incomplete"
+    assert len(done.text) > 5
 
 
 def test_an_unexpected_error_frees_the_slot(
@@ -182,7 +195,7 @@ def test_an_unexpected_error_frees_the_slot(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    job = Job(ask(engines, Question("model", _ENDLESS)))
+    job = job_for(engines, Call("model", _ENDLESS))
     monkeypatch.setattr(job, "publish", lambda *_, **options: fail() if options.get("note") == "Generating" else None)
     job.run()
     assert job.error is not None

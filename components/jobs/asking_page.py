@@ -1,0 +1,127 @@
+"""The page that asks: a form with its price, progress, what became of the answers, and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from components.jobs.current_job import Run, current_job, gone, open_saved, start
+from components.jobs.history_sync import keeping
+from components.jobs.progress import batch_progress, what_became
+from components.shell.fragments import repeated
+from components.shell.messages import show_error
+from lib.core.sources import Source
+from lib.errors import CandorError, InvalidRequest
+from lib.jobs.batch import Batch
+from lib.jobs.plan import Plan
+from lib.studies.saved_response import SavedResponse
+
+_POLL = 0.2  # seconds between two looks at a running job
+
+
+@dataclass(frozen=True)
+class Known:
+    """A plan of which some answers are there already."""
+
+    plan: Plan
+    batch: Batch
+
+
+Asked = Plan | Known | SavedResponse | CandorError | None
+
+
+def _answer_number(_: Plan | None, place: int) -> str:
+    return f"Answer {place + 1}"
+
+
+@dataclass(frozen=True)
+class AskingPage:
+    """A page that asks models and shows their answers."""
+
+    name: str  # of its file and address, and of the fields in its form
+    title: str
+    # Shows the form, filled with a plan if there is one and nothing was typed; returns what was asked once its button
+    # is pressed, or why that is invalid. The source is the model in the sidebar.
+    form: Callable[[Plan | None, Source], Asked]
+    results: Callable[[Run, Batch], None]  # shows the answers; while the job runs, those so far
+    empty: str  # what to say while there is no job
+    gone: str  # what to say if the page's address names a job that no longer exists
+    what: str = ""  # what to call the job where it is saved; "" for nothing
+    while_running: bool = False  # whether results are shown while the job runs
+    poll: float = _POLL  # seconds between two looks at a running job
+    answer_name: Callable[[Plan | None, int], str] = _answer_number  # what to call an answer, by its place
+
+    def show(self) -> None:
+        """Show the page."""
+        st.title(self.title)
+        job = current_job(self.name)
+        with st.container():
+            submitted = self.form(None if job is None else job.plan, st.session_state["model"])
+        job, problem = self._start(job, submitted)
+        with st.container():
+            if problem is not None:
+                show_error(problem)
+            if job is None and gone():
+                st.info(self.gone, icon=":material/link_off:")
+        self.show_job(job)
+
+    def show_job(self, job: Run | None) -> None:
+        """Show a job's progress and its answers; without a job, say what appears here."""
+        if job is None:
+            st.caption(self.empty)
+        elif job.over:
+            self.follow(job, live=False)
+            keeping(job, what=self.what)
+        else:
+            repeated(self.follow, self.poll)(job, live=True)
+
+    def _start(self, job: Run | None, submitted: Asked) -> tuple[Run | None, CandorError | None]:
+        if submitted is None:
+            return job, None
+        if isinstance(submitted, CandorError):
+            return job, submitted
+        if isinstance(submitted, SavedResponse):
+            return open_saved(self.name, submitted)
+        if isinstance(submitted, Known):
+            return start(self.name, submitted.plan, submitted.batch)
+        return start(self.name, submitted)
+
+    def follow(self, job: Run, *, live: bool) -> None:
+        """Show the job as it is now. live: whether it was running when the page was drawn."""
+        # While it is live, all of this belongs to a fragment: whatever follows a fragment on a timer may vanish.
+        if live and job.over:
+            st.rerun()
+        with st.container():  # so that the results do not move when the progress disappears
+            if live:
+                batch_progress(job)
+                self._wait_for_news(job)
+            batch = job.result or job.partial
+            if not live:
+                what_became(job, batch, partial(self.answer_name, job.plan))
+        job.seen = job.over
+        if batch is not None and batch.completions and (self.while_running or not live):
+            self.results(job, batch)
+        elif not live and job.error is None and (batch is None or not any(each.error for each in batch.outcomes)):
+            st.info("Stopped before the first token.", icon=":material/block:")
+
+    def _wait_for_news(self, job: Run) -> None:
+        """Show new tokens at once instead of with the next poll."""
+        if not self.while_running:
+            return
+        of, version = st.session_state.get("asking.seen", ("", 0))
+        version = job.wait_for_news(version if of == job.id else 0, self.poll)
+        st.session_state["asking.seen"] = (job.id, version)
+
+
+def planned(make: Callable[[], Any]) -> Any:
+    """The plan that a form makes of its fields, or why they are invalid: checks that its calls can be made."""
+    try:
+        plan = make()
+        plan.calls()
+    except InvalidRequest as error:
+        return error
+    return plan

@@ -1,0 +1,237 @@
+"""Runs plans: takes engines from the pool, follows their streams, and does only what an earlier outcome lacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from lib.core.branching import Fork, merge_into_parent
+from lib.core.completion import Completion, StopReason
+from lib.core.sources import BedrockModel, Source, is_billed
+from lib.core.stream import Fold
+from lib.engines.base import Engine, Stream
+from lib.engines.bedrock.engine import BedrockEngine
+from lib.errors import Cancelled, CandorError, InvalidRequest
+from lib.jobs.batch import Batch, Outcome, State, batch_of
+from lib.jobs.call import Call, answer_alone
+from lib.jobs.engine_pool import Engines
+from lib.jobs.job import Job
+from lib.jobs.runner import Answers, Task, Unit, run_units
+
+T = TypeVar("T")
+Work = Callable[[Job[Batch]], Batch]
+
+_ATTEMPTS = 3  # with engines that are unloaded before they take the request
+_INTERVAL = 0.04  # seconds between partial completions, each of which takes time to assemble
+
+
+def run_calls(engines: Engines, calls: Sequence[Call], *, owner: str = "", resume: Batch | None = None) -> Work:
+    """The work of a job that makes all calls concurrently; one that fails does not affect the others.
+
+    A local model samples the answers of a call in one batch and scores its candidates in one pass. A candidate that
+    follows several prompts is scored in as few passes as possible. A service gets one request for each answer.
+
+    resume: the outcome of the same calls so far. Only answers that it lacks are asked for.
+    """
+    outcomes = _resumed(calls, resume)
+    missing = {place for place, each in enumerate(outcomes) if each.state is State.WAITING}
+    live = len(outcomes) == 1
+
+    def unit(part: _Part) -> Unit:
+        return Unit(part.places, lambda task: _answers(engines, part, owner, task, live=live))
+
+    return run_units([unit(part) for part in _parts(calls, missing)], outcomes)
+
+
+def calls_left(calls: Sequence[Call], so_far: Batch | None) -> tuple[Call, ...]:
+    """The calls for the answers that a batch of these calls lacks, each as small as possible."""
+    found: list[Call] = []
+    outcomes = iter(_resumed(calls, so_far))
+    for call in calls:
+        left = [number for number, each in enumerate(islice(outcomes, call.answers)) if each.state is State.WAITING]
+        if left:
+            found.append(_only(call, left))
+    return tuple(found)
+
+
+def wake(engines: Engines, source: BedrockModel) -> Work:
+    """The work of a job that warms up an imported model, which is billed like any other call."""
+
+    def work(job: Job[Batch]) -> Batch:
+        engine = engines.get(source)
+        if not isinstance(engine, BedrockEngine):
+            raise TypeError(f"{source} is not an imported model")
+        job.publish(note="Warming up the model")
+        with closing(engine.warm_up()) as stream:
+            job.on_cancel(stream.close)
+            return batch_of(done for done in _follow(stream, 1, _NoteOnly(job)) if done is not None)
+
+    return work
+
+
+class NoteSink(Protocol):
+    """Receives progress notes."""
+
+    def publish(self, *, note: str | None = None) -> None:
+        """Receive a note for the page."""
+
+
+class ProgressSink(Protocol):
+    """Receives partial completions: a `Task`."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the work was asked to stop."""
+
+    def publish(self, partial: Answers | None = None, *, note: str | None = None) -> None:
+        """Receive partial completions or a note."""
+
+
+@dataclass(frozen=True)
+class _NoteOnly:
+    """A job as a sink that keeps no partial completions."""
+
+    job: Job[Batch]
+
+    @property
+    def cancelled(self) -> bool:
+        return self.job.cancelled
+
+    def publish(self, _: Answers | None = None, *, note: str | None = None) -> None:
+        self.job.publish(note=note)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Calls whose answers come together. More than one only if they score the same single candidate."""
+
+    calls: tuple[Call, ...]
+    places: tuple[int, ...]  # of their answers in the batch
+
+
+def _resumed(calls: Sequence[Call], so_far: Batch | None) -> list[Outcome]:
+    """One outcome per answer: those that are done, and the others waiting, with what an earlier try left of them."""
+    earlier = () if so_far is None else so_far.outcomes
+    count = sum(each.answers for each in calls)
+    padded = [*earlier, *[Outcome()] * max(count - len(earlier), 0)][:count]
+    return [each if each.state is State.DONE else Outcome(completion=each.completion) for each in padded]
+
+
+def _parts(calls: Sequence[Call], missing: set[int]) -> list[_Part]:
+    """Group the missing answers into what is asked at once."""
+    found: list[_Part] = []
+    first = 0
+    for each in calls:
+        places = tuple(range(first, first + each.answers))
+        first += each.answers
+        left = [place for place in places if place in missing]
+        if not left:
+            continue
+        if is_billed(each.source) or (len(left) < len(places) and each.request.seed is not None):
+            found += [_Part((answer_alone(each, place - places[0]),), (place,)) for place in left]
+        elif _scores_the_same(found[-1].calls[-1] if found else None, each):
+            found[-1] = _Part((*found[-1].calls, each), (*found[-1].places, *left))
+        else:
+            found.append(_Part((_only(each, [place - places[0] for place in left]),), tuple(left)))
+    return found
+
+
+def _scores_the_same(before: Call | None, call: Call) -> bool:
+    """Whether both calls score the same single candidate under the same model."""
+    alike = before is not None and (before.source, before.candidates) == (call.source, call.candidates)
+    return alike and len(call.candidates) == 1
+
+
+def _only(call: Call, numbers: Sequence[int]) -> Call:
+    """The call for some of its answers. Without a seed, samples are interchangeable."""
+    if call.candidates:
+        return replace(call, candidates=tuple(call.candidates[number] for number in numbers))
+    return replace(call, request=replace(call.request, n=len(numbers)))
+
+
+def _answers(engines: Engines, part: _Part, owner: str, task: Task, *, live: bool) -> Answers:
+    call = part.calls[0]
+    if len(part.calls) > 1:
+        requests = [each.request for each in part.calls]
+
+        def score_under(engine: Engine) -> Answers:
+            return engine.score_under(requests, call.candidates[0], owner=owner)
+
+        return _with_engine(engines, call.source, task, score_under)
+    if call.candidates:
+
+        def score(engine: Engine) -> Answers:
+            return engine.score(call.request, call.candidates, owner=owner)
+
+        return _with_engine(engines, call.source, task, score)
+
+    def open_stream(engine: Engine) -> Stream:
+        if call.request.prefix_ids and (reason := engine.continuation_obstacle(call.request)):
+            raise InvalidRequest(reason)
+        return engine.stream(call.request, owner=owner, live=live)
+
+    with closing(_with_engine(engines, call.source, task, open_stream)) as stream:
+        task.on_stop(stream.stop)
+        task.on_cancel(stream.close)
+        return _follow(stream, call.request.n, task, call.fork)
+
+
+def _with_engine(engines: Engines, source: Source, sink: NoteSink, use: Callable[[Engine], T]) -> T:
+    """Call `use` with the engine of a source, which is loaded if necessary."""
+    left = _ATTEMPTS
+    while True:
+        if not engines.ready(source):
+            sink.publish(note="Loading the model")
+        engine = engines.get(source)
+        sink.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
+        left -= 1
+        try:
+            return use(engine)
+        except Cancelled:
+            # The engine was unloaded just before the request; the next attempt loads a new one.
+            if not left:
+                raise
+
+
+def _follow(stream: Stream, samples: int, sink: ProgressSink, fork: Fork | None = None) -> Answers:
+    """Read a stream to its end and publish partial completions; if it breaks off, those are kept.
+
+    fork: of a branch, whose kept tokens then have the scores they had in the parent answer.
+    """
+    collected, due = Fold(), 0.0
+
+    def so_far() -> list[Completion | None]:
+        found: list[Completion | None] = [None] * samples
+        for number, done in collected.by_sample().items():
+            found[number] = done if fork is None else merge_into_parent(done, fork)
+        return found
+
+    try:
+        for delta in stream:
+            collected.add(delta)
+            if delta.note:
+                sink.publish(note=delta.note)
+            elif delta.start is None and time.monotonic() >= due:  # a prompt without an answer is not published
+                sink.publish(so_far(), note="Generating")
+                due = time.monotonic() + _INTERVAL
+    except Cancelled:
+        if not any(done is not None and len(done.generated) for done in so_far()):
+            raise
+        reason = StopReason.CANCELLED if sink.cancelled else StopReason.INCOMPLETE  # incomplete: it was unloaded
+        return [_ended(each, reason) for each in so_far()]
+    except CandorError:
+        if any(so_far()):
+            sink.publish(so_far())
+        raise
+    return [_ended(each, StopReason.CANCELLED) for each in so_far()] if sink.cancelled else so_far()
+
+
+def _ended(done: Completion | None, reason: StopReason) -> Completion | None:
+    """The completion with the reason why it broke off, unless it had ended before."""
+    if done is None or done.stop_reason != StopReason.INCOMPLETE:
+        return done
+    return replace(done, stop_reason=reason)

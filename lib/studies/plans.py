@@ -1,0 +1,14 @@
+"""Every kind of plan, by the name that is stored with its runs. A new page adds its plan here."""
+
+from __future__ import annotations
+
+from lib.jobs.plan import Plan
+from lib.studies.ablation import AblationPlan
+from lib.studies.exploration import ExplorePlan
+from lib.studies.model_comparison import ModelsPlan
+from lib.studies.prompt_comparison import PromptsPlan
+from lib.studies.ranking import RankPlan
+
+PLANS: dict[str, type[Plan]] = {
+    each.kind: each for each in (ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan)
+}
