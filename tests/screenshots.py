@@ -71,7 +71,7 @@ def _prompts(page: Page, url: str) -> str:
     page.get_by_role("textbox", name="Prompt 2").fill(
         "You are a librarian. Answer in one sentence. Who wrote The Old Man and the Sea?"
     )
-    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Tab")
     wait_for_app(page)
     page.get_by_role("button", name="Compare").click()
     return _saved(page)
@@ -83,7 +83,7 @@ def _models(page: Page, url: str, directory: Path) -> str:
     page.goto(f"{url}/models")
     wait_for_app(page)
     page.get_by_role("textbox", name="Text").fill("The capital of France is Paris, and that of Spain is Madrid.")
-    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Tab")
     choose(page, "Model", "Another model")
     page.get_by_role("textbox", name="Directory, GGUF file or hub id").fill(str(directory / "tiny"))
     page.keyboard.press("Enter")
@@ -98,7 +98,7 @@ def _rank(page: Page, url: str) -> str:
     page.goto(f"{url}/rank")
     wait_for_app(page)
     page.get_by_role("textbox", name="Prompt").fill("Suggest a name for a bakery.")
-    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Tab")
     wait_for_app(page)
     page.get_by_role("button", name="Rank").click()
     return _saved(page)

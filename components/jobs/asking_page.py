@@ -73,11 +73,15 @@ class AskingPage:
         """Show a job's progress and its answers; without a job, say what appears here."""
         if job is None:
             st.caption(self.empty)
-        elif job.over:
+            return
+        # Results that were shown while the job ran stay in the same fragment, so that the browser keeps what it drew.
+        if job.over and not self.while_running:
             self.follow(job, live=False)
-            keeping(job, what=self.what)
         else:
-            repeated(self.follow, self.poll)(job, live=True)
+            with st.container():
+                repeated(self.follow, None if job.over else self.poll)(job, live=not job.over)
+        if job.over:
+            keeping(job, what=self.what)
 
     def _start(self, job: Run | None, submitted: Asked) -> tuple[Run | None, CandorError | None]:
         if submitted is None:
@@ -93,7 +97,8 @@ class AskingPage:
     def follow(self, job: Run, *, live: bool) -> None:
         """Show the job as it is now. live: whether it was running when the page was drawn."""
         # While it is live, all of this belongs to a fragment: whatever follows a fragment on a timer may vanish.
-        if live and job.over:
+        shown = st.session_state.get(f"{self.name}.job", job.id)
+        if (live and job.over) or shown != job.id or job.successor is not None:  # another answer, or a retry
             st.rerun()
         with st.container():  # so that the results do not move when the progress disappears
             if live:

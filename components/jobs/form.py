@@ -74,7 +74,13 @@ def asked(
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
-            label, type="primary", icon=icon, key=f"{page}.go", disabled=disabled or bool(refusal), shortcut=ASK
+            label,
+            type="primary",
+            icon=icon,
+            key=f"{page}.go",
+            disabled=disabled or bool(refusal),
+            shortcut=ASK,
+            help="Ctrl+Enter, or Cmd+Enter on a Mac.",
         )
         more()
         st.caption(as_text(refusal) or (_price(plan) if price is None else price), width="content")

@@ -15,6 +15,8 @@ button[aria-label^="Download as CSV"] { display: none; }
 button[data-selected="true"], button[data-selected="true"] * { color: inherit !important; }
 /* So has the value of a slider. */
 [data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] * { color: inherit !important; }
+/* The keys that ask are named in the button's tooltip; on its face they are wide, and too faint to read. */
+[data-testid^="stBaseButton"] kbd { display: none; }
 @media (min-width: 641px) {
   [data-testid="stColumn"]:has(.st-key-detail) { position: sticky; top: 4rem; align-self: start; }
 }

@@ -22,7 +22,7 @@ def test_two_models_with_two_tokenizers(page: Page, serve: Serve, tmp_path_facto
     expect(page.get_by_text("Your text appears here")).to_be_visible()
     expect(page.get_by_text("only one ships with Candor")).to_be_visible()
     page.get_by_role("textbox", name="Text").fill(TEXT)
-    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Tab")
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_text("Choose a second model to compare with.")).to_be_visible()
     choose(page, "Model", "Another model")

@@ -57,6 +57,8 @@ def generate(page: Page, prompt: str, tokens: int = 12) -> None:
     """Generate an answer to a prompt on Explore."""
     page.get_by_role("button", name="Parameters").click()
     page.get_by_label("Max new tokens", exact=True).fill(str(tokens))
+    page.keyboard.press("Enter")
+    wait_for_app(page)
     page.keyboard.press("Escape")
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_role("button", name="Generate").click()

@@ -257,11 +257,11 @@ def test_a_failure_in_the_midst_of_an_import_adds_nothing(runs: Runs, monkeypatc
 @pytest.mark.parametrize(
     "data",
     [
-        b'{"format": "candor-runs", "version": 1, "runs": [' + b"[]," * 5_000_000 + b"[]]}",
-        b'{"format": "candor-runs", "version": 1, "runs": [{"details": [' + b"{}," * 5_000_000 + b"{}]}]}",
-        b'{"format": "candor-runs", "version": 1, "runs": [' + b'"\\"' * 2_000_000,
-        b'{"format": "candor-runs", "version": 1, "runs": [' + b'"ab",' * 3_000_000 + b'""]}',
-        b"[" * 15_000_000,
+        b'{"format": "candor-runs", "version": 1, "runs": [' + b"[]," * 2_000_000 + b"[]]}",
+        b'{"format": "candor-runs", "version": 1, "runs": [{"details": [' + b"{}," * 2_000_000 + b"{}]}]}",
+        b'{"format": "candor-runs", "version": 1, "runs": [' + b'"\\"' * 800_000,
+        b'{"format": "candor-runs", "version": 1, "runs": [' + b'"ab",' * 1_200_000 + b'""]}',
+        b"[" * 6_000_000,
     ],
 )
 def test_a_hostile_file_takes_little_memory_and_time(data: bytes) -> None:
@@ -274,7 +274,7 @@ def test_a_hostile_file_takes_little_memory_and_time(data: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 4 * len(data)
-    assert time.process_time() - began < 20.0
+    assert time.process_time() - began < 8.0
 
 
 def test_a_damaged_answer_is_left_out_of_an_export(runs: Runs) -> None:
