@@ -141,6 +141,8 @@ def pick(page: Page, tokenizer: Path) -> None:
 def parameter(page: Page, name: str, value: str) -> None:
     page.get_by_role("button", name="Parameters").click()
     page.get_by_role("spinbutton", name=name).fill(value)
+    page.keyboard.press("Enter")
+    wait_for_app(page)
     page.keyboard.press("Escape")
     wait_for_app(page)
 

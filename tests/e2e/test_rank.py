@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Serve
-from tests.support.browser import choose, wait_for_app, wait_for_map
+from tests.support.browser import choose, wait_for_map
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 

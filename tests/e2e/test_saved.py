@@ -24,13 +24,13 @@ LLAMA3 = Path(llama_models.llama3.__file__).parent / "tokenizer.model"
 def saved(page: Page, serve: Serve) -> Page:
     page.goto(serve("app.py", CANDOR_WARM_UP="0"))
     page.get_by_text("Saved response", exact=True).click()
-    expect(page.get_by_role("button", name="Open", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stBaseButton-primary").filter(has_text="Open")).to_be_visible()
     wait_for_app(page)
     return page
 
 
 def opened(page: Page) -> None:
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_test_id("stBaseButton-primary").filter(has_text="Open").click()
     expect(page.get_by_test_id("stMetric").last).to_be_visible()
     wait_for_map(page)
 
@@ -38,7 +38,7 @@ def opened(page: Page) -> None:
 def test_the_published_response_with_an_uploaded_tokenizer(saved: Page) -> None:
     upload(saved, saved.locator("input[type=file]").first, FOX)
     choose(saved, "Tokenizer", "Upload its files")
-    saved.get_by_role("button", name="Open", exact=True).click()
+    saved.get_by_test_id("stBaseButton-primary").filter(has_text="Open").click()
     expect(saved.get_by_role("alert")).to_contain_text("No tokenizer file")
     upload(saved, saved.locator("input[type=file]").last, LLAMA3)
     opened(saved)
@@ -83,7 +83,7 @@ def test_keys_sorted_by_a_relay(saved: Page) -> None:
 def test_files_without_a_response(saved: Page, text: str, cause: str) -> None:
     field = saved.get_by_role("textbox", name="Response")
     field.fill(text)
-    saved.get_by_role("button", name="Open", exact=True).click()
+    saved.get_by_test_id("stBaseButton-primary").filter(has_text="Open").click()
     expect(saved.get_by_role("alert")).to_contain_text(cause)
     expect(field).to_have_value(text)
 
@@ -121,7 +121,7 @@ def test_a_large_pasted_response_is_removed_from_its_field(saved: Page) -> None:
     field.press("Control+Enter")
     expect(saved.get_by_text("Pasted text, 1.1 MB")).to_be_visible()
     expect(field).to_have_value("")
-    saved.get_by_role("button", name="Open", exact=True).click()
+    saved.get_by_test_id("stBaseButton-primary").filter(has_text="Open").click()
     expect(saved.locator(".text i").first).to_have_text("⟨279⟩")
     saved.get_by_role("button", name="Remove").click()
     expect(saved.get_by_text("Pasted text")).to_have_count(0)
