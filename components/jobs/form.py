@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -15,7 +16,7 @@ from lib.jobs.plan import Plan
 
 Values = Mapping[str, Any]  # of widgets, by the name of their field
 
-ASK = "Mod+Enter"  # the keys that ask, on every page: Ctrl+Enter, on a Mac Cmd+Enter
+_KEYS = "Mod+Enter"  # the keys that ask, on every page: Ctrl+Enter, on a Mac Cmd+Enter
 
 
 def set_defaults(page: str, values: Values) -> None:
@@ -55,36 +56,42 @@ def show_examples(page: str, examples: Mapping[str, Values]) -> None:
         st.button(label, key=f"{page}.example.{number}", type="tertiary", on_click=fill, args=(page, values))
 
 
-def asked(
-    page: str,
-    label: str,
-    icon: str,
-    plan: Plan | CandorError,
-    *,
-    refusal: str = "",
-    price: str | None = None,
-    disabled: bool = False,
-    more: Callable[[], None] = lambda: None,
-) -> bool:
-    """Show the button that asks, with the price beside it; return whether it was pressed.
+@dataclass(frozen=True)
+class AskButton:
+    """The button of a form that asks, with what it takes beside it."""
 
-    plan: of the filled-in form, or why that is invalid. refusal: why the model cannot answer it at all.
-    price: by default what all calls of the plan take. disabled: for reasons that the page shows itself.
-    more: shows what stands beside the button.
-    """
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button(
-            label,
-            type="primary",
-            icon=icon,
-            key=f"{page}.go",
-            disabled=disabled or bool(refusal),
-            shortcut=ASK,
-            help="Ctrl+Enter, or Cmd+Enter on a Mac.",
-        )
-        more()
-        st.caption(as_text(refusal) or (_price(plan) if price is None else price), width="content")
-    return pressed and not refusal
+    page: str
+    label: str
+    icon: str
+
+    def pressed(
+        self,
+        plan: Plan | CandorError,
+        *,
+        refusal: str = "",
+        price: str | None = None,
+        disabled: bool = False,
+        more: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Show it; return whether it was pressed.
+
+        plan: of the filled-in form, or why that is invalid. refusal: why the model cannot answer it at all.
+        price: by default what all calls of the plan take. disabled: for reasons that the page shows itself.
+        more: shows what stands beside the button.
+        """
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            pressed = st.button(
+                self.label,
+                type="primary",
+                icon=self.icon,
+                key=f"{self.page}.go",
+                disabled=disabled or bool(refusal),
+                shortcut=_KEYS,
+                help="Ctrl+Enter, or Cmd+Enter on a Mac.",
+            )
+            more()
+            st.caption(as_text(refusal) or (_price(plan) if price is None else price), width="content")
+        return pressed and not refusal
 
 
 def _price(plan: Plan | CandorError) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from components.jobs.asking_page import Asked, Known
 from components.jobs.estimate import budget
-from components.jobs.form import asked, fill, show_examples, untouched
+from components.jobs.form import AskButton, fill, show_examples, untouched
 from components.models.saved_side import choose_saved, moment, saved_side
 from components.pickers.capabilities import limits_of
 from components.pickers.model_label import model_name
@@ -20,6 +20,7 @@ from lib.jobs.run_plan import calls_left
 from lib.studies.model_comparison import ModelsPlan, SavedAnswer, Side, known, reading_of, same_reading
 
 _PAGE = "models"
+_BUTTON = AskButton(_PAGE, "Compare", ":material/compare_arrows:")
 _EXAMPLES = {
     "Sayings and capitals": {
         "text": "The capital of France is Paris, and the capital of Australia is Canberra. "
@@ -123,7 +124,7 @@ def _compare(choices: _Choices) -> Asked:
         price = ""
     else:
         asks, price = found.plan, budget(calls_left(found.plan.calls(), found.batch))
-    pressed = asked(_PAGE, "Compare", ":material/compare_arrows:", asks, price=price, disabled=bool(refusals))
+    pressed = _BUTTON.pressed(asks, price=price, disabled=bool(refusals))
     for refusal in refusals:
         st.caption(as_text(refusal))
     return found if pressed else None

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from components.jobs.asking_page import Asked, planned
-from components.jobs.form import asked, fill, mode_and_examples, set_defaults, untouched
+from components.jobs.form import AskButton, fill, mode_and_examples, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
 from lib.core.request import Mode, mode_of
 from lib.core.sources import Source
@@ -17,6 +17,7 @@ from lib.studies.ablation import AblationPlan
 from lib.studies.prompt_comparison import MAX_PROMPTS, PromptsPlan
 
 _PAGE = "prompts"
+_BUTTON = AskButton(_PAGE, "Compare", ":material/compare:")
 MAX_SAMPLES = 16
 _SHORT = "A customer writes that the laptop they ordered three weeks ago has still not arrived. Write a response."
 _DETAILED = (
@@ -43,7 +44,7 @@ def compare_form(before: Plan | None, source: Source) -> Asked:
     _prompts(int(st.session_state["prompts.count"]))
     _sampling()
     plan: PromptsPlan | CandorError = planned(lambda: _plan(source, mode, limits))
-    pressed = asked(_PAGE, "Compare", ":material/compare:", plan, refusal=limits.refusal)
+    pressed = _BUTTON.pressed(plan, refusal=limits.refusal)
     if not limits.prompt_scores and not limits.refusal:
         st.caption(
             "This model doesn't return prompt logprobs, so prompt perplexity and “What helped?” are unavailable. You "

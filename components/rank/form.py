@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from components.jobs.asking_page import Asked, planned
-from components.jobs.form import as_field, asked, fill, lines, mode_and_examples, set_defaults, untouched
+from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
 from lib.core.request import MAX_SAMPLES, Mode
 from lib.core.sources import Source
@@ -16,6 +16,7 @@ from lib.jobs.plan import Plan
 from lib.studies.ranking import RankPlan
 
 _PAGE = "rank"
+_BUTTON = AskButton(_PAGE, "Rank", ":material/sort:")
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "Two translations of a proverb": {
         "mode": Mode.CHAT,
@@ -42,7 +43,7 @@ def rank_form(before: Plan | None, source: Source) -> Asked:
     limits = limits_of(source, chat=mode is Mode.CHAT)
     _fields()
     plan: RankPlan | CandorError = planned(lambda: _plan(source, mode, limits))
-    pressed = asked(_PAGE, "Rank", ":material/sort:", plan, refusal=limits.refusal)
+    pressed = _BUTTON.pressed(plan, refusal=limits.refusal)
     if not limits.given_scores and not limits.refusal:
         st.caption(
             "This model doesn't return prompt logprobs, so it can't score your own candidates. It can still rank its "
