@@ -8,12 +8,11 @@ import streamlit as st
 
 from components.explore.saved_response_form import saved_form
 from components.jobs.asking_page import Asked, planned
-from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, set_defaults, untouched
+from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, price_of, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
 from components.shell.services import policy
 from lib.core.request import MAX_K, MAX_SAMPLES, Mode, Request, mode_of, prompt_fields
 from lib.core.sources import Source
-from lib.errors import CandorError
 from lib.jobs.call import Call
 from lib.jobs.plan import Plan
 from lib.studies.exploration import ExplorePlan
@@ -59,8 +58,8 @@ def prompt_form(before: Plan | None, source: Source) -> Asked:
     mode = Mode(chosen)
     limits = limits_of(source, chat=mode is Mode.CHAT)
     _prompt(mode)
-    plan: ExplorePlan | CandorError = planned(lambda: ExplorePlan(Call(source, _request(mode, limits))))
-    pressed = _BUTTON.pressed(plan, refusal=limits.refusal, more=lambda: _more(limits))
+    plan = planned(lambda: ExplorePlan(Call(source, _request(mode, limits))))
+    pressed = _BUTTON.pressed(price_of(plan), refusal=limits.refusal, more=lambda: _more(limits))
     if not limits.refusal and not limits.prompt_scores:
         st.caption("In raw mode this model doesn't return prompt logprobs, only logprobs of its answer.")
     if isinstance(before, ExplorePlan) and not pressed and not _is_about(before.call.original_request):

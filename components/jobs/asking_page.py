@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import streamlit as st
 
@@ -19,6 +19,8 @@ from lib.errors import CandorError, InvalidRequest
 from lib.jobs.batch import Batch
 from lib.jobs.plan import Plan
 from lib.studies.saved_response import SavedResponse
+
+P = TypeVar("P", bound=Plan)
 
 _POLL = 0.2  # seconds between two looks at a running job
 
@@ -122,7 +124,7 @@ class AskingPage:
         st.session_state["asking.seen"] = (job.id, version)
 
 
-def planned(make: Callable[[], Any]) -> Any:
+def planned(make: Callable[[], P]) -> P | CandorError:
     """The plan that a form makes of its fields, or why they are invalid: checks that its calls can be made."""
     try:
         plan = make()

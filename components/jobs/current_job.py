@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -54,10 +54,7 @@ def start(page: str, plan: Plan, known: Batch | None = None) -> tuple[Run | None
     if before is not None and not before.over and before.plan == plan:
         return before, None
     try:
-        _check(plan, known)
-        if before is not None and not before.over:
-            stop(before)
-        job = jobs().start(run_calls(engines(), plan.calls(), owner=owner(), resume=known), plan, visitor())
+        job = _started(plan, known, replacing=before)
     except CandorError as error:
         return before, error
     keep(page, job)
@@ -71,8 +68,7 @@ def start_beside(page: str, plan: Plan, of: Run) -> CandorError | None:
     if running is not None and not running.over and running.plan == plan:
         return None
     try:
-        _check(plan)
-        job = jobs().start(run_calls(engines(), plan.calls(), owner=owner()), plan, visitor())
+        job = _started(plan)
     except CandorError as error:
         return error
     keep(page, job, of.id)
@@ -82,8 +78,7 @@ def start_beside(page: str, plan: Plan, of: Run) -> CandorError | None:
 
 def start_branch(page: str, before: Run, plan: ExplorePlan) -> None:
     """Start a branch of the answer of `before`. Raises CandorError."""
-    _check(plan)
-    job = jobs().start(run_calls(engines(), plan.calls(), owner=owner()), plan, visitor())
+    job = _started(plan)
     parent = in_tree(page, before)
     tree_of(page).add(Node(job.id, job, parent, plan.call.fork))
     keep(page, job, parent)
@@ -99,8 +94,8 @@ def retry(job: Run) -> CandorError | None:
     if job.plan is None or so_far is None:
         return None
     try:
-        _check(job.plan, so_far)
         calls = job.plan.calls()
+        _check(calls_left(calls, so_far))
         goes_on = jobs().go_on(job, run_calls(engines(), calls, owner=owner(), resume=so_far), visitor())
     except CandorError as error:
         return error
@@ -173,13 +168,17 @@ def gone() -> bool:
     return name is not None and find(name) is None
 
 
-def _check(plan: Plan, known: Batch | None = None) -> None:
-    """Raise CandorError if the visitor may not make the plan's calls, or has no allowance for that much."""
-    _check_calls(calls_left(plan.calls(), known))
+def _started(plan: Plan, known: Batch | None = None, replacing: Run | None = None) -> Run:
+    """Start a plan, and stop the job that it replaces. Raises CandorError if the visitor may not make its calls."""
+    calls = plan.calls()
+    _check(calls_left(calls, known))
+    if replacing is not None and not replacing.over:
+        stop(replacing)
+    return jobs().start(run_calls(engines(), calls, owner=owner(), resume=known), plan, visitor())
 
 
-def _check_calls(calls: Iterable[Call]) -> None:
-    calls = tuple(calls)
+def _check(calls: Sequence[Call]) -> None:
+    """Raise CandorError if the visitor may not make the calls, or has no allowance for that much."""
     for each in calls:
         if not each.source:
             raise InvalidRequest("No model is selected.", "Select one in the sidebar.")

@@ -11,7 +11,7 @@ import streamlit as st
 from components.jobs.estimate import budget
 from components.shell.escaping import as_text
 from lib.core.request import Mode
-from lib.errors import CandorError, InvalidRequest
+from lib.errors import CandorError
 from lib.jobs.plan import Plan
 
 Values = Mapping[str, Any]  # of widgets, by the name of their field
@@ -66,17 +66,15 @@ class AskButton:
 
     def pressed(
         self,
-        plan: Plan | CandorError,
+        price: str,
         *,
         refusal: str = "",
-        price: str | None = None,
         disabled: bool = False,
         more: Callable[[], None] = lambda: None,
     ) -> bool:
         """Show it; return whether it was pressed.
 
-        plan: of the filled-in form, or why that is invalid. refusal: why the model cannot answer it at all.
-        price: by default what all calls of the plan take. disabled: for reasons that the page shows itself.
+        refusal: why the model cannot answer at all. disabled: for reasons that the page shows itself.
         more: shows what stands beside the button.
         """
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -90,17 +88,13 @@ class AskButton:
                 help="Ctrl+Enter, or Cmd+Enter on a Mac.",
             )
             more()
-            st.caption(as_text(refusal) or (_price(plan) if price is None else price), width="content")
+            st.caption(as_text(refusal) or price, width="content")
         return pressed and not refusal
 
 
-def _price(plan: Plan | CandorError) -> str:
-    if isinstance(plan, CandorError):
-        return ""
-    try:
-        return budget(plan.calls())
-    except InvalidRequest:
-        return ""
+def price_of(plan: Plan | CandorError) -> str:
+    """What all calls of the filled-in form take; "" if it is invalid."""
+    return "" if isinstance(plan, CandorError) else budget(plan.calls())
 
 
 def lines(text: str) -> tuple[str, ...]:

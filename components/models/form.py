@@ -119,12 +119,8 @@ def _compare(choices: _Choices) -> Asked:
     found = _known(choices)
     models = [each for each in choices.values() if not isinstance(each, SavedAnswer)]
     refusals = [refusal for refusal in dict.fromkeys(map(_refusal, models)) if refusal]
-    if isinstance(found, CandorError):
-        asks: Plan | CandorError = found
-        price = ""
-    else:
-        asks, price = found.plan, budget(calls_left(found.plan.calls(), found.batch))
-    pressed = _BUTTON.pressed(asks, price=price, disabled=bool(refusals))
+    price = "" if isinstance(found, CandorError) else budget(calls_left(found.plan.calls(), found.batch))
+    pressed = _BUTTON.pressed(price, disabled=bool(refusals))
     for refusal in refusals:
         st.caption(as_text(refusal))
     return found if pressed else None

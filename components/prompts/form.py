@@ -7,11 +7,10 @@ from typing import Any
 import streamlit as st
 
 from components.jobs.asking_page import Asked, planned
-from components.jobs.form import AskButton, fill, mode_and_examples, set_defaults, untouched
+from components.jobs.form import AskButton, fill, mode_and_examples, price_of, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
 from lib.core.request import Mode, mode_of
 from lib.core.sources import Source
-from lib.errors import CandorError
 from lib.jobs.plan import Plan
 from lib.studies.ablation import AblationPlan
 from lib.studies.prompt_comparison import MAX_PROMPTS, PromptsPlan
@@ -43,8 +42,8 @@ def compare_form(before: Plan | None, source: Source) -> Asked:
     limits = limits_of(source, chat=mode is Mode.CHAT)
     _prompts(int(st.session_state["prompts.count"]))
     _sampling()
-    plan: PromptsPlan | CandorError = planned(lambda: _plan(source, mode, limits))
-    pressed = _BUTTON.pressed(plan, refusal=limits.refusal)
+    plan = planned(lambda: _plan(source, mode, limits))
+    pressed = _BUTTON.pressed(price_of(plan), refusal=limits.refusal)
     if not limits.prompt_scores and not limits.refusal:
         st.caption(
             "This model doesn't return prompt logprobs, so prompt perplexity and “What helped?” are unavailable. You "

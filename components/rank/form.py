@@ -7,11 +7,11 @@ from typing import Any
 import streamlit as st
 
 from components.jobs.asking_page import Asked, planned
-from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, set_defaults, untouched
+from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, price_of, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
 from lib.core.request import MAX_SAMPLES, Mode
 from lib.core.sources import Source
-from lib.errors import CandorError, InvalidRequest
+from lib.errors import InvalidRequest
 from lib.jobs.plan import Plan
 from lib.studies.ranking import RankPlan
 
@@ -42,8 +42,8 @@ def rank_form(before: Plan | None, source: Source) -> Asked:
     mode = Mode(mode_and_examples(_PAGE, _EXAMPLES))
     limits = limits_of(source, chat=mode is Mode.CHAT)
     _fields()
-    plan: RankPlan | CandorError = planned(lambda: _plan(source, mode, limits))
-    pressed = _BUTTON.pressed(plan, refusal=limits.refusal)
+    plan = planned(lambda: _plan(source, mode, limits))
+    pressed = _BUTTON.pressed(price_of(plan), refusal=limits.refusal)
     if not limits.given_scores and not limits.refusal:
         st.caption(
             "This model doesn't return prompt logprobs, so it can't score your own candidates. It can still rank its "

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Protocol, TypeVar
+from itertools import chain, islice, repeat
+from typing import TypeVar
 
 from lib.core.branching import Fork, merge_into_parent
 from lib.core.completion import Completion, StopReason
@@ -66,43 +66,13 @@ def wake(engines: Engines, source: BedrockModel) -> Work:
         if not isinstance(engine, BedrockEngine):
             raise TypeError(f"{source} is not an imported model")
         job.publish(note="Warming up the model")
+        task = Task(lambda: job.publish(note=task.note))
         with closing(engine.warm_up()) as stream:
-            job.on_cancel(stream.close)
-            return batch_of(done for done in _follow(stream, 1, _NoteOnly(job)) if done is not None)
+            task.on_cancel(stream.close)
+            job.on_cancel(task.cancel)
+            return batch_of(done for done in _follow(stream, 1, task) if done is not None)
 
     return work
-
-
-class NoteSink(Protocol):
-    """Receives progress notes."""
-
-    def publish(self, *, note: str | None = None) -> None:
-        """Receive a note for the page."""
-
-
-class ProgressSink(Protocol):
-    """Receives partial completions: a `Task`."""
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the work was asked to stop."""
-
-    def publish(self, partial: Answers | None = None, *, note: str | None = None) -> None:
-        """Receive partial completions or a note."""
-
-
-@dataclass(frozen=True)
-class _NoteOnly:
-    """A job as a sink that keeps no partial completions."""
-
-    job: Job[Batch]
-
-    @property
-    def cancelled(self) -> bool:
-        return self.job.cancelled
-
-    def publish(self, _: Answers | None = None, *, note: str | None = None) -> None:
-        self.job.publish(note=note)
 
 
 @dataclass(frozen=True)
@@ -116,8 +86,7 @@ class _Part:
 def _resumed(calls: Sequence[Call], so_far: Batch | None) -> list[Outcome]:
     """One outcome per answer: those that are done, and the others waiting, with what an earlier try left of them."""
     earlier = () if so_far is None else so_far.outcomes
-    count = sum(each.answers for each in calls)
-    padded = [*earlier, *[Outcome()] * max(count - len(earlier), 0)][:count]
+    padded = islice(chain(earlier, repeat(Outcome())), sum(each.answers for each in calls))
     return [each if each.state is State.DONE else Outcome(completion=each.completion) for each in padded]
 
 
@@ -180,14 +149,14 @@ def _answers(engines: Engines, part: _Part, owner: str, task: Task, *, live: boo
         return _follow(stream, call.request.n, task, call.fork)
 
 
-def _with_engine(engines: Engines, source: Source, sink: NoteSink, use: Callable[[Engine], T]) -> T:
+def _with_engine(engines: Engines, source: Source, task: Task, use: Callable[[Engine], T]) -> T:
     """Call `use` with the engine of a source, which is loaded if necessary."""
     left = _ATTEMPTS
     while True:
         if not engines.ready(source):
-            sink.publish(note="Loading the model")
+            task.publish(note="Loading the model")
         engine = engines.get(source)
-        sink.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
+        task.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
         left -= 1
         try:
             return use(engine)
@@ -197,7 +166,7 @@ def _with_engine(engines: Engines, source: Source, sink: NoteSink, use: Callable
                 raise
 
 
-def _follow(stream: Stream, samples: int, sink: ProgressSink, fork: Fork | None = None) -> Answers:
+def _follow(stream: Stream, samples: int, task: Task, fork: Fork | None = None) -> Answers:
     """Read a stream to its end and publish partial completions; if it breaks off, those are kept.
 
     fork: of a branch, whose kept tokens then have the scores they had in the parent answer.
@@ -214,20 +183,20 @@ def _follow(stream: Stream, samples: int, sink: ProgressSink, fork: Fork | None 
         for delta in stream:
             collected.add(delta)
             if delta.note:
-                sink.publish(note=delta.note)
+                task.publish(note=delta.note)
             elif delta.start is None and time.monotonic() >= due:  # a prompt without an answer is not published
-                sink.publish(so_far(), note="Generating")
+                task.publish(so_far(), note="Generating")
                 due = time.monotonic() + _INTERVAL
     except Cancelled:
         if not any(done is not None and len(done.generated) for done in so_far()):
             raise
-        reason = StopReason.CANCELLED if sink.cancelled else StopReason.INCOMPLETE  # incomplete: it was unloaded
+        reason = StopReason.CANCELLED if task.cancelled else StopReason.INCOMPLETE  # incomplete: it was unloaded
         return [_ended(each, reason) for each in so_far()]
     except CandorError:
         if any(so_far()):
-            sink.publish(so_far())
+            task.publish(so_far())
         raise
-    return [_ended(each, StopReason.CANCELLED) for each in so_far()] if sink.cancelled else so_far()
+    return [_ended(each, StopReason.CANCELLED) for each in so_far()] if task.cancelled else so_far()
 
 
 def _ended(done: Completion | None, reason: StopReason) -> Completion | None:

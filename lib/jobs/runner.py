@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from lib.core.completion import Completion
 from lib.errors import Cancelled, CandorError, CapReached, as_error
@@ -218,10 +219,9 @@ class _Run:
         except BaseException as error:  # a panic of a native library is not an Exception, and would end this thread
             log.exception("a call of job %s failed", self._job.id[:6])
             return self._failed(number, task, as_error(error, "working on this"))
-        padded = [*done, *[None] * len(unit.places)][: len(unit.places)]
         return [
             Outcome(State.NOT_STARTED, self._outcomes[place].completion) if each is None else Outcome(State.DONE, each)
-            for place, each in zip(unit.places, padded, strict=True)
+            for place, each in zip(unit.places, chain(done, repeat(None)), strict=False)
         ]
 
     def _failed(self, number: int, task: Task, error: CandorError) -> list[Outcome]:
@@ -229,9 +229,7 @@ class _Run:
 
     def _so_far(self, number: int, task: Task) -> list[Completion | None]:
         """The partial completions of a unit, from this try or an earlier one."""
-        places = self._units[number].places
-        partial = [*(task.partial or ()), *[None] * len(places)][: len(places)]
         return [
             self._outcomes[place].completion if each is None else each
-            for place, each in zip(places, partial, strict=True)
+            for place, each in zip(self._units[number].places, chain(task.partial or (), repeat(None)), strict=False)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, islice, repeat
 from typing import Any
 
 from lib.core.completion import Completion, StopReason
@@ -95,8 +96,7 @@ def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = 
 
 def _batch(answers: tuple[Answer, ...], plan: Plan | None) -> Batch:
     if plan is not None:
-        count = sum(each.answers for each in plan.calls())
-        answers = (*answers, *[Answer()] * max(count - len(answers), 0))[:count]
+        answers = tuple(islice(chain(answers, repeat(Answer())), sum(each.answers for each in plan.calls())))
     return Batch(tuple(_outcome(each) for each in answers))
 
 

@@ -76,7 +76,6 @@ LOOKED_AT = {
     ("_prompts", "found.own"),
     ("what_if", "_again(found)"),
     ("what_if_here", "_in_words(sampling)"),
-    ("pressed", "_price(plan)"),
     ("pressed", "price"),
     ("pressed", "self.label"),
     ("batch_progress", "' · '.join(words)"),
