@@ -25,22 +25,29 @@ from lib.jobs.batch import Batch, State
 from lib.studies.exploration import ExplorePlan
 
 _PAGE = "explore"
+_JOINED = "explore.joined"  # the job that has last joined the tree while it ran
 _LABEL_LENGTH = 80  # characters of an answer in the list of answers
 
 
 def show_answers(job: Run, batch: Batch) -> None:
     """Show the job's answer as far as it has come, or the chosen one of several, and another one beside it."""
-    tree, node_id = tree_of(_PAGE), in_tree(_PAGE, job)
-    live, own = not job.over, tree.get(node_id)
+    live = not job.over
+    own, beside = None, None
     with st.container():  # also there while the answer grows, so that the map does not move
-        beside = None if live else answer_tree(tree, node_id)
+        if not live:
+            tree = tree_of(_PAGE)
+            own = tree.get(in_tree(_PAGE, job))
+            beside = None if own is None else answer_tree(tree, own.id)
+        elif st.session_state.get(_JOINED) != job.id:  # once, as this runs at every poll
+            in_tree(_PAGE, job)
+            st.session_state[_JOINED] = job.id
     done = _chosen(job, batch)
-    if done is None or own is None:
+    if done is None:
         return
     view = _view(done)
     with st.container():
         # A fragment of its own: a pin does not redraw the charts and tables.
-        if beside is not None and beside.completion is not None:
+        if own is not None and beside is not None and beside.completion is not None:
             st.fragment(_side_by_side)((name_of(own), view), (name_of(beside), TokenMapView(beside.completion)))
         else:
             st.fragment(_map)(job, view, live=live)
