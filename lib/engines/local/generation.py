@@ -19,6 +19,7 @@ from lib.engines.local.model_runner import DecodeStep, ModelRunner
 from lib.engines.local.position_scores import PositionScores, join, rows_of, score, scored_tokens, unscored
 from lib.engines.local.prefill import prefill
 from lib.engines.local.prefix_cache import PrefixCache
+from lib.engines.local.prompt_lookup import MAX_DRAFT, PromptLookup
 from lib.engines.local.prompts import Rendered, prompt_kinds
 from lib.engines.local.sampling import choose
 
@@ -65,6 +66,7 @@ class _Prefix:
     cache: Any
     scores: PositionScores  # of prompt and forced tokens
     logits: Any  # float32 [1, V], of the next token
+    branched_from: list[int]  # ids of the cached text that this is a branch of, with its prompt; empty if there is none
 
 
 def generate(
@@ -109,7 +111,10 @@ class _Generation:
         if self._request.n > 1:
             self._runner.select(prefix.cache, [0] * self._request.n)
         try:
-            yield from self._write(prefix, deltas)
+            if prefix.branched_from and self._request.n == 1:
+                yield from self._write_from_drafts(prefix, deltas)
+            else:
+                yield from self._write(prefix, deltas)
         finally:
             self._remember(prefix)
 
@@ -123,13 +128,14 @@ class _Generation:
             if hit is not None:
                 rest, logits = yield from prefill(runner, ids[hit.read :], hit.cache, request.k)
                 # The hit already holds the score of the first of these.
-                return _Prefix(hit.cache, join([hit.scores, rows_of(rest, slice(1, None))]), logits)
+                scores = join([hit.scores, rows_of(rest, slice(1, None))])
+                return _Prefix(hit.cache, scores, logits, hit.entry_ids)
         cache = runner.new_cache(room)
         scores, logits = yield from prefill(runner, prompt, cache, request.k, scored=request.prompt_scores)
         if self._forced:
             more, logits = yield from prefill(runner, self._forced, cache, request.k, logits)
             scores = join([scores, more])
-        return _Prefix(cache, scores, logits)
+        return _Prefix(cache, scores, logits, [])
 
     def _opening(self, scores: PositionScores) -> list[Delta]:
         """The first deltas of all samples: the scored prompt, and the forced tokens."""
@@ -178,6 +184,48 @@ class _Generation:
                 return
             logits = yield DecodeStep(deltas, chosen, prefix.cache)
             deltas = []
+
+    def _write_from_drafts(self, prefix: _Prefix, deltas: list[Delta]) -> Turns:
+        """As `_write`, for one sample that reads drafts along with its last token and keeps as much as fits."""
+        (sample,), cache = self._samples, prefix.cache
+        lookup = PromptLookup(prefix.branched_from, [*self._rendered.ids, *self._forced])
+        logits, draft = prefix.logits, list[int]()
+        while True:
+            chosen = self._choose_along(logits, draft, sample)
+            scores = score(logits[: len(chosen)], chosen, self._request.k, self._runner.scratch(1, len(chosen)))
+            self._clock.first = self._clock.first or time.monotonic()
+            tokens = chosen.tolist()
+            for row, token in enumerate(tokens):
+                at_limit = len(sample.generated) + 1 == self._limit
+                delta = self._advance(sample, token, rows_of(scores, slice(row, row + 1)), at_limit)
+                lookup.add(token)
+                if delta.end is not None or delta.generated is not None:
+                    deltas.append(delta)
+                if delta.end is not None:
+                    yield deltas
+                    return
+            self._runner.drop_last(cache, len(draft) + 1 - len(tokens))
+            draft = lookup.draft(min(MAX_DRAFT, self._limit - len(sample.generated) - 1))
+            if draft:
+                yield deltas
+                logits = self._runner.decode_draft([tokens[-1], *draft], cache)
+            else:
+                logits = yield DecodeStep(deltas, chosen[-1:], cache)
+            deltas = []
+
+    def _choose_along(self, logits: Any, draft: list[int], sample: _Sample) -> Any:
+        """The tokens that the model chooses along a draft, up to the first that differs from it: int64 [1..d+1].
+
+        logits: float32 [d + 1, V], after the last token and after each of the d drafted ones.
+        """
+        import torch
+
+        request, chosen = self._request, []
+        for row in range(len(draft) + 1):
+            chosen.append(choose(logits[row : row + 1], request.temperature, request.top_p, [sample.rng]))
+            if row < len(draft) and int(chosen[-1]) != draft[row]:
+                break
+        return torch.cat(chosen)
 
     def _advance(self, sample: _Sample, token: int, scores: PositionScores, at_limit: bool) -> Delta:
         """Append a token to a sample; the delta holds the tokens this settles, and the end if this was the last."""

@@ -293,6 +293,19 @@ class ModelRunner:
         hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state
         return self._head(hidden)[:, -1].float()
 
+    def decode_draft(self, ids: Sequence[int], cache: Any) -> Any:
+        """Append a few ids, at most `_ROWS`, in one pass.
+
+        Returns float32 logits [len(ids), V], valid until the next call.
+        """
+        (logits,) = self.logit_blocks(ids, cache)
+        return logits
+
+    def drop_last(self, cache: Any, tokens: int) -> None:
+        """Remove the last tokens from a cache that `can_copy` is true of."""
+        if tokens:
+            cache.crop(-tokens)
+
     def decode_all(self, steps: Sequence[DecodeStep]) -> list[Any]:
         """The logits of each step as from `decode`, in one pass if the model can join requests."""
         import torch

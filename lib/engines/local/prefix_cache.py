@@ -36,6 +36,7 @@ class PrefixHit:
     cache: Any  # KV cache of one sample
     read: int  # number of tokens it has read
     scores: PositionScores  # [read + 1], of these tokens and of the one that follows
+    entry_ids: list[int]  # all tokens of the cached text, also those after the shared prefix
 
 
 class PrefixCache:
@@ -98,7 +99,7 @@ class PrefixCache:
         scores = rows_of(best.scores, slice(0, shared), k)
         if other is not None:
             scores = join([scores, rows_of(other, slice(0, 1), k)])
-        return PrefixHit(self._runner.copy_prefix(best.cache, read, room), read, scores)
+        return PrefixHit(self._runner.copy_prefix(best.cache, read, room), read, scores, best.ids.tolist())
 
     def clear(self) -> None:
         """Drop all entries."""
