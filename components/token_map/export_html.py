@@ -17,6 +17,8 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
+import minify_html
+
 from components.token_map.frames import SHARED, framed
 from lib import formatting
 from lib.core.completion import Completion
@@ -120,7 +122,7 @@ def to_html(done: Completion, made: datetime | None = None) -> bytes:
         numbers=_numbers(summarise_answer(done), summarise_prompt(done), done),
         warnings="".join(f'<p class="quiet">{html.escape(warning)}</p>' for warning in done.warnings),
         plain=_plain(done),
-        sheet=_packed((_BROWSER / "token_map.css").read_bytes()),
+        sheet=_sheet(),
         code=_bundle(),
         data=_base64(zlib.compress(framed(options, view.packed()), 9)),
         loader=_LOADER,
@@ -196,16 +198,26 @@ def _lines(tokens: Tokens) -> str:
 
 @cache
 def _bundle() -> str:
-    """All modules as one script, deflated, in base64."""
+    """All modules as one script, minified and deflated, in base64."""
     parts = []
     for name in _MODULES:
         source = (_BROWSER / f"{name}.js").read_text(encoding="utf-8")
         parts.append(_COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", source))))
-    return _packed("\n".join(parts).encode())
+    return _minified("\n".join(parts), '<script type="module">', "</script>", minify_js=True)
 
 
-def _packed(data: bytes) -> str:
-    return _base64(zlib.compress(data, 9))
+@cache
+def _sheet() -> str:
+    """The style sheet, minified and deflated, in base64."""
+    source = (_BROWSER / "token_map.css").read_text(encoding="utf-8")
+    return _minified(source, "<style>", "</style>", minify_css=True)
+
+
+def _minified(source: str, opening: str, closing: str, **options: bool) -> str:
+    """The content of one element, minified and deflated, in base64."""
+    element = minify_html.minify(f"{opening}{source}{closing}", keep_closing_tags=True, **options)
+    content = element[element.index(">") + 1 :].removesuffix(closing)
+    return _base64(zlib.compress(content.encode(), 9))
 
 
 def _base64(data: bytes) -> str:
