@@ -292,7 +292,7 @@ def _growing(browser: Browser, url: str) -> Iterator[Figure]:
     page.evaluate(_WATCH)
     page.get_by_role("button", name="Write").click()
     page.wait_for_timeout(1000 * (_WRITTEN / _RATE))
-    page.get_by_text("tokens scored").or_(page.get_by_text("Tokens scored")).wait_for()
+    page.get_by_text(f"n = {_WRITTEN:,} answer tokens").wait_for()
     wait_for_app(page)
     seen = page.evaluate("window.__seen")
     page.get_by_role("button", name="Notes").click()
