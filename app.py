@@ -4,9 +4,10 @@ import streamlit as st
 
 from components.jobs.history_sync import tell_if_nothing_is_kept
 from components.pickers.model import model_picker
+from components.shell.access import policy
 from components.shell.brand import name_page, page_config
 from components.shell.entrypoint import entered
-from components.shell.services import policy, warm_up
+from components.shell.services import warm_up
 from components.shell.sign_in import stop_until_signed_in, who_is_here
 from components.shell.startup import stop_if_misconfigured
 from components.shell.style import page_style

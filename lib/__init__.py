@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from lib.core.request import Message, Request
     from lib.core.tokens import TokenKind, Tokens
     from lib.display.export import to_csv, to_json
+    from lib.engines.local.opening import open_local as load_model
     from lib.errors import CandorError
-    from lib.jobs.engine_pool import open_local as load_model
     from lib.models.tokenizer_files import load_tokenizer
     from lib.scores.token_scores import summarise_answer, summarise_prompt, surprisal
     from lib.wire.saved_responses import completions_of, read_saved
@@ -31,7 +31,7 @@ _PLACES = {
     "TokenKind": "lib.core.tokens",
     "Tokens": "lib.core.tokens",
     "completions_of": "lib.wire.saved_responses",
-    "load_model": "lib.jobs.engine_pool:open_local",
+    "load_model": "lib.engines.local.opening:open_local",
     "load_tokenizer": "lib.models.tokenizer_files",
     "read_saved": "lib.wire.saved_responses",
     "summarise_answer": "lib.scores.token_scores",

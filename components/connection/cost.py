@@ -8,10 +8,11 @@ from typing import ClassVar
 import streamlit as st
 
 from components.jobs.progress import job_progress
+from components.shell.access import visitor
 from components.shell.escaping import as_text
 from components.shell.fragments import repeated
 from components.shell.messages import show_error
-from components.shell.services import account, check_allowed, engines, jobs, ledger, visitor
+from components.shell.services import services
 from lib import formatting
 from lib.access.policy import Policy
 from lib.core.sources import BedrockModel
@@ -48,7 +49,7 @@ class WarmUp:
 def session_cost() -> None:
     """Show calls, billing windows and estimated cost since Candor started."""
     st.subheader("This session")
-    book = ledger()
+    book = services().ledger
     bills = book.bills
     with st.container(horizontal=True, gap="large"):
         st.metric("Calls", _of(f"{book.calls:,}", book.caps.calls), help=_CALLS, width="content")
@@ -62,7 +63,7 @@ def session_cost() -> None:
 
 def caps_form(policy: Policy) -> None:
     """Show the caps and the price, which only the operator sets on a shared server."""
-    book = ledger()
+    book = services().ledger
     with st.expander("Caps and price", icon=":material/tune:"):
         if not policy.open:
             st.caption("The operator sets these: CANDOR_MAX_CALLS, CANDOR_MAX_DOLLARS and CANDOR_CMU_RATE.")
@@ -82,12 +83,12 @@ def caps_form(policy: Policy) -> None:
 
 def warm_up_now(model: BedrockModel) -> None:
     """Show a button that warms up the model, its price, and the progress of the call."""
-    found = account().peek_details(model.place, model.arn)
+    found = services().account.peek_details(model.place, model.arn)
     details = found.value if found is not None else None
     units = Units()
     if details is not None and details.units is not None:
         units = Units(details.units, details.version, known=True)
-    price = as_text(formatting.dollars(window_price(units, ledger().rate)))
+    price = as_text(formatting.dollars(window_price(units, services().ledger.rate)))
     job = _job(model)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
@@ -95,12 +96,12 @@ def warm_up_now(model: BedrockModel) -> None:
         )
         assumed = "" if units.known else ", assuming one Custom Model Unit per copy"
         st.caption(f"About {price} per copy for each five-minute window it is warm{assumed}.", width="content")
-    if not account().is_aws(model.place):
+    if not services().account.is_aws(model.place):
         st.caption("This endpoint isn't AWS, so nothing is billed. The estimate shows what AWS would charge.")
     if pressed:
         try:
-            check_allowed(model)
-            job = jobs().start(wake(engines(), model), WarmUp(model), visitor())
+            services().check_allowed(model)
+            job = services().jobs.start(wake(services().engines, model), WarmUp(model), visitor())
         except CandorError as error:
             show_error(error)
         else:
@@ -111,7 +112,7 @@ def warm_up_now(model: BedrockModel) -> None:
 
 
 def _job(model: BedrockModel) -> Job[Batch] | None:
-    job = jobs().find(st.session_state.get(_KEY), visitor())
+    job = services().jobs.find(st.session_state.get(_KEY), visitor())
     return job if job is not None and job.plan == WarmUp(model) else None  # type: ignore[return-value]
 
 

@@ -6,11 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from components.pickers.bedrock import ask_again
-from components.pickers.capabilities import known_abilities
 from components.shell.escaping import as_text, bold
 from components.shell.fragments import poll_until
 from components.shell.messages import as_shown, show_error
-from components.shell.services import account
+from components.shell.services import services
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.engines.bedrock.capabilities import abilities, in_sentence, in_words
 from lib.engines.bedrock.clients import partition_of_region
@@ -30,13 +29,14 @@ def empty_state() -> None:
 
 def model_facts(model: BedrockModel) -> None:
     """Show what the selected model returns, and where its tokenizer comes from."""
-    found, tokenizer = known_abilities(model), account().peek_tokenizer(model)
+    account = services().account
+    found, tokenizer = account.peek_abilities(model), account.peek_tokenizer(model)
     with st.container(border=True):
         st.caption(f"Selected model: {as_text(model.arn)}")
         if found is None:
             st.markdown(":shimmer[Checking what the model can return]")
         else:
-            st.markdown(bold(in_sentence(found.capabilities)))
+            st.markdown(bold(in_sentence(found)))
             st.caption(f"Source: {as_text(found.known_by)}.")
         if tokenizer is None:
             st.markdown(":shimmer[Finding its tokenizer]")
@@ -47,13 +47,13 @@ def model_facts(model: BedrockModel) -> None:
             for error in tokenizer.value.tried:
                 show_error(error)
     if found is None or tokenizer is None:
-        poll_until(lambda: known_abilities(model) is not None and account().peek_tokenizer(model) is not None)
+        poll_until(lambda: account.peek_abilities(model) is not None and account.peek_tokenizer(model) is not None)
 
 
 def models_table(place: AwsTarget) -> None:
     """List the account's imported models, and what they can return according to their import dates."""
     st.subheader("Your imported models")
-    found = account().models_nowait(place)
+    found = services().account.models_nowait(place)
     if found is None:
         st.markdown(":shimmer[Listing your imported models]")
         return  # the sidebar polls for the answer
@@ -82,7 +82,7 @@ def models_table(place: AwsTarget) -> None:
 
 
 def _returns(model: Imported) -> dict[str, str]:
-    words = in_words(abilities(model.created, None).capabilities)
+    words = in_words(abilities(model.created, None))
     names = ("prompt logprobs", "alternatives", "streaming", "reads")
     return {name.capitalize(): words.get(name, "no logprobs") for name in names}
 
@@ -91,7 +91,7 @@ def permissions(model: BedrockModel | None, place: AwsTarget) -> None:
     """Show the minimum IAM policy, ready to copy. place: decides the partition if no model is selected."""
     uri = ""
     if model is not None:
-        found = account().peek_details(model.place, model.arn)
+        found = services().account.peek_details(model.place, model.arn)
         uri = found.value.s3_uri if found is not None and found.value is not None else ""
     st.caption(
         "The minimum permissions. All are read or invoke; none changes your account. If your bucket is encrypted with "

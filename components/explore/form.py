@@ -10,7 +10,7 @@ from components.explore.saved_response_form import saved_form
 from components.jobs.asking_page import Asked, planned
 from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, price_of, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
-from components.shell.services import policy
+from components.shell.access import policy
 from lib.core.request import MAX_K, MAX_SAMPLES, Mode, Request, mode_of, prompt_fields
 from lib.core.sources import Source
 from lib.jobs.call import Call
@@ -60,7 +60,7 @@ def prompt_form(before: Plan | None, source: Source) -> Asked:
     _prompt(mode)
     plan = planned(lambda: ExplorePlan(Call(source, _request(mode, limits))))
     pressed = _BUTTON.pressed(price_of(plan), refusal=limits.refusal, more=lambda: _more(limits))
-    if not limits.refusal and not limits.prompt_scores:
+    if not limits.refusal and not limits.can.prompt_scores:
         st.caption("In raw mode this model doesn't return prompt logprobs, only logprobs of its answer.")
     if isinstance(before, ExplorePlan) and not pressed and not _is_about(before.call.original_request):
         st.caption("Still showing the answer to your previous prompt.")
@@ -85,7 +85,7 @@ def _prompt(mode: Mode) -> None:
 def _more(limits: Limits) -> None:
     with st.popover("Parameters", icon=":material/tune:"):
         _parameters(limits)
-    if limits.prompt_scores and not limits.streamed_prompt_scores:
+    if limits.can.prompt_scores and not limits.can.streamed_prompt_scores:
         _way()
 
 
@@ -113,9 +113,9 @@ def _length_and_logprobs(limits: Limits) -> None:
     )  # fmt: skip
     st.number_input(
         "Top logprobs (k)", 0, MAX_K, key="explore.k", persist_state="session",
-        disabled=limits.max_k < MAX_K,
+        disabled=limits.can.max_k < MAX_K,
         help="How many of the most likely tokens to return at each position, up to 20."
-        if limits.max_k == MAX_K
+        if limits.can.max_k == MAX_K
         else "In this format the model returns one token per position, without alternatives.",
     )  # fmt: skip
     st.text_area(
@@ -140,9 +140,9 @@ def _sampling(limits: Limits) -> None:
     )  # fmt: skip
     st.number_input(
         "Seed", 0, 2**31, None, key="explore.seed", persist_state="session", placeholder="Random",
-        disabled=not limits.seeded,
+        disabled=not limits.can.seeded,
         help="The same seed gives the same samples."
-        if limits.seeded
+        if limits.can.seeded
         else "Not sent to Bedrock: setting a seed has been reported to suppress logprobs.",
     )  # fmt: skip
 
@@ -184,6 +184,6 @@ def _request(mode: Mode, limits: Limits) -> Request:
         stop=lines(values.get("explore.stop") or ""),
         seed=None if seed is None else int(seed),
         n=int(values["explore.n"]),
-        k=min(int(values["explore.k"]), limits.max_k),
-        prompt_scores=limits.streamed_prompt_scores or values["explore.way"] == IN_ONE_PIECE,
+        k=min(int(values["explore.k"]), limits.can.max_k),
+        prompt_scores=limits.can.streamed_prompt_scores or values["explore.way"] == IN_ONE_PIECE,
     )

@@ -6,8 +6,8 @@ import streamlit as st
 
 from components.history.removal import remove
 from components.jobs.current_job import PAGES
+from components.shell.access import visitor
 from components.shell.escaping import as_text, bold
-from components.shell.services import visitor
 from components.shell.sign_in import identity
 from components.token_map.with_details import map_with_pin
 from lib import formatting

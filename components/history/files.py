@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components.history.removal import report
-from components.shell.services import visitor
+from components.shell.access import visitor
 from lib import formatting
 from lib.access.visitor import MOST_IMPORTED
 from lib.errors import CandorError

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import streamlit as st
 
 from components.jobs.current_job import PAGES
-from components.shell.services import visitor
+from components.shell.access import visitor
 from components.shell.sign_in import identity
 from lib.segmentation.char_classes import plain
 from lib.store.queries import SORTS, Filter, names

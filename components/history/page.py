@@ -11,7 +11,7 @@ from components.history.removal import outcome_of_last_action
 from components.history.storage import storage
 from components.history.table import page_starts, paging, run_table
 from components.shell.messages import show_error
-from components.shell.services import runs, why_no_runs
+from components.shell.services import services
 from lib.errors import CandorError
 from lib.store.queries import listed
 from lib.store.runs import Runs
@@ -21,7 +21,7 @@ _ROWS = 25  # runs in the table at a time
 
 def history() -> None:
     """Show the whole page, or why there is no history."""
-    store = runs()
+    store = services().store.runs()
     if store is None:
         _why_not()
         return
@@ -32,7 +32,7 @@ def history() -> None:
 
 
 def _why_not() -> None:
-    if (why := why_no_runs()) is not None:
+    if (why := services().store.failure) is not None:
         show_error(why)
     else:
         st.info(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from components.history.table import clear_selection
+from components.shell.access import visitor
 from components.shell.escaping import as_text
 from components.shell.messages import show_error
-from components.shell.services import visitor
 from lib import formatting
 from lib.errors import CandorError
 from lib.store.queries import Filter, put_back_all, remove_all

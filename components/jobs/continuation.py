@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components.shell.services import check_allowed, engines
+from components.shell.services import services
 from lib.core.request import Request
 from lib.core.sources import Source
+from lib.engines import base
 
 
 def continuation_obstacle(source: Source, request: Request) -> str:
     """Why the model cannot continue after `request.prefix_ids`; "" if it can, or if it is not loaded yet."""
-    if not request.prefix_ids or not engines().ready(source):
+    if not request.prefix_ids or not services().engines.ready(source):
         return ""
-    return engines().get(source).continuation_obstacle(request)
+    return base.continuation_obstacle(services().engines.get(source), request)
 
 
 def encode_continuation(source: Source, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
@@ -21,6 +22,6 @@ def encode_continuation(source: Source, request: Request, text: str) -> tuple[tu
 
     Shows a spinner meanwhile, as the model may have to be loaded. Raises CandorError.
     """
-    check_allowed(source)
+    services().check_allowed(source)
     with st.spinner("Tokenizing your text"):
-        return engines().get(source).encode_continuation(request, text)
+        return base.encode_continuation(services().engines.get(source), request, text)

@@ -8,7 +8,8 @@ import streamlit as st
 
 from components.jobs.history_sync import find, is_mine, keep, reopen, stop
 from components.shell.access import owner, policy, visitor
-from components.shell.services import check_allowed, engines, jobs, trees
+from components.shell.services import services
+from lib.core.sources import NO_MODEL
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.answer_tree import Node, Tree
 from lib.jobs.batch import Batch, batch_of
@@ -17,10 +18,11 @@ from lib.jobs.job import Job
 from lib.jobs.plan import Plan
 from lib.jobs.run_plan import calls_left, run_calls
 from lib.studies.exploration import ExplorePlan
+from lib.studies.plans import PLANS
 from lib.studies.saved_response import SavedResponse
 
 _PARAMETER = "run"
-PAGES = {page: f"pages/{page}.py" for page in ("explore", "prompts", "models", "rank")}
+PAGES = {each.page: f"pages/{each.page}.py" for each in PLANS.values()}
 Run = Job[Batch]
 
 
@@ -96,7 +98,8 @@ def retry(job: Run) -> CandorError | None:
     try:
         calls = job.plan.calls()
         _check(calls_left(calls, so_far))
-        goes_on = jobs().go_on(job, run_calls(engines(), calls, owner=owner(), resume=so_far), visitor())
+        work = run_calls(services().engines, calls, owner=owner(), resume=so_far)
+        goes_on = services().jobs.go_on(job, work, visitor())
     except CandorError as error:
         return error
     keep(page_of(job), goes_on)
@@ -114,7 +117,7 @@ def open_saved(page: str, saved: SavedResponse) -> tuple[Run | None, CandorError
     try:
         saved.tokenizer.check(policy())
         visitor().check_size(len(saved.data) + saved.tokenizer.size)
-        job: Run = jobs().start(lambda _: batch_of(saved.completions()), by=visitor())
+        job: Run = services().jobs.start(lambda _: batch_of(saved.completions()), by=visitor())
     except CandorError as error:
         return before, error
     keep(page, job)
@@ -132,11 +135,11 @@ def tree_of(page: str) -> Tree:
     if tree is not None and tree.owner != who.owner:
         tree = None
     if tree is None and shown:
-        tree = trees().holding(shown, who)
+        tree = services().trees.holding(shown, who)
         if tree is None and reopen(shown) is not None:
-            tree = trees().holding(shown, who)
+            tree = services().trees.holding(shown, who)
     if tree is None:
-        tree = trees().new(who)
+        tree = services().trees.new(who)
     if not who.alone:
         others = [node.id for _, node in tree.walk() if not who.owns(node.job.owner)]
         tree.leave_out([node_id for node_id in others if find(node_id) is None])
@@ -174,15 +177,15 @@ def _started(plan: Plan, known: Batch | None = None, replacing: Run | None = Non
     _check(calls_left(calls, known))
     if replacing is not None and not replacing.over:
         stop(replacing)
-    return jobs().start(run_calls(engines(), calls, owner=owner(), resume=known), plan, visitor())
+    return services().jobs.start(run_calls(services().engines, calls, owner=owner(), resume=known), plan, visitor())
 
 
 def _check(calls: Sequence[Call]) -> None:
     """Raise CandorError if the visitor may not make the calls, or has no allowance for that much."""
     for each in calls:
-        if not each.source:
+        if each.source == NO_MODEL:
             raise InvalidRequest("No model is selected.", "Select one in the sidebar.")
-        check_allowed(each.source)
+        services().check_allowed(each.source)
     visitor().check_tokens(sum(each.max_new_tokens for each in calls))
     visitor().check_characters(sum(each.max_characters_read for each in calls))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from components.shell.services import ledger
+from components.shell.services import services
 from lib import formatting
 from lib.jobs.call import Call
 from lib.jobs.plan import estimate
@@ -12,7 +12,7 @@ from lib.jobs.plan import estimate
 
 def budget(calls: Iterable[Call]) -> str:
     """Billed calls, whether the session's cap allows them, new tokens, and texts to score, as one line."""
-    takes, left = estimate(calls), ledger().calls_left
+    takes, left = estimate(calls), services().ledger.calls_left
     short = left is not None and takes.billed_calls > left
     parts = [
         formatting.count(takes.billed_calls, "call") if takes.billed_calls else "",

@@ -11,7 +11,7 @@ import streamlit as st
 from components.shell.access import visitor
 from components.shell.escaping import as_text
 from components.shell.messages import in_markdown, show_error
-from components.shell.services import jobs, run_writer, runs, trees
+from components.shell.services import services
 from lib import VERSION
 from lib.errors import CandorError
 from lib.jobs.answer_tree import Node
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def keep(page: str, job: Job[Any], parent: str = "") -> None:
     """Save a job as a run from now on, including its partial results."""
-    if (follows := run_writer()) is not None:
+    if (follows := services().store.writer) is not None:
         job.kept = True
         follows.follow(job, run_about(job, page, owner=job.owner, version=VERSION, parent=parent))
 
@@ -42,7 +42,7 @@ def is_mine(job: Job[Any]) -> bool:
 
 def find(run_id: str | None) -> Job[Any] | None:
     """The job with that id; None if the visitor may not see any such job."""
-    return jobs().find(run_id, visitor(), _is_shared)
+    return services().jobs.find(run_id, visitor(), _is_shared)
 
 
 def stop(job: Job[Any]) -> None:
@@ -53,7 +53,7 @@ def stop(job: Job[Any]) -> None:
 
 def _is_shared(run_id: str) -> bool:
     try:
-        found = None if (store := runs()) is None else store.known(run_id)
+        found = None if (store := services().store.runs()) is None else store.known(run_id)
     except CandorError:
         return False
     return found is not None and found.shared and not found.removed
@@ -64,7 +64,7 @@ def reopen(run_id: str) -> Job[Any] | None:
 
     The tree holds the run's ancestors and, of its other relatives, the runs that the visitor's own history lists.
     """
-    store, who = runs(), visitor()
+    store, who = services().store.runs(), visitor()
     if store is None:
         return None
     try:
@@ -80,7 +80,7 @@ def reopen(run_id: str) -> Job[Any] | None:
         return None
     if here.get(run_id) is None:
         return None
-    tree = trees().new(who)
+    tree = services().trees.new(who)
     made: dict[str, Node] = {}
     for run_id_, opened in here.items():
         if opened is not None:
@@ -100,7 +100,7 @@ def _line(run_id: str, family: Mapping[str, Run]) -> set[str]:
 
 def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
     before = made[run.parent].completion if run.parent in made else None
-    job: Job[Any] = jobs().restore(run.id, owner=run.owner, **restored(run, answers, before))
+    job: Job[Any] = services().jobs.restore(run.id, owner=run.owner, **restored(run, answers, before))
     job.kept = True
     fork = job.plan.call.fork if isinstance(job.plan, ExplorePlan) else None
     node = Node(run.id, job, run.parent if run.parent in made else "", fork)
@@ -110,7 +110,7 @@ def _node(run: Run, answers: tuple[Answer, ...], made: dict[str, Node]) -> Node:
 
 def keeping(job: Job[Any], *, what: str = "") -> None:
     """Show whether the job is saved, and a button to change that. what: its name, if the page shows several jobs."""
-    store, follows = runs(), run_writer()
+    store, follows = services().store.runs(), services().store.writer
     if store is None or follows is None or not job.kept or not is_mine(job):
         return
     if (lost := follows.given_up(visitor()).get(job.id)) is not None:
@@ -164,7 +164,7 @@ def brought_back(nodes: tuple[Node, ...]) -> None:
 
 def _change(what: Callable[[Runs], None]) -> None:
     """Pass a change to the store. If it cannot be written, say so and carry on."""
-    if (store := runs()) is None:
+    if (store := services().store.runs()) is None:
         return
     try:
         what(store)
@@ -178,7 +178,7 @@ def _toast(error: CandorError) -> None:
 
 def tell_if_nothing_is_kept() -> None:
     """Tell the visitor once when saving fails, once when it works again, and of each run that could not be saved."""
-    follows = run_writer()
+    follows = services().store.writer
     for run_id, error in {} if follows is None else follows.given_up(visitor()).items():
         if not st.session_state.get(key := f"kept.lost.{run_id}"):
             st.session_state[key] = True

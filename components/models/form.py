@@ -10,10 +10,10 @@ from components.jobs.form import AskButton, fill, show_examples, untouched
 from components.models.saved_side import choose_saved, moment, saved_side
 from components.pickers.capabilities import limits_of
 from components.pickers.model_label import model_name
+from components.shell.access import policy
 from components.shell.escaping import as_text, bold
-from components.shell.services import policy
 from lib.access.policy import Bedrock
-from lib.core.sources import EMBEDDED, Source
+from lib.core.sources import EMBEDDED, NO_MODEL, Source
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.plan import Plan
 from lib.jobs.run_plan import calls_left
@@ -29,7 +29,7 @@ _EXAMPLES = {
 }
 _SLOTS = {"first": "First model, such as the base", "second": "Second model, such as the fine-tuned one"}
 _CHOOSE = "Select another one in the sidebar and choose “Use the sidebar's model”, or pick a saved run."
-_Choices = dict[str, SavedAnswer | Source]  # by slot; "" for a side without a model
+_Choices = dict[str, SavedAnswer | Source]  # by slot; NO_MODEL for a side without one
 
 
 def models_form(before: Plan | None, source: Source) -> Asked:
@@ -48,7 +48,7 @@ def models_form(before: Plan | None, source: Source) -> Asked:
             choices[slot] = _side(slot, label, source)
     with text:
         _text(choices)
-    if not all(choices.values()):
+    if NO_MODEL in choices.values():
         _how_to_get_another()
     return _compare(choices)
 
@@ -65,11 +65,11 @@ def _fill(plan: ModelsPlan) -> None:
 def _side(slot: str, label: str, source: Source) -> SavedAnswer | Source:
     """Show one side; return its saved run if one is chosen, else its model."""
     key = f"models.{slot}"
-    st.session_state.setdefault(key, EMBEDDED if slot == "first" else "")
+    st.session_state.setdefault(key, EMBEDDED if slot == "first" else NO_MODEL)
     held: Source = st.session_state[key]
     heading, take = st.container(), st.container()
     saved = saved_side(slot)
-    name = _name_of(saved) if saved is not None else model_name(held) if held else ""
+    name = _name_of(saved) if saved is not None else model_name(held)
     heading.markdown(f"{label}  \n{bold(name or 'No model yet')}")
 
     def use() -> None:
@@ -78,7 +78,7 @@ def _side(slot: str, label: str, source: Source) -> SavedAnswer | Source:
 
     take.button(
         "Use the sidebar's model", key=f"{key}.take", icon=":material/arrow_back:", type="tertiary",
-        disabled=not source or (source == held and saved is None), on_click=use,
+        disabled=source == NO_MODEL or (source == held and saved is None), on_click=use,
     )  # fmt: skip
     return held if saved is None else saved
 
@@ -129,7 +129,7 @@ def _compare(choices: _Choices) -> Asked:
 def _refusal(source: Source) -> str:
     """Why a model can't score a text here; "" if it can or that is unknown."""
     limits = limits_of(source, chat=False)
-    if limits.refusal or limits.prompt_scores:
+    if limits.refusal or limits.can.prompt_scores:
         return limits.refusal and f"{model_name(source)}: {limits.refusal}"
     return (
         f"{model_name(source)} doesn't return prompt logprobs, which this page needs. You can still use it in Explore, "
@@ -149,7 +149,7 @@ def _known(choices: _Choices) -> Known | CandorError:
 def _sides(choices: _Choices) -> tuple[Side | SavedAnswer, Side | SavedAnswer]:
     """Both sides. Raises InvalidRequest if they can't be compared."""
     first, second = choices.values()
-    if not first or not second:
+    if NO_MODEL in (first, second):
         raise InvalidRequest("Choose a second model to compare with.", _CHOOSE)
     if isinstance(first, SavedAnswer) and isinstance(second, SavedAnswer):
         if first.side.saved == second.side.saved and first.completion.identical(second.completion):

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from components.pickers.model_label import model_name
+from components.shell.access import visitor
 from components.shell.messages import show_error
-from components.shell.services import runs, visitor
+from components.shell.services import services
 from components.shell.sign_in import identity
 from lib import formatting
 from lib.core.completion import Completion
+from lib.core.sources import LocalModel
 from lib.errors import CandorError
 from lib.jobs.call import Call
 from lib.jobs.plan import Plan, places_of
@@ -28,7 +30,7 @@ _SHOWN = 48  # characters of a title or an answer in a list
 
 def saved_side(slot: str) -> SavedAnswer | None:
     """Show the picker of saved runs for "first" or "second"; return the chosen answer, None without one."""
-    store = runs()
+    store = services().store.runs()
     if store is None:
         return None
     try:
@@ -83,7 +85,7 @@ def _saved_side(store: Runs, slot: str) -> SavedAnswer | None:
         st.caption("This run has no tokens to compare.")
         return None
     if plan is None:
-        return saved_answer(run.source or run.model, None, done[place], run.created)
+        return saved_answer(LocalModel(run.source or run.model), None, done[place], run.created)
     call = _call(plan, place)
     when = plan.sides[place].saved if isinstance(plan, ModelsPlan) else 0  # a comparison holds copies of older answers
     return saved_answer(call.source, call.original_request, done[place], when or run.created)

@@ -7,11 +7,10 @@ from datetime import date
 
 import streamlit as st
 
-from components.pickers.capabilities import known_abilities
 from components.shell.escaping import as_text
 from components.shell.fragments import poll_until
 from components.shell.messages import as_shown
-from components.shell.services import account
+from components.shell.services import services
 from lib.access.policy import Bedrock, Policy
 from lib.core.pasted_arn import as_arn
 from lib.core.pasted_endpoint import as_endpoint
@@ -33,7 +32,7 @@ def bedrock_picker(policy: Policy) -> BedrockModel | None:
     with st.container():
         arn, listed = _arn(policy, place)
     shown = st.container()
-    model = _model(policy, place, arn, listed)
+    model = st.session_state["model.imported"] = _model(policy, place, arn, listed)
     if model is not None:
         with shown:
             _show_abilities(model)
@@ -43,7 +42,7 @@ def bedrock_picker(policy: Policy) -> BedrockModel | None:
 def ask_again(place: AwsTarget, *, key: str) -> None:
     """Show a button that looks everything up again, including credentials."""
     if st.button("Refresh", key=key, icon=":material/refresh:", type="tertiary"):
-        account().ask_again(place)
+        services().account.ask_again(place)
         st.rerun()
 
 
@@ -64,7 +63,7 @@ def _place(policy: Policy) -> AwsTarget:
     )  # fmt: skip
     endpoint, _ = _endpoint(str(st.session_state.get("model.endpoint") or "")) if policy.open else ("", None)
     place = AwsTarget((region or "").strip(), profile or "", endpoint)
-    account().choose(place)
+    services().account.choose(place)
     return place
 
 
@@ -83,7 +82,7 @@ _usual_region = st.cache_data(ttl=10, max_entries=64, show_spinner=False)(usual_
 
 def _arn(policy: Policy, place: AwsTarget) -> tuple[str, Imported | None]:
     """(ARN, its entry in the account's list). The ARN is "" while no model is selected."""
-    found = account().models_nowait(place)
+    found = services().account.models_nowait(place)
     models = {each.arn: each for each in (found.value if found is not None else None) or ()}
     _state_of_list(found, place)
     chosen = _listed_or_by_arn(models, by_hand=policy.bedrock is Bedrock.ANY)
@@ -106,7 +105,7 @@ def _state_of_list(found: Found[tuple[Imported, ...]] | None, place: AwsTarget) 
     """Say why there is no list of models."""
     if found is None:
         st.markdown(":shimmer[Listing your imported models]")
-        poll_until(lambda: account().models_nowait(place) is not None)
+        poll_until(lambda: services().account.models_nowait(place) is not None)
     elif found.error is not None:
         missing = isinstance(found.error, ServiceError) and found.error.statement
         remedy = "Connection shows the missing policy statement." if missing else found.error.remedy
@@ -143,7 +142,7 @@ def _model(policy: Policy, place: AwsTarget, arn: str, listed: Imported | None) 
     if not arn:
         return None
     model = BedrockModel(arn, tokenizer, imported, form or "", place.region, place.profile, endpoint, continues)
-    account().choose(model.place, tokenizer)
+    services().account.choose(model.place, tokenizer)
     return model
 
 
@@ -183,13 +182,14 @@ def _connection(arn: str) -> tuple[bool, str]:
 
 
 def _show_abilities(model: BedrockModel) -> None:
-    account().peek_tokenizer(model)  # so that it is there when the first answer arrives
-    found = known_abilities(model)
+    account = services().account
+    account.peek_tokenizer(model)  # so that it is there when the first answer arrives
+    found = account.peek_abilities(model)
     if found is None:
         st.markdown(":shimmer[Checking what the model can return]")
-        poll_until(lambda: known_abilities(model) is not None)
+        poll_until(lambda: account.peek_abilities(model) is not None)
         return
-    st.caption(as_text(in_sentence(found.capabilities)))
+    st.caption(as_text(in_sentence(found)))
     if found.asleep:
         st.caption("Cold. The first call loads the model, which can take several minutes.")
 

@@ -6,22 +6,22 @@ import streamlit as st
 
 from components.pickers.bedrock import bedrock_picker
 from lib.access.policy import Bedrock, Policy
-from lib.core.sources import EMBEDDED, BedrockModel, Source
+from lib.core.sources import EMBEDDED, NO_MODEL, Source, named_source
 from lib.models.embedded import NAME
 
 _OTHER, BEDROCK = "Another model", "Amazon Bedrock"
 
 
 def model_picker(policy: Policy) -> Source:
-    """Show the sidebar's model picker; return the model, "" while none is selected."""
+    """Show the sidebar's model picker; return the model, NO_MODEL while none is selected."""
     st.subheader("Model")
-    st.session_state["model.place"] = None
-    allowed = {name: BedrockModel(name) if name.startswith("arn:") else name for name in policy.allowed}
+    st.session_state["model.place"] = st.session_state["model.imported"] = None
+    allowed = {name: named_source(name) for name in policy.allowed}
     listed: dict[str, Source] = {NAME: EMBEDDED, **allowed}
     choices = [*listed, *([_OTHER] if policy.open else []), *([BEDROCK] if policy.bedrock is not Bedrock.OFF else [])]
     choice = st.selectbox("Model", choices, key="model.choice", persist_state="session", label_visibility="collapsed")
     if choice == BEDROCK:
-        return bedrock_picker(policy) or ""
+        return bedrock_picker(policy) or NO_MODEL
     if choice != _OTHER:
         if choice == NAME:
             st.caption("Ships with Candor. Small enough to be wrong often, which makes it good to learn on.")
@@ -33,4 +33,4 @@ def model_picker(policy: Policy) -> Source:
         help="Weights are read from safetensors or GGUF only. Code that comes with a model is never run.",
     )
     st.caption("The model is loaded with your first request.")
-    return source.strip()
+    return named_source(source.strip())

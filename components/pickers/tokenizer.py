@@ -37,4 +37,4 @@ def tokenizer_picker(policy: Policy, *, key: str) -> TokenizerChoice:
             placeholder="~/models/llama/tokenizer.json",
         )  # fmt: skip
         return TokenizerChoice(source=source.strip())
-    return TokenizerChoice(source=EMBEDDED if choice == NAME else "")
+    return TokenizerChoice(source=EMBEDDED.path if choice == NAME else "")

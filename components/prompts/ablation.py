@@ -39,7 +39,7 @@ def what_helped(job: Run, plan: PromptsPlan, batch: Batch) -> None:
     if not answers:
         return
     st.subheader("What helped?")
-    if not limits_of(plan.source, chat=plan.mode is Mode.CHAT, ask=False).given_scores:
+    if not limits_of(plan.source, chat=plan.mode is Mode.CHAT, ask=False).can.scores_candidates:
         st.caption("This model doesn't return prompt logprobs, so it can't score text you supply.")
         return
     st.caption(

@@ -44,7 +44,7 @@ def compare_form(before: Plan | None, source: Source) -> Asked:
     _sampling()
     plan = planned(lambda: _plan(source, mode, limits))
     pressed = _BUTTON.pressed(price_of(plan), refusal=limits.refusal)
-    if not limits.prompt_scores and not limits.refusal:
+    if not limits.can.prompt_scores and not limits.refusal:
         st.caption(
             "This model doesn't return prompt logprobs, so prompt perplexity and “What helped?” are unavailable. You "
             "still see how confidently each answer begins."
@@ -109,6 +109,6 @@ def _plan(source: Source, mode: Mode, limits: Limits) -> PromptsPlan:
         int(values["prompts.max_tokens"]),
         float(values["prompts.temperature"]),
         int(values["prompts.samples"]),
-        min(PromptsPlan.k, limits.max_k),
-        limits.prompt_scores,
+        min(PromptsPlan.k, limits.can.max_k),
+        limits.can.prompt_scores,
     )

@@ -44,7 +44,7 @@ def rank_form(before: Plan | None, source: Source) -> Asked:
     _fields()
     plan = planned(lambda: _plan(source, mode, limits))
     pressed = _BUTTON.pressed(price_of(plan), refusal=limits.refusal)
-    if not limits.given_scores and not limits.refusal:
+    if not limits.can.scores_candidates and not limits.refusal:
         st.caption(
             "This model doesn't return prompt logprobs, so it can't score your own candidates. It can still rank its "
             "samples."
@@ -90,7 +90,7 @@ def _plan(source: Source, mode: Mode, limits: Limits) -> RankPlan:
     values = st.session_state
     candidates = tuple(line for line in lines(values.get("rank.candidates") or "") if line.strip())
     samples = int(values["rank.samples"])
-    if candidates and not samples and not limits.given_scores:
+    if candidates and not samples and not limits.can.scores_candidates:
         raise InvalidRequest(
             "This model doesn't return prompt logprobs, so it can't score your candidates.",
             "Set Samples to 1 or more, or choose a model that returns prompt logprobs.",
@@ -98,11 +98,11 @@ def _plan(source: Source, mode: Mode, limits: Limits) -> RankPlan:
     return RankPlan(
         source,
         values.get("rank.prompt") or "",
-        candidates if limits.given_scores else (),
+        candidates if limits.can.scores_candidates else (),
         mode,
         samples,
         int(values["rank.max_tokens"]),
         float(values["rank.temperature"]),
-        min(RankPlan.k, limits.max_k),
-        limits.prompt_scores,
+        min(RankPlan.k, limits.can.max_k),
+        limits.can.prompt_scores,
     )

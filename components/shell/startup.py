@@ -6,7 +6,7 @@ import streamlit as st
 
 from components.shell.access import policy
 from components.shell.messages import show_error
-from components.shell.services import ledger, run_writer
+from components.shell.services import services
 from lib.errors import CandorError
 
 
@@ -14,8 +14,7 @@ def stop_if_misconfigured() -> None:
     """End the run with an error if the operator's settings are invalid."""
     try:
         policy()
-        ledger()
-        run_writer()
+        services()
     except CandorError as error:
         show_error(error)
         st.stop()

@@ -39,7 +39,7 @@ class Policy:
         """Raise InvalidRequest if this model may not be used here. listed: ARNs of the account's models."""
         if isinstance(source, BedrockModel):
             self._check_imported(source, listed)
-        elif not self.open and source != EMBEDDED and source not in self.allowed:
+        elif not self.open and source != EMBEDDED and source.name not in self.allowed:
             raise InvalidRequest(
                 "This server only runs models that its operator allows.",
                 f"Choose one from the list, or ask the operator to add it to {_VARIABLE}.",

@@ -1,12 +1,83 @@
-"""How a model is named: "embedded", a path, a hub id, or a model imported into Bedrock."""
+"""Sources: where a model comes from. Each kind of source has an engine in `lib.engines.registry`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar, Self
 
-EMBEDDED = "embedded"  # the model that ships with Candor
+import msgspec
+
+
+class Source(ABC):
+    """Where a model comes from: a frozen dataclass. Equal sources are the same model.
+
+    A subclass makes its kind known by being defined.
+    """
+
+    kind: ClassVar[str]  # its name in JSON; never changes
+    billed: ClassVar[bool]  # whether each answer is a call to a service, which may cost money
+
+    _kinds: ClassVar[dict[str, type[Source]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        Source._kinds[cls.kind] = cls
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What identifies the model at its place, such as a path or an ARN."""
+
+    @classmethod
+    def named(cls, text: str) -> Self | None:  # noqa: ARG003
+        """The source that this text names, if it is clearly of this kind: a kind that can be typed says which."""
+        return None
+
+    def as_json(self) -> Any:
+        """The source as a JSON value."""
+        return {"kind": self.kind, **msgspec.to_builtins(self)}
+
+    @classmethod
+    def from_json(cls, about: Any) -> Self:
+        """Read the fields in JSON. Raises ValueError if they are invalid."""
+        return msgspec.convert(about, cls)
+
+
+def source_of(about: Any) -> Source:
+    """Read what `Source.as_json` returned. Raises ValueError if it is not a source of a known kind."""
+    if isinstance(about, str):
+        return LocalModel(about)
+    if not isinstance(about, dict):
+        raise ValueError("a source is a text or an object")
+    kind = about.get("kind", BedrockModel.kind)
+    if kind not in Source._kinds:
+        raise ValueError(f"sources of the kind {kind!r} are unknown")
+    return Source._kinds[kind].from_json(about)
+
+
+@dataclass(frozen=True)
+class LocalModel(Source):
+    """A model on this machine: the embedded one, a directory, a GGUF file, or a hub id to download."""
+
+    kind: ClassVar[str] = "local"
+    billed: ClassVar[bool] = False
+
+    path: str  # "embedded", a path or a hub id
+
+    @property
+    def name(self) -> str:
+        """The path or hub id."""
+        return self.path
+
+    def as_json(self) -> str:
+        """The path or hub id, as it has been stored since version 0.1."""
+        return self.path
+
+
+EMBEDDED = LocalModel("embedded")  # the model that ships with Candor
+NO_MODEL = LocalModel("")  # none is selected, or it is not known which
 
 
 @dataclass(frozen=True)
@@ -19,8 +90,11 @@ class AwsTarget:
 
 
 @dataclass(frozen=True)
-class BedrockModel:
+class BedrockModel(Source):
     """A model imported into Bedrock. Never holds credentials: boto3 finds those in its own chain."""
+
+    kind: ClassVar[str] = "bedrock"
+    billed: ClassVar[bool] = True
 
     arn: str
     # A path takes precedence over the tokenizer imported with the model; a hub id is the fallback. "" for neither.
@@ -37,6 +111,26 @@ class BedrockModel:
     def place(self) -> AwsTarget:
         """Where to call it. The model only exists in the region of its ARN."""
         return AwsTarget(region_of(self.arn) or self.region, self.profile, self.endpoint)
+
+    @property
+    def name(self) -> str:
+        """The ARN."""
+        return self.arn
+
+    @classmethod
+    def named(cls, text: str) -> Self | None:
+        """The model with this ARN."""
+        return cls(text) if text.startswith("arn:") else None
+
+    def as_json(self) -> Any:
+        """The fields without their kind, as they have been stored since version 0.1."""
+        return msgspec.to_builtins(self)
+
+
+def named_source(text: str) -> Source:
+    """The source that a visitor or the operator names. What no other kind claims is a local model."""
+    found = (each.named(text) for each in Source._kinds.values())
+    return next((each for each in found if each is not None), LocalModel(text))
 
 
 def partition_of(arn: str) -> str:
@@ -55,35 +149,3 @@ def account_of(arn: str) -> str:
     """The account number in an ARN, "" without one."""
     parts = arn.split(":")
     return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
-
-
-Source = str | BedrockModel
-
-
-def name_of(source: Source) -> str:
-    """What the model is called where it comes from: "embedded", a path, a hub id or an ARN."""
-    return source.arn if isinstance(source, BedrockModel) else source
-
-
-def is_billed(source: Source) -> bool:
-    """Whether each answer is a call to a service, which may cost money."""
-    return isinstance(source, BedrockModel)
-
-
-def source_as_json(source: Source) -> Any:
-    """The source as a JSON value."""
-    if not isinstance(source, BedrockModel):
-        return source
-    return asdict(source) | {"imported": None if source.imported is None else source.imported.isoformat()}
-
-
-def source_of(about: Any) -> Source:
-    """Read what `source_as_json` returned. Raises KeyError, TypeError or ValueError if it is not a source."""
-    if isinstance(about, str):
-        return about
-    imported = about["imported"]
-    texts = {name: about[name] for name in ("arn", "tokenizer", "form", "region", "profile", "endpoint")}
-    if not all(isinstance(value, str) for value in texts.values()) or not isinstance(about["continues"], bool):
-        raise TypeError("a value of the model has the wrong type")
-    when = None if imported is None else date.fromisoformat(imported)
-    return BedrockModel(**texts, imported=when, continues=about["continues"])

@@ -29,7 +29,6 @@ class Delta:
     text: str = ""  # new answer text
     end: End | None = None  # the last delta of each sample
     whole: Completion | None = None  # a completion that arrived in one piece, instead of all the above
-    note: str = ""  # what the engine is waiting for; not part of the answer
 
 
 class Fold:
@@ -49,7 +48,6 @@ class Fold:
         """Take the next delta. Raises ValueError if its sample was never started."""
         if delta.whole is not None:
             self._wholes[delta.sample] = delta.whole
-        if delta.whole is not None or delta.note:
             return
         if delta.start is not None:
             self._starts[delta.sample] = delta.start

@@ -1,28 +1,56 @@
-"""The protocol of engines, which is all that pages and scores know of them."""
+"""The protocol of engines, which is all that jobs, pages and scores know of them.
+
+Every engine has an `Engine`'s five members. What only some can do is a protocol of its own, which the functions below
+ask for: `Continues`, `ScoresUnderPrompts`, `Resident` and `Wakes`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lib.core.completion import Completion
-from lib.core.request import Request
-from lib.core.stream import Delta
+from lib.core.request import MAX_K, Request
+from lib.core.stream import Delta, fold
+from lib.errors import InvalidRequest
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can read and return."""
+    """What a model reads and returns in one mode, chat or raw."""
 
-    prompt_scores: bool  # logprobs of the prompt's tokens
-    max_k: int  # alternatives per token
-    ranks: bool  # ranks of chosen tokens
-    chat: bool  # reads chats
-    streaming: bool
-    context: int | None  # tokens of prompt and answer together; None if unknown
-    raw: bool = True  # reads raw text
-    streamed_prompt_scores: bool = True  # prompt logprobs can be streamed; else they need a response in one piece
+    prompt_scores: bool = True  # logprobs of the prompt's tokens
+    streamed_prompt_scores: bool = True  # these come with a stream, too; else only with a response in one piece
+    scores_candidates: bool = True  # logprobs of supplied answers
+    max_k: int = MAX_K  # alternatives per token
+    ranks: bool = True  # ranks of chosen tokens
+    seeded: bool = True  # a seed reaches the model
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """Why a model cannot be used in a mode."""
+
+    reason: str  # a sentence for the user
+
+
+def _ignore(note: str) -> None:
+    """Take no notes."""
+
+
+@dataclass(frozen=True)
+class CallContext:
+    """What an engine is told beside the request."""
+
+    owner: str = ""  # the user who asks, for fair scheduling
+    live: bool = True  # whether the answer is shown as it grows; if not, it may arrive in one step
+    on_note: Callable[[str], None] = _ignore  # told what the engine waits for; called from any thread
+
+
+_CANNOT_CONTINUE = "can't continue an answer from a token."
+ALONE = CallContext()  # one user, who needs no notes
 
 
 class Stream(Protocol):
@@ -42,32 +70,36 @@ class Stream(Protocol):
 
 
 class Engine(Protocol):
-    """A model that answers requests with completions."""
+    """A model that answers requests with completions. Any thread may use it."""
 
     @property
     def name(self) -> str:
         """The model's name as shown to the user."""
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the model can read and return."""
+    def capabilities(self, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:
+        """What the model can do in a mode, as far as is known. Never waits.
 
-    @property
-    def busy(self) -> bool:
-        """Whether a request is running, so that the next one may have to wait."""
-
-    def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
-        """Generate all n samples. Raises CandorError."""
-
-    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Stream:
-        """Generate the samples as a stream. Raises CandorError, here or on its first step.
-
-        owner: the user who asks, for fair scheduling. live: whether the answer is shown as it grows; if not, it may
-        arrive in one step.
+        ask: whether it may ask a service in the background, so that a later call knows more.
         """
 
+    def stream(self, request: Request, context: CallContext = ALONE) -> Stream:
+        """Generate the samples as a stream. Raises CandorError, here or on its first step."""
+
+    def score(
+        self, request: Request, candidates: Sequence[str], context: CallContext = ALONE
+    ) -> tuple[Completion, ...]:
+        """Score the candidates as answers to the request's prompt (teacher forcing). Raises CandorError."""
+
+    def close(self) -> None:
+        """Give up what it holds. Running requests end with Cancelled."""
+
+
+@runtime_checkable
+class Continues(Protocol):
+    """An engine that can continue an answer from given tokens, the request's `prefix_ids`."""
+
     def continuation_obstacle(self, request: Request) -> str:
-        """Why the model can't continue from `request.prefix_ids`, as text; "" if it can. Never waits."""
+        """Why the model can't continue this request's answer; "" if it can. Never waits."""
 
     def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
         """IDs of a text after `request.prefix_ids`, and whether a model that is sent text would read other IDs.
@@ -75,8 +107,65 @@ class Engine(Protocol):
         Raises InvalidRequest if the text can't be encoded there.
         """
 
-    def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
-        """Score the texts as answers to the request's prompt (teacher forcing). Raises CandorError."""
 
-    def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
+@runtime_checkable
+class ScoresUnderPrompts(Protocol):
+    """An engine that scores a text after several prompts in fewer passes than one after another."""
+
+    def score_under(
+        self, requests: Sequence[Request], text: str, context: CallContext = ALONE
+    ) -> tuple[Completion, ...]:
         """Score one text as the answer to each prompt. The prompts may remain unscored. Raises CandorError."""
+
+
+@runtime_checkable
+class Resident(Protocol):
+    """An engine that holds its model in this machine's memory, so that only a few can be open at once."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is active or waiting; a busy engine is not unloaded."""
+
+
+@runtime_checkable
+class Wakes(Protocol):
+    """An engine of a service that may have to load the model first."""
+
+    def warm_up(self, context: CallContext = ALONE) -> Stream:
+        """Load the model with the smallest possible request, which is billed. The stream ends when it is loaded."""
+
+
+def complete(engine: Engine, request: Request, context: CallContext = ALONE) -> tuple[Completion, ...]:
+    """All samples of a request, once the last has ended. Raises CandorError."""
+    with closing(engine.stream(request, context)) as stream:
+        return fold(stream)
+
+
+def score_under(
+    engine: Engine, requests: Sequence[Request], text: str, context: CallContext = ALONE
+) -> tuple[Completion, ...]:
+    """Score one text as the answer to each prompt. Raises CandorError."""
+    if isinstance(engine, ScoresUnderPrompts):
+        return engine.score_under(requests, text, context)
+    return tuple(done for request in requests for done in engine.score(request, [text], context))
+
+
+def continuation_obstacle(engine: Engine, request: Request) -> str:
+    """Why the model can't continue after `request.prefix_ids`; "" if it can, or if there are none. Never waits."""
+    if not request.prefix_ids:
+        return ""
+    if not isinstance(engine, Continues):
+        return f"{engine.name} {_CANNOT_CONTINUE}"
+    return engine.continuation_obstacle(request)
+
+
+def encode_continuation(engine: Engine, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
+    """IDs of a text after `request.prefix_ids`, as `Continues` says. Raises InvalidRequest if the engine can't."""
+    if not isinstance(engine, Continues):
+        raise InvalidRequest(f"{engine.name} {_CANNOT_CONTINUE}", "Change the prompt and generate again.")
+    return engine.encode_continuation(request, text)
+
+
+def is_busy(engine: Engine) -> bool:
+    """Whether a new request may have to wait for others."""
+    return isinstance(engine, Resident) and engine.busy

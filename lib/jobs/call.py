@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from lib.core.branching import Fork
 from lib.core.request import MAX_SEED, Request
 from lib.core.serialization import request_as_json
-from lib.core.sources import Source, source_as_json
+from lib.core.sources import Source
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Call:
 
         The weights behind the source's name are not part of it; see `lib.jobs.run_plan.run_plan`.
         """
-        decides = [source_as_json(self.source), request_as_json(self.request), list(self.candidates)]
+        decides = [self.source.as_json(), request_as_json(self.request), list(self.candidates)]
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
     @property

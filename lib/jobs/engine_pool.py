@@ -9,27 +9,25 @@ import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from lib.core.sources import Source
-from lib.costs.ledger import Ledger
-from lib.engines.bedrock.account import Account
-from lib.engines.bedrock.engine import BedrockEngine
-from lib.engines.local.engine import LocalEngine
+from lib.engines.base import Capabilities, Engine, Unsupported, is_busy
+from lib.engines.registry import kind_of
 from lib.errors import Busy, CandorError, as_error
 from lib.models.memory import give_back
 
-AnyEngine = LocalEngine | BedrockEngine
 _MOST = 2  # models in memory at once
 
 
 class Engines:
     """Opens engines by model. The first caller loads an engine, and concurrent callers wait for it."""
 
-    def __init__(self, open_engine: Callable[[Source], AnyEngine] | None = None, most: int = _MOST) -> None:
-        self._open = open_engine or open_source
+    def __init__(self, open_engine: Callable[[Source], Engine], most: int = _MOST) -> None:
+        """most: models in memory at once."""
+        self._open = open_engine
         self._most = most
-        self._known: OrderedDict[Source, Future[AnyEngine]] = OrderedDict()
+        self._known: OrderedDict[Source, Future[Engine]] = OrderedDict()
         self._lock = threading.Lock()
 
     def ready(self, source: Source) -> bool:
@@ -37,7 +35,7 @@ class Engines:
         known = self._known.get(source)
         return known is not None and known.done() and known.exception() is None
 
-    def get(self, source: Source) -> AnyEngine:
+    def get(self, source: Source) -> Engine:
         """The engine for a model, loaded if necessary. Raises CandorError; the next call tries again.
 
         Raises Busy if every model in memory is busy.
@@ -57,23 +55,36 @@ class Engines:
             self._load(source, future)
         return future.result()
 
-    def _over_the_limit(self) -> list[AnyEngine]:
+    def capabilities(self, source: Source, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:
+        """What a model can do in a mode, as far as is known without loading it. Never waits.
+
+        ask: whether it may ask a service in the background.
+        """
+        try:
+            kind = kind_of(source)
+            if not kind.instant and not self.ready(source):
+                return kind.preview(source, chat=chat)
+            return self.get(source).capabilities(chat=chat, ask=ask)
+        except CandorError as error:
+            return Unsupported(error.cause)
+
+    def _over_the_limit(self) -> list[Engine]:
         """Remove and return the least recently used idle engines. Raises Busy if there are too few.
 
-        Only local models count; those of a service take no memory here.
+        Only models in this machine's memory count.
         """
-        local = [name for name in self._known if isinstance(name, str)]
-        surplus = len(local) - self._most
-        loaded = [name for name in local if (future := self._known[name]).done() and future.exception() is None]
-        idle = [name for name in loaded if not self._known[name].result().busy]
+        resident = [source for source in self._known if not kind_of(source).instant]
+        surplus = len(resident) - self._most
+        loaded = [each for each in resident if (future := self._known[each]).done() and future.exception() is None]
+        idle = [each for each in loaded if not is_busy(self._known[each].result())]
         if surplus > len(idle):
             raise Busy(
                 f"{self._most} models are in memory and busy; there is no room for another.",
                 "Try again when one of their answers is finished.",
             )
-        return [self._known.pop(name).result() for name in idle[: max(surplus, 0)]]
+        return [self._known.pop(each).result() for each in idle[: max(surplus, 0)]]
 
-    def _load(self, source: Source, future: Future[AnyEngine]) -> None:
+    def _load(self, source: Source, future: Future[Engine]) -> None:
         try:
             engine = self._open(source)
         except BaseException as error:
@@ -86,36 +97,14 @@ class Engines:
             else:  # a panic of a native library
                 future.set_exception(as_error(error, "loading this model"))
             return
-        # A loaded model is long-lived: keep the garbage collector from traversing it.
-        gc.collect()
-        gc.freeze()
+        if not kind_of(source).instant:
+            # A loaded model is long-lived: keep the garbage collector from traversing it.
+            gc.collect()
+            gc.freeze()
         future.set_result(engine)
 
 
-def open_source(source: Source, account: Account | None = None, ledger: Ledger | None = None) -> AnyEngine:
-    """An engine for any source.
-
-    account: looks up imported models and their tokenizers. ledger: counts their calls.
-    """
-    if isinstance(source, str):
-        return open_local(source)
-    return BedrockEngine(source, account=account or Account(), ledger=ledger)
-
-
-def open_local(source: str) -> LocalEngine:
-    """A local engine; torch is imported only when one is needed.
-
-    The model is loaded in a thread of its own that ends afterwards. Torch keeps a pool of workers for every thread that
-    used it, and if all pools together exceed the cores, workers sleep between operations: each of the hundreds in a
-    decoding step then takes 0.06 ms longer.
-    """
-    from lib.engines.local.loading import load
-
-    with ThreadPoolExecutor(1, "candor-loading") as loading:
-        return loading.submit(lambda: LocalEngine(load(source))).result()
-
-
-def _let_go(engines: list[AnyEngine]) -> None:
+def _let_go(engines: list[Engine]) -> None:
     """Close the engines and return their memory before the next model needs it. Empties the list."""
     while engines:
         engines.pop().close()

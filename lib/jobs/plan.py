@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from lib.core.sources import Source, is_billed
+from lib.core.sources import Source
 from lib.jobs.call import Call
 
 
@@ -40,7 +40,7 @@ def estimate(calls: Iterable[Call]) -> Estimate:
     """What the calls will take."""
     calls = tuple(calls)
     return Estimate(
-        billed_calls=sum(each.answers for each in calls if is_billed(each.source)),
+        billed_calls=sum(each.answers for each in calls if each.source.billed),
         max_new_tokens=sum(each.max_new_tokens for each in calls),
         scored_texts=sum(each.answers for each in calls if each.candidates or not each.request.max_tokens),
         max_characters_read=sum(each.max_characters_read for each in calls),

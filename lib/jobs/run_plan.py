@@ -11,10 +11,9 @@ from typing import TypeVar
 
 from lib.core.branching import Fork, merge_into_parent
 from lib.core.completion import Completion, StopReason
-from lib.core.sources import BedrockModel, Source, is_billed
+from lib.core.sources import Source
 from lib.core.stream import Fold
-from lib.engines.base import Engine, Stream
-from lib.engines.bedrock.engine import BedrockEngine
+from lib.engines.base import CallContext, Engine, Stream, Wakes, continuation_obstacle, is_busy, score_under
 from lib.errors import Cancelled, CandorError, InvalidRequest
 from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.call import Call, answer_alone
@@ -58,16 +57,16 @@ def calls_left(calls: Sequence[Call], so_far: Batch | None) -> tuple[Call, ...]:
     return tuple(found)
 
 
-def wake(engines: Engines, source: BedrockModel) -> Work:
-    """The work of a job that warms up an imported model, which is billed like any other call."""
+def wake(engines: Engines, source: Source) -> Work:
+    """The work of a job that warms up a service's model, which is billed like any other call."""
 
     def work(job: Job[Batch]) -> Batch:
         engine = engines.get(source)
-        if not isinstance(engine, BedrockEngine):
-            raise TypeError(f"{source} is not an imported model")
+        if not isinstance(engine, Wakes):
+            raise InvalidRequest(f"{engine.name} needs no warm-up.", "Ask it right away.")
         job.publish(note="Warming up the model")
         task = Task(lambda: job.publish(note=task.note))
-        with closing(engine.warm_up()) as stream:
+        with closing(engine.warm_up(_context("", task))) as stream:
             task.on_cancel(stream.close)
             job.on_cancel(task.cancel)
             return batch_of(done for done in _follow(stream, 1, task) if done is not None)
@@ -100,7 +99,7 @@ def _parts(calls: Sequence[Call], missing: set[int]) -> list[_Part]:
         left = [place for place in places if place in missing]
         if not left:
             continue
-        if is_billed(each.source) or (len(left) < len(places) and each.request.seed is not None):
+        if each.source.billed or (len(left) < len(places) and each.request.seed is not None):
             found += [_Part((answer_alone(each, place - places[0]),), (place,)) for place in left]
         elif _scores_the_same(found[-1].calls[-1] if found else None, each):
             found[-1] = _Part((*found[-1].calls, each), (*found[-1].places, *left))
@@ -123,30 +122,31 @@ def _only(call: Call, numbers: Sequence[int]) -> Call:
 
 
 def _answers(engines: Engines, part: _Part, owner: str, task: Task, *, live: bool) -> Answers:
-    call = part.calls[0]
+    call, context = part.calls[0], _context(owner, task, live=live)
     if len(part.calls) > 1:
         requests = [each.request for each in part.calls]
 
-        def score_under(engine: Engine) -> Answers:
-            return engine.score_under(requests, call.candidates[0], owner=owner)
-
-        return _with_engine(engines, call.source, task, score_under)
+        return _with_engine(
+            engines, call.source, task, lambda engine: score_under(engine, requests, call.candidates[0], context)
+        )
     if call.candidates:
-
-        def score(engine: Engine) -> Answers:
-            return engine.score(call.request, call.candidates, owner=owner)
-
-        return _with_engine(engines, call.source, task, score)
+        return _with_engine(
+            engines, call.source, task, lambda engine: engine.score(call.request, call.candidates, context)
+        )
 
     def open_stream(engine: Engine) -> Stream:
-        if call.request.prefix_ids and (reason := engine.continuation_obstacle(call.request)):
+        if reason := continuation_obstacle(engine, call.request):
             raise InvalidRequest(reason)
-        return engine.stream(call.request, owner=owner, live=live)
+        return engine.stream(call.request, context)
 
     with closing(_with_engine(engines, call.source, task, open_stream)) as stream:
         task.on_stop(stream.stop)
         task.on_cancel(stream.close)
         return _follow(stream, call.request.n, task, call.fork)
+
+
+def _context(owner: str, task: Task, *, live: bool = True) -> CallContext:
+    return CallContext(owner, live, lambda note: task.publish(note=note))
 
 
 def _with_engine(engines: Engines, source: Source, task: Task, use: Callable[[Engine], T]) -> T:
@@ -156,7 +156,7 @@ def _with_engine(engines: Engines, source: Source, task: Task, use: Callable[[En
         if not engines.ready(source):
             task.publish(note="Loading the model")
         engine = engines.get(source)
-        task.publish(note="Waiting for the model" if engine.busy else "Reading the prompt")
+        task.publish(note="Waiting for the model" if is_busy(engine) else "Reading the prompt")
         left -= 1
         try:
             return use(engine)
@@ -182,9 +182,7 @@ def _follow(stream: Stream, samples: int, task: Task, fork: Fork | None = None) 
     try:
         for delta in stream:
             collected.add(delta)
-            if delta.note:
-                task.publish(note=delta.note)
-            elif delta.start is None and time.monotonic() >= due:  # a prompt without an answer is not published
+            if delta.start is None and time.monotonic() >= due:  # a prompt without an answer is not published
                 task.publish(so_far(), note="Generating")
                 due = time.monotonic() + _INTERVAL
     except Cancelled:

@@ -33,7 +33,7 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
 
     Raises ModelUnavailable.
     """
-    if source == EMBEDDED:
+    if source == EMBEDDED.path:
         from lib.models import embedded
 
         return from_built(build(files_in(embedded.model_directory())), embedded.NAME)

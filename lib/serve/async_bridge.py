@@ -12,6 +12,7 @@ from starlette.requests import Request as HttpRequest
 
 from lib.core.request import Request
 from lib.core.stream import Delta
+from lib.engines.base import CallContext
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.scheduler import Ticket
 from lib.serve.transport import disconnected
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 async def submit(engine: LocalEngine, request: Request, caller: str) -> Ticket:
     """Enter the model's queue. A long prompt takes time to tokenize, so that happens in a thread."""
-    submitting = asyncio.ensure_future(asyncio.to_thread(engine.stream, request, owner=caller))
+    submitting = asyncio.ensure_future(asyncio.to_thread(engine.stream, request, CallContext(caller)))
     try:
         return await asyncio.shield(submitting)
     except asyncio.CancelledError:

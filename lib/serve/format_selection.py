@@ -51,7 +51,7 @@ def formats_of(running: RunningModel) -> tuple[Format, ...]:
     """The formats that a model answers in. Chat needs the model's own template."""
     if not running.model.has_three_formats:
         return (Format.EARLY,)
-    chat = (Format.CHAT,) if running.engine.capabilities.chat else ()
+    chat = (Format.CHAT,) if running.engine.loaded.has_chat_template else ()
     return (*chat, Format.BEDROCK, Format.OPENAI)
 
 

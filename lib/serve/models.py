@@ -78,7 +78,7 @@ def read_models(
         if not equals or not _NAME.fullmatch(name) or not source:
             raise InvalidRequest(
                 f"{spec!r} does not describe a model.",
-                f"Write NAME=SOURCE or NAME=SOURCE@DATE, such as mine={EMBEDDED}@2025-12-01.",
+                f"Write NAME=SOURCE or NAME=SOURCE@DATE, such as mine={EMBEDDED.path}@2025-12-01.",
             )
         if name in found:
             raise InvalidRequest(f"There are two models named {name!r}.", "Give each model its own name.")

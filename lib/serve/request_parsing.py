@@ -162,7 +162,7 @@ class _Parser:
             raise self._says(_too_long(error.limit, error.tokens)) from error
         except InvalidRequest as error:
             raise self._says(error.cause) from error
-        limit = self._engine.capabilities.context
+        limit = self._engine.loaded.context
         if limit is None:
             return request
         room = limit - read
@@ -202,7 +202,7 @@ class _Parser:
         if self._format is Format.CHAT and value is None:
             value = body.get("max_completion_tokens")
             if value is None:
-                value = self._engine.capabilities.context or _DEFAULT_CONTEXT
+                value = self._engine.loaded.context or _DEFAULT_CONTEXT
         value = _whole(value)
         if isinstance(value, int) and value < least:
             raise self._says(f"{name} must be at least 1, got {value}.")

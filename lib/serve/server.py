@@ -15,9 +15,9 @@ from typing import TextIO
 import uvicorn
 
 from lib.engines.local.engine import LocalEngine
+from lib.engines.local.opening import open_local
 from lib.errors import CandorError, InvalidRequest, ServiceError
 from lib.hosts import is_loopback
-from lib.jobs.engine_pool import open_local
 from lib.serve.app import Service
 from lib.serve.connections import protocol_within
 from lib.serve.models import ImportedModel

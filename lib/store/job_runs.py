@@ -7,7 +7,6 @@ from itertools import chain, islice, repeat
 from typing import Any
 
 from lib.core.completion import Completion, StopReason
-from lib.core.sources import name_of
 from lib.errors import CandorError
 from lib.formatting import beginning
 from lib.jobs.batch import Batch, Outcome, State
@@ -26,7 +25,7 @@ _FAILED = CandorError("This run failed.", "Run it again.")
 def run_about(job: Job[Batch], page: str, *, owner: str, version: str, parent: str = "") -> Run:
     """The run to save a job as, before it has any answers."""
     plan = job.plan
-    models = [name_of(each) for each in models_of(plan.calls())] if plan is not None else []
+    models = [each.name for each in models_of(plan.calls())] if plan is not None else []
     return Run(
         id=job.id,
         page=page,

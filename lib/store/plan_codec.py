@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from lib.core.branching import Fork
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.serialization import request_as_json, request_of
-from lib.core.sources import source_as_json, source_of
+from lib.core.sources import Source, source_of
 from lib.core.tokens import NO_TOKENS
 from lib.errors import BadFile, InvalidRequest
 from lib.jobs.call import Call
@@ -33,7 +34,7 @@ def details_of(plan: Plan | None) -> dict[str, Any]:
         return {"question": call_as_json(plan.call)}
     if isinstance(plan, EarlierPrompts | EarlierRank):
         return {"questions": [call_as_json(each) for each in plan.stored]}
-    return {"plan": {"kind": plan.kind, **msgspec.to_builtins(plan)}}
+    return {"plan": {"kind": plan.kind, **_as_json(plan)}}
 
 
 def plan_of(run: Run, before: Completion | None = None) -> Plan | None:
@@ -50,7 +51,7 @@ def plan_of(run: Run, before: Completion | None = None) -> Plan | None:
 def call_as_json(call: Call) -> dict[str, Any]:
     """A call as JSON. The answer that it branches from is not included: it belongs to the parent run."""
     fork = call.fork
-    about: dict[str, Any] = {"source": source_as_json(call.source), "request": request_as_json(call.request)}
+    about: dict[str, Any] = {"source": call.source.as_json(), "request": request_as_json(call.request)}
     about["fork"] = None
     if call.candidates:
         about["given"] = list(call.candidates)
@@ -77,11 +78,27 @@ def call_of(about: Any, before: Completion | None = None) -> Call:
         raise BadFile(_UNREADABLE, _REMEDY) from error
 
 
+def _as_json(value: Any) -> Any:
+    """Dataclasses as objects and sequences as lists, except that a source has its own form."""
+    if isinstance(value, Source):
+        return value.as_json()
+    if is_dataclass(value):
+        return {each.name: _as_json(getattr(value, each.name)) for each in fields(value)}
+    return [_as_json(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _source(kind: type, about: Any) -> Any:
+    """Read a field that is a source. Raises ValueError."""
+    if kind is not Source:
+        raise NotImplementedError
+    return source_of(about)
+
+
 def _plan_of(run: Run, before: Completion | None) -> Plan | None:
     if (about := run.details.get("question")) is not None:
         return ExplorePlan(call_of(about, before))
     if isinstance(about := run.details.get("plan"), dict):
-        plan: Plan = msgspec.convert({**about, "kind": None}, type=PLANS[about["kind"]])
+        plan: Plan = msgspec.convert({**about, "kind": None}, type=PLANS[about["kind"]], dec_hook=_source)
         plan.calls()  # raises if a field is out of bounds
         return plan
     if isinstance(calls := run.details.get("questions"), list) and len(calls) <= _MAX_CALLS:

@@ -17,7 +17,7 @@ from lib.wire.saved_responses import completions_of, read_saved
 class TokenizerChoice:
     """Where the tokenizer of a saved response comes from."""
 
-    source: str = ""  # a path, a hub id or EMBEDDED; "" for none
+    source: str = ""  # a path, a hub id or "embedded"; "" for none
     files: tuple[tuple[str, bytes], ...] | None = None  # uploaded (name, bytes); None if files are not used
 
     @property
@@ -38,7 +38,7 @@ class TokenizerChoice:
 
     def check(self, policy: Policy) -> None:
         """Raise InvalidRequest for a path or hub id if the server does not allow them."""
-        if self.source not in ("", EMBEDDED) and not policy.open:
+        if self.source not in ("", EMBEDDED.path) and not policy.open:
             raise InvalidRequest(
                 "This server reads no tokenizers from paths or from the hub.", "Upload the tokenizer's files instead."
             )

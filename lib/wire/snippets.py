@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import pprint
 import shlex
+from dataclasses import dataclass
 from typing import Any
 
 from lib.core.request import Request
-from lib.core.sources import BedrockModel
+from lib.core.sources import BedrockModel, Source
 from lib.wire.formats import Format
 from lib.wire.requests import encode_request
 
@@ -40,12 +41,28 @@ def as_cli(body: dict[str, Any], model: BedrockModel) -> str:
     return " ".join(shlex.quote(part) for part in parts)
 
 
-def call_of(request: Request, model: BedrockModel | None, wire_format: Format | None = None) -> tuple[str, str]:
-    """(boto3, AWS CLI) for a request. Without a model, it has a placeholder for one."""
-    chosen = wire_format or (Format.CHAT if request.prompt is None else Format.OPENAI)
+@dataclass(frozen=True)
+class Snippets:
+    """A request as code."""
+
+    python: str  # with boto3
+    command: str  # with the AWS CLI
+    placeholder: bool  # whether the model's ARN and region are to be filled in
+
+
+def snippets_of(request: Request, source: Source | None, answered_in: str = "") -> Snippets:
+    """A request as a call to Bedrock.
+
+    source: the model; the call has a placeholder unless it is an imported one.
+    answered_in: name of the format in which an imported model has answered; "" for the usual one.
+    """
+    chosen = Format.CHAT if request.prompt is None else Format.OPENAI
+    model = source if isinstance(source, BedrockModel) else None
+    if model is not None and answered_in:
+        chosen = Format(answered_in)
     body = encode_request(request, chosen)
     target = model or BedrockModel(ANY_ARN, region="REGION")
-    return as_boto3(body, target), as_cli(body, target)
+    return Snippets(as_boto3(body, target), as_cli(body, target), model is None)
 
 
 def _region(model: BedrockModel) -> str:

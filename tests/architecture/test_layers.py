@@ -18,9 +18,11 @@ LIB = (
     ("lib.formatting", "lib.sandbox", "lib.scores", "lib.wire"),
     ("lib.display", "lib.engines.remote", "lib.models"),
     ("lib.engines.bedrock", "lib.engines.local"),
+    ("lib.engines.registry",),
     ("lib.jobs",),
     ("lib.serve", "lib.studies"),
     ("lib.store",),
+    ("lib.services",),
     ("lib.cli",),
     ("lib.__main__",),
 )

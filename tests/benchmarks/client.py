@@ -16,9 +16,10 @@ from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.calls import AT_ONCE
 from lib.engines.bedrock.engine import BedrockEngine
+from lib.engines.local.opening import open_local
 from lib.jobs.batch import State
 from lib.jobs.call import Call
-from lib.jobs.engine_pool import Engines, open_local
+from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Jobs
 from lib.jobs.run_plan import run_calls
 from lib.models.tokenizer_files import load_tokenizer

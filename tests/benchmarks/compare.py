@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from lib.core.request import Message, Request
 from lib.engines.local.engine import LocalEngine
-from lib.jobs.engine_pool import open_local
+from lib.engines.local.opening import open_local
 from tests.benchmarks.engine import text_of
 from tests.benchmarks.report import Figure, alternated, seconds
 

@@ -12,8 +12,10 @@ from dataclasses import replace
 from sqlalchemy import text
 
 from lib.core.request import Request
+from lib.core.sources import EMBEDDED
+from lib.engines.local.opening import open_local
 from lib.jobs.call import Call
-from lib.jobs.engine_pool import Engines, open_source
+from lib.jobs.engine_pool import Engines
 from lib.store.compression import compress_completion
 from lib.store.database import Database, open_database
 from lib.store.job_runs import run_about
@@ -132,11 +134,11 @@ def _text(chance: random.Random, words: list[str], signs: list[str]) -> str:
 
 def _kept() -> Figure:
     """Answers of the embedded model, in turns kept and not, each as long as the others."""
-    engines = Engines(open_source)
+    engines = Engines(lambda source: open_local(source.name))
     with tempfile.TemporaryDirectory() as folder:
         database = open_database(f"sqlite:///{folder}/runs.sqlite")
         keeper = RunWriter(lambda: Runs(database))
-        call = Call("embedded", Request("Once upon a time", max_tokens=_TOKENS, temperature=0.0))
+        call = Call(EMBEDDED, Request("Once upon a time", max_tokens=_TOKENS, temperature=0.0))
 
         def generated(number: int, keep: bool) -> float:
             asked = replace(call, request=replace(call.request, prompt=f"Once upon a time, {number}"))

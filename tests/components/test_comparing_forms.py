@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from components.jobs import estimate
-from components.pickers import capabilities, model_label
-from components.shell import services
+from components.shell.services import services
 from lib.core.request import Mode
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities
@@ -20,18 +20,16 @@ ALL = {Format.BEDROCK, Format.OPENAI, Format.CHAT}
 
 
 @pytest.fixture
-def can(monkeypatch: pytest.MonkeyPatch) -> set[Format]:
+def can() -> Iterator[set[Format]]:
     """The formats of the one imported model, which a test may change; the session has three calls left."""
     formats = set(ALL)
     account = SimpleNamespace(
         peek_abilities=lambda _: Abilities(frozenset(formats), "told"), name_of=lambda arn: arn.rsplit("/", 1)[-1]
     )
-    book = Ledger(Caps(calls=3))
-    for module in (services, capabilities, model_label):
-        monkeypatch.setattr(module, "account", lambda: account)
-    for module in (services, estimate):
-        monkeypatch.setattr(module, "ledger", lambda: book)
-    return formats
+    st.cache_resource.clear()
+    services().account, services().ledger = account, Ledger(Caps(calls=3))  # type: ignore[assignment]
+    yield formats
+    st.cache_resource.clear()
 
 
 def rank() -> None:

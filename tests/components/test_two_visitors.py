@@ -22,6 +22,7 @@ from lib.access.visitor import ALONE, MOST_CHARACTERS, MOST_JOBS, MOST_TOKENS, M
 from lib.core.branching import Fork
 from lib.core.completion import Completion
 from lib.core.request import Request
+from lib.core.sources import EMBEDDED
 from lib.errors import BadFile, Busy, CandorError, InvalidRequest
 from lib.jobs.answer_tree import Node, Trees
 from lib.jobs.batch import batch_of
@@ -39,6 +40,7 @@ from lib.store.writer import RunWriter
 from lib.studies.exploration import ExplorePlan
 from tests.benchmarks.completions import long_completion
 from tests.support.asking import over
+from tests.support.scripted_engine import ScriptedEngine
 
 ACCOUNTS = (Visitor("user:a", alone=False, signed_in=True), Visitor("user:b", alone=False, signed_in=True))
 VISITS = (Visitor("visit:a", alone=False), Visitor("visit:b", alone=False))
@@ -63,6 +65,15 @@ class World:
     keeper: RunWriter
     running: Job[Any]
     who: Visitor
+
+    @property
+    def services(self) -> SimpleNamespace:
+        """What the pages use of the process's services."""
+        store = SimpleNamespace(runs=lambda: self.runs, writer=self.keeper)
+        engines = Engines(lambda _: ScriptedEngine())
+        return SimpleNamespace(
+            jobs=self.jobs, trees=self.trees, store=store, engines=engines, check_allowed=lambda _: None
+        )
 
     def opens(self, run_id: str) -> Job[Any] | None:
         """What a link shows."""
@@ -89,7 +100,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     def make(owner: Visitor, who: Visitor) -> World:
         runs = Runs(open_database(f"sqlite:///{tmp_path}/runs-{len(made)}.sqlite"))
-        call = Call("embedded", Request("Hello"))
+        call = Call(EMBEDDED, Request("Hello"))
         fork = Fork(DONE, 1, (2,), "text", Request("Hello"), "")
         for run_id, parent in ((PARENT, ""), (PRIVATE, PARENT), (SHARED, PARENT), (BRANCH, SHARED)):
             plan = ExplorePlan(replace(call, fork=fork if parent else None))
@@ -105,11 +116,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         made.append(here)
         for module in (history_sync, current_job):
             monkeypatch.setattr(module, "visitor", lambda: here.who)
-            monkeypatch.setattr(module, "jobs", lambda: jobs)
-            monkeypatch.setattr(module, "trees", lambda: here.trees)
-        monkeypatch.setattr(history_sync, "runs", lambda: runs)
-        monkeypatch.setattr(history_sync, "run_writer", lambda: keeper)
-        monkeypatch.setattr(current_job, "check_allowed", lambda _: None)
+            monkeypatch.setattr(module, "services", lambda: here.services)
         monkeypatch.setattr(st, "session_state", {})
         monkeypatch.setattr(st, "query_params", {})
         return here
@@ -331,14 +338,14 @@ def test_a_visitor_has_a_share_of_what_is_read() -> None:
     ALONE.check_characters(10**12)
     with pytest.raises(InvalidRequest, match="characters of input"):
         VISITS[0].check_characters(MOST_CHARACTERS + 1)
-    asked = Call("embedded", Request("x" * 1_000, n=8))
+    asked = Call(EMBEDDED, Request("x" * 1_000, n=8))
     assert asked.max_characters_read == 8_000
     assert replace(asked, candidates=("ab", "cd")).max_characters_read == 8_004
 
 
 def test_a_call_with_candidates_never_generates() -> None:
     """Its share of new tokens is none, so that no page may have it generate."""
-    given = Call("embedded", Request("x", max_tokens=1_000_000, n=64), candidates=("y",))
+    given = Call(EMBEDDED, Request("x", max_tokens=1_000_000, n=64), candidates=("y",))
     assert (given.max_new_tokens, given.answers) == (0, 1)
     scored: list[Any] = []
 
@@ -452,7 +459,7 @@ def test_texts_of_a_run_are_bounded_on_the_server(world: Any, change: Any) -> No
 
 def test_a_run_of_very_many_questions_opens_without_them(world: Any) -> None:
     here: World = world(*ACCOUNTS)
-    about = call_as_json(Call("embedded", Request("a", n=64)))
+    about = call_as_json(Call(EMBEDDED, Request("a", n=64)))
     (added,) = archive.import_runs(
         here.runs, _file("many-questions", details={"questions": [about] * 1_001}), by=here.who
     ).added

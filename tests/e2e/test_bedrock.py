@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from lib.jobs.engine_pool import open_local
+from lib.engines.local.opening import open_local
 from lib.serve.server import in_thread
 from tests.e2e.conftest import Serve
 from tests.lib.engines.bedrock.test_engine import ARN, FOX

@@ -14,7 +14,7 @@ from tests.support.browser import ROOT
 SCRIPT = """
 import sys, threading
 from lib.models.tokenizer_files import load_tokenizer
-from lib.jobs.engine_pool import open_local
+from lib.engines.local.opening import open_local
 
 failures = []
 

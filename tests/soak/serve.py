@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from lib.jobs.engine_pool import open_local
+from lib.engines.local.opening import open_local
 from lib.serve.server import in_thread
 from tests.support import tiny
 from tests.support.serve_clients import Served, service_of

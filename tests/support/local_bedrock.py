@@ -15,7 +15,7 @@ from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.local.engine import LocalEngine
-from lib.jobs.engine_pool import open_local
+from lib.engines.local.opening import open_local
 from lib.serve.behaviours import Behaviours
 from lib.serve.server import in_thread
 from tests.support import tiny

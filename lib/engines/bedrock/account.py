@@ -13,7 +13,7 @@ from lib.access.places import Places
 from lib.core.pasted_endpoint import OF_AWS
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Ledger
-from lib.engines.bedrock.capabilities import Abilities, abilities, probe
+from lib.engines.bedrock.capabilities import Abilities, abilities, by_hand, probe
 from lib.engines.bedrock.clients import Clients
 from lib.engines.bedrock.control_plane import Details, Imported, list_imported, look_up
 from lib.engines.bedrock.errors import COLD, STALE
@@ -97,15 +97,21 @@ class Account:
 
     def abilities(self, model: BedrockModel) -> Abilities:
         """What a model can return. Never fails: if the model can't be asked, the answer says it is assumed."""
+        if model.form in Format.__members__:
+            return by_hand(Format[model.form])
         return self._lookups.get(_abilities_key(model), lambda: self._abilities(model), _abilities_ttl)
 
     def peek_abilities(self, model: BedrockModel) -> Abilities | None:
         """The same, without waiting."""
+        if model.form in Format.__members__:
+            return by_hand(Format[model.form])
         found = self._lookups.get_nowait(_abilities_key(model), lambda: self._abilities(model), _abilities_ttl)
         return None if found is None else found.value
 
     def known_abilities(self, model: BedrockModel) -> Abilities | None:
         """What a model can return, if that is known already. Makes no call."""
+        if model.form in Format.__members__:
+            return by_hand(Format[model.form])
         found = self._lookups.known(*_abilities_key(model))
         return found[0] if found else None
 

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -67,6 +67,15 @@ class Attempt:
         return (*self.options.warnings, lowered)
 
 
+@dataclass(frozen=True, eq=False)
+class _Sending:
+    """What a call waits with."""
+
+    slot: Slot
+    cancelled: threading.Event
+    on_note: Callable[[str], None]
+
+
 class Caller:
     """Sends requests to one model. Safe to share between threads."""
 
@@ -88,17 +97,17 @@ class Caller:
         fields = encode_request(request, options.wire_format, streamed=options.streamed, most=most)
         return Attempt(request, options, json.dumps(fields | dict(options.extra)).encode(), most)
 
-    def send(self, attempt: Attempt, cancelled: threading.Event) -> Iterator[Delta]:
-        """The answer as deltas, with notes of what is being waited for. Raises CandorError."""
+    def send(self, attempt: Attempt, cancelled: threading.Event, on_note: Callable[[str], None]) -> Iterator[Delta]:
+        """The answer as deltas. on_note: told what is being waited for. Raises CandorError."""
         answer = self._streamed if attempt.options.streamed else self._whole
         with self._ledger.call(self._arn) as call, self._limiter.slot() as slot:
-            yield from answer(attempt, call, slot, cancelled)
+            yield from answer(attempt, call, _Sending(slot, cancelled, on_note))
 
-    def _whole(self, attempt: Attempt, call: Call, slot: Slot, cancelled: threading.Event) -> Iterator[Delta]:
+    def _whole(self, attempt: Attempt, call: Call, sending: _Sending) -> Iterator[Delta]:
         started = time.monotonic()
-        data, attempt = yield from self._responded(self._runtime.invoke, attempt, slot, cancelled)
+        data, attempt = self._responded(self._runtime.invoke, attempt, sending)
         call.answered()
-        slot.release()
+        sending.slot.release()
         timing = Timing(total=time.monotonic() - started)
         # Decode one response at a time, after the calls that replace it have gone out: all share the interpreter lock.
         with self._decoding:
@@ -107,23 +116,22 @@ class Caller:
         warnings = (*done.warnings, *attempt.warnings)
         yield Delta(0, whole=replace(done, request=attempt.request, warnings=warnings, timing=timing))
 
-    def _streamed(self, attempt: Attempt, call: Call, slot: Slot, cancelled: threading.Event) -> Iterator[Delta]:
+    def _streamed(self, attempt: Attempt, call: Call, sending: _Sending) -> Iterator[Delta]:
         started = time.monotonic()
-        events, attempt = yield from self._responded(self._runtime.open, attempt, slot, cancelled)
+        events, attempt = self._responded(self._runtime.open, attempt, sending)
         call.answered()
         try:
-            yield from self._read(events, attempt, started, cancelled)
+            yield from self._read(events, attempt, started, sending.cancelled)
         except ServiceError as error:
-            slot.release(throttled=failure_of(error) is Failure.THROTTLED)
+            sending.slot.release(throttled=failure_of(error) is Failure.THROTTLED)
             raise
 
-    def _responded(
-        self, send: Callable[[bytes], Any], attempt: Attempt, slot: Slot, cancelled: threading.Event
-    ) -> Generator[Delta, None, tuple[Any, Attempt]]:
+    def _responded(self, send: Callable[[bytes], Any], attempt: Attempt, sending: _Sending) -> tuple[Any, Attempt]:
         """What `send` returns, and the attempt that got it: with fewer alternatives if the model refuses as many."""
         while True:
             try:
-                return (yield from self._retry.run(partial(send, attempt.body), slot, cancelled)), attempt
+                once = partial(send, attempt.body)
+                return self._retry.run(once, sending.slot, sending.cancelled, sending.on_note), attempt
             except ServiceError as error:
                 allowed = _MAX_K_IN_REFUSAL.search(error.message) if error.code == REFUSED else None
                 if allowed is None or int(allowed[1]) >= attempt.max_k:

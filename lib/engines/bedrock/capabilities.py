@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from lib.core.request import MAX_K
-from lib.engines.base import Capabilities
+from lib.engines.base import Capabilities, Unsupported
 from lib.engines.bedrock import errors
 from lib.errors import InvalidRequest
 from lib.wire.formats import FIRST_LOGPROBS, THREE_FORMATS, Format, carried_k
@@ -24,6 +24,8 @@ _NAMES = {
     "BedrockCompletionRequest": Format.BEDROCK,
 }
 _THREE = frozenset({Format.BEDROCK, Format.OPENAI, Format.CHAT})
+# What most models allow, until it is known.
+ASSUMED = Capabilities(streamed_prompt_scores=False, seeded=False)
 
 
 @dataclass(frozen=True)
@@ -34,31 +36,26 @@ class Abilities:
     known_by: str  # what that is based on, to show to the user
     asleep: bool = False  # the model was cold when it was asked
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What its formats can carry, taken together."""
-        texts = self.formats - {Format.CHAT}
+    def reading(self, *, chat: bool) -> Capabilities | Unsupported:
+        """What it can do in a mode."""
+        chosen = self.format_for(chat=chat)
+        if chosen is None:
+            why = no_format(self, chat=chat)
+            return Unsupported(why.cause if self.formats else str(why))
         return Capabilities(
-            prompt_scores=any(each.scores_prompts for each in self.formats),
-            max_k=max((carried_k(each, MAX_K) for each in self.formats), default=0),
-            ranks=bool(self.formats & {Format.OPENAI, Format.CHAT}),
-            chat=Format.CHAT in self.formats,
-            streaming=bool(self.formats),
-            context=None,
-            raw=bool(texts),
-            streamed_prompt_scores=Format.EARLY in self.formats,
+            prompt_scores=chosen.scores_prompts,
+            streamed_prompt_scores=chosen is Format.EARLY,
+            scores_candidates=self.scores_candidates,
+            max_k=carried_k(chosen, MAX_K),
+            ranks=chosen in (Format.OPENAI, Format.CHAT),
+            seeded=False,
         )
 
-    def reading(self, *, chat: bool) -> Capabilities | None:
-        """What it can return for chats, or for raw text; None if it doesn't take them."""
-        found = self.format_for(chat=chat)
-        return None if found is None else Abilities(frozenset({found}), self.known_by).capabilities
-
     @property
-    def scores_given(self) -> bool:
+    def scores_candidates(self) -> bool:
         """Whether it can score a supplied text, which is sent as the end of a raw prompt."""
-        can = self.reading(chat=False)
-        return can is not None and can.prompt_scores
+        raw = self.format_for(chat=False)
+        return raw is not None and raw.scores_prompts
 
     def format_for(self, *, chat: bool) -> Format | None:
         """The format that carries most for a chat or a raw prompt; None if there is none."""
@@ -119,20 +116,38 @@ def by_hand(chosen: Format) -> Abilities:
     return Abilities(frozenset({chosen, other}), "the format set for the model")
 
 
-def in_words(can: Capabilities) -> dict[str, str]:
-    """Capabilities as text, by topic; empty for a model without logprobs."""
-    if not (can.raw or can.chat):
+def no_format(found: Abilities, *, chat: bool) -> InvalidRequest:
+    """Why the model can't be used in a mode, for a model that has no format for it."""
+    if not found.formats:
+        return InvalidRequest(
+            "This model was imported before 2025-07-31, and such models return no logprobs.",
+            "Import it again, or correct the import date beside the model.",
+        )
+    if chat:
+        return InvalidRequest(
+            "This model doesn't take chats: it was imported without a chat template, or before 2025-11-11.",
+            "Use raw text. If the model was trained on a template's markers, type them into the prompt.",
+        )
+    return InvalidRequest("This model takes chats only, no raw text.", "Choose Chat.")
+
+
+def in_words(found: Abilities) -> dict[str, str]:
+    """What a model can return, by topic; empty for a model without logprobs."""
+    modes = {"raw text": found.reading(chat=False), "chat": found.reading(chat=True)}
+    usable = {name: can for name, can in modes.items() if isinstance(can, Capabilities)}
+    if not usable:
         return {}
-    streams = "yes" if can.streamed_prompt_scores or not can.prompt_scores else "answer only"
+    scored = [can for can in usable.values() if can.prompt_scores]
+    max_k = max(can.max_k for can in usable.values())
     return {
-        "prompt logprobs": "yes" if can.prompt_scores else "no",
-        "alternatives": f"up to {can.max_k}" if can.max_k > 1 else "the most likely only",
-        "streaming": streams if can.streaming else "no",
-        "reads": " and ".join(["raw text"] * can.raw + ["chat"] * can.chat),
+        "prompt logprobs": "yes" if scored else "no",
+        "alternatives": f"up to {max_k}" if max_k > 1 else "the most likely only",
+        "streaming": "yes" if not scored or any(can.streamed_prompt_scores for can in scored) else "answer only",
+        "reads": " and ".join(usable),
     }
 
 
-def in_sentence(can: Capabilities) -> str:
+def in_sentence(found: Abilities) -> str:
     """The same as one line: "Prompt logprobs: yes · alternatives: up to 20 · streaming: answer only · …"."""
-    words = " · ".join(f"{topic}: {text}" for topic, text in in_words(can).items())
+    words = " · ".join(f"{topic}: {text}" for topic, text in in_words(found).items())
     return words[:1].upper() + words[1:] if words else "No logprobs: it can answer, but not report how confident it was"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,17 +14,26 @@ from lib.core.branching import tokens_after
 from lib.core.completion import Completion, Origin
 from lib.core.request import Message, Request, check_text
 from lib.core.sources import BedrockModel
-from lib.core.stream import Delta, fold
+from lib.core.stream import Delta
 from lib.core.tokens import Tokens
 from lib.costs.bedrock_prices import Units
 from lib.costs.ledger import Ledger
-from lib.engines.base import Capabilities
+from lib.engines.base import ALONE, CallContext, Capabilities, Unsupported
+from lib.engines.base import complete as complete_with
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.calls import Caller, WireOptions
-from lib.engines.bedrock.capabilities import Abilities, abilities, by_hand, format_named, formats_in
-from lib.engines.bedrock.continuation import boundary, continuation, prefix_in_answer, raw_prompt
+from lib.engines.bedrock.capabilities import (
+    ASSUMED,
+    Abilities,
+    abilities,
+    by_hand,
+    format_named,
+    formats_in,
+    no_format,
+)
 from lib.engines.bedrock.errors import REFUSED
 from lib.engines.bedrock.runtime import Runtime
+from lib.engines.remote.continuation import Continuation, boundary, continuation, prefix_in_answer, raw_prompt
 from lib.engines.remote.retry import RetryPolicy
 from lib.engines.remote.stream import BackgroundStream
 from lib.errors import InvalidRequest, ServiceError
@@ -71,11 +79,6 @@ class BedrockEngine:
         return self.model.arn
 
     @property
-    def busy(self) -> bool:
-        """Always False: the model takes no memory here, so another one never has to wait for it."""
-        return False
-
-    @property
     def at_once(self) -> int:
         """Concurrent calls allowed now; fewer after Bedrock has throttled some."""
         return self._caller.limit
@@ -95,10 +98,22 @@ class BedrockEngine:
         day = self.model.imported
         return abilities(None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC), None)
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the model's formats can carry, taken together."""
-        return self.abilities.capabilities
+    def capabilities(self, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:
+        """What the model can do in a mode; what most models can until this one is known. Never waits."""
+        try:
+            found = self.known_abilities(ask=ask)
+        except InvalidRequest as error:
+            return Unsupported(error.cause)
+        return ASSUMED if found is None else found.reading(chat=chat)
+
+    def known_abilities(self, *, ask: bool = True) -> Abilities | None:
+        """`abilities` as far as they are known without waiting.
+
+        ask: whether to ask Bedrock in the background. Raises InvalidRequest as `abilities` does.
+        """
+        if self.model.form or self._named_by_model is not None or self._account is None:
+            return self.abilities
+        return self._account.peek_abilities(self.model) if ask else self._account.known_abilities(self.model)
 
     @property
     def tokenizer(self) -> Tokenizer | None:
@@ -113,25 +128,26 @@ class BedrockEngine:
         found = self.abilities
         chosen = found.format_for(chat=chat)
         if chosen is None:
-            raise _no_format(found, chat=chat)
+            raise no_format(found, chat=chat)
         return chosen
 
-    def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
+    def complete(self, request: Request) -> tuple[Completion, ...]:
         """All n samples, one call each. Raises CandorError."""
-        return tuple(self._complete_one(replace(request, n=1), owner) for _ in range(request.n))
+        return tuple(self._complete_one(replace(request, n=1), ALONE) for _ in range(request.n))
 
-    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> BackgroundStream:  # noqa: ARG002
+    def stream(self, request: Request, context: CallContext = ALONE) -> BackgroundStream:
         """One sample, streamed; in one piece if the format's stream can't carry the requested prompt logprobs.
 
-        live: False if the answer isn't shown as it grows, which saves work. After `close`, the rest is not read.
+        After `close`, the rest is not read. An answer that isn't shown as it grows always comes in one piece, which
+        saves work.
         """
-        return BackgroundStream(lambda cancelled: self._answer(request, live, cancelled))
+        return BackgroundStream(lambda cancelled: self._answer(request, context, cancelled))
 
-    def warm_up(self) -> BackgroundStream:
+    def warm_up(self, context: CallContext = ALONE) -> BackgroundStream:
         """Load the model with the smallest possible call. The stream ends when the model is warm."""
-        chat = not self.capabilities.raw
+        chat = self.abilities.format_for(chat=False) is None
         ask = {"messages": (Message("user", "Hi"),)} if chat else {"prompt": "Hi"}
-        return self.stream(Request(**ask, max_tokens=1, k=0, prompt_scores=False), live=False)
+        return self.stream(Request(**ask, max_tokens=1, k=0, prompt_scores=False), replace(context, live=False))
 
     def continuation_obstacle(self, request: Request) -> str:
         """Why the model can't continue from `request.prefix_ids`, as far as is known without waiting; "" if it can."""
@@ -143,7 +159,7 @@ class BedrockEngine:
             if can is None or (account is not None and self._given is None and found is None):
                 return ""  # not known yet; the attempt will tell
             looked_up = found.value.tokenizer if found is not None and found.value is not None else None
-            continuation(request, can, self._given or looked_up, by_chat=self.model.continues)
+            self._continuation(request, can, self._given or looked_up)
         except InvalidRequest as error:
             return str(error)
         return ""
@@ -151,36 +167,39 @@ class BedrockEngine:
     def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
         """IDs of a text after `request.prefix_ids`, and whether a model that is sent text would read other IDs."""
         check_text(text)
-        plan = continuation(request, self.abilities, self.tokenizer, by_chat=self.model.continues)
+        plan = self._continuation(request, self.abilities, self.tokenizer)
         read = plan.tokenizer.readings(replace(plan.request, prompt=plan.prompt, messages=()))[0]
         pieces = plan.tokenizer.vocabulary.pieces
         before = plan.prompt + plan.prefix
         return tokens_after(plan.tokenizer.encode, pieces, before, [*read, *request.prefix_ids], text)
 
-    def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
-        """The texts scored as answers to the request's prompt, one call each. Raises CandorError.
+    def score(
+        self, request: Request, candidates: Sequence[str], context: CallContext = ALONE
+    ) -> tuple[Completion, ...]:
+        """The candidates scored as answers to the request's prompt, one call each. Raises CandorError.
 
         A chat is sent as a raw prompt, rendered with the template that was imported with the model.
         """
-        if not self.abilities.scores_given:
+        if not self.abilities.scores_candidates:
             raise InvalidRequest(
                 "This model doesn't return logprobs for a raw prompt, so it can't score text you supply.",
                 "Sample answers instead, or choose a model that returns prompt logprobs.",
             )
         prompt = raw_prompt(request, self.tokenizer)
-        return tuple(self._scored(request, prompt, each, owner) for each in continuations)
-
-    def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
-        """The text scored after each of the prompts, one call each. Raises CandorError, as `score` does."""
-        return tuple(done for request in requests for done in self.score(request, [text], owner=owner))
+        return tuple(self._scored(request, prompt, each, context) for each in candidates)
 
     def close(self) -> None:
         """Close the connections that belong to this engine."""
         self._own_account.close()
 
-    def _scored(self, request: Request, prompt: str, text: str, owner: str) -> Completion:
+    def _continuation(self, request: Request, can: Abilities, tokenizer: Tokenizer | None) -> Continuation:
+        """How to send a request that has `prefix_ids`. Raises InvalidRequest if the model can't continue it."""
+        by_chat = self.model.continues and Format.CHAT in can.formats
+        return continuation(request, can.format_for(chat=False), tokenizer, by_chat=by_chat)
+
+    def _scored(self, request: Request, prompt: str, text: str, context: CallContext) -> Completion:
         sent = replace(request, prompt=prompt + text, messages=(), max_tokens=0, prompt_scores=True, n=1)
-        done = self._complete_one(sent, owner)
+        done = self._complete_one(sent, context)
         first, overlap = boundary(done.prompt, prompt, text) or _boundary_by_length(done.prompt, prompt)
         return replace(
             done,
@@ -193,23 +212,23 @@ class BedrockEngine:
             overlap=overlap,
         )
 
-    def _complete_one(self, request: Request, owner: str) -> Completion:
-        with closing(self.stream(request, owner=owner, live=False)) as stream:
-            return fold(stream)[0]
+    def _complete_one(self, request: Request, context: CallContext) -> Completion:
+        return complete_with(self, request, replace(context, live=False))[0]
 
-    def _answer(self, request: Request, live: bool, cancelled: threading.Event) -> Iterator[Delta]:
+    def _answer(self, request: Request, context: CallContext, cancelled: threading.Event) -> Iterator[Delta]:
         """The answer as deltas, in another format if the model refuses the first and lists those it takes."""
         while True:
             plan = None
             if request.prefix_ids:
-                plan = continuation(request, self.abilities, self.tokenizer, by_chat=self.model.continues)
+                plan = self._continuation(request, self.abilities, self.tokenizer)
             wire_format = self.wire_format(request) if plan is None else plan.wire_format
             try:
                 if plan is None:
-                    yield from self._send(request, WireOptions(wire_format), live, cancelled)
+                    yield from self._send(request, WireOptions(wire_format), context, cancelled)
                 else:
                     options = WireOptions(wire_format, plan.tokenizer, extra=plan.extra)
-                    yield from prefix_in_answer(self._send(plan.request, options, live, cancelled), plan, request)
+                    deltas = self._send(plan.request, options, context, cancelled)
+                    yield from prefix_in_answer(deltas, plan, request)
             except ServiceError as error:
                 listed = formats_in(error.message) if error.code == REFUSED and not self.model.form else None
                 if listed is None or wire_format in listed:
@@ -218,16 +237,18 @@ class BedrockEngine:
             else:
                 return
 
-    def _send(self, request: Request, options: WireOptions, live: bool, cancelled: threading.Event) -> Iterator[Delta]:
+    def _send(
+        self, request: Request, options: WireOptions, context: CallContext, cancelled: threading.Event
+    ) -> Iterator[Delta]:
         """The answer in one format, read with the model's tokenizer unless `options` has one."""
         unstreamable = request.prompt_scores and not options.wire_format.is_bedrock
-        attempt = self._caller.encoded(request, replace(options, streamed=live and not unstreamable))
+        attempt = self._caller.encoded(request, replace(options, streamed=context.live and not unstreamable))
         # Only now, as a request that is refused should cost no lookups:
         tokenizer = options.tokenizer or self.tokenizer
         warnings = (_NO_TOKENIZER,) if tokenizer is None and self._account is not None else ()
         self._learn_price()
         options = replace(attempt.options, tokenizer=tokenizer, warnings=warnings)
-        yield from self._caller.send(replace(attempt, options=options), cancelled)
+        yield from self._caller.send(replace(attempt, options=options), cancelled, context.on_note)
         if self._account is not None and not self.model.form:
             self._account.woken(self.model)
 
@@ -238,20 +259,6 @@ class BedrockEngine:
         found = self._account.peek_details(self.model.place, self.model.arn)
         if found is not None and found.value is not None and found.value.units is not None:
             self._ledger.set_units(self.model.arn, Units(found.value.units, found.value.version, known=True))
-
-
-def _no_format(found: Abilities, *, chat: bool) -> InvalidRequest:
-    if not found.formats:
-        return InvalidRequest(
-            "This model was imported before 2025-07-31, and such models return no logprobs.",
-            "Import it again, or correct the import date beside the model.",
-        )
-    if chat:
-        return InvalidRequest(
-            "This model doesn't take chats: it was imported without a chat template, or before 2025-11-11.",
-            "Use raw text. If the model was trained on a template's markers, type them into the prompt.",
-        )
-    return InvalidRequest("This model takes chats only, no raw text.", "Choose Chat.")
 
 
 def _boundary_by_length(tokens: Tokens, prompt: str) -> tuple[int, int]:

@@ -8,13 +8,14 @@ from contextlib import closing
 
 from lib.core.branching import tokens_after
 from lib.core.completion import Completion
-from lib.core.request import MAX_K, Request, check_text
+from lib.core.request import Request, check_text
 from lib.core.stream import fold
-from lib.engines.base import Capabilities
+from lib.engines.base import ALONE, CallContext, Capabilities, Unsupported
 from lib.engines.local.generation import answer_limit, generate, without_gradients
 from lib.engines.local.loading import LoadedModel
 from lib.engines.local.model_runner import AT_ONCE, ModelRunner
 from lib.engines.local.prefix_cache import BUDGET, PrefixCache
+from lib.engines.local.preview import NO_TEMPLATE
 from lib.engines.local.prompts import encode, render
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.engines.local.scoring import score_texts, score_under, tokenize
@@ -44,29 +45,20 @@ class LocalEngine:
         """The model's name."""
         return self.loaded.name
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """Everything, and chat if the model has a template for it."""
-        return Capabilities(
-            prompt_scores=True,
-            max_k=MAX_K,
-            ranks=True,
-            chat=self.loaded.has_chat_template,
-            streaming=True,
-            context=self.loaded.context,
-        )
+    def capabilities(self, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:  # noqa: ARG002
+        """Everything; chat only if the model has a template for it."""
+        return Unsupported(NO_TEMPLATE) if chat and not self.loaded.has_chat_template else Capabilities()
 
-    def complete(self, request: Request, *, owner: str = "") -> tuple[Completion, ...]:
+    def complete(self, request: Request) -> tuple[Completion, ...]:
         """All n samples, generated in one batch. Raises InvalidRequest, OutOfMemory, Busy or Cancelled."""
-        with closing(self.stream(request, owner=owner)) as stream:
+        with closing(self.stream(request)) as stream:
             return fold(stream)
 
-    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Ticket:  # noqa: ARG002
+    def stream(self, request: Request, context: CallContext = ALONE) -> Ticket:
         """The same as deltas, token by token. Closing the iterator, from any thread, cancels the request.
 
-        The request is checked and queued before this returns, not at the first `next`.
-
-        owner: who sent it; waiting requests are admitted owner by owner.
+        The request is checked and queued before this returns, not at the first `next`. Waiting requests are admitted
+        owner by owner.
         """
         submitted = time.monotonic()
         rendered = render(self.loaded, request)
@@ -74,27 +66,31 @@ class LocalEngine:
         read = len(rendered.ids) + len(request.prefix_ids)
         limit, _ = answer_limit(self.loaded, request, read)
         cost = self.runner.request_bytes(read, (read + limit) * request.n, request.n)
-        return self._scheduler.submit(work, cost=cost, owner=owner)
+        return self._scheduler.submit(work, cost=cost, owner=context.owner)
 
     def prompt_tokens(self, request: Request) -> int:
         """Number of tokens in the prompt. Raises InvalidRequest as `complete` does."""
         return len(render(self.loaded, request).ids)
 
-    def score(self, request: Request, continuations: Sequence[str], *, owner: str = "") -> tuple[Completion, ...]:
+    def score(
+        self, request: Request, candidates: Sequence[str], context: CallContext = ALONE
+    ) -> tuple[Completion, ...]:
         """Score each text as an answer to the request's prompt. Raises the same errors as `complete`."""
         submitted = time.monotonic()
-        if not continuations:
+        if not candidates:
             return ()
         rendered = render(self.loaded, request)
-        texts = [tokenize(self.loaded, request, rendered, continuation) for continuation in continuations]
+        texts = [tokenize(self.loaded, request, rendered, candidate) for candidate in candidates]
         work = without_gradients(score_texts(self.runner, self.prefix_cache, texts, submitted))
         lengths = [len(text.ids) for text in texts]
         longest, at_once = max(lengths), min(sum(lengths), AT_ONCE)
         cost = self.runner.request_bytes(max(longest, at_once), 2 * longest + at_once)
-        with closing(self._scheduler.submit(work, cost=cost, owner=owner)) as results:
+        with closing(self._scheduler.submit(work, cost=cost, owner=context.owner)) as results:
             return tuple(results)
 
-    def score_under(self, requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
+    def score_under(
+        self, requests: Sequence[Request], text: str, context: CallContext = ALONE
+    ) -> tuple[Completion, ...]:
         """Score one text as an answer to each request's prompt; the prompts themselves stay unscored.
 
         Raises the same errors as `complete`.
@@ -106,7 +102,7 @@ class LocalEngine:
         work = without_gradients(score_under(self.runner, texts, submitted))
         longest = max(len(each.ids) for each in texts)
         cost = self.runner.request_bytes(longest, 2 * longest)
-        with closing(self._scheduler.submit(work, cost=cost, owner=owner)) as results:
+        with closing(self._scheduler.submit(work, cost=cost, owner=context.owner)) as results:
             return tuple(results)
 
     def continuation_obstacle(self, request: Request) -> str:

@@ -161,7 +161,7 @@ def _checked_device(torch: Any, device: str) -> str:
 
 def _locate(source: str) -> _Files:
     """Find, download or convert a model's files. Raises ModelUnavailable."""
-    if source == EMBEDDED:
+    if source == EMBEDDED.path:
         directory = embedded.model_directory()
         return _Files(embedded.NAME, directory, conversion_warnings(directory), foreign=False)
     if not source.strip():

@@ -10,6 +10,7 @@ from lib.core.pieces import Ints
 from lib.core.request import Request
 from lib.core.tokens import TokenKind
 from lib.engines.local.loading import LoadedModel
+from lib.engines.local.preview import NO_TEMPLATE
 from lib.errors import CandorError, InvalidRequest, TooLong
 from lib.models.tokenizer_files import turns_of
 from lib.tokenizers.boundary import token_at
@@ -130,9 +131,7 @@ def _leading(ids: list[int], spelled: bytes, offsets: Ints, whole: bytes) -> int
 
 def _templated(loaded: LoadedModel, request: Request) -> str:
     if not loaded.has_chat_template:
-        raise InvalidRequest(
-            f"{loaded.name} has no chat template, so it can't read chat messages.", "Use a raw prompt instead."
-        )
+        raise InvalidRequest(NO_TEMPLATE, "Use a raw prompt instead.")
     try:
         return loaded.tokenizer.render(turns_of(request.messages))
     except CandorError as error:

@@ -1,6 +1,6 @@
 """Retries with backoff: wait for a cold model to load, slow down for a service that throttles.
 
-Progress notes say what is being waited for, and every wait can be cancelled. A call that may already have been
+Notes say what is being waited for, and every wait can be cancelled. A call that may already have been
 answered is never retried automatically.
 """
 
@@ -9,13 +9,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
 from lib import formatting
-from lib.core.stream import Delta
 from lib.engines.remote.rate_limit import Slot
 from lib.errors import Cancelled, ServiceError
 
@@ -62,8 +61,10 @@ class Retry:
         self._classify, self._policy = classify, policy
         self._clock, self._wait = clock, wait
 
-    def run(self, attempt: Callable[[], T], slot: Slot, cancelled: threading.Event) -> Generator[Delta, None, T]:
-        """Return the result of `attempt`, retried as needed; yield a note before each wait.
+    def run(
+        self, attempt: Callable[[], T], slot: Slot, cancelled: threading.Event, on_note: Callable[[str], None]
+    ) -> T:
+        """Return the result of `attempt`, retried as needed; `on_note` is told before each wait.
 
         The slot is still held on return. Raises the last ServiceError, or Cancelled once `cancelled` is set.
         """
@@ -85,7 +86,7 @@ class Retry:
             else:
                 slot.succeeded()
                 return result
-            yield Delta(0, note=note)
+            on_note(note)
             if self._wait(cancelled, delay):
                 raise Cancelled("The request was cancelled.")
 

@@ -10,76 +10,48 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from components.jobs import current_job
-from components.shell import services
+from components.shell import access
+from components.shell.services import services
 from lib.access.policy import Policy
 from lib.access.visitor import ALONE
-from lib.core.completion import Completion
+from lib.core.completion import Completion, StopReason
 from lib.core.pieces import make_pieces
 from lib.core.request import Mode, Request
+from lib.core.sources import EMBEDDED, Source
 from lib.core.tokens import make_tokens
+from lib.engines.base import Engine
 from lib.errors import ModelUnavailable
 from lib.jobs.engine_pool import Engines
 from tests.support.paths import ROOT
+from tests.support.scripted_engine import ScriptedEngine
 
 APP = str(ROOT / "app.py")
 
 
-class Canned:
-    """An engine that answers every request with the same two tokens."""
-
-    name = "canned"
-    busy = False
-    asked: list[Request]
-
-    def __init__(self) -> None:
-        self.asked = []
-
-    def stream(self, request: Request, *, owner: str = "", live: bool = True) -> Iterator[object]:
-        from lib.core.stream import Delta, End
-
-        self.asked.append(request)
-        pieces = make_pieces([(1, b"Hi", False), (2, b" there", False), (3, b" you", False)])
-        half = np.log(np.float32(0.5))
-        prompt = make_tokens(pieces, np.array([0], np.int32))
-        answer = make_tokens(
-            pieces,
-            np.array([1], np.int32),
-            logprobs=np.array([half]),
-            ranks=np.array([1], np.int32),
-            top_refs=np.array([[1, 2]], np.int32),
-            top_logprobs=np.array([[half, np.log(np.float32(0.25))]]),
-        )
-        return Stream(
-            [
-                Delta(0, start=Completion(request, "canned", prompt, prompt[:0], "", vocabulary_size=3)),
-                Delta(0, generated=answer, text=" there", end=End("stop")),
-            ]
-        )
-
-
-class Stream(list):  # type: ignore[type-arg]
-    def __iter__(self) -> Iterator[object]:
-        return iter(self.copy())
-
-    def stop(self) -> None:
-        """There is nothing to stop."""
-
-    def close(self) -> None:
-        self.clear()
+def two_tokens(request: Request) -> Completion:
+    """The same answer to every request."""
+    pieces = make_pieces([(1, b"Hi", False), (2, b" there", False), (3, b" you", False)])
+    half = np.log(np.float32(0.5))
+    answer = make_tokens(
+        pieces,
+        np.array([1], np.int32),
+        logprobs=np.array([half]),
+        ranks=np.array([1], np.int32),
+        top_refs=np.array([[1, 2]], np.int32),
+        top_logprobs=np.array([[half, np.log(np.float32(0.25))]]),
+    )
+    prompt = make_tokens(pieces, np.array([0], np.int32))
+    return Completion(request, "canned", prompt, answer, " there", StopReason.STOP, vocabulary_size=3)
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Canned]:
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedEngine]:
     monkeypatch.setenv("CANDOR_WARM_UP", "0")
     st.cache_resource.clear()
-    canned = Canned()
-    shared = Engines(lambda source: canned if source == "embedded" else _refuse(source))  # type: ignore[arg-type,return-value]
-    monkeypatch.setattr(services, "engines", lambda: shared)
-    monkeypatch.setattr(current_job, "engines", lambda: shared)
+    canned = ScriptedEngine(two_tokens)
+    services().engines = Engines(lambda source: canned if source == EMBEDDED else _refuse(source))
     _as_in_a_process_that_has_seen_app_py(monkeypatch)
-    for module in (services, current_job):
-        monkeypatch.setattr(module, "policy", lambda: Policy(True))
+    monkeypatch.setattr(access, "policy_for", lambda *_, **__: Policy(True))
     yield canned
     st.cache_resource.clear()
 
@@ -95,8 +67,8 @@ def _as_in_a_process_that_has_seen_app_py(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(PagesManager, "__init__", begin_with_navigation)
 
 
-def _refuse(source: str) -> object:
-    raise ModelUnavailable(f"No {source}.", "Choose another.")
+def _refuse(source: Source) -> Engine:
+    raise ModelUnavailable(f"No {source.name}.", "Choose another.")
 
 
 def opened() -> AppTest:
@@ -109,9 +81,8 @@ def press_generate(page: AppTest) -> AppTest:
     """Press it, and run again once the job is over, as the page does by itself in a browser."""
     button = next(each for each in page.button if each.label == "Generate")
     button.click().run()
-    job = (
-        services.jobs().find(page.session_state["explore.job"], ALONE) if "explore.job" in page.session_state else None
-    )
+    known = "explore.job" in page.session_state
+    job = services().jobs.find(page.session_state["explore.job"], ALONE) if known else None
     if job is not None:
         assert job.wait(10)
         page.run()
@@ -119,21 +90,21 @@ def press_generate(page: AppTest) -> AppTest:
     return page
 
 
-def test_the_first_sight_teaches(engine: Canned) -> None:
+def test_the_first_sight_teaches(engine: ScriptedEngine) -> None:
     page = opened()
     assert page.title[0].value == "How sure was the model of every token?"
     assert any("appear here" in caption.value for caption in page.caption)
-    assert engine.asked == []
+    assert engine.requests == []
 
 
-def test_an_example_fills_the_prompt_and_its_mode(engine: Canned) -> None:
+def test_an_example_fills_the_prompt_and_its_mode(engine: ScriptedEngine) -> None:
     page = opened()
     next(each for each in page.button if each.label == "A question").click().run()
     assert page.text_area(key="explore.prompt").value == "Why is the sky blue? Answer in one sentence."
     assert page.session_state["explore.mode"] == Mode.CHAT
 
 
-def test_an_answer_is_asked_for_once(engine: Canned) -> None:
+def test_an_answer_is_asked_for_once(engine: ScriptedEngine) -> None:
     page = opened()
     page.text_area(key="explore.prompt").set_value("Hi")
     press_generate(page)
@@ -142,11 +113,11 @@ def test_an_answer_is_asked_for_once(engine: Canned) -> None:
     assert any("n = 1 answer token, 0 prompt tokens." in caption.value for caption in page.caption)
     page.run()
     page.run()
-    assert len(engine.asked) == 1
-    assert engine.asked[0] == Request(prompt="Hi", max_tokens=40, k=10)
+    assert len(engine.requests) == 1
+    assert engine.requests[0] == Request(prompt="Hi", max_tokens=40, k=10)
 
 
-def test_the_parameters_reach_the_engine(engine: Canned) -> None:
+def test_the_parameters_reach_the_engine(engine: ScriptedEngine) -> None:
     page = opened()
     page.text_area(key="explore.prompt").set_value("Hi")
     page.number_input(key="explore.max_tokens").set_value(7)
@@ -156,22 +127,22 @@ def test_the_parameters_reach_the_engine(engine: Canned) -> None:
     page.text_area(key="explore.stop").set_value("END\n\\n\\n")
     page.number_input(key="explore.seed").set_value(5)
     press_generate(page)
-    assert engine.asked == [
+    assert engine.requests == [
         Request(prompt="Hi", max_tokens=7, k=3, temperature=0.8, top_p=0.9, stop=("END", "\n\n"), seed=5)
     ]
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_an_empty_prompt_says_so(engine: Canned, mode: Mode) -> None:
+def test_an_empty_prompt_says_so(engine: ScriptedEngine, mode: Mode) -> None:
     page = opened()
     page.session_state["explore.mode"] = mode
     page.run()
     press_generate(page)
     assert "The prompt is empty" in page.error[0].value
-    assert engine.asked == []
+    assert engine.requests == []
 
 
-def test_an_error_keeps_the_prompt_and_the_app(engine: Canned) -> None:
+def test_an_error_keeps_the_prompt_and_the_app(engine: ScriptedEngine) -> None:
     page = opened()
     page.selectbox(key="model.choice").set_value("Another model").run()
     page.text_input(key="model.source").set_value("some/where").run()
@@ -181,19 +152,17 @@ def test_an_error_keeps_the_prompt_and_the_app(engine: Canned) -> None:
     assert page.text_area(key="explore.prompt").value == "Keep me"
 
 
-def test_on_a_server_only_listed_models_are_offered(engine: Canned, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "policy", lambda: Policy(False, ("team/model",)))
+def test_on_a_server_only_listed_models_are_offered(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "policy_for", lambda *_, **__: Policy(False, ("team/model",)))
     page = opened()
     assert page.selectbox(key="model.choice").options == ["SmolLM2-135M-Instruct", "team/model", "Amazon Bedrock"]
 
 
-def test_a_path_smuggled_into_the_session_is_refused_on_a_server(
-    engine: Canned, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_smuggled_into_the_session_is_refused_on_a_server(engine: ScriptedEngine) -> None:
     page = opened()
     page.selectbox(key="model.choice").set_value("Another model").run()
     page.text_input(key="model.source").set_value("/etc").run()
     page.text_area(key="explore.prompt").set_value("Hi")
-    monkeypatch.setattr(current_job, "check_allowed", lambda source: Policy(False).check(source))
+    services().policy = lambda: Policy(False)
     press_generate(page)
     assert "only runs models that its operator allows" in page.error[0].value.replace("\\", "")

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from components.history import page as history_page
-from components.shell import services, sign_in
+from components.shell import sign_in
+from components.shell.access import policy
 from lib.access.visitor import ALONE
 from lib.store.database import open_database
 from lib.store.queries import Filter, listed
@@ -39,7 +40,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
         run = Run(id=f"run-{name}", page="explore", model="m", title=name, state=RunState.FINISHED)
         runs.finish(run, [Answer(DONE)])
         runs.tag(run.id, ["tag"], by=ALONE)
-    monkeypatch.setattr(history_page, "runs", lambda: runs)
+    shared = SimpleNamespace(store=SimpleNamespace(runs=lambda: runs, failure=None))
+    monkeypatch.setattr(history_page, "services", lambda: shared)
     yield runs
     runs.database.close()
 
@@ -144,7 +146,7 @@ def test_an_error_of_the_store_is_shown(store: Runs, monkeypatch: pytest.MonkeyP
     with store.database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE tags")
     (said,) = opened().error
-    assert "tags" not in said.value or services.policy().open
+    assert "tags" not in said.value or policy().open
     assert not sign_in.is_set_up()
 
 
@@ -158,7 +160,6 @@ def test_an_error_of_the_store_is_shown(store: Runs, monkeypatch: pytest.MonkeyP
 )
 def test_why_there_is_no_history(named: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANDOR_STORE", named.format(tmp_path))
-    monkeypatch.setattr(services, "store_failure", {"until": 0.0, "why": None})
     st.cache_resource.clear()
     with failing("no locks"):
         shown = AppTest.from_function(page, default_timeout=20).run()

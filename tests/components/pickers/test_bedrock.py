@@ -10,11 +10,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from components.shell import services
+from components.shell import access
 from components.shell.escaping import as_text
+from components.shell.services import services
 from lib.access.places import check_endpoint
 from lib.access.policy import Bedrock, Policy
-from lib.core.sources import AwsTarget, BedrockModel
+from lib.core.sources import NO_MODEL, AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities
 from lib.engines.bedrock.control_plane import Details, Imported
@@ -22,7 +23,7 @@ from lib.engines.bedrock.single_flight import Found
 from lib.engines.bedrock.tokenizers import NONE, FoundTokenizer
 from lib.errors import InvalidRequest, ServiceError
 from lib.wire.formats import Format
-from tests.components.explore.test_page import _as_in_a_process_that_has_seen_app_py, opened
+from tests.components.explore.test_page import APP, _as_in_a_process_that_has_seen_app_py, opened
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
 MINE = Imported(ARN, "mine", datetime(2025, 12, 1, tzinfo=UTC), "llama")
@@ -64,22 +65,14 @@ def known(monkeypatch: pytest.MonkeyPatch, nobody: None) -> Iterator[Known]:
     monkeypatch.setenv("CANDOR_WARM_UP", "0")
     st.cache_resource.clear()
     account = Known(Found((MINE,)), {Format.BEDROCK, Format.OPENAI, Format.CHAT})
-    book = Ledger(Caps())
-    from components.connection import cost
-    from components.connection import models as connection_models
-    from components.pickers import bedrock, capabilities
-
-    for module in (services, bedrock, capabilities, connection_models, cost):
-        monkeypatch.setattr(module, "account", lambda: account)
-    for module in (services, cost):
-        monkeypatch.setattr(module, "ledger", lambda: book)
+    services().account, services().ledger = account, Ledger(Caps())  # type: ignore[assignment]
     _as_in_a_process_that_has_seen_app_py(monkeypatch)
     yield account
     st.cache_resource.clear()
 
 
 def on_bedrock(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> AppTest:
-    monkeypatch.setattr(services, "policy", lambda: policy)
+    monkeypatch.setattr(access, "policy_for", lambda *_, **__: policy)
     page = opened()
     page.selectbox(key="model.choice").set_value("Amazon Bedrock").run()
     assert not page.exception
@@ -114,7 +107,7 @@ def test_elsewhere_arns_by_hand_where_the_operator_allows_them(known: Known, mon
 
 
 def test_switched_off_it_is_no_choice(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "policy", lambda: Policy(False, (), Bedrock.OFF))
+    monkeypatch.setattr(access, "policy_for", lambda *_, **__: Policy(False, (), Bedrock.OFF))
     assert "Amazon Bedrock" not in opened().selectbox(key="model.choice").options
 
 
@@ -125,7 +118,7 @@ def test_an_account_that_cannot_be_listed_still_takes_an_arn(known: Known, monke
     assert any(button.label == "Refresh" for button in page.button)
     page.text_input(key="model.arn").set_value("nonsense").run()
     assert any("not an ARN" in caption.value for caption in page.caption)
-    assert page.session_state["model"] == ""
+    assert page.session_state["model"] == NO_MODEL
     page.text_input(key="model.arn").set_value(ARN).run()
     assert page.session_state["model"].arn == ARN
 
@@ -150,7 +143,7 @@ def test_an_arn_is_taken_out_of_what_is_pasted_or_named(
     assert not page.exception
     if told:
         assert any(as_text(told) in caption.value for caption in page.caption)
-        assert page.session_state["model"] == ""
+        assert page.session_state["model"] == NO_MODEL
     else:
         assert page.session_state["model"].arn == ARN
 
@@ -203,9 +196,7 @@ def test_a_setting_of_the_operator_that_cannot_be_read(monkeypatch: pytest.Monke
     monkeypatch.setenv("CANDOR_BEDROCK", "perhaps")
     st.cache_resource.clear()
     _as_in_a_process_that_has_seen_app_py(monkeypatch)
-    page = AppTest.from_file(
-        services.__file__.replace("components/shell/services.py", "app.py"), default_timeout=20
-    ).run()
+    page = AppTest.from_file(APP, default_timeout=20).run()
     assert not page.exception
     assert "CANDOR_BEDROCK" in page.error[0].value.replace("\\", "")
     st.cache_resource.clear()

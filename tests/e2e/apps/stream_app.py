@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import streamlit as st
 
 from components.explore.page import EXPLORE
 from components.jobs.asking_page import AskingPage
-from lib.core.completion import Completion
 from lib.core.request import Request
-from lib.core.stream import Delta, End
-from lib.core.tokens import concatenate
+from lib.core.sources import LocalModel
 from lib.jobs.batch import Batch
 from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
@@ -25,41 +23,7 @@ from lib.jobs.job import Job
 from lib.jobs.run_plan import run_calls
 from lib.studies.exploration import ExplorePlan
 from tests.benchmarks.completions import long_completion
-
-
-class TimedStream:
-    """A stream of one token at a time."""
-
-    def __init__(self, done: Completion, rate: float) -> None:
-        self.done = done
-        self.rate = rate
-
-    def __iter__(self) -> Iterator[Delta]:
-        tokens = self.done.generated
-        yield Delta(0, start=Completion(self.done.request, self.done.model, self.done.prompt, tokens[:0], ""))
-        began = time.monotonic()
-        for row in range(len(tokens)):
-            time.sleep(max(0.0, began + (row + 1) / self.rate - time.monotonic()))
-            yield Delta(0, generated=concatenate([tokens[row : row + 1]]), text="x")
-        yield Delta(0, end=End("length"))
-
-    def close(self) -> None:
-        """There is nothing to release."""
-
-    def stop(self) -> None:
-        """There is nothing to stop."""
-
-
-class TimedEngine:
-    """Answers with a stream at a given rate."""
-
-    busy = False
-
-    def __init__(self, done: Completion, rate: float) -> None:
-        self.stream = lambda *_, **__: TimedStream(done, rate)
-
-    def close(self) -> None:
-        """There is nothing to release."""
+from tests.support.scripted_engine import ScriptedEngine
 
 
 def length(batch: Batch | None) -> int | None:
@@ -97,8 +61,8 @@ def timed(self: AskingPage, job: Watched, *, live: bool) -> None:
 
 def start(tokens: int, rate: float) -> Watched:
     """Start a job that generates this many tokens. rate: tokens per second."""
-    engines = Engines(lambda _: TimedEngine(long_completion(tokens), rate))  # type: ignore[arg-type,return-value]
-    call = Call("timed", Request("timed"))
+    engines = Engines(lambda _: ScriptedEngine(lambda _: long_completion(tokens), rate=rate))
+    call = Call(LocalModel("timed"), Request("timed"))
     job = Watched(run_calls(engines, (call,)), ExplorePlan(call))
     job.published = []
     threading.Thread(target=job.run, daemon=True).start()

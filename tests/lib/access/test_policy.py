@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lib.access.policy import Bedrock, Policy, is_forwarded, policy_for
-from lib.core.sources import BedrockModel
+from lib.core.sources import EMBEDDED, BedrockModel, LocalModel
 from lib.errors import InvalidRequest
 from lib.hosts import is_loopback
 
@@ -15,8 +15,8 @@ from lib.hosts import is_loopback
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.5.5.5", "::1", "[::1]", "localhost"])
 def test_loopback_is_open(address: str) -> None:
     assert is_loopback(address)
-    policy_for(address, {}).check("/any/path")
-    policy_for(address, {"CANDOR_MODELS": "a"}).check("any/hub-id")
+    policy_for(address, {}).check(LocalModel("/any/path"))
+    policy_for(address, {"CANDOR_MODELS": "a"}).check(LocalModel("any/hub-id"))
 
 
 NAMES = ["example.org", "localhost.example.org", "127.0.0.1.example.org", "127.1", "2130706433", " "]
@@ -29,22 +29,22 @@ NAMES = ["example.org", "localhost.example.org", "127.0.0.1.example.org", "127.1
 def test_every_other_address_is_closed(address: str | None) -> None:
     assert not is_loopback(address)
     policy = policy_for(address, {})
-    policy.check("embedded")
+    policy.check(EMBEDDED)
     for source in ("/etc", "meta/llama", "", "Embedded", "embedded "):
         with pytest.raises(InvalidRequest) as caught:
-            policy.check(source)
+            policy.check(LocalModel(source))
         assert "CANDOR_MODELS" in caught.value.remedy
 
 
 def test_the_operator_may_list_models() -> None:
     policy = policy_for("0.0.0.0", {"CANDOR_MODELS": " /models/a , org/b,, "})
     assert policy == Policy(open=False, allowed=("/models/a", "org/b"), bedrock=Bedrock.LISTED)
-    policy.check("/models/a")
-    policy.check("org/b")
-    policy.check("embedded")
+    policy.check(LocalModel("/models/a"))
+    policy.check(LocalModel("org/b"))
+    policy.check(EMBEDDED)
     for source in ("/models", "/models/a/../b", "/models/a/", "org", "org/b ", ""):
         with pytest.raises(InvalidRequest):
-            policy.check(source)
+            policy.check(LocalModel(source))
 
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
@@ -101,7 +101,7 @@ def test_loopback_alone_does_not_make_a_server_open(environ: dict[str, str], oth
     assert not policy.open
     assert policy.bedrock is Bedrock.LISTED
     with pytest.raises(InvalidRequest):
-        policy.check("/any/path")
+        policy.check(LocalModel("/any/path"))
 
 
 def test_a_server_that_is_alone_is_open() -> None:

@@ -8,13 +8,14 @@ import pytest
 
 from lib.access.visitor import ALONE
 from lib.core.request import Request
+from lib.core.sources import EMBEDDED
 from lib.errors import Busy, Cancelled, CandorError, InvalidRequest
 from lib.jobs import job as job_module
 from lib.jobs.call import Call
 from lib.jobs.job import Job, Jobs
 from lib.studies.exploration import ExplorePlan
 
-PLAN = ExplorePlan(Call("embedded", Request("What was asked")))
+PLAN = ExplorePlan(Call(EMBEDDED, Request("What was asked")))
 
 SOON = 5.0  # seconds; only a failing test waits this long
 

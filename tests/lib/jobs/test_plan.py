@@ -11,7 +11,8 @@ import pytest
 
 from lib.core.completion import Completion
 from lib.core.request import Request
-from lib.core.sources import BedrockModel
+from lib.core.sources import BedrockModel, LocalModel
+from lib.engines.base import CallContext
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
 from lib.errors import CandorError, InvalidRequest
@@ -23,8 +24,8 @@ from lib.jobs.run_plan import calls_left
 from tests.support import tiny
 from tests.support.asking import over, start
 
-SAMPLES = Call("tiny", Request("a", max_tokens=3, n=2))
-CANDIDATES = Call("tiny", Request("a", max_tokens=0), candidates=("bab", "bb"))
+SAMPLES = Call(LocalModel("tiny"), Request("a", max_tokens=3, n=2))
+CANDIDATES = Call(LocalModel("tiny"), Request("a", max_tokens=0), candidates=("bab", "bb"))
 ARN = BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abc")
 
 
@@ -57,14 +58,16 @@ def test_a_failure_leaves_the_others(engines: Engines) -> None:
 
 
 def test_one_text_after_several_prompts_is_one_call(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, counts = engines.get("tiny"), []
+    engine, counts = engines.get(LocalModel("tiny")), []
 
-    def counted(requests: Sequence[Request], text: str, *, owner: str = "") -> tuple[Completion, ...]:
+    def counted(requests: Sequence[Request], text: str, context: CallContext) -> tuple[Completion, ...]:
         counts.append(len(requests))
-        return LocalEngine.score_under(engine, requests, text, owner=owner)  # type: ignore[arg-type]
+        return LocalEngine.score_under(engine, requests, text, context)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine, "score_under", counted)
-    under = [Call("tiny", Request(prompt, max_tokens=0), candidates=("bab",)) for prompt in ("a", "ba", "aba")]
+    under = [
+        Call(LocalModel("tiny"), Request(prompt, max_tokens=0), candidates=("bab",)) for prompt in ("a", "ba", "aba")
+    ]
     many = over(engines, *under, SAMPLES)
     assert counts == [3]
     assert [each.completion.text for each in many.outcomes if each.completion] == ["bab"] * 5
@@ -93,7 +96,7 @@ def test_calls_and_tokens_are_known_in_advance() -> None:
     there = estimate((replace(SAMPLES, source=ARN), replace(CANDIDATES, source=ARN)))
     assert (here.billed_calls, there.billed_calls) == (0, 4)
     assert (here.scored_texts, there.scored_texts) == (2, 2)
-    read = estimate((Call("tiny", Request("a text", max_tokens=0)),))
+    read = estimate((Call(LocalModel("tiny"), Request("a text", max_tokens=0)),))
     assert (read.scored_texts, read.max_new_tokens) == (1, 0)
     assert here.max_new_tokens == there.max_new_tokens == 6
 
@@ -115,7 +118,7 @@ def test_only_what_is_missing_is_asked_again(engines: Engines) -> None:
 
 
 def test_a_sample_alone_is_the_same_as_among_others(engines: Engines) -> None:
-    many = Call("tiny", Request("a", max_tokens=12, n=5, seed=7, temperature=1.5))
+    many = Call(LocalModel("tiny"), Request("a", max_tokens=12, n=5, seed=7, temperature=1.5))
     together = over(engines, many)
     alone = over(engines, *(answer_alone(many, number) for number in range(5)))
     assert [each.text for each in together.completions] == [each.text for each in alone.completions]
@@ -127,11 +130,11 @@ def test_a_sample_alone_is_the_same_as_among_others(engines: Engines) -> None:
 
 
 def test_keys_say_whether_calls_are_equal() -> None:
-    assert SAMPLES.key == Call("tiny", Request("a", max_tokens=3, n=2)).key
+    assert SAMPLES.key == Call(LocalModel("tiny"), Request("a", max_tokens=3, n=2)).key
     others = [
         CANDIDATES,
         replace(CANDIDATES, candidates=("bab",)),
-        replace(SAMPLES, source="another"),
+        replace(SAMPLES, source=LocalModel("another")),
         replace(SAMPLES, source=ARN),
         replace(SAMPLES, request=replace(SAMPLES.request, seed=1)),
         answer_alone(SAMPLES, 0),

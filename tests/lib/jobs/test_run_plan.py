@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from lib.core.request import Request
+from lib.core.sources import LocalModel, Source
+from lib.engines.base import CallContext, Engine
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
+from lib.engines.local.opening import open_local
 from lib.errors import Cancelled, InvalidRequest, ModelUnavailable
 from lib.jobs.batch import Batch, State
 from lib.jobs.call import Call
@@ -52,7 +55,7 @@ def _until(true: Callable[[], bool]) -> None:
 
 
 def _start(engines: Engines, request: Request, owner: str = "") -> Job[Batch]:
-    return start(engines, Call("model", request), owner=owner)
+    return start(engines, Call(LocalModel("model"), request), owner=owner)
 
 
 def _text(job: Job[Batch]) -> str:
@@ -74,7 +77,7 @@ def test_the_result_is_the_completion(engines: Engines, engine: LocalEngine) -> 
     assert job.wait(_WAIT)
     assert answer(job.result) == engine.complete(request)[0]
     assert job.error is None
-    assert job.plan == ExplorePlan(Call("model", request))
+    assert job.plan == ExplorePlan(Call(LocalModel("model"), request))
 
 
 def test_partial_answers_grow(engines: Engines) -> None:
@@ -106,7 +109,7 @@ def test_cancelling_keeps_the_partial_answer(engines: Engines, engine: LocalEngi
 
 
 def test_a_job_cancelled_in_the_queue_has_no_result(engines: Engines, engine: LocalEngine) -> None:
-    busy = [engine.stream(_ENDLESS, owner="me") for _ in range(3)]
+    busy = [engine.stream(_ENDLESS, CallContext("me")) for _ in range(3)]
     job = _start(engines, Request(prompt="a", max_tokens=1), owner="me")
     _until(lambda: job.note == "Waiting for the model")
     job.cancel()
@@ -119,7 +122,7 @@ def test_a_job_cancelled_in_the_queue_has_no_result(engines: Engines, engine: Lo
 def test_cancelled_while_the_model_loads(engine: LocalEngine) -> None:
     loading = threading.Event()
 
-    def open_engine(_: str) -> LocalEngine:
+    def open_engine(_: Source) -> LocalEngine:
         assert loading.wait(_WAIT)
         return engine
 
@@ -132,7 +135,8 @@ def test_cancelled_while_the_model_loads(engine: LocalEngine) -> None:
 
 
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
-    job = start(Engines(), Call(str(tmp_path), Request(prompt="a")))
+    engines = Engines(lambda source: open_local(source.name))
+    job = start(engines, Call(LocalModel(str(tmp_path)), Request(prompt="a")))
     assert job.wait(_WAIT)
     failed = error(job.result)
     assert isinstance(failed, ModelUnavailable)
@@ -149,18 +153,18 @@ def test_a_request_that_cannot_be_answered(engines: Engines) -> None:
 def test_an_engine_that_was_just_closed_is_reopened(directory: Path) -> None:
     opened: list[LocalEngine] = []
 
-    def open_engine(_: str) -> LocalEngine:
+    def open_engine(_: Source) -> LocalEngine:
         opened.append(LocalEngine(load(str(directory)), budget=10**9))
         return opened[-1]
 
     engines = Engines(open_engine, most=1)
     found = engines.get
 
-    def get(source: str) -> LocalEngine:
+    def get(source: Source) -> Engine:
         """The first time, close the engine after it is found and before it gets the request."""
         engine = found(source)
         if len(opened) == 1:
-            found("another")
+            found(LocalModel("another"))
         return engine
 
     engines.get = get  # type: ignore[method-assign]
@@ -195,7 +199,7 @@ def test_an_unexpected_error_frees_the_slot(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    job = job_for(engines, Call("model", _ENDLESS))
+    job = job_for(engines, Call(LocalModel("model"), _ENDLESS))
     monkeypatch.setattr(job, "publish", lambda *_, **options: fail() if options.get("note") == "Generating" else None)
     job.run()
     assert job.error is not None

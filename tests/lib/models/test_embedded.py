@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Message, Request
+from lib.engines.base import Capabilities
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import LoadedModel
 
@@ -58,8 +59,8 @@ def test_tokenization_splits_digits_and_joins_spaces(embedded_engine: LocalEngin
 
 def test_facts_about_the_model(embedded: LoadedModel, embedded_engine: LocalEngine) -> None:
     assert embedded.name == embedded_engine.name == "SmolLM2-135M-Instruct"
-    assert embedded.context == embedded_engine.capabilities.context == 8192
-    assert embedded_engine.capabilities.chat
+    assert embedded.context == embedded_engine.loaded.context == 8192
+    assert embedded_engine.capabilities(chat=True) == Capabilities()
     assert embedded.warnings == ()
     assert embedded.vocabulary.exact
     provenance = dict(embedded.provenance)

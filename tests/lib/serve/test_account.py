@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 
 from lib.core.request import Message, Request
 from lib.core.sources import AwsTarget
-from lib.core.stream import Delta, fold
+from lib.core.stream import fold
+from lib.engines.base import CallContext
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import RetryPolicy
 from lib.errors import CapReached, InvalidRequest
@@ -22,12 +23,14 @@ Opened = Callable[..., Any]
 ASK = Request(prompt="abc", max_tokens=2, k=2)
 
 
-def loading(served: Served, stream: Iterable[Delta]) -> Iterator[Delta]:
-    """The deltas of a cold model, which is loaded as soon as the engine has noticed."""
-    for delta in stream:
-        if delta.note:
-            served.faults()
-        yield delta
+def loading(served: Served, notes: list[str]) -> CallContext:
+    """The context of a call of a cold model, which is loaded as soon as the engine has noticed."""
+
+    def on_note(note: str) -> None:
+        notes.append(note)
+        served.faults()
+
+    return CallContext(on_note=on_note)
 
 
 def test_the_models_are_listed_newest_first(served: Served, open_account: Opened) -> None:
@@ -138,8 +141,8 @@ def test_waking_a_model_is_the_smallest_call_there_is(served: Served, open_accou
     with closing(open_account(served)) as opened:
         retry_policy = RetryPolicy(cold_delays=(0.2, 0.3))
         engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, retry_policy=retry_policy)
-        deltas = list(loading(served, engine.warm_up()))
-        assert any("being loaded" in delta.note for delta in deltas)
-        (done,) = fold(deltas)
+        notes: list[str] = []
+        (done,) = fold(engine.warm_up(loading(served, notes)))
+        assert any("being loaded" in note for note in notes)
         assert len(done.generated) == 1
         assert opened.ledger.calls == 1

@@ -11,6 +11,7 @@ import pytest
 from lib.core.branching import CUT_DIFFERENTLY, fork_of
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
+from lib.core.sources import LocalModel
 from lib.core.tokens import TokenKind
 from lib.errors import InvalidRequest
 from lib.jobs.batch import Batch
@@ -48,7 +49,7 @@ def letters(served: Served, form: Format, request: Request) -> tuple[Any, Comple
 
 def branched(engine: Any, before: Completion, row: int, forced: tuple[int, ...], request: Request) -> Job[Batch]:
     fork, wanted = fork_of(before, len(before.prompt) + row, forced, "", replace(request, max_tokens=5), request)
-    job = job_for(Engines(lambda _: engine), Call("any", wanted, fork))
+    job = job_for(Engines(lambda _: engine), Call(LocalModel("any"), wanted, fork))
     job.run()
     return job
 
@@ -129,18 +130,17 @@ def test_a_chat_may_be_continued_as_one_where_that_is_switched_on(
 @pytest.mark.parametrize("chat", [False, True])
 def test_no_bos_is_doubled(served: Served, chat: bool) -> None:
     """Where the service puts one before every prompt, none goes out with the text."""
-    from lib.engines.bedrock.continuation import continuation
+    from lib.engines.remote.continuation import continuation
     from tests.support import tiny
 
     engine = served.engine(Format.OPENAI)
     bos = tiny.SPECIALS[tiny.BOS]
     tokenizer = replace(engine.tokenizer, prefix=(tiny.BOS,), bos=tiny.BOS, render=lambda _: f"{bos}hello>")
     prompt = {"prompt": f"{bos}hello>"} if not chat else {"messages": (Message("user", "x"),)}
-    how = continuation(Request(**prompt, prefix_ids=tuple(b"ab")), engine.abilities, tokenizer, by_chat=False)
+    raw, request = engine.abilities.format_for(chat=False), Request(**prompt, prefix_ids=tuple(b"ab"))
+    how = continuation(request, raw, tokenizer, by_chat=False)
     assert how.request.prompt == "hello>ab"
-    without = continuation(
-        Request(**prompt, prefix_ids=tuple(b"ab")), engine.abilities, replace(tokenizer, prefix=()), by_chat=False
-    )
+    without = continuation(request, raw, replace(tokenizer, prefix=()), by_chat=False)
     assert without.request.prompt == f"{bos}hello>ab", "here it is the template that brings it"
 
 

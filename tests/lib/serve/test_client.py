@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from lib.core.request import Message, Request
-from lib.core.stream import Delta, Fold, fold
+from lib.core.sources import LocalModel
+from lib.core.stream import fold
+from lib.engines.base import CallContext, complete
 from lib.engines.remote.retry import RetryPolicy
 from lib.errors import Cancelled, InvalidRequest, ServiceError
 from lib.jobs.batch import Batch, State
@@ -37,7 +39,7 @@ def asked(form: Format = Format.OPENAI, **changes: Any) -> Request:
 
 def answered(served: Served, request: Request, form: Format, patience: RetryPolicy = FAST) -> Job[Batch]:
     """A job as Explore starts it, over."""
-    job = job_for(Engines(lambda _: served.engine(form, patience=patience)), Call("any", request))
+    job = job_for(Engines(lambda _: served.engine(form, patience=patience)), Call(LocalModel("any"), request))
     job.run()
     return job
 
@@ -107,13 +109,13 @@ def test_a_connection_that_breaks_off_keeps_what_had_come(served: Served) -> Non
 def test_a_model_that_sleeps_is_waited_for(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
     notes: list[str] = []
-    collected = Fold()
-    for delta in served.engine(Format.OPENAI, patience=FAST).stream(asked()):
-        notes += [delta.note] * bool(delta.note)
+
+    def on_note(note: str) -> None:
+        notes.append(note)
         if len(notes) == 2:
             served.faults()  # it is loaded
-        collected.add(delta)
-    (done,) = collected.completions()
+
+    (done,) = complete(served.engine(Format.OPENAI, patience=FAST), asked(), CallContext(on_note=on_note))
     assert len(done.generated) == 12
     assert len(notes) >= 2
     assert "is being loaded" in notes[0]
@@ -130,7 +132,7 @@ def test_but_not_for_ever(served: Served) -> None:
 def test_whoever_waits_for_it_can_cancel(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
     slow = replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0)
-    job = job_for(Engines(lambda _: served.engine(Format.OPENAI, patience=slow)), Call("any", asked()))
+    job = job_for(Engines(lambda _: served.engine(Format.OPENAI, patience=slow)), Call(LocalModel("any"), asked()))
     thread = threading.Thread(target=job.run)
     thread.start()
     assert until(lambda: "is being loaded" in job.note)
@@ -148,7 +150,8 @@ def test_throttling_is_given_time_and_fewer_calls(served: Served) -> None:
     served.faults({"kind": "error", "code": "ThrottlingException", "times": 3})
     engine = served.engine(Format.OPENAI, patience=FAST)
     before = engine.at_once
-    notes = [delta.note for delta in engine.stream(asked()) if delta.note]
+    notes: list[str] = []
+    complete(engine, asked(), CallContext(on_note=notes.append))
     assert len(notes) == 3
     assert all("throttling calls; retrying in" in note for note in notes)
     assert engine.at_once < before
@@ -211,7 +214,7 @@ def test_the_same_answer_either_way(served: Served, streamed: bool) -> None:
 def test_stopping_keeps_what_came(served: Served) -> None:
     served.faults({"kind": "latency", "between": 0.05})
     request = asked(max_tokens=60, prompt_scores=False)
-    job = job_for(Engines(lambda _: served.engine(Format.OPENAI)), Call("any", request))
+    job = job_for(Engines(lambda _: served.engine(Format.OPENAI)), Call(LocalModel("any"), request))
     thread = threading.Thread(target=job.run)
     thread.start()
     assert until(lambda: (so_far := answer(job.partial)) is not None and len(so_far.generated) >= 3)
@@ -226,7 +229,7 @@ def test_stopping_keeps_what_came(served: Served) -> None:
 def test_stopping_gently_lets_a_whole_answer_come(served: Served) -> None:
     """It has been paid for."""
     served.faults({"kind": "latency", "seconds": 0.4})
-    stream = served.engine(Format.OPENAI).stream(asked(), live=False)
+    stream = served.engine(Format.OPENAI).stream(asked(), CallContext(live=False))
     threading.Timer(0.1, stream.stop).start()
     (done,) = fold(stream)
     assert len(done.generated) == 12
@@ -234,11 +237,10 @@ def test_stopping_gently_lets_a_whole_answer_come(served: Served) -> None:
 
 def test_but_waits_for_nothing_more(served: Served) -> None:
     served.faults({"kind": "cold-start", "seconds": 600})
-    stream = served.engine(Format.OPENAI, patience=replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0)).stream(
-        asked()
-    )
-    first = next(stream)
-    assert first == Delta(0, note=first.note)
+    notes: list[str] = []
+    engine = served.engine(Format.OPENAI, patience=replace(FAST, cold_delays=(30.0, 30.0), cold_timeout=600.0))
+    stream = engine.stream(asked(), CallContext(on_note=notes.append))
+    assert until(lambda: bool(notes))
     stream.stop()
     with pytest.raises(Cancelled):
         next(stream)

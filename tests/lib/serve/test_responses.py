@@ -161,7 +161,7 @@ def test_usage_comes_last_when_asked_for(served: Served) -> None:
 
 def test_a_chat_may_go_on_to_the_end_of_the_context(served: Served, tiny_engine: LocalEngine) -> None:
     response = served.invoke({"messages": [{"role": "user", "content": "x" * 2000}], "temperature": 0})
-    assert response["usage"]["total_tokens"] == tiny_engine.capabilities.context
+    assert response["usage"]["total_tokens"] == tiny_engine.loaded.context
     assert response["choices"][0]["finish_reason"] == "length"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Message, Request
+from lib.engines.base import score_under
 from lib.errors import InvalidRequest
 from lib.wire.formats import Format
 from tests.support.serve_clients import Served
@@ -32,7 +33,7 @@ def test_given_texts_score_as_the_model_itself_would(served: Served, tiny_engine
 
 def test_one_text_after_several_prompts(served: Served, tiny_engine: Any) -> None:
     requests = [CHAT, replace(CHAT, messages=CHAT.messages[1:]), RAW]
-    found = served.engine(Format.OPENAI).score_under(requests, "well")
+    found = score_under(served.engine(Format.OPENAI), requests, "well")
     for done, exact in zip(found, tiny_engine.score_under(requests, "well"), strict=True):
         np.testing.assert_allclose(done.generated.logprobs, exact.generated.logprobs, atol=1e-4)
 

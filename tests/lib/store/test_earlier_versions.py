@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib.access.visitor import ALONE
-from lib.core.sources import EMBEDDED, BedrockModel
+from lib.core.sources import EMBEDDED, BedrockModel, LocalModel
 from lib.store.archive import export_runs, import_runs
 from lib.store.database import Database, open_database
 from lib.store.earlier_plans import EarlierPrompts, EarlierRank
@@ -99,7 +99,7 @@ def test_everything_that_was_asked_is_known(opened: Runs) -> None:
     assert isinstance(imported, BedrockModel)
     assert imported.arn.endswith("imported-model/abcdef")
     assert (str(imported.imported), imported.form, imported.tokenizer) == ("2026-01-02", "OPENAI", "/models/tok")
-    assert plans.pop("failed").call.source == "/nowhere/model"
+    assert plans.pop("failed").call.source == LocalModel("/nowhere/model")
     assert {name: (type(each), len(each.calls())) for name, each in plans.items()} == {
         "prompts": (EarlierPrompts, 2), "prompts_ablation": (AblationPlan, 4), "models": (ModelsPlan, 2),
         "rank": (EarlierRank, 2),

@@ -11,7 +11,7 @@ import pytest
 
 from lib.core.branching import Fork
 from lib.core.request import Message, Mode, Request
-from lib.core.sources import BedrockModel
+from lib.core.sources import EMBEDDED, BedrockModel
 from lib.errors import BadFile, CandorError
 from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.call import Call
@@ -35,17 +35,17 @@ MODEL = BedrockModel(
 )
 CHAT = Request(messages=(Message("system", "Be brief."), Message("user", "Why\nis  it?")), n=3, seed=4, stop=("x",))
 CALLS = [
-    Call("embedded", Request("Hello")),
+    Call(EMBEDDED, Request("Hello")),
     Call(MODEL, CHAT),
-    Call("embedded", Request("Hello", prefix_ids=(1, 2)), Fork(DONE, 1, (2,), "text", Request("Hello"), "Careful.")),
+    Call(EMBEDDED, Request("Hello", prefix_ids=(1, 2)), Fork(DONE, 1, (2,), "text", Request("Hello"), "Careful.")),
 ]
 SAVED_SIDE = Side(MODEL, replace(CHAT, n=1), ("one",), saved=1_700_000_000_000_000)
 EXAMPLES: list[Plan] = [
     ExplorePlan(CALLS[0]),
     ExplorePlan(CALLS[1]),
     PromptsPlan(MODEL, ("One.", "Two.\n"), Mode.RAW, 12, 0.5, 3, 4, prompt_scores=False),
-    AblationPlan("embedded", (Request("One. Two."), replace(CHAT, n=1, seed=None)), 0, "An answer"),
-    ModelsPlan((Side("embedded", Request("A text", max_tokens=0)), SAVED_SIDE)),
+    AblationPlan(EMBEDDED, (Request("One. Two."), replace(CHAT, n=1, seed=None)), 0, "An answer"),
+    ModelsPlan((Side(EMBEDDED, Request("A text", max_tokens=0)), SAVED_SIDE)),
     RankPlan(MODEL, "Which?", ("this", " that\n"), Mode.CHAT, 3, 12, 0.7, 2),
 ]
 
@@ -96,7 +96,7 @@ def test_a_plan_that_was_edited_is_unknown_or_can_be_made(plan: Plan) -> None:
 
 def test_titles() -> None:
     assert title_of(ExplorePlan(CALLS[1])) == "Why is it?"
-    assert title_of(ExplorePlan(Call("embedded", Request("word " * 100)))).endswith("…")
+    assert title_of(ExplorePlan(Call(EMBEDDED, Request("word " * 100)))).endswith("…")
     assert title_of(ExplorePlan(CALLS[2])) == "Hello"
     assert title_of(None) == "Saved response"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Request
+from lib.core.sources import LocalModel
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
 from lib.jobs.batch import Batch
@@ -31,7 +32,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
 
 def test_the_part_that_matters_is_found(engines: Engines) -> None:
     """After "a" comes "b" with odds of 3; only the last part ends with that."""
-    plan = AblationPlan("tiny", REQUESTS, 0, "ba")
+    plan = AblationPlan(LocalModel("tiny"), REQUESTS, 0, "ba")
     assert [each.request.prompt for each in plan.calls()] == [
         "One b. Two b. End a",
         "b",
@@ -53,8 +54,8 @@ def test_the_part_that_matters_is_found(engines: Engines) -> None:
 
 
 def test_the_outcome_of_something_else() -> None:
-    assert helped(AblationPlan("tiny", REQUESTS, 0, "b"), Batch()) is None
+    assert helped(AblationPlan(LocalModel("tiny"), REQUESTS, 0, "b"), Batch()) is None
 
 
 def test_a_prompt_of_one_part_has_nothing_to_leave_out() -> None:
-    assert len(AblationPlan("tiny", REQUESTS, 1, "a").calls()) == 2
+    assert len(AblationPlan(LocalModel("tiny"), REQUESTS, 1, "a").calls()) == 2

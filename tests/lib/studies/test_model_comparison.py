@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Request
+from lib.core.sources import NO_MODEL, LocalModel
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
 from lib.jobs.batch import Batch, State
@@ -60,13 +61,13 @@ def takes(*sides: Side | SavedAnswer) -> Estimate:
 def saved(engines: Engines) -> SavedAnswer:
     """An answer of the model from some time ago."""
     request = Request("ab", max_tokens=6)
-    (done,) = over(engines, Call("tiny", request)).completions
-    return saved_answer("tiny", request, done, CREATED)
+    (done,) = over(engines, Call(LocalModel("tiny"), request)).completions
+    return saved_answer(LocalModel("tiny"), request, done, CREATED)
 
 
 @pytest.mark.parametrize("saved_first", [True, False])
 def test_the_other_side_scores_the_same_text(engines: Engines, saved: SavedAnswer, saved_first: bool) -> None:
-    now = same_reading("tiny", saved)
+    now = same_reading(LocalModel("tiny"), saved)
     sides: tuple[Side | SavedAnswer, ...] = (saved, now) if saved_first else (now, saved)
     assert (takes(*sides).scored_texts, takes(*sides).max_new_tokens) == (1, 0)
     outcomes = compared(engines, *sides).outcomes
@@ -84,21 +85,21 @@ def test_two_saved_answers_need_no_call(engines: Engines, saved: SavedAnswer) ->
 
 
 def test_a_text_without_an_answer_is_scored_as_a_prompt(engines: Engines) -> None:
-    side = reading_of("tiny", "abab")
+    side = reading_of(LocalModel("tiny"), "abab")
     (done,) = over(engines, side.call).completions
-    again = saved_answer("tiny", side.request, done, CREATED)
-    assert same_reading("tiny", again) == side
+    again = saved_answer(LocalModel("tiny"), side.request, done, CREATED)
+    assert same_reading(LocalModel("tiny"), again) == side
     assert again.text == "abab"
 
 
 def test_a_failed_side_leaves_the_saved_one(engines: Engines, saved: SavedAnswer) -> None:
-    first, second = compared(engines, saved, reading_of("tiny", "a" * 100_000)).outcomes
+    first, second = compared(engines, saved, reading_of(LocalModel("tiny"), "a" * 100_000)).outcomes
     assert first.completion is saved.completion
     assert second.state is State.FAILED
 
 
 def test_the_plan_says_which_side_was_saved_and_when(saved: SavedAnswer) -> None:
-    now = same_reading("tiny", saved)
+    now = same_reading(LocalModel("tiny"), saved)
     assert [each.saved for each in known((now, saved))[0].sides] == [0, CREATED]
     assert [each.saved for each in known((now, now))[0].sides] == [0, 0]
 
@@ -106,9 +107,9 @@ def test_the_plan_says_which_side_was_saved_and_when(saved: SavedAnswer) -> None
 def test_a_response_without_its_request_is_compared_by_its_tokens() -> None:
     prompt, answer = tokens_of("<s>", "What?", special=[0]), tokens_of(" Yes", logprobs=[-0.5])
     done = completion_of(prompt, answer, text=" Yes", request=None)
-    side = saved_answer("", None, done, CREATED)
+    side = saved_answer(NO_MODEL, None, done, CREATED)
     assert side.text == "What? Yes"
-    assert same_reading("tiny", side).candidates == (" Yes",)
-    alone = saved_answer("", None, replace(done, prompt=prompt[:0]), CREATED)
+    assert same_reading(LocalModel("tiny"), side).candidates == (" Yes",)
+    alone = saved_answer(NO_MODEL, None, replace(done, prompt=prompt[:0]), CREATED)
     assert alone.text == " Yes" == text_of(alone.side.request, alone.completion)
-    assert same_reading("tiny", alone).candidates == ()
+    assert same_reading(LocalModel("tiny"), alone).candidates == ()

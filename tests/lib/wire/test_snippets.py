@@ -14,7 +14,7 @@ from lib.core.request import Message, Request
 from lib.core.sources import BedrockModel
 from lib.wire.formats import Format
 from lib.wire.requests import decode_request, encode_request
-from lib.wire.snippets import ANY_ARN, call_of
+from lib.wire.snippets import ANY_ARN, snippets_of
 from tests.support.loopback import Canned, bedrock
 
 ARN = "arn:aws:bedrock:us-west-2:123456789012:imported-model/abcdefgh1234"
@@ -25,7 +25,8 @@ NASTY = 'It\'s "quoted", $HOME `id` \\ and\nnew lines — 世界'
 def test_the_script_makes_the_request(request_: Request, tmp_path: Path) -> None:
     canned = Canned(response={"ok": 1})
     with bedrock(canned) as url:
-        script, line = call_of(request_, BedrockModel(ARN, endpoint=url))
+        code = snippets_of(request_, BedrockModel(ARN, endpoint=url))
+        script, line = code.python, code.command
         environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "secret-example", "PATH": "/usr/bin:/bin"}
         run = subprocess.run(
             [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True
@@ -43,15 +44,16 @@ def test_the_script_makes_the_request(request_: Request, tmp_path: Path) -> None
 def test_the_region_comes_from_the_arn() -> None:
     """The region chosen in the sidebar doesn't matter."""
     arn = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:imported-model/abc123def456"
-    script, line = call_of(Request(prompt="x"), BedrockModel(arn, region="us-east-1"))
-    assert "--region us-gov-west-1" in line
-    assert "region_name='us-gov-west-1'" in script
+    code = snippets_of(Request(prompt="x"), BedrockModel(arn, region="us-east-1"))
+    assert "--region us-gov-west-1" in code.command
+    assert "region_name='us-gov-west-1'" in code.python
 
 
 def test_without_a_model_there_is_a_placeholder() -> None:
-    script, line = call_of(Request(prompt="x"), None)
-    assert ANY_ARN in script
-    assert ANY_ARN in line
+    code = snippets_of(Request(prompt="x"), None)
+    assert code.placeholder
+    assert ANY_ARN in code.python
+    assert ANY_ARN in code.command
 
 
 @pytest.mark.parametrize("form", list(Format))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.engines.base import Capabilities, Unsupported
 from lib.engines.bedrock.capabilities import Abilities, abilities, by_hand, formats_in, in_sentence
 from lib.wire.formats import Format
 
@@ -68,17 +69,24 @@ def test_capabilities_by_import_date() -> None:
     ],
 )
 def test_capabilities_as_a_sentence(formats: set[Format], sentence: str) -> None:
-    assert in_sentence(Abilities(frozenset(formats), "").capabilities) == sentence
+    assert in_sentence(Abilities(frozenset(formats), "")) == sentence
 
 
 def test_chat_and_raw_text_have_their_own_limits() -> None:
     mixed = Abilities(frozenset({Format.BEDROCK, Format.CHAT}), "")
     raw, chat = mixed.reading(chat=False), mixed.reading(chat=True)
-    assert raw is not None
-    assert chat is not None
+    assert isinstance(raw, Capabilities)
+    assert isinstance(chat, Capabilities)
     assert (raw.prompt_scores, raw.max_k) == (False, 1)
     assert (chat.prompt_scores, chat.max_k) == (True, 20)
-    assert Abilities(frozenset({Format.OPENAI}), "").reading(chat=True) is None
+    for formats, chat_mode, why in (
+        ({Format.OPENAI}, True, "chats"),
+        ({Format.CHAT}, False, "chats only"),
+        ((), True, "Import"),
+    ):
+        found = Abilities(frozenset(formats), "").reading(chat=chat_mode)
+        assert isinstance(found, Unsupported)
+        assert why in found.reason
 
 
 @pytest.mark.parametrize("form", Format)

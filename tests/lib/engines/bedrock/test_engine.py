@@ -17,6 +17,7 @@ from lib.core.request import Message, Request
 from lib.core.sources import BedrockModel
 from lib.core.stream import fold
 from lib.core.tokens import NO_TOKENS, make_tokens
+from lib.engines.base import CallContext, complete
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import RetryPolicy
 from lib.errors import BadResponse, Cancelled, InvalidRequest, ServiceError
@@ -203,7 +204,7 @@ def test_the_published_response_through_the_engine(canned: Canned, url: str) -> 
 
 
 def test_the_pool_opens_bedrock_engines_too(canned: Canned, url: str) -> None:
-    engines = Engines(most=1)
+    engines = Engines(lambda source: BedrockEngine(source), most=1)
     found = [engines.get(BedrockModel(ARN, endpoint=url, profile="")) for _ in range(3)]
     assert found[0] is found[2]
 
@@ -243,13 +244,16 @@ def test_an_empty_response_is_retried(canned: Canned, url: str) -> None:
     retry_policy = RetryPolicy(cold_timeout=20, cold_delays=(0.01, 0.02))
     model = BedrockModel(ARN, endpoint=url, form="OPENAI")
     with closing(BedrockEngine(model, tokenizer(), retry_policy=retry_policy)) as asked:
-        notes = []
-        for delta in asked.stream(request):
-            notes.append(delta.note)
+        notes: list[str] = []
+
+        def on_note(note: str) -> None:
+            notes.append(note)
             if len(notes) == 2:
                 canned.response = encode(answer(request), Format.OPENAI)
+
+        complete(asked, request, CallContext(on_note=on_note))
     assert "is being loaded" in notes[0]
-    assert notes[-1] == ""
+    assert len(notes) == 2
 
 
 def test_an_unreadable_response_is_not_lost(canned: Canned, url: str) -> None:

@@ -13,6 +13,7 @@ from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.stream import Fold, fold
 from lib.core.tokens import TokenKind
+from lib.engines.base import CallContext, complete
 from lib.engines.local.engine import LocalEngine
 from lib.errors import Cancelled, InvalidRequest, OutOfMemory
 from tests.support import tiny
@@ -281,7 +282,9 @@ def test_requests_are_answered_concurrently(random_engine: EngineOf) -> None:
     expected = [engine.complete(request)[0] for request in requests]
     found: dict[int, Completion] = {}
     threads = [
-        threading.Thread(target=lambda n=number: found.update({n: engine.complete(requests[n], owner=str(n % 3))[0]}))
+        threading.Thread(
+            target=lambda n=number: found.update({n: complete(engine, requests[n], CallContext(str(n % 3)))[0]})
+        )
         for number in range(12)
     ]
     for thread in threads:

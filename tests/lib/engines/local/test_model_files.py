@@ -273,7 +273,7 @@ def longrope() -> Iterator[LocalEngine]:
 def test_scores_are_consistent_up_to_the_longrope_limit(longrope: LocalEngine) -> None:
     import torch
 
-    assert longrope.capabilities.context == 32
+    assert longrope.loaded.context == 32
     prompt = "abcdefghijklmnopqrstuvwxyzab"
     (written,) = longrope.complete(Request(prompt=prompt, max_tokens=16))
     assert len(written.generated) <= 4

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Message, Request
+from lib.engines.base import Capabilities, Unsupported
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
 from lib.engines.local.prompts import render
@@ -23,7 +24,7 @@ _NONE = np.zeros((tiny.VOCABULARY, tiny.VOCABULARY))
 
 def test_messages_go_through_the_template(markov: Markov) -> None:
     engine = markov(_NONE, tokenizer=tiny.make_tokenizer(chat=tiny.CHAT))
-    assert engine.capabilities.chat
+    assert engine.capabilities(chat=True) == Capabilities()
     rendered = render(engine.loaded, Request(messages=(Message("system", "be kind"), Message("user", "hi"))))
     assert rendered.text == "<|user|>system:be kind\n<|user|>user:hi\n>"
     assert rendered.ids == [tiny.USER, *b"system:be kind\n", tiny.USER, *b"user:hi\n>"]
@@ -40,7 +41,8 @@ def test_a_template_that_takes_parts_gets_them(markov: Markov) -> None:
 
 def test_messages_without_a_template_are_refused(markov: Markov) -> None:
     engine = markov(_NONE)
-    assert not engine.capabilities.chat
+    assert isinstance(engine.capabilities(chat=True), Unsupported)
+    assert engine.capabilities(chat=False) == Capabilities()
     with pytest.raises(InvalidRequest, match="no chat template") as raised:
         engine.complete(Request(messages=(Message("user", "hi"),)))
     assert "raw prompt" in raised.value.remedy

@@ -12,6 +12,7 @@ import pytest
 
 from lib.core.request import Request
 from lib.core.stream import fold
+from lib.engines.base import CallContext
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.model_runner import DecodeStep, ModelRunner
 from lib.engines.local.scheduler import Scheduler, Ticket
@@ -49,7 +50,7 @@ def test_every_request_gets_its_own_scores(
             )
             for size in (1, 2, 3, 5, 8)
         ]
-        streams = [engine.stream(request, owner=str(number)) for number, request in enumerate(requests)]
+        streams = [engine.stream(request, CallContext(str(number))) for number, request in enumerate(requests)]
         for stream in streams:
             for done in fold(stream):
                 check_all(random_model(architecture), done)

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from lib.core.stream import Delta
 from lib.engines.remote.rate_limit import AimdLimiter
 from lib.engines.remote.retry import Failure, Retry, RetryPolicy
 from lib.errors import Cancelled, ServiceError
@@ -36,14 +35,10 @@ def run(
     service: Service, policy: RetryPolicy, clock: Clock, limiter: AimdLimiter | None = None
 ) -> tuple[str, list[str]]:
     """(the answer of a service, the notes published before it)."""
-    retry, notes = Retry(classify, policy, clock=clock, wait=clock.wait), []
+    retry = Retry(classify, policy, clock=clock, wait=clock.wait)
+    notes: list[str] = []
     with (limiter or AimdLimiter(4)).slot() as slot:
-        steps = retry.run(service, slot, NEVER)
-        while True:
-            try:
-                notes.append(next(steps).note)
-            except StopIteration as end:
-                return end.value, notes
+        return retry.run(service, slot, NEVER, notes.append), notes
 
 
 def test_the_delays_grow_and_differ() -> None:
@@ -102,26 +97,24 @@ def test_only_throttling_lowers_the_limit() -> None:
 def test_a_delay_can_be_cancelled() -> None:
     cancelled = threading.Event()
     retry = Retry(classify, wait=lambda event, _: event.is_set())
-    with AimdLimiter(1).slot() as slot:
-        steps = retry.run(Service(Failure.COLD), slot, cancelled)
-        assert isinstance(next(steps), Delta)
-        cancelled.set()
-        with pytest.raises(Cancelled):
-            next(steps)
+    with AimdLimiter(1).slot() as slot, pytest.raises(Cancelled):
+        retry.run(Service(Failure.COLD), slot, cancelled, lambda _: cancelled.set())
 
 
 def test_the_default_wait_ends_when_the_event_is_set() -> None:
     cancelled = threading.Event()
-    with AimdLimiter(1).slot() as slot:
-        steps = Retry(classify, RetryPolicy(cold_delays=(60.0, 60.0))).run(Service(Failure.COLD), slot, cancelled)
-        next(steps)
-        cancelled.set()
-        with pytest.raises(Cancelled):
-            next(steps)
+    retry = Retry(classify, RetryPolicy(cold_delays=(60.0, 60.0)))
+    with AimdLimiter(1).slot() as slot, pytest.raises(Cancelled):
+        retry.run(Service(Failure.COLD), slot, cancelled, lambda _: cancelled.set())
 
 
 def test_a_call_that_waits_to_retry_leaves_its_slot_to_others() -> None:
-    limiter = AimdLimiter(1)
+    limiter, acquired = AimdLimiter(1), []
     with limiter.slot() as slot, limiter.slot() as other:
-        next(Retry(classify).run(Service(Failure.COLD), slot, NEVER))
-        assert other.acquire(NEVER)
+
+        def on_note(_: str) -> None:
+            acquired.append(other.acquire(NEVER))
+            other.release()
+
+        Retry(classify, wait=lambda *_: False).run(Service(Failure.COLD), slot, NEVER, on_note)
+    assert acquired == [True]

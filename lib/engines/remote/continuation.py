@@ -1,4 +1,4 @@
-"""Continue an answer from a given beginning on Bedrock, which takes text only: the beginning is sent as text.
+"""Continue an answer from a given beginning with a service that takes text only: the beginning is sent as text.
 
 Every completion format takes a raw prompt that ends with the beginning. A chat is rendered here first, with the
 template that was imported with the model, and sent as such a prompt; or, if that is switched on for the model, as a
@@ -18,7 +18,6 @@ from lib.core.completion import Completion
 from lib.core.request import Message, Request
 from lib.core.stream import Delta
 from lib.core.tokens import TokenKind, Tokens, concatenate, make_tokens
-from lib.engines.bedrock.capabilities import Abilities
 from lib.errors import InvalidRequest
 from lib.tokenizers.boundary import token_at
 from lib.tokenizers.tokenizer import Tokenizer
@@ -43,10 +42,15 @@ class Continuation:
     prefix: str  # the text of the beginning
 
 
-def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, *, by_chat: bool) -> Continuation:
-    """Plan a request that has `prefix_ids`. by_chat: whether a chat may be continued as a chat.
+def continuation(
+    request: Request, raw_format: Format | None, tokenizer: Tokenizer | None, *, by_chat: bool
+) -> Continuation:
+    """Plan a request that has `prefix_ids`.
 
-    Raises InvalidRequest, with the reason, if the model can't continue it.
+    raw_format: for raw prompts; None if the model takes none.
+    by_chat: whether the model can continue a chat as a chat.
+
+    Raises InvalidRequest, with the reason, if the model can't continue the request.
     """
     if tokenizer is None:
         raise InvalidRequest(
@@ -61,21 +65,19 @@ def continuation(request: Request, can: Abilities, tokenizer: Tokenizer | None, 
         prefix = bytes_of_ids(pieces, request.prefix_ids).decode()
     except UnicodeDecodeError as error:
         raise inside_a_character() from error
-    chat = request.prompt is None
-    wire_format = can.format_for(chat=False)
-    if chat and by_chat and Format.CHAT in can.formats:
+    if request.prompt is None and by_chat:
         sent = replace(request, messages=(*request.messages, Message("assistant", prefix)), prefix_ids=())
         rendered = prompt + prefix
         reader = replace(tokenizer, render=lambda _: rendered)
         return Continuation(sent, Format.CHAT, _CONTINUE_FINAL_MESSAGE, reader, prompt, prefix)
-    if wire_format is None:
+    if raw_format is None:
         raise InvalidRequest(
             "This model takes chats only, and an answer to a chat can't be continued.",
             "Allow continue_final_message beside the model, if you know that it works there.",
         )
     prompt = _without_bos(prompt, tokenizer)
     sent = replace(request, prompt=prompt + prefix, messages=(), prefix_ids=())
-    return Continuation(sent, wire_format, {}, tokenizer, prompt, prefix)
+    return Continuation(sent, raw_format, {}, tokenizer, prompt, prefix)
 
 
 def raw_prompt(request: Request, tokenizer: Tokenizer | None) -> str:

@@ -1,0 +1,97 @@
+"""The registry of engines: one row for each kind of source. To add an engine, add its folder and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from lib.access.policy import Policy
+from lib.core.sources import EMBEDDED, BedrockModel, LocalModel, Source
+from lib.costs.ledger import Ledger
+from lib.engines.base import Capabilities, Engine, Unsupported
+from lib.engines.bedrock.account import Account
+from lib.engines.bedrock.engine import BedrockEngine
+from lib.engines.local.opening import open_local
+from lib.engines.local.preview import NO_TEMPLATE, lacks_chat_template
+from lib.errors import InvalidRequest
+from lib.models import embedded
+
+S = TypeVar("S", bound=Source)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the engines of one process share."""
+
+    account: Account  # looks up imported models and their tokenizers
+    ledger: Ledger  # counts billed calls
+
+
+def _name(source: Source, shared: Shared) -> str:  # noqa: ARG001
+    return source.name
+
+
+def _check(source: Source, shared: Shared, policy: Policy) -> None:  # noqa: ARG001
+    policy.check(source)
+
+
+def _everything(source: Source, *, chat: bool) -> Capabilities | Unsupported:  # noqa: ARG001
+    return Capabilities()
+
+
+@dataclass(frozen=True)
+class Kind(Generic[S]):
+    """One row: what Candor knows of a kind of source."""
+
+    open: Callable[[S, Shared], Engine]  # raises CandorError
+    # Whether opening an engine takes neither time nor memory. If so, an engine is opened to learn what it can do.
+    instant: bool = False
+    # What a model can do, before its engine is opened: guessed from what is quickly at hand.
+    preview: Callable[..., Capabilities | Unsupported] = _everything
+    label: Callable[[S, Shared], str] = _name  # the model's name as pages show it
+    check: Callable[[S, Shared, Policy], None] = _check  # raises InvalidRequest if visitors may not use the model
+
+
+def _open_local(source: LocalModel, shared: Shared) -> Engine:  # noqa: ARG001
+    return open_local(source.path)
+
+
+def _preview_local(source: LocalModel, *, chat: bool) -> Capabilities | Unsupported:
+    lacking = chat and source != EMBEDDED and lacks_chat_template(Path(source.path).expanduser())
+    return Unsupported(NO_TEMPLATE) if lacking else Capabilities()
+
+
+def _label_local(source: LocalModel, shared: Shared) -> str:  # noqa: ARG001
+    return embedded.NAME if source == EMBEDDED else source.path
+
+
+def _open_bedrock(source: BedrockModel, shared: Shared) -> Engine:
+    return BedrockEngine(source, account=shared.account, ledger=shared.ledger)
+
+
+def _label_bedrock(source: BedrockModel, shared: Shared) -> str:
+    return shared.account.name_of(source.arn)
+
+
+def _check_bedrock(source: BedrockModel, shared: Shared, policy: Policy) -> None:
+    shared.account.check(source)
+    listed: tuple[str, ...] = ()
+    if policy.needs_list(source):
+        found = shared.account.models_nowait(source.place)
+        listed = tuple(each.arn for each in (found.value if found is not None else None) or ())
+    policy.check(source, listed)
+
+
+KINDS: dict[type[Source], Kind[Any]] = {
+    LocalModel: Kind(_open_local, preview=_preview_local, label=_label_local),
+    BedrockModel: Kind(_open_bedrock, instant=True, label=_label_bedrock, check=_check_bedrock),
+}
+
+
+def kind_of(source: Source) -> Kind[Any]:
+    """The row of a source. Raises InvalidRequest if there is none."""
+    if (kind := KINDS.get(type(source))) is None:
+        raise InvalidRequest(f"There is no engine for models of the kind {source.kind!r}.", "Choose another model.")
+    return kind
