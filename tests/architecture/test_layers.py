@@ -105,3 +105,20 @@ def test_pages_know_components_and_data() -> None:
     for module in modules("pages"):
         names = {name for name in imported(module) if name.split(".")[0] == "lib"}
         assert {".".join(name.split(".")[:2]) for name in names} <= OF_PAGES, module
+
+
+def _tested_types(module: str) -> Iterator[str]:
+    """Names of the types in the isinstance tests and match patterns of a module."""
+    for node in ast.walk(ast.parse(ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            yield from (each.id for each in ast.walk(node.args[1]) if isinstance(each, ast.Name))
+        elif isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Name):
+            yield node.cls.id
+
+
+@pytest.mark.parametrize("top", ["components", "pages"])
+def test_pages_never_ask_which_engine_they_have(top: str) -> None:
+    """They ask for capabilities instead, so that a new engine needs no change of theirs."""
+    forbidden = {"LocalModel", "BedrockModel", "LocalEngine", "BedrockEngine"}
+    files = (each for each in modules(top) if (ROOT.joinpath(*each.split(".")).with_suffix(".py")).is_file())
+    assert [(each, name) for each in files for name in _tested_types(each) if name in forbidden] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import streamlit as st
@@ -15,9 +16,10 @@ from lib.access.visitor import ALONE
 from lib.core.request import Request
 from lib.core.sources import named_source, source_of
 from lib.engines.base import Continues, Engine, Resident, Unsupported, Wakes
-from lib.jobs.batch import State
+from lib.jobs.batch import Batch, State
 from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
+from lib.jobs.job import Job
 from lib.store.job_runs import run_about
 from lib.store.plan_codec import plan_of
 from lib.studies.plans import PLANS
@@ -91,7 +93,7 @@ def test_a_new_page_asks_shows_keeps_and_reopens() -> None:
     assert "Hello! · Hello?" in [each.value for each in shown.markdown]
 
     plan = job.plan
-    assert plan_of(run_about(job, "twice", owner="", version="1")) == plan == toy_page.TwicePlan(ECHO, "Hello")
+    assert plan_of(run_about(cast("Job[Batch]", job), "twice", owner="", version="1")) == plan == toy_page.TwicePlan(ECHO, "Hello")
     store = services().store.runs()
     assert store is not None
     writer = services().store.writer
