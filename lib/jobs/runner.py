@@ -188,7 +188,7 @@ class _Run:
                     if not self._at_work:
                         self._change.set()
                     return
-                number, task = self._left.popleft(), Task(self._change.set)
+                number, task = self._left.popleft(), Task(self._on_news)
                 self._running[number] = task
             outcomes = self._outcomes_of(number, task)
             cap = next((each.error for each in outcomes or () if isinstance(each.error, CapReached)), None)
@@ -203,6 +203,10 @@ class _Run:
                 if cap is not None:
                     self._cap = cap
                     self._leave_the_rest()
+
+    def _on_news(self) -> None:
+        if not self._change.is_set():  # setting it takes a lock, for which a thousand calls would wait
+            self._change.set()
 
     def _outcomes_of(self, number: int, task: Task) -> list[Outcome] | None:
         """Run one unit; None if it was stopped before it had any partial completion."""

@@ -30,7 +30,7 @@ from tests.benchmarks.wire import prompt_of, response_of
 from tests.support.loopback import Canned, bedrock
 from tests.support.serve_clients import Recorded, service_of
 
-_ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
+ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
 NOBODY = {
     "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "secret-example",
@@ -51,14 +51,14 @@ def figures() -> Iterator[Figure]:
 def _whole_call() -> Figure:
     request, ids, names = prompt_of(2000)
     response, tokenizer = response_of(ids, names, 5), load_tokenizer("embedded")
-    with _answering(response) as url, closing(Account()) as account:
+    with answering(response) as url, closing(Account()) as account:
         client = account.client("bedrock-runtime", AwsTarget("us-east-1", "", url))
         ledger = Ledger(Caps(None, None))
-        engine = BedrockEngine(BedrockModel(_ARN, endpoint=url, form="OPENAI"), tokenizer, client=client, ledger=ledger)
+        engine = BedrockEngine(BedrockModel(ARN, endpoint=url, form="OPENAI"), tokenizer, client=client, ledger=ledger)
         body = json.dumps({"prompt": request.prompt, "max_tokens": 2, "logprobs": 5, "prompt_logprobs": 5})
 
         def bare() -> Any:
-            answer = client.invoke_model(modelId=_ARN, body=body)
+            answer = client.invoke_model(modelId=ARN, body=body)
             return json.loads(answer["body"].read())
 
         (done,) = engine.complete(request)
@@ -70,7 +70,7 @@ def _whole_call() -> Figure:
 
 
 @contextmanager
-def _answering(response: bytes, latency: float = 0.0) -> Iterator[str]:
+def answering(response: bytes, latency: float = 0.0) -> Iterator[str]:
     """The address of a process that gives this response to everything."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(
@@ -93,8 +93,8 @@ def _answer(response: bytes, latency: float, pipe: Any) -> None:
 def _rate() -> Figure:
     """The service is a process of its own with nothing to work out, so that the latency is what takes time."""
     request, ids, names = prompt_of(4)
-    with _answering(response_of(ids, names, 5), LATENCY) as url, closing(Account()) as account:
-        model, ledger = BedrockModel(_ARN, "embedded", endpoint=url, form="OPENAI"), Ledger(Caps(None, None))
+    with answering(response_of(ids, names, 5), LATENCY) as url, closing(Account()) as account:
+        model, ledger = BedrockModel(ARN, "embedded", endpoint=url, form="OPENAI"), Ledger(Caps(None, None))
         engines = Engines(lambda source: BedrockEngine(source, account=account, ledger=ledger))  # type: ignore[arg-type]
         calls = [Call(model, request)] * CALLS
 

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
-from lib.jobs.engine_pool import open_local
+from lib.engines.local.opening import open_local
 from lib.serve.server import in_thread
 from tests.benchmarks.engine import text_of, without_end
 from tests.benchmarks.report import Figure, alternated

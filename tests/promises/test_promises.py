@@ -93,7 +93,8 @@ def test_a_new_page_asks_shows_keeps_and_reopens() -> None:
     assert "Hello! · Hello?" in [each.value for each in shown.markdown]
 
     plan = job.plan
-    assert plan_of(run_about(cast("Job[Batch]", job), "twice", owner="", version="1")) == plan == toy_page.TwicePlan(ECHO, "Hello")
+    run = run_about(cast("Job[Batch]", job), "twice", owner="", version="1")
+    assert plan_of(run) == plan == toy_page.TwicePlan(ECHO, "Hello")
     store = services().store.runs()
     assert store is not None
     writer = services().store.writer

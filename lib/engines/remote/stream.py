@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lib.core.stream import Delta
+from lib.engines.remote.threads import DaemonThreads
 from lib.errors import Cancelled
 
 _END = object()
+_THREADS = DaemonThreads("candor-stream")
 
 
 class BackgroundStream:
@@ -21,7 +23,7 @@ class BackgroundStream:
         self._results: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._outcome: Any = None  # _END or an exception, once the stream is over
-        threading.Thread(target=self._run, args=(produce,), name="candor-stream", daemon=True).start()
+        _THREADS.run(lambda: self._run(produce))
 
     def _run(self, produce: Callable[[threading.Event], Iterator[Delta]]) -> None:
         try:
