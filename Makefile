@@ -54,7 +54,9 @@ chromium:
 	@test -x "$(CHROMIUM)" || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends chromium; } \
 		|| { echo "Install Chromium, or set CHROMIUM to its path."; exit 1; }
 
-# Two halves side by side, as the browser's tests mostly wait.
+# Two halves side by side, as the browser's tests mostly wait. Each computes on one thread, as several that wait for each
+# other take many times as long while the other half, or Chromium, has their cores.
+test-in-browser test-elsewhere: export OMP_NUM_THREADS := 1
 test: setup .venv/.ready-for-tests chromium lint
 	@$(MAKE) --no-print-directory -j2 test-in-browser test-elsewhere
 
