@@ -1,23 +1,26 @@
 """A real server and a real Chromium for tests marked `browser`.
 
-`serve(script)` gives the URL of a running Streamlit script, `page` a fresh browser tab that fails its test on any error
-in the console.
+`serve(script)` gives the URL of a running Streamlit script, `serve_app(name)` that of a small app, `page` a fresh
+browser tab that fails its test on any error in the console.
 """
 
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    BrowserType,
     ConsoleMessage,
     Page,
-    Playwright,
     Request,
     WebError,
     expect,
@@ -50,38 +53,87 @@ def serve() -> Iterator[Serve]:
         list(pool.map(lambda each: each.close(), running))
 
 
-@pytest.fixture(scope="module")
-def _playwright() -> Iterator[Playwright]:
-    """Module-scoped, because its event loop keeps other tests in this thread from starting one."""
-    with sync_playwright() as playwright:
-        yield playwright
+@pytest.fixture(scope="session")
+def serve_app(serve: Serve) -> Serve:
+    """`serve_app(name, **query)`: the address of an app of tests/e2e/apps. All of them share a server."""
+
+    def address(name: str, **query: object) -> str:
+        return f"{serve('tests/e2e/apps/every_app.py')}/?{urlencode({'app': name} | query)}"
+
+    return address
 
 
-@pytest.fixture(scope="module")
-def browser(_playwright: Playwright) -> Iterator[Browser]:
-    """Chromium, from $CHROMIUM or the system. Without one, tests fail rather than being skipped."""
-    chromium = _playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
-    yield chromium
-    chromium.close()
+# What lasts until the last test here. No fixtures of the session: the event loop of Playwright keeps other tests in
+# this thread from starting one. Nor of the module: starting Chromium and filling its cache takes seconds.
+_LASTING = contextlib.ExitStack()
 
 
-@pytest.fixture(scope="module")
-def _visitor(_playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Iterator[None]:
+    """Close the browsers once no other test here follows."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+            _LASTING.close()
+            for each in (_chromium, _browser, _visitor):
+                each.cache_clear()
+
+
+@cache
+def _chromium() -> BrowserType:
+    return _LASTING.enter_context(sync_playwright()).chromium
+
+
+@cache
+def _browser() -> Browser:
+    chromium = _chromium().launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
+    _LASTING.callback(chromium.close)
+    return chromium
+
+
+@cache
+def _visitor() -> BrowserContext:
     """A Chromium that caches what it fetches and compiles, which halves the time of every later visit."""
-    context = _playwright.chromium.launch_persistent_context(
-        tmp_path_factory.mktemp("chromium"),
+    context = _chromium().launch_persistent_context(
+        _LASTING.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)),
         executable_path=chromium_path(),
         args=list(CHROMIUM_ARGS),
         viewport={"width": 1280, "height": 900},
         permissions=["clipboard-read"],
     )
-    yield context
-    context.close()
+    _LASTING.callback(context.close)
+    return context
 
 
 @pytest.fixture
-def page(_visitor: BrowserContext) -> Iterator[Page]:
+def browser() -> Browser:
+    """Chromium, from $CHROMIUM or the system. Without one, tests fail rather than being skipped."""
+    return _browser()
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
     """A tab of a new visitor. The test fails if the page logs or raises an error."""
+    with _tab() as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def lasting_page() -> Iterator[Page]:
+    """A tab that stays open beside the others, for tests that leave it as they found it."""
+    with _tab() as tab:
+        _KEPT.add(tab)
+        yield tab
+        _KEPT.remove(tab)
+
+
+_KEPT: set[Page] = set()
+
+
+@contextlib.contextmanager
+def _tab() -> Iterator[Page]:
+    context = _visitor()
     errors: list[str] = []
     origins: set[str] = set()
 
@@ -100,18 +152,18 @@ def page(_visitor: BrowserContext) -> Iterator[Page]:
 
     listeners = {"console": note, "weberror": raised, "request": navigated}
     for event, listener in listeners.items():
-        _visitor.on(event, listener)  # type: ignore[call-overload]
+        context.on(event, listener)  # type: ignore[call-overload]
     expect.set_options(timeout=PATIENCE * 1000)
-    _visitor.set_offline(False)
-    tab = _visitor.new_page()
+    context.set_offline(False)
+    tab = context.new_page()
     tab.set_default_timeout(PATIENCE * 1000)
     yield tab
-    last = _visitor.new_page()  # the browser closes with its last tab
-    for each in _visitor.pages:
-        if each is not last:
+    last = context.new_page()  # the browser closes with its last tab
+    for each in context.pages:
+        if each is not last and each not in _KEPT:
             each.close()
     for event, listener in listeners.items():
-        _visitor.remove_listener(event, listener)
+        context.remove_listener(event, listener)
     _forget(last, origins)
     assert not errors, "errors in the browser:\n" + "\n".join(errors)
 

@@ -12,13 +12,12 @@ from tests.e2e.conftest import Serve
 from tests.support.browser import wait_for_map
 
 pytestmark = pytest.mark.browser
-SCRIPT = "tests/e2e/apps/answer_app.py"
 HOSTILE = (" <script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>", "</style>", "</i></div>")
 
 
 @pytest.fixture
-def answer(page: Page, serve: Serve) -> Page:
-    page.goto(serve(SCRIPT))
+def answer(page: Page, serve_app: Serve) -> Page:
+    page.goto(serve_app("answer_app"))
     expect(page.get_by_test_id("stMetric").last).to_be_visible()
     wait_for_map(page)
     return page

@@ -110,9 +110,14 @@ def test_branch_with_typed_text(answered: Page) -> None:
     assert page.locator(".text i.o").count() >= 3
 
 
-def test_a_branch_within_the_prompt(answered: Page) -> None:
+def test_a_branch_within_the_prompt_but_not_at_its_first_token(answered: Page) -> None:
     page = answered
+    open_branch(page, 0)
+    expect(page.get_by_role("button", name="Branch", exact=True)).to_be_disabled()
+    reason = "There is nothing before the first token to continue from. Edit the prompt instead."
+    expect(page.get_by_text(reason)).to_be_visible()
     open_branch(page, 3)  # " fox"
+    expect(page.get_by_role("button", name="Branch", exact=True)).to_be_enabled()
     press_branch(page)
     said = text(page)
     assert said.startswith("The quick brown ")
@@ -151,10 +156,3 @@ def test_editing_the_prompt_keeps_the_tree(answered: Page) -> None:
     choose(page, "Tree of 2 answers", "over a lazy dog")
     finished(page)
     assert text(page).startswith(f"{FOX} over a lazy dog")
-
-
-def test_the_first_token_explains_why_it_has_no_branch(answered: Page) -> None:
-    open_branch(answered, 0)
-    expect(answered.get_by_role("button", name="Branch", exact=True)).to_be_disabled()
-    reason = "There is nothing before the first token to continue from. Edit the prompt instead."
-    expect(answered.get_by_text(reason)).to_be_visible()

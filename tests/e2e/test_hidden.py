@@ -80,10 +80,14 @@ def test_hidden_text_is_visible_in_the_map(page: Page, tmp_path: Path) -> None:
     expect(page.locator(".text i").nth(1)).to_have_css("background-color", "rgb(251, 177, 63)")
 
 
-@pytest.mark.parametrize("text", list("\u3164\u115f\u2800\u180e\U000e0100\u200d\u2028\u00a0\ufe0f"))
-def test_a_blank_character_is_visible_in_the_map(page: Page, tmp_path: Path, text: str) -> None:
-    opened(page, tmp_path, "a", text, "b")
-    assert shown(page) == [["a", []], [text, [f"U+{ord(text):04X}"]], ["b", []]], unicodedata.name(text, "")
+def test_blank_characters_are_visible_in_the_map(page: Page, tmp_path: Path) -> None:
+    blanks = "\u3164\u115f\u2800\u180e\U000e0100\u200d\u2028\u00a0\ufe0f"
+    opened(page, tmp_path, *(each for blank in blanks for each in ("a", blank, "b")))
+    found = shown(page)
+    assert len(found) == 3 * len(blanks)
+    for number, blank in enumerate(blanks):
+        expected = [["a", []], [blank, [f"U+{ord(blank):04X}"]], ["b", []]]
+        assert found[3 * number : 3 * number + 3] == expected, unicodedata.name(blank, "")
 
 
 def test_shaping_characters_are_not_marked(page: Page, tmp_path: Path) -> None:

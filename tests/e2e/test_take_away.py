@@ -30,7 +30,6 @@ from tests.support.hostile_text import STRINGS
 from tests.support.paths import CASES
 
 pytestmark = pytest.mark.browser
-APP = "tests/e2e/apps/token_map_app.py"
 
 
 def opened(page: Page, done: Completion, folder: Path) -> Page:
@@ -147,7 +146,7 @@ def hosted(data: bytes, policy: str) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Strict) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/candor.html"
         server.shutdown()
 
@@ -354,8 +353,8 @@ def test_there_are_enough_hostile_texts() -> None:
     assert len(set(STRINGS)) >= 200
 
 
-def test_hostile_texts_stay_texts_in_the_page(watched: Page, serve: Serve) -> None:
-    watched.goto(f"{serve(APP)}/?hostile=1")
+def test_hostile_texts_stay_texts_in_the_page(watched: Page, serve_app: Serve) -> None:
+    watched.goto(serve_app("token_map_app", hostile=1))
     expect(watched.locator(".text i").first).to_be_attached()
     shown = watched.locator(".text i").evaluate_all(_SHOWN)
     assert "".join(text for text, _ in shown).endswith(cells(hostile()))

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.apps.text_app import CONTROLS, HOSTILE
+from tests.e2e.conftest import Serve
 from tests.support.browser import wait_for_app
 
 pytestmark = pytest.mark.browser
@@ -43,8 +44,8 @@ WHERE: dict[str, Callable[[str], list[str]]] = {
 }
 
 
-def _read(page: Page, serve: Callable[..., str], where: str) -> Any:
-    page.goto(f"{serve('tests/e2e/apps/text_app.py')}?where={where}")
+def _read(page: Page, serve_app: Serve, where: str) -> Any:
+    page.goto(serve_app("text_app", where=where))
     page.get_by_text("That is all").wait_for()
     wait_for_app(page)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
@@ -52,23 +53,23 @@ def _read(page: Page, serve: Callable[..., str], where: str) -> Any:
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_text_is_shown_literally(where: str, page: Page, serve: Callable[..., str]) -> None:
-    found = _read(page, serve, where)
+def test_text_is_shown_literally(where: str, page: Page, serve_app: Serve) -> None:
+    found = _read(page, serve_app, where)
     for text, (texts, made, _) in zip(HOSTILE + CONTROLS, found, strict=True):
         assert not made, f"{text!r} became more than text: {texts}"
         wanted = WHERE[where](_shown(text))
         assert [_blanks(each) for each in texts] == wanted, text
 
 
-def test_labels_are_shown_literally(page: Page, serve: Callable[..., str]) -> None:
-    found = _read(page, serve, "labels")
+def test_labels_are_shown_literally(page: Page, serve_app: Serve) -> None:
+    found = _read(page, serve_app, "labels")
     for text, (_, made, shown) in zip(HOSTILE + CONTROLS, found, strict=True):
         assert not made, f"{text!r} became more than text: {shown}"
         assert _blanks(shown).count(_shown(text)) >= 4, f"{text!r}: {shown}"
 
 
-def test_line_breaks_and_spaces_are_shown_literally(page: Page, serve: Callable[..., str]) -> None:
-    found = _read(page, serve, "lines")
+def test_line_breaks_and_spaces_are_shown_literally(page: Page, serve_app: Serve) -> None:
+    found = _read(page, serve_app, "lines")
     for text, (texts, made, _) in zip(HOSTILE + CONTROLS, found, strict=True):
         assert not made, f"{text!r} became more than text: {texts}"
         (shown,) = texts

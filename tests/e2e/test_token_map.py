@@ -25,7 +25,6 @@ from tests.e2e.conftest import Serve
 from tests.support.browser import wait_for_app
 
 pytestmark = pytest.mark.browser
-SCRIPT = "tests/e2e/apps/token_map_app.py"
 
 
 @cache
@@ -43,12 +42,29 @@ def place(text: str, name: str = "whole") -> int:
 
 
 @pytest.fixture
-def shown(page: Page, serve: Serve) -> Page:
+def shown(page: Page, serve_app: Serve) -> Page:
     """The page with the completion "whole"."""
-    page.goto(serve(SCRIPT))
+    page.goto(serve_app("token_map_app"))
     wait_for_app(page)
     expect(cells(page)).to_have_count(len(view()))
     return page
+
+
+@pytest.fixture
+def still(lasting_page: Page, serve_app: Serve) -> Page:
+    """The same, opened once for all tests that only read it, hover over it, or choose its metric and groups."""
+    lasting_page.set_viewport_size({"width": 1280, "height": 900})
+    if lasting_page.url == "about:blank":
+        lasting_page.goto(serve_app("token_map_app"))
+        wait_for_app(lasting_page)
+    lasting_page.bring_to_front()
+    lasting_page.mouse.move(0, 0)
+    lasting_page.evaluate("getSelection().removeAllRanges()")
+    lasting_page.get_by_role("radio", name="Probability").click()
+    group_by(lasting_page, "token")
+    expect(cells(lasting_page)).to_have_count(len(view()))
+    assert runs(lasting_page) == 1
+    return lasting_page
 
 
 def cells(page: Page) -> Locator:
@@ -124,8 +140,8 @@ def test_copied_text_has_no_marks(shown: Page) -> None:
     assert shown.evaluate("navigator.clipboard.readText()") == "".join(texts())
 
 
-def test_find_in_page_finds_text_outside_the_viewport(page: Page, serve: Serve) -> None:
-    page.goto(f"{serve(SCRIPT)}/?many=30000")
+def test_find_in_page_finds_text_outside_the_viewport(page: Page, serve_app: Serve) -> None:
+    page.goto(serve_app("token_map_app", many=30_000))
     wait_for_app(page)
     expect(cells(page).first).to_be_visible()
     for _ in range(2):  # at once, and when everything is drawn
@@ -135,15 +151,15 @@ def test_find_in_page_finds_text_outside_the_viewport(page: Page, serve: Serve) 
         page.evaluate("document.getSelection().removeAllRanges()")
 
 
-def test_selecting_text_does_not_pin(shown: Page) -> None:
-    start, end = cell(shown, " capital").bounding_box(), cell(shown, "?").bounding_box()
+def test_selecting_text_does_not_pin(still: Page) -> None:
+    start, end = cell(still, " capital").bounding_box(), cell(still, "?").bounding_box()
     assert start is not None
     assert end is not None
-    shown.mouse.move(start["x"] + 3, start["y"] + 8)
-    shown.mouse.down()
-    shown.mouse.move(end["x"] + 3, end["y"] + 8)
-    shown.mouse.up()
-    assert runs(shown) == 1
+    still.mouse.move(start["x"] + 3, start["y"] + 8)
+    still.mouse.down()
+    still.mouse.move(end["x"] + 3, end["y"] + 8)
+    still.mouse.up()
+    assert runs(still) == 1
 
 
 def test_nothing_in_a_token_is_executed_or_becomes_an_element(shown: Page) -> None:
@@ -154,8 +170,8 @@ def test_nothing_in_a_token_is_executed_or_becomes_an_element(shown: Page) -> No
     assert shown.locator(".candor").locator("script, img, style").count() == 0
 
 
-def test_a_direction_override_stays_within_its_token(shown: Page) -> None:
-    letters = cell(shown, "evil").evaluate(
+def test_a_direction_override_stays_within_its_token(still: Page) -> None:
+    letters = cell(still, "evil").evaluate(
         """node => [0, 3].map(letter => {
             const range = document.createRange();
             range.setStart(node.firstChild, letter);
@@ -163,11 +179,11 @@ def test_a_direction_override_stays_within_its_token(shown: Page) -> None:
             return range.getBoundingClientRect().x;
         })"""
     )
-    override, after = cell(shown, " \u202e").bounding_box(), cell(shown, "\u200b").bounding_box()
+    override, after = cell(still, " \u202e").bounding_box(), cell(still, "\u200b").bounding_box()
     assert override is not None
     assert after is not None
     assert override["x"] < letters[0] < letters[1] < after["x"]
-    assert "‹U+202E›" in tip(shown, cell(shown, " \u202e"))
+    assert "‹U+202E›" in tip(still, cell(still, " \u202e"))
 
 
 def test_scripts_are_laid_out_in_reading_order(shown: Page) -> None:
@@ -213,17 +229,17 @@ def test_letters_join_across_tokens(shown: Page) -> None:
     assert sum(part["width"] for part in parts if part) == pytest.approx(whole, abs=1)
 
 
-def test_kinds_and_parts_are_marked(shown: Page) -> None:
-    assert shown.locator(".text b").evaluate_all("all => all.map(each => each.dataset.label)") == [
+def test_kinds_and_parts_are_marked(still: Page) -> None:
+    assert still.locator(".text b").evaluate_all("all => all.map(each => each.dataset.label)") == [
         "prompt",
         "reasoning",
         "answer",
     ]
-    first_answer = shown.locator(".text b[data-label=answer] + i")
+    first_answer = still.locator(".text b[data-label=answer] + i")
     expect(first_answer).to_have_text("The")
-    expect(shown.locator(".text .stop")).to_have_count(1)
-    expect(shown.locator(".text .x")).to_have_count(4)
-    expect(shown.locator(".text .r")).to_have_count(len(app.REASONING))
+    expect(still.locator(".text .stop")).to_have_count(1)
+    expect(still.locator(".text .x")).to_have_count(4)
+    expect(still.locator(".text .r")).to_have_count(len(app.REASONING))
 
 
 def test_the_prompt_collapses_to_one_line(shown: Page) -> None:
@@ -271,13 +287,13 @@ def test_an_empty_completion_draws_nothing(shown: Page) -> None:
 # --- colours --------------------------------------------------------------------------------------------------------
 
 
-def test_cells_match_pythons_steps_in_every_metric_without_a_rerun(shown: Page) -> None:
+def test_cells_match_pythons_steps_in_every_metric_without_a_rerun(still: Page) -> None:
     for scale in SCALES:
-        shown.get_by_role("radio", name=scale.label).click()
-        expect(shown.locator(".explanation")).to_have_text(scale.explanation)
-        assert steps_shown(shown) == colours(scale), scale.name
-        assert shown.locator(".ramp i").all_inner_texts() == list(scale.legend())
-    assert runs(shown) == 1
+        still.get_by_role("radio", name=scale.label).click()
+        expect(still.locator(".explanation")).to_have_text(scale.explanation)
+        assert steps_shown(still) == colours(scale), scale.name
+        assert still.locator(".ramp i").all_inner_texts() == list(scale.legend())
+    assert runs(still) == 1
 
 
 def test_the_metric_is_kept_when_the_completion_changes(shown: Page) -> None:
@@ -307,8 +323,8 @@ def test_an_unavailable_metric_says_why(shown: Page) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_step_is_legible_and_distinct(page: Page, serve: Serve, theme: str) -> None:
-    page.goto(f"{serve(SCRIPT)}/?embed=true&embed_options={theme}_theme")
+def test_every_step_is_legible_and_distinct(page: Page, serve_app: Serve, theme: str) -> None:
+    page.goto(serve_app("token_map_app", embed="true", embed_options=f"{theme}_theme"))
     wait_for_app(page)
     expect(page.locator(".candor")).to_have_attribute("data-theme", theme)
     background = _luminance(page.locator("[data-testid=stApp]").evaluate(COLOURS)[1])
@@ -357,40 +373,40 @@ def group_by(page: Page, grouping: str) -> None:
     page.get_by_role("combobox", name="Group by").select_option(grouping)
 
 
-def test_groups_match_pythons_steps_in_every_metric_without_a_rerun(shown: Page) -> None:
+def test_groups_match_pythons_steps_in_every_metric_without_a_rerun(still: Page) -> None:
     for grouping in ("word", "sentence", "line"):
-        group_by(shown, grouping)
+        group_by(still, grouping)
         for scale in SCALES:
-            shown.get_by_role("radio", name=scale.label).click()
-            assert steps_shown(shown) == colours(scale, grouping=grouping), (grouping, scale.name)
-        joined = cells(shown).evaluate_all("all => all.map(each => each.classList.contains('j'))")
+            still.get_by_role("radio", name=scale.label).click()
+            assert steps_shown(still) == colours(scale, grouping=grouping), (grouping, scale.name)
+        joined = cells(still).evaluate_all("all => all.map(each => each.classList.contains('j'))")
         first = {*view().groups(grouping).tolist(), view().boundary}
         assert joined == [each not in first for each in range(len(view()))], grouping
-    assert runs(shown) == 1
+    assert runs(still) == 1
 
 
-def test_the_tooltip_of_a_group_describes_its_tokens(shown: Page) -> None:
-    group_by(shown, "line")
-    words = tip(shown, cell(shown, " Paris"))
+def test_the_tooltip_of_a_group_describes_its_tokens(still: Page) -> None:
+    group_by(still, "line")
+    words = tip(still, cell(still, " Paris"))
     assert words.startswith(
         "Line of 12 tokens · one word in ten, at least one, is no more confident than probability < 0.0001%"
     )
     assert "logprob −0.534" in words
-    expect(shown.locator(".text i[data-within]")).to_have_count(12)
-    group_by(shown, "word")
-    assert "Word of 2 tokens · probability 1" in tip(shown, cell(shown, " cafe\u0301"))  # 0.5 × 0.28
+    expect(still.locator(".text i[data-within]")).to_have_count(12)
+    group_by(still, "word")
+    assert "Word of 2 tokens · probability 1" in tip(still, cell(still, " cafe\u0301"))  # 0.5 × 0.28
 
 
-def test_the_next_unsure_place_may_be_a_group(shown: Page) -> None:
-    group_by(shown, "line")
+def test_the_next_unsure_place_may_be_a_group(still: Page) -> None:
+    group_by(still, "line")
     steps = scale_named("probability").colours(view().steps("line")["probability"])
     starts = view().groups("line")
     unsure = [int(start) for start, step in zip(starts, steps, strict=True) if 4 <= step <= 7]
-    shown.get_by_role("application").focus()
-    shown.keyboard.press("Control+Home")
+    still.get_by_role("application").focus()
+    still.keyboard.press("Control+Home")
     for expected in unsure[1:] if unsure[0] == 0 else unsure:
-        shown.keyboard.press("n")
-        assert at(shown) == expected
+        still.keyboard.press("n")
+        assert at(still) == expected
 
 
 def ask(page: Page, pattern: str) -> None:
@@ -436,8 +452,8 @@ def test_python_rejects_invalid_requests(monkeypatch: pytest.MonkeyPatch) -> Non
         assert token_map_module.asked_for("map") == expected
 
 
-def test_a_very_long_text_gets_its_colours_first(page: Page, serve: Serve) -> None:
-    page.goto(f"{serve(SCRIPT)}/?many=30000")
+def test_a_very_long_text_gets_its_colours_first(page: Page, serve_app: Serve) -> None:
+    page.goto(serve_app("token_map_app", many=30_000))
     wait_for_app(page)
     expect(page.get_by_text(re.compile(r"runs: 2 "))).to_be_visible()  # the second brings the alternatives
     expect(cells(page)).to_have_count(len(TokenMapView(app.many(30_000))))
@@ -449,8 +465,8 @@ def test_a_very_long_text_gets_its_colours_first(page: Page, serve: Serve) -> No
     expect(page.locator(".candor[data-grouped]")).to_be_visible()
 
 
-def test_groups_of_a_long_text_are_computed_on_demand(page: Page, serve: Serve) -> None:
-    page.goto(f"{serve(SCRIPT)}/?many=6000")
+def test_groups_of_a_long_text_are_computed_on_demand(page: Page, serve_app: Serve) -> None:
+    page.goto(serve_app("token_map_app", many=6_000))
     wait_for_app(page)
     expect(page.get_by_text(re.compile(r"runs: 1 "))).to_be_visible()
     assert "all others" in tip(page, cells(page).nth(len(app.PROMPT) + 12))
@@ -538,8 +554,8 @@ def test_invalid_thresholds_are_ignored(shown: Page) -> None:
 # --- the tooltip ----------------------------------------------------------------------------------------------------
 
 
-def test_the_tooltip_of_a_likely_token(shown: Page) -> None:
-    words = tip(shown, cell(shown, " Paris"))
+def test_the_tooltip_of_a_likely_token(still: Page) -> None:
+    words = tip(still, cell(still, " Paris"))
     low, high = (float(bound[cell_row(" Paris")]) for bound in entropy_bounds(view().tokens, 60_000))
     facts = f"logprob −0.534 · rank 1 · id {_id(' Paris')} entropy {formatting.bracket(low, high)}"
     first, _, rest = words.partition(facts)
@@ -547,7 +563,7 @@ def test_the_tooltip_of_a_likely_token(shown: Page) -> None:
     assert rest.split() == [
         "·Paris", "58.6%", "·Lyon", "20.0%", "·called", "10.0%", "↵", "5.00%", "all", "others", "6.4%",
     ]  # fmt: skip
-    expect(shown.locator(".tip .chosen")).to_have_count(1)
+    expect(still.locator(".tip .chosen")).to_have_count(1)
 
 
 def cell_row(text: str) -> int:
@@ -560,11 +576,11 @@ def _id(text: str) -> int:
     return int(pieces.ids[pieces.texts.index(text)])
 
 
-def test_every_number_in_a_tooltip_matches_pythons(shown: Page) -> None:
+def test_every_number_in_a_tooltip_matches_pythons(still: Page) -> None:
     tokens = view().tokens
     low, high = entropy_bounds(tokens, 60_000)
     for number in range(len(view())):
-        words = tip(shown, cells(shown).nth(number))
+        words = tip(still, cells(still).nth(number))
         for row in view().tokens_of(number):
             logprob = float(tokens.logprobs[row])
             if np.isnan(logprob):
@@ -578,13 +594,13 @@ def test_every_number_in_a_tooltip_matches_pythons(shown: Page) -> None:
                 assert f"rank {formatting.rank(int(tokens.ranks[row]))}" in words
 
 
-def test_a_token_outside_its_list_has_a_row_of_its_own(shown: Page) -> None:
-    words = tip(shown, cell(shown, " never"))
+def test_a_token_outside_its_list_has_a_row_of_its_own(still: Page) -> None:
+    words = tip(still, cell(still, " never"))
     assert "rank 310" in words
     assert words.endswith("·never 0.40% all others 14.6%")
 
 
-def test_the_text_of_the_tooltip(shown: Page) -> None:
+def test_the_text_of_the_tooltip(still: Page) -> None:
     for text, said in (
         ("<|im_start|>", ["not scored: nothing precedes the first token"]),
         (" impossible", ["< 1e-28", "rank 50,001"]),
@@ -592,26 +608,26 @@ def test_the_text_of_the_tooltip(shown: Page) -> None:
         ("\t", ["→", "4.00%"]),
         ("😀", ["is made of 2 tokens", r"\xf0\x9f", "12.0%", "rank 4", r"\x98\x80", "40.0%", r"Instead of \xf0\x9f"]),
     ):
-        words = tip(shown, cell(shown, text))
+        words = tip(still, cell(still, text))
         assert [each for each in said if each not in words] == [], words
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_tooltip_stays_on_the_screen(shown: Page, width: int) -> None:
-    shown.set_viewport_size({"width": width, "height": 700})
-    for target in cells(shown).all()[::6]:
+def test_the_tooltip_stays_on_the_screen(still: Page, width: int) -> None:
+    still.set_viewport_size({"width": width, "height": 700})
+    for target in cells(still).all()[::6]:
         target.hover()
-        expect(shown.locator(".tip")).to_be_visible()
-        box = shown.locator(".tip").bounding_box()
+        expect(still.locator(".tip")).to_be_visible()
+        box = still.locator(".tip").bounding_box()
         assert box is not None
         assert 0 <= box["x"] <= width - box["width"]
         assert 0 <= box["y"] <= 700 - box["height"]
 
 
-def test_the_tooltip_on_a_phone_leaves_the_touched_token_visible(browser: Browser, serve: Serve) -> None:
+def test_the_tooltip_on_a_phone_leaves_the_touched_token_visible(browser: Browser, serve_app: Serve) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.goto(serve(SCRIPT))
+    page.goto(serve_app("token_map_app"))
     wait_for_app(page)
     expect(cells(page)).to_have_count(len(view()))
     for text in (" capital", " Paris", " done"):
@@ -802,16 +818,16 @@ def test_the_current_token_is_announced(shown: Page) -> None:
     expect(shown.locator(".tip")).to_contain_text("58.6%")
 
 
-def test_metrics_can_be_chosen_with_the_keyboard(shown: Page) -> None:
-    shown.get_by_role("radio", name="Probability").focus()
-    shown.keyboard.press("ArrowRight")
-    expect(shown.get_by_role("radio", name="Surprisal")).to_be_checked()
-    expect(shown.get_by_role("radio", name="Surprisal")).to_be_focused()
+def test_metrics_can_be_chosen_with_the_keyboard(still: Page) -> None:
+    still.get_by_role("radio", name="Probability").focus()
+    still.keyboard.press("ArrowRight")
+    expect(still.get_by_role("radio", name="Surprisal")).to_be_checked()
+    expect(still.get_by_role("radio", name="Surprisal")).to_be_focused()
 
 
-def test_outdated_data_does_not_remove_the_map(shown: Page) -> None:
+def test_outdated_data_does_not_remove_the_map(still: Page) -> None:
     frame = token_map_module.deflated_frame(view().packed(), {"key": "app", "beside": ""})
-    left = shown.evaluate(
+    left = still.evaluate(
         """async (frame) => {
             const url = performance.getEntriesByType("resource").map((each) => each.name)
                 .find((name) => name.endsWith("/token_map.js"));
@@ -832,8 +848,8 @@ def test_outdated_data_does_not_remove_the_map(shown: Page) -> None:
     assert left == [True, 0]
 
 
-def test_maps_side_by_side_share_their_scroll_position_and_metric(page: Page, serve: Serve) -> None:
-    page.goto(f"{serve(SCRIPT)}?beside=1")
+def test_maps_side_by_side_share_their_scroll_position_and_metric(page: Page, serve_app: Serve) -> None:
+    page.goto(serve_app("token_map_app", beside=1))
     wait_for_app(page)
     left, right = page.locator(".candor").first, page.locator(".candor").last
     left.get_by_role("radio", name="Surprisal").click()
