@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -25,22 +26,28 @@ from tests.support.loopback import Canned
 BUCKET, URI = "imports", "s3://imports/of/ours/"
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """A client of a local S3, which Candor's own calls go to as well."""
-    monkeypatch.setenv("CANDOR_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    """A local S3, started once, as it takes a second to stop."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-    client = boto3.Session(region_name="us-east-1").client("s3", endpoint_url=url)
     try:
-        with closing(client):
-            client.create_bucket(Bucket=BUCKET)
-            yield client
+        yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+@pytest.fixture
+def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A client of an empty local S3, which Candor's own calls go to as well."""
+    monkeypatch.setenv("CANDOR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_url)
+    with urlopen(Request(f"{s3_url}/moto-api/reset", method="POST")):
+        pass
+    with closing(boto3.Session(region_name="us-east-1").client("s3", endpoint_url=s3_url)) as client:
+        client.create_bucket(Bucket=BUCKET)
+        yield client
 
 
 @pytest.fixture
