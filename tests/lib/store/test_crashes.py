@@ -98,7 +98,7 @@ def test_twenty_kills_lose_nothing(url: str) -> None:
 
 
 def test_eight_processes_at_once(urls: list[str]) -> None:
-    share(*urls, seconds=10)
+    share(*urls, seconds=5)
 
 
 NO_LOG = "no shared memory"

@@ -32,16 +32,18 @@ def _files(spec: Any, **others: Any) -> dict[str, bytes]:
 
 
 WORDS = {"[UNK]": 0, "a": 1, "b": 2}
+KINDS = ("WordPiece", "BPE", "WordLevel", "Unigram")
 CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MPNetTokenizer", "GPT2Tokenizer", "T5Tokenizer")
 
 
-@pytest.mark.parametrize("kind", ["WordPiece", "BPE", "WordLevel", "Unigram"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("field", ["vocab", "merges"])
 def test_no_field_of_a_tokenizer_is_used_as_a_path(kind: str, field: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text(f"[UNK]\n{SECRET}\n")
     model = {"type": kind, "vocab": WORDS, "merges": [], "unk_token": "[UNK]"} | {field: str(secret)}
-    for name in CLASSES:
+    # Half of them, the others with the other field: a process starts for each.
+    for name in CLASSES[KINDS.index(kind) % 2 ^ (field == "merges") :: 2]:
         with pytest.raises(ModelUnavailable):
             tokenizer_from_uploads(_files(_spec(**model), tokenizer_config={"tokenizer_class": name}))
 
