@@ -16,7 +16,7 @@ from lib.jobs.batch import Batch, batch_of
 from lib.jobs.call import Call
 from lib.jobs.job import Job
 from lib.jobs.plan import Plan
-from lib.jobs.run_plan import calls_left, run_calls
+from lib.jobs.run_plan import plan_left, run_plan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.plans import PLANS
 from lib.studies.saved_response import SavedResponse
@@ -96,9 +96,8 @@ def retry(job: Run) -> CandorError | None:
     if job.plan is None or so_far is None:
         return None
     try:
-        calls = job.plan.calls()
-        _check(calls_left(calls, so_far))
-        work = run_calls(services().engines, calls, owner=owner(), resume=so_far)
+        _check(plan_left(job.plan, so_far))
+        work = run_plan(services().engines, job.plan, owner=owner(), resume=so_far)
         goes_on = services().jobs.go_on(job, work, visitor())
     except CandorError as error:
         return error
@@ -173,11 +172,10 @@ def gone() -> bool:
 
 def _started(plan: Plan, known: Batch | None = None, replacing: Run | None = None) -> Run:
     """Start a plan, and stop the job that it replaces. Raises CandorError if the visitor may not make its calls."""
-    calls = plan.calls()
-    _check(calls_left(calls, known))
+    _check(plan_left(plan, known))
     if replacing is not None and not replacing.over:
         stop(replacing)
-    return services().jobs.start(run_calls(services().engines, calls, owner=owner(), resume=known), plan, visitor())
+    return services().jobs.start(run_plan(services().engines, plan, owner=owner(), resume=known), plan, visitor())
 
 
 def _check(calls: Sequence[Call]) -> None:

@@ -12,7 +12,7 @@ from components.jobs.estimate import budget
 from components.shell.escaping import as_text
 from lib.core.request import Mode
 from lib.errors import CandorError
-from lib.jobs.plan import Plan
+from lib.jobs.plan import Plan, priced_calls
 
 Values = Mapping[str, Any]  # of widgets, by the name of their field
 
@@ -94,7 +94,7 @@ class AskButton:
 
 def price_of(plan: Plan | CandorError) -> str:
     """What all calls of the filled-in form take; "" if it is invalid."""
-    return "" if isinstance(plan, CandorError) else budget(plan.calls())
+    return "" if isinstance(plan, CandorError) else budget(priced_calls(plan))
 
 
 def lines(text: str) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from lib.core.sources import Source
+from lib.jobs.batch import Batch
 from lib.jobs.call import Call
 
 
@@ -24,6 +25,34 @@ class Plan(Protocol):
 
     def title(self) -> str:
         """What to call it in history, in full."""
+
+
+@runtime_checkable
+class TwoStagePlan(Plan, Protocol):
+    """A plan with further calls that depend on the outcome of the first ones: draft, then answer."""
+
+    def then(self, outcome: Batch) -> tuple[Call, ...]:
+        """The further calls; none if there is nothing more to ask. Always the same for the same outcome.
+
+        outcome: of `calls`, all of which are over.
+        """
+
+    def then_at_most(self) -> tuple[Call, ...]:
+        """Calls that take as much as the further ones can, by which the plan is priced before it runs."""
+
+
+def priced_calls(plan: Plan) -> tuple[Call, ...]:
+    """The calls by which a plan is priced before it runs. Raises InvalidRequest if a field is invalid."""
+    return (*plan.calls(), *plan.then_at_most()) if isinstance(plan, TwoStagePlan) else plan.calls()
+
+
+def calls_so_far(plan: Plan, batch: Batch) -> tuple[Call, ...]:
+    """The calls that the outcomes of a plan belong to. Further ones are left out if the first are not all there."""
+    calls = plan.calls()
+    count = sum(each.answers for each in calls)
+    if not isinstance(plan, TwoStagePlan) or len(batch.outcomes) <= count:
+        return calls
+    return (*calls, *plan.then(Batch(batch.outcomes[:count])))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.call import Call, answer_alone
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job
+from lib.jobs.plan import Plan, TwoStagePlan, calls_so_far
+from lib.jobs.resume import KnownAnswers
 from lib.jobs.runner import Answers, Task, Unit, run_units
 
 T = TypeVar("T")
@@ -28,22 +30,70 @@ _ATTEMPTS = 3  # with engines that are unloaded before they take the request
 _INTERVAL = 0.04  # seconds between partial completions, each of which takes time to assemble
 
 
-def run_calls(engines: Engines, calls: Sequence[Call], *, owner: str = "", resume: Batch | None = None) -> Work:
+def run_plan(
+    engines: Engines, plan: Plan, *, owner: str = "", resume: Batch | None = None, resume_of: Plan | None = None
+) -> Work:
+    """The work of a job that makes a plan's calls, and then the further ones of a `TwoStagePlan`.
+
+    resume: the outcome of the plan so far. Only answers that it lacks are asked for.
+    resume_of: the plan that this is the outcome of, if it is another one. Its answers are found by the keys of their
+    calls, wherever they are needed now. A model at the same place with other weights has the same keys.
+    """
+    known = _known(plan if resume_of is None else resume_of, resume)
+
+    def work(job: Job[Batch]) -> Batch:
+        calls = plan.calls()
+        first = run_calls(engines, calls, owner=owner, resume=known.take(calls))(job)
+        if not isinstance(plan, TwoStagePlan) or job.cancelled or first.cap is not None:
+            return first
+        further = plan.then(first)
+        return run_calls(engines, further, owner=owner, resume=known.take(further), before=first.outcomes)(job)
+
+    return work
+
+
+def _known(plan: Plan, batch: Batch | None) -> KnownAnswers:
+    return KnownAnswers() if batch is None else KnownAnswers(calls_so_far(plan, batch), batch)
+
+
+def plan_left(plan: Plan, so_far: Batch | None) -> tuple[Call, ...]:
+    """The calls for the answers that a batch of this plan lacks, each as small as possible.
+
+    Further calls that are not known yet are counted as their maximum.
+    """
+    if not isinstance(plan, TwoStagePlan):
+        return calls_left(plan.calls(), so_far)
+    first = calls_left(plan.calls(), so_far)
+    if first or so_far is None:
+        return (*first, *plan.then_at_most())
+    return calls_left(calls_so_far(plan, so_far), so_far)
+
+
+def run_calls(
+    engines: Engines,
+    calls: Sequence[Call],
+    *,
+    owner: str = "",
+    resume: Batch | None = None,
+    before: Sequence[Outcome] = (),
+) -> Work:
     """The work of a job that makes all calls concurrently; one that fails does not affect the others.
 
     A local model samples the answers of a call in one batch and scores its candidates in one pass. A candidate that
     follows several prompts is scored in as few passes as possible. A service gets one request for each answer.
 
     resume: the outcome of the same calls so far. Only answers that it lacks are asked for.
+    before: outcomes of other calls, which the batch begins with.
     """
-    outcomes = _resumed(calls, resume)
+    outcomes, first = _resumed(calls, resume), len(before)
     missing = {place for place, each in enumerate(outcomes) if each.state is State.WAITING}
-    live = len(outcomes) == 1
+    live = first + len(outcomes) == 1
 
     def unit(part: _Part) -> Unit:
-        return Unit(part.places, lambda task: _answers(engines, part, owner, task, live=live))
+        places = tuple(first + place for place in part.places)
+        return Unit(places, lambda task: _answers(engines, part, owner, task, live=live))
 
-    return run_units([unit(part) for part in _parts(calls, missing)], outcomes)
+    return run_units([unit(part) for part in _parts(calls, missing)], [*before, *outcomes])
 
 
 def calls_left(calls: Sequence[Call], so_far: Batch | None) -> tuple[Call, ...]:

@@ -11,7 +11,7 @@ from lib.errors import CandorError
 from lib.formatting import beginning
 from lib.jobs.batch import Batch, Outcome, State
 from lib.jobs.job import Job
-from lib.jobs.plan import Plan, models_of
+from lib.jobs.plan import Plan, TwoStagePlan, models_of
 from lib.store.foreign_sources import with_warnings
 from lib.store.plan_codec import details_of, plan_of
 from lib.store.run import TITLE, Answer, Run, RunState
@@ -95,7 +95,10 @@ def restored(run: Run, answers: tuple[Answer, ...], before: Completion | None = 
 
 def _batch(answers: tuple[Answer, ...], plan: Plan | None) -> Batch:
     if plan is not None:
-        answers = tuple(islice(chain(answers, repeat(Answer())), sum(each.answers for each in plan.calls())))
+        count = sum(each.answers for each in plan.calls())
+        if isinstance(plan, TwoStagePlan):  # there may be answers to further calls
+            count = max(count, len(answers))
+        answers = tuple(islice(chain(answers, repeat(Answer())), count))
     return Batch(tuple(_outcome(each) for each in answers))
 
 

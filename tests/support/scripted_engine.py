@@ -23,9 +23,9 @@ Script = Callable[[Request], Completion]
 def tokens_of(text: str, logprob: float = -0.5) -> Tokens:
     """One token per character, all with the same logprob in nats, and without alternatives."""
     letters = sorted(set(text))
-    pieces = make_pieces([(number, letter.encode(), False) for number, letter in enumerate(letters)])
-    ids = np.array([letters.index(letter) for letter in text], np.int32)
-    return make_tokens(pieces, ids, logprobs=np.full(len(ids), logprob, np.float32))
+    pieces = make_pieces([(ord(letter), letter.encode(), False) for letter in letters])
+    refs = np.array([letters.index(letter) for letter in text], np.int32)
+    return make_tokens(pieces, refs, logprobs=np.full(len(refs), logprob, np.float32))
 
 
 def says(text: str) -> Script:
