@@ -137,10 +137,10 @@ def _first_token() -> Figure:
             choose(page, "Model", "Amazon Bedrock")
             page.get_by_role("combobox", name="Imported model").wait_for()
             page.get_by_text("Tokenizer, format, endpoint").click()
-            page.get_by_role("textbox", name="Its tokenizer").fill("embedded")
+            page.get_by_role("textbox", name="Tokenizer: directory, file or hub id").fill("embedded")
             page.keyboard.press("Enter")
             page.get_by_text("streaming: answer only").wait_for()
-            page.get_by_role("radio", name="While it is written").click()
+            page.get_by_role("radio", name="Streaming").click()
             for number in range(12):
                 page.get_by_role("textbox", name="Prompt").fill(f"{number} little ships went out to sea and")
                 wait_for_app(page)

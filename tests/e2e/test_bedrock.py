@@ -167,7 +167,7 @@ def test_the_list_shows_what_each_model_can_return(listed: Page) -> None:
     listed.get_by_role("radio", name="Raw").click()
     choose(listed, "Imported model", "legacy · llama · 2025-07-01")
     expect(sidebar).to_contain_text("No logprobs")
-    expect(listed.get_by_text("imported before 2025-07-31 and returns no logprobs")).to_be_visible()
+    expect(listed.get_by_text("imported before 2025-07-31, and such models return no logprobs")).to_be_visible()
     expect(listed.get_by_role("button", name="Generate")).to_be_disabled()
 
 

@@ -13,7 +13,7 @@ _IDLE = 10.0  # seconds until a thread without work ends
 class DaemonThreads:
     """Runs each work in a thread of its own, at once. Thread-safe.
 
-    Unlike those of an executor, the threads do not keep the program from ending while one waits for a network.
+    A program can end while one of them waits for a network, unlike one with an executor.
     """
 
     def __init__(self, name: str, idle: float = _IDLE) -> None:

@@ -113,10 +113,9 @@ def test_folding_nothing() -> None:
     assert fold([]) == ()
 
 
-def test_an_answer_in_one_piece_and_notes_on_the_way() -> None:
+def test_an_answer_in_one_piece_beside_one_that_has_begun() -> None:
     done = small()
     deltas = [
-        Delta(0, note="Cold"),
         Delta(1, start=replace(done, generated=done.generated[:0])),
         Delta(0, whole=done),
     ]

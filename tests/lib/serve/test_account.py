@@ -83,7 +83,7 @@ def test_a_model_that_sleeps_is_asked_again_once_it_is_awake(served: Served, ope
         assert "assumed" in found.known_by
         retry_policy = RetryPolicy(cold_delays=(0.2, 0.3))
         engine = BedrockEngine(opened.model(), account=opened.account, ledger=opened.ledger, retry_policy=retry_policy)
-        list(loading(served, engine.stream(ASK)))
+        fold(engine.stream(ASK, loading(served, [])))
         assert until(lambda: (again := opened.account.peek_abilities(opened.model())) is not None and not again.asleep)
 
 

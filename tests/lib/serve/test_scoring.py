@@ -46,6 +46,6 @@ def test_a_chat_needs_the_template_of_its_model(served: Served) -> None:
 
 def test_a_format_without_prompt_scores(served: Served) -> None:
     engine = served.engine(Format.BEDROCK)
-    assert not engine.abilities.scores_given
+    assert not engine.abilities.scores_candidates
     with pytest.raises(InvalidRequest, match="logprobs for a raw prompt"):
         engine.score(RAW, TEXTS)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models
 
+from lib.core.sources import LocalModel
 from lib.errors import CandorError, InvalidRequest, OutOfMemory, as_error
 from lib.jobs.batch import Outcome, State
 from lib.jobs.engine_pool import Engines
@@ -84,7 +85,7 @@ def test_a_model_that_panics_while_it_loads_is_an_error_for_all_who_wait() -> No
     engines = Engines(panic)
     for _ in range(2):  # nor is it remembered as if it were an engine
         with pytest.raises(CandorError) as raised:
-            engines.get("model")
+            engines.get(LocalModel("model"))
         _is_explained(raised.value)
 
 
