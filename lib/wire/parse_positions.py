@@ -35,6 +35,7 @@ _ROW = msgspec.json.Decoder(dict[int, _Score | float | None] | None)
 _NAMED_ROW = msgspec.json.Decoder(dict[int, _NamedScore | float | None] | None)
 _ROWS = msgspec.json.Decoder(list[dict[int, _Score | float | None] | None])
 _NAMED_ROWS = msgspec.json.Decoder(list[dict[int, _NamedScore | float | None] | None])
+_BLOCK = 4_096  # entries whose values are read together
 _LOGPROB, _RANK = attrgetter("logprob"), attrgetter("rank")
 
 
@@ -47,25 +48,34 @@ def positions_by_id(fields: Fields, name: str, names: bool) -> Positions | None:
     if raw is None or is_null(raw):
         return None
     check_density(raw)
-    found = Entries()
-    counts, ids, logprobs, ranks = found.counts, found.ids, found.logprobs, found.ranks
+    found, entries = Entries(), list[Any]()
+    counts, ids = found.counts, found.ids
     for row in _rows(raw, names):
         if row is None:
             counts.append(0)
             continue
         counts.append(len(row))
         ids.extend(row)
-        entries = row.values()
-        try:
-            logprobs.extend(map(_LOGPROB, entries))
-            ranks.extend(map(_RANK, entries))
-        except AttributeError:  # bare numbers, or a null among objects
-            del logprobs[len(ids) - len(row) :]
-            logprobs += [getattr(entry, "logprob", entry) for entry in entries]
-            ranks += [getattr(entry, "rank", None) for entry in entries]
-        if names:
-            found.literals += [_literal(getattr(entry, "decoded_token", None)) for entry in entries]
+        entries.extend(row.values())
+        if len(entries) >= _BLOCK:
+            _take(found, entries, names)
+    _take(found, entries, names)
     return to_columns(found)
+
+
+def _take(found: Entries, entries: list[Any], names: bool) -> None:
+    """Move the values of entries to the columns; many at a time, as each step in Python takes longer than an entry."""
+    done = len(found.ranks)
+    try:
+        found.logprobs.extend(map(_LOGPROB, entries))
+        found.ranks.extend(map(_RANK, entries))
+    except AttributeError:  # bare numbers, or a null among objects
+        del found.logprobs[done:], found.ranks[done:]
+        found.logprobs += [getattr(entry, "logprob", entry) for entry in entries]
+        found.ranks += [getattr(entry, "rank", None) for entry in entries]
+    if names:
+        found.literals += [_literal(getattr(entry, "decoded_token", None)) for entry in entries]
+    entries.clear()
 
 
 def _rows(raw: msgspec.Raw, names: bool) -> Iterable[dict[int, Any] | None]:

@@ -17,6 +17,7 @@ from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
 from lib.core.sources import AwsTarget, BedrockModel, Source
 from lib.costs.ledger import Caps, Ledger
+from lib.display.export import to_json
 from lib.display.token_map_view import TokenMapView
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.calls import AT_ONCE
@@ -73,7 +74,10 @@ def figures() -> Iterator[Figure]:
 
 
 def _own_cost() -> Figure:
-    """In turns: the plan with its keys, its batch and its run in SQLite; and a pool of threads that dumps JSON."""
+    """In turns: the plan with its keys, its batch and its run in SQLite; and a pool of threads that dumps JSON.
+
+    Both ask the same engine, whose service answers at once.
+    """
     request, ids, names = prompt_of(4)
     prompts = tuple(f"{request.prompt} {number}" for number in range(_CALLS))
     with (
@@ -87,7 +91,8 @@ def _own_cost() -> Figure:
             load_tokenizer("embedded"),
         )
         ledger = Ledger(Caps(None, None))
-        engines = Engines(lambda _: BedrockEngine(model, tokenizer, client=client, ledger=ledger))
+        engine = BedrockEngine(model, tokenizer, client=client, ledger=ledger)
+        engines = Engines(lambda _: engine)
         database = open_database(f"sqlite:///{folder}/runs.sqlite")
 
         def ours() -> None:
@@ -104,9 +109,9 @@ def _own_cost() -> Figure:
             )
             assert writer.close(60)
 
-        def ask(prompt: str) -> Any:
-            body = json.dumps({"prompt": prompt, "max_tokens": 4, "logprobs": 5, "prompt_logprobs": 5})
-            return json.loads(client.invoke_model(modelId=ARN, body=body)["body"].read())
+        def ask(prompt: str) -> str:
+            (done,) = engine.complete(Request(prompt, max_tokens=4, k=5))
+            return to_json(done)
 
         def theirs() -> None:
             with ThreadPoolExecutor(AT_ONCE) as pool:
