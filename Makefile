@@ -66,11 +66,16 @@ test-in-browser:
 test-elsewhere:
 	$(BIN)/python -m pytest -m "not browser and not soak"
 
-UNIT := tests/architecture $(filter-out %/engines %/serve %/store %/models %/conftest.py,$(wildcard tests/lib/*))
+UNIT := tests/architecture $(filter-out %/engines %/serve %/store %/models %/jobs %/studies %/conftest.py,$(wildcard tests/lib/*))
 
-# Within a minute: lint, and the tests that need no model, no server and no browser.
+# Files that try hundreds of inputs, or wait: for `make test`.
+THOROUGH := $(foreach name,test_bounds core/test_serialization \
+	display/test_token_map_view tokenizers/test_chat_templates tokenizers/test_foreign_files wire/test_envelopes \
+	wire/test_fuzz wire/test_hostile wire/test_law wire/test_spelling_check,--ignore=tests/lib/$(name).py)
+
+# Within a minute: lint, and the quick tests that need no model, no server and no browser.
 check: lint
-	$(BIN)/python -m pytest -m "not browser and not model and not soak" $(UNIT)
+	$(BIN)/python -m pytest -m "not browser and not model and not soak" $(UNIT) $(THOROUGH)
 
 lint: .venv/.ready-for-tests
 	$(BIN)/ruff check .
