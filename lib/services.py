@@ -56,16 +56,11 @@ class Services:
     def capabilities(self, source: Source, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:
         """What a model can do in a mode, as far as is known. Never waits.
 
-        ask: whether it may ask a service, or look at the model's files.
+        ask: whether it may ask a service in the background, or look at the model's files.
         """
-        if not kind_of(source).instant and not self.engines.ready(source):
-            try:
-                self.check_allowed(source)
-            except InvalidRequest:
-                ask = False
-            if not ask:
-                return Capabilities()  # it is refused when it is called
-        return self.engines.capabilities(source, chat=chat, ask=ask)
+        if (engine := self.engines.peek(source)) is not None:
+            return engine.capabilities(chat=chat, ask=ask)
+        return kind_of(source).preview(source, self._shared, self.policy(), chat=chat, ask=ask)
 
     def load_embedded(self) -> None:
         """Load the embedded model. A failure surfaces with the first request."""
@@ -75,7 +70,7 @@ class Services:
     def _open(self, source: Source) -> Engine:
         """Open a source's engine. Models in memory are checked once more here: no other code opens them."""
         kind = kind_of(source)
-        if not kind.instant:
+        if kind.in_memory:
             kind.check(source, self._shared, self.policy())
         return kind.open(source, self._shared)
 

@@ -12,9 +12,8 @@ from lib.engines import base
 
 def continuation_obstacle(source: Source, request: Request) -> str:
     """Why the model cannot continue after `request.prefix_ids`; "" if it can, or if it is not loaded yet."""
-    if not request.prefix_ids or not services().engines.ready(source):
-        return ""
-    return base.continuation_obstacle(services().engines.get(source), request)
+    engine = services().engines.peek(source)
+    return "" if engine is None else base.continuation_obstacle(engine, request)
 
 
 def encode_continuation(source: Source, request: Request, text: str) -> tuple[tuple[int, ...], bool]:

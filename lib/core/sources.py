@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, ClassVar, Self
 
@@ -41,7 +41,9 @@ class Source(ABC):
 
     @classmethod
     def from_json(cls, about: Any) -> Self:
-        """Read the fields in JSON. Raises ValueError if they are invalid."""
+        """Read the fields in JSON. Raises ValueError if one is missing or invalid."""
+        if missing := [each.name for each in fields(cls) if each.name not in about]:  # type: ignore[arg-type]
+            raise ValueError(f"a source of the kind {cls.kind!r} needs {', '.join(missing)}")
         return msgspec.convert(about, cls)
 
 
@@ -52,7 +54,7 @@ def source_of(about: Any) -> Source:
     if not isinstance(about, dict):
         raise ValueError("a source is a text or an object")
     kind = about.get("kind", BedrockModel.kind)
-    if kind not in Source._kinds:
+    if not isinstance(kind, str) or kind not in Source._kinds:
         raise ValueError(f"sources of the kind {kind!r} are unknown")
     return Source._kinds[kind].from_json(about)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lib.access.policy import Policy
@@ -12,6 +12,7 @@ from lib.core.sources import EMBEDDED, BedrockModel, LocalModel, Source
 from lib.costs.ledger import Ledger
 from lib.engines.base import Capabilities, Engine, Unsupported
 from lib.engines.bedrock.account import Account
+from lib.engines.bedrock.capabilities import ASSUMED
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.local.opening import open_local
 from lib.engines.local.preview import NO_TEMPLATE, lacks_chat_template
@@ -37,7 +38,7 @@ def _check(source: Source, shared: Shared, policy: Policy) -> None:  # noqa: ARG
     policy.check(source)
 
 
-def _everything(source: Source, *, chat: bool) -> Capabilities | Unsupported:  # noqa: ARG001
+def _everything(_: Source, __: Shared, ___: Policy, *, chat: bool, ask: bool) -> Capabilities:  # noqa: ARG001
     return Capabilities()
 
 
@@ -46,9 +47,9 @@ class Kind(Generic[S]):
     """One row: what Candor knows of a kind of source."""
 
     open: Callable[[S, Shared], Engine]  # raises CandorError
-    # Whether opening an engine takes neither time nor memory. If so, an engine is opened to learn what it can do.
-    instant: bool = False
-    # What a model can do, before its engine is opened: guessed from what is quickly at hand.
+    in_memory: bool = True  # whether an engine holds its model in this machine's memory, where only a few have room
+    # What a model can do as long as its engine is not open, as far as that is quickly known: see
+    # `lib.services.Services.capabilities`, which passes on its arguments.
     preview: Callable[..., Capabilities | Unsupported] = _everything
     label: Callable[[S, Shared], str] = _name  # the model's name as pages show it
     check: Callable[[S, Shared, Policy], None] = _check  # raises InvalidRequest if visitors may not use the model
@@ -58,13 +59,26 @@ def _open_local(source: LocalModel, shared: Shared) -> Engine:  # noqa: ARG001
     return open_local(source.path)
 
 
-def _preview_local(source: LocalModel, *, chat: bool) -> Capabilities | Unsupported:
-    lacking = chat and source != EMBEDDED and lacks_chat_template(Path(source.path).expanduser())
-    return Unsupported(NO_TEMPLATE) if lacking else Capabilities()
+def _preview_local(
+    source: LocalModel, _: Shared, policy: Policy, *, chat: bool, ask: bool
+) -> Capabilities | Unsupported:
+    if chat and ask and source != EMBEDDED:
+        with suppress(InvalidRequest):  # it is refused when it is called, and its files are not looked at
+            policy.check(source)
+            if lacks_chat_template(source.path):
+                return Unsupported(NO_TEMPLATE)
+    return Capabilities()
 
 
 def _label_local(source: LocalModel, shared: Shared) -> str:  # noqa: ARG001
     return embedded.NAME if source == EMBEDDED else source.path
+
+
+def _preview_bedrock(
+    source: BedrockModel, shared: Shared, _: Policy, *, chat: bool, ask: bool
+) -> Capabilities | Unsupported:
+    found = shared.account.peek_abilities(source) if ask else shared.account.known_abilities(source)
+    return ASSUMED if found is None else found.reading(chat=chat)
 
 
 def _open_bedrock(source: BedrockModel, shared: Shared) -> Engine:
@@ -86,12 +100,14 @@ def _check_bedrock(source: BedrockModel, shared: Shared, policy: Policy) -> None
 
 KINDS: dict[type[Source], Kind[Any]] = {
     LocalModel: Kind(_open_local, preview=_preview_local, label=_label_local),
-    BedrockModel: Kind(_open_bedrock, instant=True, label=_label_bedrock, check=_check_bedrock),
+    BedrockModel: Kind(
+        _open_bedrock, in_memory=False, preview=_preview_bedrock, label=_label_bedrock, check=_check_bedrock
+    ),
 }
 
 
 def kind_of(source: Source) -> Kind[Any]:
-    """The row of a source. Raises InvalidRequest if there is none."""
+    """The row of a source. Raises InvalidRequest for a kind without a row."""
     if (kind := KINDS.get(type(source))) is None:
         raise InvalidRequest(f"There is no engine for models of the kind {source.kind!r}.", "Choose another model.")
     return kind

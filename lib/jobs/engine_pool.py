@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from lib.core.sources import Source
-from lib.engines.base import Capabilities, Engine, Unsupported, is_busy
+from lib.engines.base import Engine, is_busy
 from lib.engines.registry import kind_of
 from lib.errors import Busy, CandorError, as_error
 from lib.models.memory import give_back
@@ -30,10 +30,14 @@ class Engines:
         self._known: OrderedDict[Source, Future[Engine]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def peek(self, source: Source) -> Engine | None:
+        """The engine if it is loaded. Never waits."""
+        known = self._known.get(source)
+        return known.result() if known is not None and known.done() and known.exception() is None else None
+
     def ready(self, source: Source) -> bool:
         """Whether the engine is loaded, so that `get` returns immediately."""
-        known = self._known.get(source)
-        return known is not None and known.done() and known.exception() is None
+        return self.peek(source) is not None
 
     def get(self, source: Source) -> Engine:
         """The engine for a model, loaded if necessary. Raises CandorError; the next call tries again.
@@ -55,25 +59,12 @@ class Engines:
             self._load(source, future)
         return future.result()
 
-    def capabilities(self, source: Source, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:
-        """What a model can do in a mode, as far as is known without loading it. Never waits.
-
-        ask: whether it may ask a service in the background.
-        """
-        try:
-            kind = kind_of(source)
-            if not kind.instant and not self.ready(source):
-                return kind.preview(source, chat=chat)
-            return self.get(source).capabilities(chat=chat, ask=ask)
-        except CandorError as error:
-            return Unsupported(error.cause)
-
     def _over_the_limit(self) -> list[Engine]:
         """Remove and return the least recently used idle engines. Raises Busy if there are too few.
 
         Only models in this machine's memory count.
         """
-        resident = [source for source in self._known if not kind_of(source).instant]
+        resident = [source for source in self._known if kind_of(source).in_memory]
         surplus = len(resident) - self._most
         loaded = [each for each in resident if (future := self._known[each]).done() and future.exception() is None]
         idle = [each for each in loaded if not is_busy(self._known[each].result())]
@@ -97,7 +88,7 @@ class Engines:
             else:  # a panic of a native library
                 future.set_exception(as_error(error, "loading this model"))
             return
-        if not kind_of(source).instant:
+        if kind_of(source).in_memory:
             # A loaded model is long-lived: keep the garbage collector from traversing it.
             gc.collect()
             gc.freeze()

@@ -81,12 +81,17 @@ def files_in(directory: Path) -> dict[str, bytes]:
     return found
 
 
+def may_have_template(files: Mapping[str, bytes]) -> bool:
+    """Whether there may be a chat template among tokenizer files. Reads none of them as JSON."""
+    return any(name.startswith("chat_template") or b'"chat_template"' in data for name, data in files.items())
+
+
 def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
     """A tokenizer that is read and run in a child process. Raises ModelUnavailable.
 
     files: bytes by the names in `FILES`.
     """
-    chat = any(name.startswith("chat_template") or b'"chat_template"' in data for name, data in files.items())
+    chat = may_have_template(files)
     sandbox = Sandbox(
         "chat-tokenizer" if chat else "tokenizer", {"files": dict(files)}, what=f"The tokenizer {name}", remedy=_REMEDY
     )

@@ -51,11 +51,11 @@ def test_a_toy_is_short(name: str) -> None:
 
 def test_a_new_engine_answers_is_stored_and_is_asked_what_it_can() -> None:
     assert named_source("echo:") == ECHO == source_of(ECHO.as_json())
-    assert services().capabilities(ECHO, chat=True) == Unsupported("An echo doesn't chat.")
     assert services().label(ECHO) == "Echo"
     services().check_allowed(ECHO)
     batch = over(services().engines, Call(ECHO, Request("Hello", n=3)))
     assert [each.text for each in batch.completions] == ["Hello"] * 3
+    assert services().capabilities(ECHO, chat=True) == Unsupported("An echo doesn't chat.")
 
 
 def test_an_engine_is_refused_what_it_cannot_do() -> None:

@@ -35,4 +35,4 @@ class EchoEngine:
     def close(self) -> None: ...
 
 
-KINDS[Echo] = Kind(lambda _, __: EchoEngine(), instant=True)
+KINDS[Echo] = Kind(lambda _, __: EchoEngine(), in_memory=False)

@@ -97,21 +97,21 @@ class Account:
 
     def abilities(self, model: BedrockModel) -> Abilities:
         """What a model can return. Never fails: if the model can't be asked, the answer says it is assumed."""
-        if model.form in Format.__members__:
-            return by_hand(Format[model.form])
+        if (chosen := _by_hand(model)) is not None:
+            return chosen
         return self._lookups.get(_abilities_key(model), lambda: self._abilities(model), _abilities_ttl)
 
     def peek_abilities(self, model: BedrockModel) -> Abilities | None:
         """The same, without waiting."""
-        if model.form in Format.__members__:
-            return by_hand(Format[model.form])
+        if (chosen := _by_hand(model)) is not None:
+            return chosen
         found = self._lookups.get_nowait(_abilities_key(model), lambda: self._abilities(model), _abilities_ttl)
         return None if found is None else found.value
 
     def known_abilities(self, model: BedrockModel) -> Abilities | None:
         """What a model can return, if that is known already. Makes no call."""
-        if model.form in Format.__members__:
-            return by_hand(Format[model.form])
+        if (chosen := _by_hand(model)) is not None:
+            return chosen
         found = self._lookups.known(*_abilities_key(model))
         return found[0] if found else None
 
@@ -204,6 +204,11 @@ class Account:
         host = urlsplit(endpoint).hostname or ""
         stands_in = not host.endswith(OF_AWS) and (found.has_files or is_loopback(host))
         return replace(place, endpoint=endpoint if stands_in else "")
+
+
+def _by_hand(model: BedrockModel) -> Abilities | None:
+    """What follows from a format that the user set; None without one."""
+    return by_hand(Format[model.form]) if model.form in Format.__members__ else None
 
 
 def _abilities_key(model: BedrockModel) -> tuple[Any, ...]:

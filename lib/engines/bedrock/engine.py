@@ -152,10 +152,9 @@ class BedrockEngine:
     def continuation_obstacle(self, request: Request) -> str:
         """Why the model can't continue from `request.prefix_ids`, as far as is known without waiting; "" if it can."""
         account = self._account
-        unknown = account is not None and not self.model.form and self._named_by_model is None
         found = account.peek_tokenizer(self.model) if account is not None and self._given is None else None
         try:
-            can = account.peek_abilities(self.model) if account is not None and unknown else self.abilities
+            can = self.known_abilities()
             if can is None or (account is not None and self._given is None and found is None):
                 return ""  # not known yet; the attempt will tell
             looked_up = found.value.tokenizer if found is not None and found.value is not None else None

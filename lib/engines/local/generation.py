@@ -66,7 +66,7 @@ class _Prefix:
     cache: Any
     scores: PositionScores  # of prompt and forced tokens
     logits: Any  # float32 [1, V], of the next token
-    branched_from: list[int]  # ids of the cached text that this is a branch of, with its prompt; empty if there is none
+    branched_from: list[int]  # ids of the cached text that this branches from, with its prompt; empty without one
 
 
 def generate(

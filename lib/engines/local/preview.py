@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
+
+from lib.models.hub import on_disk
+from lib.models.tokenizer_files import may_have_template
 
 NO_TEMPLATE = "This model has no chat template, so it can't take chats."
 
-_CONFIG, _MOST = "tokenizer_config.json", 20_000_000  # bytes of the file
-_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")  # where a template may be
+_MOST = 20_000_000  # bytes of each that are looked at
 
 
-def lacks_chat_template(directory: Path) -> bool:
+def lacks_chat_template(source: str) -> bool:
     """Whether this is a model's directory without a chat template. False if that is not known."""
-    with suppress(OSError, ValueError):
-        if (directory / "config.json").is_file():
-            config = directory / _CONFIG
-            written = config.stat().st_mtime_ns if config.is_file() else 0
-            return not any((directory / name).is_file() for name in _TEMPLATES) and not _names_one(config, written)
+    directory, _, is_directory = on_disk(source)
+    with suppress(OSError):
+        if is_directory and (directory / "config.json").is_file():
+            paths = [directory / name for name in _FILES if (directory / name).is_file()]
+            if all(path.stat().st_size <= _MOST for path in paths):
+                return not may_have_template({path.name: path.read_bytes() for path in paths})
     return False
-
-
-@lru_cache(64)
-def _names_one(config: Path, written: int) -> bool:
-    """Whether the tokenizer's configuration has a template, or may have. written: in ns, 0 if there is no file."""
-    if not written:
-        return False
-    with config.open("rb") as file:
-        data = file.read(_MOST)
-    return b'"chat_template"' in data or len(data) == _MOST
