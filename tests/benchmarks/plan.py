@@ -9,13 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
-from lib.core.sources import AwsTarget, BedrockModel, Source
+from lib.core.sources import AwsTarget, BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.display.export import to_json
 from lib.display.token_map_view import TokenMapView
@@ -23,10 +22,9 @@ from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.calls import AT_ONCE
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.jobs.batch import State, batch_of
-from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job, Jobs
-from lib.jobs.run_plan import run_calls
+from lib.jobs.run_plan import run_plan
 from lib.models.tokenizer_files import load_tokenizer
 from lib.scores.token_scores import summarise_answer
 from lib.store.database import open_database
@@ -34,41 +32,20 @@ from lib.store.job_runs import restored, run_about
 from lib.store.run import Answer
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
-from lib.studies.plans import PLANS
 from tests.benchmarks.client import ARN, NOBODY, answering
 from tests.benchmarks.completions import long_completion
 from tests.benchmarks.report import Figure, seconds
 from tests.benchmarks.wire import prompt_of, response_of
+from tests.support.many_prompts import ManyPrompts, register
 
 _CALLS, _TOKENS = 1_000, 50_000
 _ROUNDS = 5
 
 
-@dataclass(frozen=True)
-class ManyPrompts:
-    """One call per prompt."""
-
-    kind: ClassVar[str] = "many"
-    page: ClassVar[str] = "explore"
-
-    source: Source
-    prompts: tuple[str, ...]
-
-    def calls(self) -> tuple[Call, ...]:
-        """All calls."""
-        return tuple(Call(self.source, Request(each, max_tokens=4, k=5)) for each in self.prompts)
-
-    def title(self) -> str:
-        """The first prompt."""
-        return self.prompts[0]
-
-
-PLANS[ManyPrompts.kind] = ManyPrompts
-
-
 def figures() -> Iterator[Figure]:
     """Each figure as soon as it is known."""
     os.environ.update(NOBODY)  # the calls must not be signed with the keys of this machine
+    register()
     yield _own_cost()
     yield _opened()
 
@@ -86,21 +63,16 @@ def _own_cost() -> Figure:
         tempfile.TemporaryDirectory() as folder,
     ):
         model = BedrockModel(ARN, endpoint=url, form="OPENAI")
-        client, tokenizer = (
-            account.client("bedrock-runtime", AwsTarget("us-east-1", "", url)),
-            load_tokenizer("embedded"),
-        )
-        ledger = Ledger(Caps(None, None))
-        engine = BedrockEngine(model, tokenizer, client=client, ledger=ledger)
+        client = account.client("bedrock-runtime", AwsTarget("us-east-1", "", url))
+        engine = BedrockEngine(model, load_tokenizer("embedded"), client=client, ledger=Ledger(Caps(None, None)))
         engines = Engines(lambda _: engine)
         database = open_database(f"sqlite:///{folder}/runs.sqlite")
 
         def ours() -> None:
-            plan = ManyPrompts(model, prompts)
-            calls = plan.calls()
-            assert len({each.key for each in calls}) == _CALLS
+            plan = ManyPrompts(model, prompts, max_tokens=4, k=5)
+            assert len({each.key for each in plan.calls()}) == _CALLS
             writer = RunWriter(lambda: Runs(database))
-            job = Jobs().start(run_calls(engines, calls), plan)
+            job = Jobs().start(run_plan(engines, plan), plan)
             writer.follow(job, run_about(job, plan.page, owner="", version="0"))
             assert job.wait(120)
             assert job.result is not None

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import ClassVar
 
-from lib.core.request import Request
-from lib.core.sources import BedrockModel, Source
+from lib.core.sources import BedrockModel
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.engine import BedrockEngine
-from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job, Jobs
 from lib.jobs.run_plan import run_plan
@@ -19,43 +15,17 @@ from lib.store.database import open_database
 from lib.store.job_runs import restored, run_about
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
-from lib.studies.plans import PLANS
+from tests.support.many_prompts import ManyPrompts, register
 
-CALLS = 60
-
-
-@dataclass(frozen=True)
-class ManyCalls:
-    """One call per number."""
-
-    kind: ClassVar[str] = "many calls"
-    page: ClassVar[str] = "explore"
-
-    source: Source
-    count: int = CALLS
-
-    def calls(self) -> tuple[Call, ...]:
-        """All calls, each with its own prompt."""
-        return tuple(Call(self.source, Request(prompt_of(number), max_tokens=2, k=1)) for number in range(self.count))
-
-    def title(self) -> str:
-        """What to call it."""
-        return "Many calls"
-
-
-PLANS[ManyCalls.kind] = ManyCalls
-
-
-def prompt_of(number: int) -> str:
-    """The prompt of a call, of which no other one is a part."""
-    return f"call {number:03}"
+PROMPTS = tuple(f"call {number:03}" for number in range(60))
 
 
 def work(database: str, run: str, arn: str, endpoint: str) -> None:
     """Begin the plan as that run, or go on with what the store has of it; return once it is done."""
+    register()
     os.environ.update(AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="example", AWS_EC2_METADATA_DISABLED="true")
     model = BedrockModel(arn, form="OPENAI", region="us-east-1", endpoint=endpoint)
-    plan, account = ManyCalls(model), Account()
+    plan, account = ManyPrompts(model, PROMPTS), Account()
     engine = BedrockEngine(model, client=account.client("bedrock-runtime", model.place), ledger=Ledger(Caps()))
     engines = Engines(lambda _: engine)
     store = Runs(open_database(database))
@@ -69,7 +39,7 @@ def work(database: str, run: str, arn: str, endpoint: str) -> None:
     else:
         before = jobs.restore(run, **restored(*saved))
         assert before.plan == plan
-        job = jobs.go_on(before, run_plan(engines, plan, resume=before.result))
+        job = jobs.go_on(before, run_plan(engines, plan, resume=before.result or before.partial))
         writer.follow(job, run_about(job, plan.page, owner="", version="1"))
         job.wait(60)
     assert writer.close(10)

@@ -6,7 +6,6 @@ answered. It alone is asked again.
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from pathlib import Path
@@ -20,7 +19,10 @@ from lib.serve.server import in_thread
 from lib.store.database import open_database
 from lib.store.job_runs import restored
 from lib.store.runs import Runs
-from tests.support.killed_plan import CALLS, prompt_of, work
+from lib.studies.plans import PLANS
+from tests.support.killed_plan import PROMPTS, work
+from tests.support.many_prompts import ManyPrompts
+from tests.support.processes import started
 from tests.support.serve_clients import Recorded, service_of
 
 _LATENCY = 0.2  # seconds of each call, of which 16 are in flight
@@ -28,9 +30,10 @@ _LONGEST = 0.8  # seconds until a kill
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.soak)])
-def test_killed_at_random_moments(kills: int, tmp_path: Path, tiny_directory: Path, tiny_engine: LocalEngine) -> None:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.support.killed_plan"])
+def test_killed_at_random_moments(
+    kills: int, tmp_path: Path, tiny_directory: Path, tiny_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PLANS, ManyPrompts.kind, ManyPrompts)
     chance = random.Random(kills)
     database = f"sqlite:///{tmp_path}/runs.sqlite"
     service = Recorded(service_of(tiny_directory, tiny_engine))
@@ -43,8 +46,7 @@ def test_killed_at_random_moments(kills: int, tmp_path: Path, tiny_directory: Pa
         def session(run: str, seconds: float) -> int | None:
             """Work on the plan, kill it after that time; returns its exit code, None if it was killed."""
             on_disk, before = _answered(store, run), len(service.bodies)
-            process = processes.Process(target=work, args=(database, run, arn, url), daemon=True)
-            process.start()
+            process = started(work, database, run, arn, url)
             process.join(seconds)
             if (ended := process.exitcode) is None:
                 process.kill()
@@ -62,7 +64,7 @@ def test_killed_at_random_moments(kills: int, tmp_path: Path, tiny_directory: Pa
             while killed < kills and session(run, chance.uniform(0.05, _LONGEST)) is None:
                 killed += 1
             assert session(run, 60) == 0
-            assert _answered(store, run) == {prompt_of(number) for number in range(CALLS)}
+            assert _answered(store, run) == set(PROMPTS)
             plans += 1
     store.database.close()
 
@@ -73,4 +75,4 @@ def _answered(store: Runs, run: str) -> set[str]:
     if saved is None:
         return set()
     batch = restored(*saved)["result"]
-    return {prompt_of(place) for place, each in enumerate(batch.outcomes) if each.state == "done"}
+    return {prompt for prompt, each in zip(PROMPTS, batch.outcomes, strict=True) if each.state == "done"}

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
-from unittest import mock
 
 import pytest
 
@@ -20,6 +15,7 @@ from lib.store.database import open_database
 from lib.store.queries import sizes
 from lib.store.runs import Runs
 from tests.support.faulty_files import failing
+from tests.support.processes import FORKS, started
 from tests.support.store_writers import (
     check,
     write_and_read,
@@ -28,23 +24,12 @@ from tests.support.store_writers import (
     write_until_killed_on,
 )
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.support.store_writers"])
-
-
-def started(work: Callable[..., None], *arguments: object) -> BaseProcess:
-    """A process at work. It shall not import this one's main program, which may be anything by now."""
-    process = _FORKS.Process(target=work, args=arguments, daemon=True)
-    with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
-        process.start()
-    return process
-
 
 def kill(url: str, times: int, writes: Callable[..., None] = write_until_killed) -> None:
     """Kill so many writers, each at a random moment, and look at what they leave."""
     runs, chance, finished = Runs(open_database(url)), random.Random(8), set[int]()
     for number in range(times):
-        heard, said = _FORKS.Pipe(duplex=False)
+        heard, said = FORKS.Pipe(duplex=False)
         writer = started(writes, url, number * 1000, said)
         said.close()
         for _ in range(chance.randrange(4)):  # the first says that it has begun
@@ -71,7 +56,7 @@ def share(*urls: str, seconds: float, workers: int = 8, works: Callable[..., Non
     for url in urls:
         open_database(url).close()
         for worker in range(workers):
-            heard, said = _FORKS.Pipe(duplex=False)
+            heard, said = FORKS.Pipe(duplex=False)
             started(works, url, worker, seconds, said)
             pipes[url].append(heard)
     for url in urls:
