@@ -121,5 +121,5 @@ def test_a_large_pasted_response_is_removed_from_its_field(saved: Page) -> None:
     expect(field).to_have_value("")
     saved.get_by_test_id("stBaseButton-primary").filter(has_text="Open").click()
     expect(saved.locator(".text i").first).to_have_text("⟨279⟩")
-    saved.get_by_role("button", name="Remove").click()
+    saved.get_by_role("button", name="Remove", exact=True).click()
     expect(saved.get_by_text("Pasted text")).to_have_count(0)
