@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,55 +35,53 @@ def same(one: Completion, other: Completion) -> None:
     assert one.text == other.text
 
 
-def test_a_branch_from_the_cache_equals_a_fresh_one(embedded: LoadedModel) -> None:
-    warm, cold = LocalEngine(embedded), LocalEngine(embedded, kept=0)
-    try:
-        original = Request(messages=(Message("user", "Name three colours of the rainbow."),), max_tokens=30, k=10)
-        (before,) = warm.complete(original)
-        row = len(before.prompt) + 12
-        other = int(before.generated.top_ids[12, 1])
-        fork, request = fork_of(before, row, [other], "", replace(original, max_tokens=20), original)
-        with passes_of(embedded) as lengths:
-            (branch,) = warm.complete(request)
-        assert lengths[0] == 1, "the cache holds all but the forced token, whose score it knows"
-        assert max(lengths) <= 1 + MAX_DRAFT, "later passes read a draft along with the last token"
-        (afresh,) = cold.complete(request)
-        same(branch, afresh)
-        assert branch.generated.ids[:13].tolist() == list(fork.prefix_ids)
-        assert (branch.generated.kinds[:13] == TokenKind.FORCED).all()
-        assert np.isfinite(branch.generated.logprobs).all()
-        assert branch.generated.logprobs[12] == pytest.approx(float(before.generated.top_logprobs[12, 1]), abs=_EXACT)
-        done = merge_into_parent(branch, fork)
-        assert done.generated[:12] == merge_into_parent(afresh, fork).generated[:12]
-        np.testing.assert_array_equal(done.generated.logprobs[:12], before.generated.logprobs[:12])
-        assert done.generated.kinds[:14].tolist() == [*before.generated.kinds[:12], TokenKind.FORCED, TokenKind.TEXT]
+@pytest.fixture(scope="module")
+def forgetful(embedded: LoadedModel) -> Iterator[LocalEngine]:
+    """The embedded model without a prefix cache."""
+    engine = LocalEngine(embedded, kept=0)
+    yield engine
+    engine.close()
 
-        # A branch of the branch continues from the branch's own cache.
-        again, request = fork_of(done, row + 5, [other], "", replace(original, max_tokens=5), original)
-        (second,) = warm.complete(request)
-        same(second, cold.complete(request)[0])
-        assert merge_into_parent(second, again).generated.kinds[12] == TokenKind.FORCED
-    finally:
-        warm.close()
-        cold.close()
+
+def test_a_branch_from_the_cache_equals_a_fresh_one(embedded_engine: LocalEngine, forgetful: LocalEngine) -> None:
+    original = Request(messages=(Message("user", "Name three colours of the rainbow."),), max_tokens=14, k=10)
+    (before,) = embedded_engine.complete(original)
+    row = len(before.prompt) + 8
+    other = int(before.generated.top_ids[8, 1])
+    fork, request = fork_of(before, row, [other], "", replace(original, max_tokens=8), original)
+    with passes_of(embedded_engine.loaded) as lengths:
+        (branch,) = embedded_engine.complete(request)
+    assert lengths[0] == 1, "the cache holds all but the forced token, whose score it knows"
+    assert max(lengths) <= 1 + MAX_DRAFT, "later passes read a draft along with the last token"
+    (afresh,) = forgetful.complete(request)
+    same(branch, afresh)
+    assert branch.generated.ids[:9].tolist() == list(fork.prefix_ids)
+    assert (branch.generated.kinds[:9] == TokenKind.FORCED).all()
+    assert np.isfinite(branch.generated.logprobs).all()
+    assert branch.generated.logprobs[8] == pytest.approx(float(before.generated.top_logprobs[8, 1]), abs=_EXACT)
+    done = merge_into_parent(branch, fork)
+    assert done.generated[:8] == merge_into_parent(afresh, fork).generated[:8]
+    np.testing.assert_array_equal(done.generated.logprobs[:8], before.generated.logprobs[:8])
+    assert done.generated.kinds[:10].tolist() == [*before.generated.kinds[:8], TokenKind.FORCED, TokenKind.TEXT]
+
+    # A branch of the branch continues from the branch's own cache.
+    again, request = fork_of(done, row + 5, [other], "", replace(original, max_tokens=3), original)
+    (second,) = embedded_engine.complete(request)
+    same(second, forgetful.complete(request)[0])
+    assert merge_into_parent(second, again).generated.kinds[8] == TokenKind.FORCED
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_drafts_change_no_token(temperature: float, embedded: LoadedModel) -> None:
-    warm, cold = LocalEngine(embedded), LocalEngine(embedded, kept=0)
-    try:
-        original = Request(prompt="1, 2, 3, 4, 5, 6, 7, 8,", max_tokens=40, temperature=temperature, seed=5, k=3)
-        (before,) = warm.complete(original)
-        forced = (*before.generated.ids[:8].tolist(), int(before.generated.top_ids[8, 1]))
-        request = replace(original, prefix_ids=forced, max_tokens=25)
-        with passes_of(embedded) as lengths:
-            (branch,) = warm.complete(request)
-        assert max(lengths) > 1, "a list of numbers repeats itself, so there must have been a draft"
-        assert len(branch.generated) > len(lengths), "and some of it must have been right"
-        same(branch, cold.complete(request)[0])
-    finally:
-        warm.close()
-        cold.close()
+def test_drafts_change_no_token(temperature: float, embedded_engine: LocalEngine, forgetful: LocalEngine) -> None:
+    original = Request(prompt="1, 2, 3, 4, 5, 6, 7, 8,", max_tokens=20, temperature=temperature, seed=5, k=3)
+    (before,) = embedded_engine.complete(original)
+    forced = (*before.generated.ids[:8].tolist(), int(before.generated.top_ids[8, 1]))
+    request = replace(original, prefix_ids=forced, max_tokens=16)
+    with passes_of(embedded_engine.loaded) as lengths:
+        (branch,) = embedded_engine.complete(request)
+    assert max(lengths) > 1, "a list of numbers repeats itself, so there must have been a draft"
+    assert len(branch.generated) > len(lengths), "and some of it must have been right"
+    same(branch, forgetful.complete(request)[0])
 
 
 @pytest.mark.parametrize("architecture", sorted(tiny.ARCHITECTURES))
@@ -126,15 +124,17 @@ def test_several_samples_continue_one_prefix(random_engine: EngineOf) -> None:
         np.testing.assert_allclose(each.generated.logprobs[:10], before.generated.logprobs[:10], atol=_EXACT)
 
 
-def test_cached_prefixes_stay_within_their_budget(embedded: LoadedModel) -> None:
-    engine = LocalEngine(embedded, kept=4_000_000)
+def test_cached_prefixes_stay_within_their_budget(random_engine: EngineOf) -> None:
+    shared = random_engine("llama")
+    budget = 3 * shared.runner.cache_bytes(120)
+    engine = LocalEngine(shared.loaded, kept=budget)
     try:
         for word in ("one", "two", "three", "four", "five", "six"):
             engine.complete(Request(prompt=f"{word} " * 20, max_tokens=4))
         cached = engine.prefix_cache
         before = len(cached), cached.size
         assert 1 <= len(cached) < 6
-        assert len(cached) * engine.runner.cache_bytes(20) <= cached.size <= 4_000_000
+        assert len(cached) * engine.runner.cache_bytes(80) <= cached.size <= budget
         engine.complete(Request(prompt="word " * 200, max_tokens=2))
         assert (len(cached), cached.size) == before, "an entry larger than the budget displaces nothing"
     finally:
@@ -157,23 +157,19 @@ def test_a_cache_that_lacks_requested_scores_is_not_used(random_engine: EngineOf
     assert np.isfinite(fewer.generated.logprobs).all()
 
 
-def test_a_cancelled_answer_is_cached_as_far_as_it_got(embedded: LoadedModel) -> None:
-    engine = LocalEngine(embedded)
-    try:
-        original = Request(prompt="A very long story begins like this, and then goes on and on:", max_tokens=500, k=2)
-        stream = engine.stream(original)
-        ids: list[int] = []
-        for delta in stream:
-            ids += [] if delta.generated is None else delta.generated.ids.tolist()
-            if len(ids) >= 10:
-                break
-        stream.close()
-        list(engine.complete(Request(prompt="x", max_tokens=1)))
-        with passes_of(embedded) as lengths:
-            engine.complete(replace(original, prefix_ids=(*ids[:8], 5), max_tokens=1))
-        assert lengths[0] == 2
-    finally:
-        engine.close()
+def test_a_cancelled_answer_is_cached_as_far_as_it_got(embedded_engine: LocalEngine) -> None:
+    original = Request(prompt="A very long story begins like this, and then goes on and on:", max_tokens=500, k=2)
+    stream = embedded_engine.stream(original)
+    ids: list[int] = []
+    for delta in stream:
+        ids += [] if delta.generated is None else delta.generated.ids.tolist()
+        if len(ids) >= 10:
+            break
+    stream.close()
+    embedded_engine.complete(Request(prompt="x", max_tokens=1))
+    with passes_of(embedded_engine.loaded) as lengths:
+        embedded_engine.complete(replace(original, prefix_ids=(*ids[:8], 5), max_tokens=1))
+    assert lengths[0] == 2
 
 
 def test_stop_strings_match_only_generated_text(random_engine: EngineOf) -> None:
