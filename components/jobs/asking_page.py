@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import streamlit as st
 
 from components.jobs.current_job import Run, current_job, gone, open_saved, start
-from components.jobs.history_sync import keeping
-from components.jobs.progress import batch_progress, what_became
-from components.shell.fragments import repeated
+from components.jobs.job_view import POLL, JobView, answer_number
 from components.shell.messages import show_error
 from lib.core.sources import Source
 from lib.errors import CandorError, InvalidRequest
@@ -21,8 +18,6 @@ from lib.jobs.plan import Plan
 from lib.studies.saved_response import SavedResponse
 
 P = TypeVar("P", bound=Plan)
-
-_POLL = 0.2  # seconds between two looks at a running job
 
 
 @dataclass(frozen=True)
@@ -34,10 +29,6 @@ class Known:
 
 
 Asked = Plan | Known | SavedResponse | CandorError | None
-
-
-def _answer_number(_: Plan | None, place: int) -> str:
-    return f"Answer {place + 1}"
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,8 @@ class AskingPage:
     gone: str  # what to say if the page's address names a job that no longer exists
     what: str = ""  # what to call the job where it is saved; "" for nothing
     while_running: bool = False  # whether results are shown while the job runs
-    poll: float = _POLL  # seconds between two looks at a running job
-    answer_name: Callable[[Plan | None, int], str] = _answer_number  # what to call an answer, by its place
+    poll: float = POLL  # seconds between two looks at a running job
+    answer_name: Callable[[Plan | None, int], str] = answer_number  # what to call an answer, by its place
 
     def show(self) -> None:
         """Show the page."""
@@ -76,14 +67,7 @@ class AskingPage:
         if job is None:
             st.caption(self.empty)
             return
-        # Results that were shown while the job ran stay in the same fragment, so that the browser keeps what it drew.
-        if job.over and not self.while_running:
-            self.follow(job, live=False)
-        else:
-            with st.container():
-                repeated(self.follow, None if job.over else self.poll)(job, live=not job.over)
-        if job.over:
-            keeping(job, what=self.what)
+        JobView(f"{self.name}.job", self.results, self.what, self.while_running, self.poll, self.answer_name).show(job)
 
     def _start(self, job: Run | None, submitted: Asked) -> tuple[Run | None, CandorError | None]:
         if submitted is None:
@@ -95,33 +79,6 @@ class AskingPage:
         if isinstance(submitted, Known):
             return start(self.name, submitted.plan, submitted.batch)
         return start(self.name, submitted)
-
-    def follow(self, job: Run, *, live: bool) -> None:
-        """Show the job as it is now. live: whether it was running when the page was drawn."""
-        # While it is live, all of this belongs to a fragment: whatever follows a fragment on a timer may vanish.
-        shown = st.session_state.get(f"{self.name}.job", job.id)
-        if (live and job.over) or shown != job.id or job.successor is not None:  # another answer, or a retry
-            st.rerun()
-        with st.container():  # so that the results do not move when the progress disappears
-            if live:
-                batch_progress(job)
-                self._wait_for_news(job)
-            batch = job.result or job.partial
-            if not live:
-                what_became(job, batch, partial(self.answer_name, job.plan))
-        job.seen = job.over
-        if batch is not None and batch.completions and (self.while_running or not live):
-            self.results(job, batch)
-        elif not live and job.error is None and (batch is None or not any(each.error for each in batch.outcomes)):
-            st.info("Stopped before the first token.", icon=":material/block:")
-
-    def _wait_for_news(self, job: Run) -> None:
-        """Show new tokens at once instead of with the next poll."""
-        if not self.while_running:
-            return
-        of, version = st.session_state.get("asking.seen", ("", 0))
-        version = job.wait_for_news(version if of == job.id else 0, self.poll)
-        st.session_state["asking.seen"] = (job.id, version)
 
 
 def planned(make: Callable[[], P]) -> P | CandorError:

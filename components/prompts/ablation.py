@@ -8,11 +8,10 @@ import streamlit as st
 from components.difference_map import difference_map
 from components.jobs.current_job import Run, start_beside
 from components.jobs.estimate import budget
-from components.jobs.history_sync import find, keeping
-from components.jobs.progress import batch_progress, what_became
+from components.jobs.history_sync import find
+from components.jobs.job_view import JobView
 from components.pickers.capabilities import limits_of
 from components.shell.escaping import as_text
-from components.shell.fragments import repeated
 from components.shell.messages import show_error
 from lib import formatting
 from lib.core.completion import Completion
@@ -24,7 +23,6 @@ from lib.studies.ablation import AblationPlan, Helped, helped
 from lib.studies.prompt_comparison import PromptsPlan
 
 _PAGE = "prompts"
-_POLL = 0.2  # seconds between two looks at a running job
 _SHOWN = 70  # characters of an answer in the list
 _FALL = "Drop without it (nats)"
 
@@ -49,10 +47,7 @@ def what_helped(job: Run, plan: PromptsPlan, batch: Batch) -> None:
     _choose_and_start(job, plan, answers)
     beside = find(st.session_state.get(f"{_PAGE}.beside"))
     if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
-        with st.container():
-            repeated(_beside, None if beside.over else _POLL)(beside, live=not beside.over)
-        if beside.over:
-            keeping(beside, what="What helped")
+        _VIEW.show(beside)
 
 
 def _choose_and_start(job: Run, plan: PromptsPlan, answers: dict[int, Completion]) -> None:
@@ -74,18 +69,12 @@ def _choose_and_start(job: Run, plan: PromptsPlan, answers: dict[int, Completion
             show_error(error)
 
 
-def _beside(job: Run, *, live: bool) -> None:
-    """Show the ablation's progress, then its result."""
-    if live and job.over:
-        st.rerun()
-    if live:
-        batch_progress(job)
-        return
-    job.seen = True
-    batch = job.result or job.partial
-    what_became(job, batch, lambda place: f"Text {place + 1}")
-    if batch is not None and isinstance(job.plan, AblationPlan):
+def _results(job: Run, batch: Batch) -> None:
+    if isinstance(job.plan, AblationPlan):
         helped_by(job.plan, batch)
+
+
+_VIEW = JobView(f"{_PAGE}.beside", _results, "What helped", answer_name=lambda _, place: f"Text {place + 1}")
 
 
 def helped_by(plan: AblationPlan, batch: Batch) -> None:

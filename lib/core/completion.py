@@ -87,6 +87,11 @@ class Completion:
             return "stop string"
         return self.stop_reason or ""
 
+    @property
+    def weights(self) -> str:
+        """The fingerprint of the model's weights; "" if the engine does not report it."""
+        return dict(self.provenance).get("weights", "")
+
     def identical(self, other: Completion) -> bool:
         """Whether everything is equal, timing, warnings and provenance included."""
         return self == other and all(

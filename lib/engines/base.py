@@ -1,7 +1,7 @@
 """The protocol of engines, which is all that jobs, pages and scores know of them.
 
 Every engine has an `Engine`'s five members. What only some can do is a protocol of its own, which the functions below
-ask for: `Continues`, `ScoresUnderPrompts`, `Resident` and `Wakes`.
+ask for: `Continues`, `ScoresUnderPrompts`, `Resident`, `Fingerprinted` and `Wakes`.
 """
 
 from __future__ import annotations
@@ -128,6 +128,15 @@ class Resident(Protocol):
 
 
 @runtime_checkable
+class Fingerprinted(Protocol):
+    """An engine that can tell the weights behind its source's name from others."""
+
+    @property
+    def weights(self) -> str:
+        """A fingerprint of the weights, which its completions report as "weights" in their provenance."""
+
+
+@runtime_checkable
 class Wakes(Protocol):
     """An engine of a service that may have to load the model first."""
 
@@ -169,3 +178,8 @@ def encode_continuation(engine: Engine, request: Request, text: str) -> tuple[tu
 def is_busy(engine: Engine) -> bool:
     """Whether a new request may have to wait for others."""
     return isinstance(engine, Resident) and engine.busy
+
+
+def weights_of(engine: Engine) -> str:
+    """The fingerprint of the weights; "" if the name of the source is all that tells them apart."""
+    return engine.weights if isinstance(engine, Fingerprinted) else ""

@@ -30,7 +30,7 @@ class Call:
     def key(self) -> str:
         """SHA-256, in hex, of everything in the call that decides its answers: equal calls have equal answers.
 
-        The weights behind the source's name are not part of it; see `lib.jobs.run_plan.run_plan`.
+        The weights behind the source's name are known only once its engine is open; `KnownAnswers` compares them.
         """
         decides = [self.source.as_json(), request_as_json(self.request), list(self.candidates)]
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from lib.core.sources import Source
 from lib.jobs.batch import Batch, Outcome, State
 from lib.jobs.call import Call, answer_alone
 
@@ -30,6 +31,24 @@ class KnownAnswers:
             return None
         keys = _answer_keys(calls)
         return Batch(tuple(self._by_key[key].popleft() if self._by_key.get(key) else Outcome() for key in keys))
+
+
+def of_the_same_weights(calls: Sequence[Call], batch: Batch, weights_of: Callable[[Source], str | None]) -> Batch:
+    """The outcomes of these calls without those from other weights than each model has now.
+
+    weights_of: the fingerprint of a model's weights, "" if its name says it, None if the model can't be opened. Only
+    asked if the model has to answer anything: a batch without a gap remains as it is.
+    """
+    sources = [call.source for call in calls for _ in range(call.answers)]
+    paired = list(zip(sources, batch.outcomes, strict=True))
+    now = {source: weights_of(source) for source in {source for source, each in paired if each.state is not State.DONE}}
+
+    def other(source: Source, outcome: Outcome) -> bool:
+        return now.get(source) is not None and outcome.completion is not None and (
+            outcome.completion.weights != now[source]
+        )  # fmt: skip
+
+    return Batch(tuple(Outcome() if other(source, each) else each for source, each in paired))
 
 
 def _answer_keys(calls: Sequence[Call]) -> Iterator[str]:

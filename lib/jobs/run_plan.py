@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice, repeat
 from typing import TypeVar
 
@@ -13,14 +14,14 @@ from lib.core.branching import Fork, merge_into_parent
 from lib.core.completion import Completion, StopReason
 from lib.core.sources import Source
 from lib.core.stream import Fold
-from lib.engines.base import CallContext, Engine, Stream, Wakes, continuation_obstacle, is_busy, score_under
+from lib.engines.base import CallContext, Engine, Stream, Wakes, continuation_obstacle, is_busy, score_under, weights_of
 from lib.errors import Cancelled, CandorError, InvalidRequest
 from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.call import Call, answer_alone
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Job
 from lib.jobs.plan import Plan, TwoStagePlan, calls_so_far
-from lib.jobs.resume import KnownAnswers
+from lib.jobs.resume import KnownAnswers, of_the_same_weights
 from lib.jobs.runner import Answers, Task, Unit, run_units
 
 T = TypeVar("T")
@@ -37,19 +38,32 @@ def run_plan(
 
     resume: the outcome of the plan so far. Only answers that it lacks are asked for.
     resume_of: the plan that this is the outcome of, if it is another one. Its answers are found by the keys of their
-    calls, wherever they are needed now. A model at the same place with other weights has the same keys.
+    calls, wherever they are needed now, unless the model behind its name has other weights by now.
     """
     known = _known(plan if resume_of is None else resume_of, resume)
 
+    def taken(calls: Sequence[Call]) -> Batch | None:
+        found = known.take(calls)
+        if found is None or resume_of is None:
+            return found
+        return of_the_same_weights(calls, found, partial(_weights_now, engines))
+
     def work(job: Job[Batch]) -> Batch:
         calls = plan.calls()
-        first = run_calls(engines, calls, owner=owner, resume=known.take(calls))(job)
+        first = run_calls(engines, calls, owner=owner, resume=taken(calls))(job)
         if not isinstance(plan, TwoStagePlan) or job.cancelled or first.cap is not None:
             return first
         further = plan.then(first)
-        return run_calls(engines, further, owner=owner, resume=known.take(further), before=first.outcomes)(job)
+        return run_calls(engines, further, owner=owner, resume=taken(further), before=first.outcomes)(job)
 
     return work
+
+
+def _weights_now(engines: Engines, source: Source) -> str | None:
+    try:
+        return weights_of(engines.get(source))
+    except CandorError:  # each of its calls will fail for this reason
+        return None
 
 
 def _known(plan: Plan, batch: Batch | None) -> KnownAnswers:

@@ -105,8 +105,7 @@ def completed(run: Run, answers: Sequence[Answer]) -> Run:
 
 def fingerprints(completion: Completion) -> tuple[str, str]:
     """The fingerprints of the model and of its tokenizer, "" for those the engine does not report."""
-    reported = dict(completion.provenance)
-    return reported.get("weights", ""), reported.get("vocabulary", "")
+    return completion.weights, dict(completion.provenance).get("vocabulary", "")
 
 
 def digest_of(answers: Sequence[Answer]) -> str:

@@ -45,6 +45,11 @@ class LocalEngine:
         """The model's name."""
         return self.loaded.name
 
+    @property
+    def weights(self) -> str:
+        """The fingerprint of the weights."""
+        return dict(self.loaded.provenance)["weights"]
+
     def capabilities(self, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:  # noqa: ARG002
         """Everything; chat only if the model has a template for it."""
         return Unsupported(NO_TEMPLATE) if chat and not self.loaded.has_chat_template else Capabilities()

@@ -149,3 +149,35 @@ def test_each_known_answer_is_given_away_once() -> None:
     assert second is not None
     assert [each.state for each in first.outcomes] == [State.DONE, State.DONE]
     assert [each.state for each in second.outcomes] == [State.FAILED, State.WAITING]
+
+
+def test_answers_of_other_weights_are_not_mixed_with_new_ones() -> None:
+    """A model that was tuned again at the same place has other weights than those that answered."""
+    _, engines = _engines()
+    done = _run(engines, PLAN)
+    tuned = Fingerprinted("tuned", lambda request: says(f"new: {request.last_user_text}")(request))
+    changed = DraftThenAnswer(("ccc", "added"))
+    assert _texts(_run(Engines(lambda _: tuned), changed, done, PLAN)) == ["new: ccc", "new: added", "new: new: added"]
+    same = DraftThenAnswer(("ccc", "bb"))
+    assert _texts(_run(engines, same, done, PLAN))[:2] == ["re: ccc", "re: bb"]
+
+
+def test_a_model_that_has_nothing_to_answer_is_not_opened() -> None:
+    def refuse(_: object) -> ScriptedEngine:
+        raise ServiceError("It was opened.", "Don't.")
+
+    _, engines = _engines()
+    done = _run(engines, PLAN)
+    assert _texts(_run(Engines(refuse), DraftThenAnswer(("ccc", "a")), done, PLAN)) == [
+        "re: ccc",
+        "re: a",
+        "re: re: ccc",
+    ]
+
+
+class Fingerprinted(ScriptedEngine):
+    """A scripted engine that knows its weights."""
+
+    def __init__(self, weights: str, script: Script) -> None:
+        super().__init__(script)
+        self.weights = weights

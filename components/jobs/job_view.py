@@ -1,0 +1,73 @@
+"""How a page shows a job: its progress, what became of its answers, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import streamlit as st
+
+from components.jobs.current_job import Run
+from components.jobs.history_sync import keeping
+from components.jobs.progress import batch_progress, what_became
+from components.shell.fragments import repeated
+from lib.jobs.batch import Batch
+from lib.jobs.plan import Plan
+
+POLL = 0.2  # seconds between two looks at a running job
+
+
+def answer_number(_: Plan | None, place: int) -> str:
+    """An answer's name by its place alone."""
+    return f"Answer {place + 1}"
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A place on a page that shows one job at a time."""
+
+    key: str  # where the session keeps the id of the job that is shown
+    results: Callable[[Run, Batch], None]  # shows the answers; while the job runs, those so far
+    what: str = ""  # what to call the job where it is saved; "" for nothing
+    while_running: bool = False  # whether results are shown while the job runs
+    poll: float = POLL  # seconds between two looks at a running job
+    answer_name: Callable[[Plan | None, int], str] = answer_number  # what to call an answer, by its place
+
+    def show(self, job: Run) -> None:
+        """Show a job, and follow it until it is over."""
+        # Results that were shown while the job ran stay in the same fragment, so that the browser keeps what it drew.
+        if job.over and not self.while_running:
+            self._follow(job, live=False)
+        else:
+            with st.container():
+                repeated(self._follow, None if job.over else self.poll)(job, live=not job.over)
+        if job.over:
+            keeping(job, what=self.what)
+
+    def _follow(self, job: Run, *, live: bool) -> None:
+        """Show the job as it is now. live: whether it was running when the page was drawn."""
+        # While it is live, all of this belongs to a fragment: whatever follows a fragment on a timer may vanish.
+        shown = st.session_state.get(self.key, job.id)
+        if (live and job.over) or shown != job.id or job.successor is not None:  # another answer, or a retry
+            st.rerun()
+        with st.container():  # so that the results do not move when the progress disappears
+            if live:
+                batch_progress(job)
+                self._wait_for_news(job)
+            batch = job.result or job.partial
+            if not live:
+                what_became(job, batch, partial(self.answer_name, job.plan))
+        job.seen = job.over
+        if batch is not None and batch.completions and (self.while_running or not live):
+            self.results(job, batch)
+        elif not live and job.error is None and (batch is None or not any(each.error for each in batch.outcomes)):
+            st.info("Stopped before the first token.", icon=":material/block:")
+
+    def _wait_for_news(self, job: Run) -> None:
+        """Show new tokens at once instead of with the next poll."""
+        if not self.while_running:
+            return
+        of, version = st.session_state.get("asking.seen", ("", 0))
+        version = job.wait_for_news(version if of == job.id else 0, self.poll)
+        st.session_state["asking.seen"] = (job.id, version)
