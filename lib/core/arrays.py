@@ -17,12 +17,11 @@ def frozen(values: Any, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any
     array = np.ascontiguousarray(values, dtype)
     if array.shape != shape:
         raise ValueError(f"expected an array of shape {shape}, got {array.shape}")
-    if array is values or array.base is not None:
+    if (array is values or array.base is not None) and not isinstance(array.base, bytes):
         array = _unshared(array)
-    if array.dtype.kind == "f":
-        odd = np.isnan(array) & (
-            array.view(f"u{array.itemsize}") != np.array(np.nan, array.dtype).view(f"u{array.itemsize}")
-        )
+    if array.dtype.kind == "f" and (nans := np.isnan(array)).any():
+        bits = f"u{array.itemsize}"
+        odd = nans & (array.view(bits) != np.array(np.nan, array.dtype).view(bits))
         if odd.any():
             array = array.copy()
             array[odd] = np.nan

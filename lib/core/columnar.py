@@ -13,7 +13,6 @@ Reading it takes a JSON parser and typed arrays, nothing else. The browser, the 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +22,9 @@ from numpy.typing import NDArray
 from lib.errors import BadFile
 
 VERSION = 1
+_LARGEST = {1: 0xFF, 2: 0xFFFF, 4: 0xFFFF_FFFF}  # by the bytes of an unsigned integer
 _MAGIC = b"CANDOR"
-_DTYPES = {"u1", "u2", "u4", "i4", "f4", "f8"}
+_DTYPES = {code: np.dtype("<" + code) for code in ("u1", "u2", "u4", "i4", "f4", "f8")}
 
 
 def pack(kind: str, meta: Any, columns: Mapping[str, NDArray[Any]]) -> bytes:
@@ -59,21 +59,17 @@ def unpack(blob: bytes, kind: str) -> tuple[Any, dict[str, NDArray[Any]]]:
             raise BadFile(f"The file holds a {header['kind']}, not a {kind}.", "Choose another file.")
         columns = {name: _column(blob, start, *rest) for name, *rest in header["columns"]}
         return header["meta"], columns
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadFile("The file is damaged or truncated.", "Export it again from its source.") from error
 
 
 def _column(blob: bytes, start: int, code: str, shape: list[int], offset: int, length: int) -> NDArray[Any]:
-    if code not in _DTYPES:
-        raise ValueError(code)
-    dtype = np.dtype("<" + code)
-    if (
-        math.prod(shape) * dtype.itemsize != length
-        or min([offset, *shape], default=0) < 0
-        or start + offset + length > len(blob)
-    ):
+    if offset < 0:
         raise ValueError("column out of bounds")
-    return np.frombuffer(blob, dtype, math.prod(shape), start + offset).reshape(shape)
+    column = np.ndarray(shape, _DTYPES[code], blob, start + offset)  # raises TypeError beyond the end of the bytes
+    if column.nbytes != length:
+        raise ValueError("column out of bounds")
+    return column
 
 
 def narrow(refs: NDArray[np.int32], rows: int) -> NDArray[Any]:
@@ -84,4 +80,6 @@ def narrow(refs: NDArray[np.int32], rows: int) -> NDArray[Any]:
 
 def widen(column: NDArray[Any]) -> NDArray[np.int32]:
     """The inverse of `narrow`."""
-    return np.where(column == np.iinfo(column.dtype).max, -1, column.astype(np.int64)).astype(np.int32)
+    refs = column.astype(np.int32)  # the largest number of four bytes becomes -1 by itself
+    refs[column == _LARGEST[column.itemsize]] = -1
+    return refs

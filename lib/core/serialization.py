@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lib.core.columnar import narrow, pack, unpack, widen
 from lib.core.completion import Completion, Origin, Scale, Timing
-from lib.core.pieces import Pieces
+from lib.core.pieces import Pieces, offsets_of
 from lib.core.request import Message, Request
 from lib.core.tokens import Tokens, within_bounds
 from lib.errors import BadFile, InvalidRequest
@@ -83,10 +83,10 @@ def unpack_completion(blob: bytes) -> Completion:
 
 
 def _parts(columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    lengths = _column_of(columns, "pieces.lengths", "u4").astype(np.int64)
+    lengths = _column_of(columns, "pieces.lengths", "u4")
     pieces = Pieces(
         _column_of(columns, "pieces.ids", "i4"),
-        np.concatenate([[0], np.cumsum(lengths)]),
+        offsets_of(lengths.view(np.int32)),
         _column_of(columns, "pieces.data", "u1"),
         _column_of(columns, "pieces.special", "u1") != 0,
     )

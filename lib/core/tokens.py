@@ -60,6 +60,8 @@ class Tokens:
             ("kinds", np.uint8, (n,)),
         ):
             object.__setattr__(self, name, frozen(getattr(self, name), dtype, shape))
+        if n == 0:
+            return
         for refs in (self.refs, self.top_refs):
             if refs.size and (refs.min() < -1 or refs.max() >= len(self.pieces)):
                 raise ValueError("a ref is outside the piece table")
@@ -157,7 +159,7 @@ def on_one_table(parts: Sequence[Tokens]) -> list[Tokens]:
     used = {key: np.zeros(len(table), bool) for key, table in tables.items()}
     for part in parts:
         mask = used[id(part.pieces)]
-        for refs in (part.refs, part.top_refs):
+        for refs in (part.refs, part.top_refs) if len(part) else ():
             mask[refs[refs >= 0]] = True
     if len(tables) == 1 and parts[0].pieces.in_order and next(iter(used.values())).all():
         return list(parts)  # they already share one
@@ -199,6 +201,8 @@ def within_bounds(parts: Sequence[Tokens]) -> bool:
 
 def _spelled(part: Tokens, refs: Ints) -> int:
     """Total bytes of the pieces referred to, repeats included: a file may refer to one long piece very often."""
+    if (most := len(part.pieces.data) * refs.size) <= MOST_SPELLED:
+        return most
     lengths = np.diff(part.pieces.offsets).astype(np.int64)
     most = int(lengths.max(initial=0)) * refs.size
     return most if most <= MOST_SPELLED else int(lengths[refs[refs >= 0]].sum())

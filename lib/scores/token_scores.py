@@ -120,7 +120,9 @@ def _best_first(listed: Column) -> Column:
 def answer_mask(tokens: Tokens, *, reasoning: bool = False, stop: bool = False) -> NDArray[np.bool_]:
     """bool[n]: the tokens an answer's scores include: text and tool calls, optionally reasoning and the stop token."""
     kinds = [TokenKind.TEXT, TokenKind.TOOL] + [TokenKind.REASONING] * reasoning + [TokenKind.STOP] * stop
-    return np.isin(tokens.kinds, kinds)
+    counts = np.zeros(256, bool)
+    counts[kinds] = True
+    return counts[tokens.kinds]
 
 
 @dataclass(frozen=True)
