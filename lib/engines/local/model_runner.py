@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lib.engines.local import threads
 from lib.engines.local.loading import LoadedModel
 from lib.errors import ModelUnavailable
 from lib.models.memory import give_back
@@ -35,6 +36,7 @@ class ModelRunner:
       head are run as a whole instead, in small chunks.
     - one decode pass for several requests of different lengths.
     - several texts packed into one pass.
+    - how many threads a pass over a few rows is worth.
 
     Raises ModelUnavailable if a token's scores depend on later tokens, or differ when read from a cache.
     """
@@ -46,6 +48,7 @@ class ModelRunner:
         self._model = loaded.model
         self._device = loaded.device
         self._scratch: dict[int, Any] = {}
+        self._few_threads = self._all_threads = threads.all_threads()
         self._head: Any = loaded.model.get_output_embeddings()
         self._body: Any = loaded.model.get_decoder() if hasattr(loaded.model, "get_decoder") else None
         with torch.inference_mode():
@@ -57,6 +60,7 @@ class ModelRunner:
             self._check_cache(whole, ids)
             self._joins_requests = self._joint_steps_agree()
             self._packing_limit = self._find_packing_limit()
+            self._few_threads = threads.threads_needed(lambda: self._model(ids[:, :1]), self._all_threads)
 
     def _head_gives(self, whole: Any, ids: Any) -> bool:
         """Whether body, then head, applied to `ids` give the model's own logits `whole`."""
@@ -154,6 +158,10 @@ class ModelRunner:
         """Whether `packed_blocks` gives exact scores if the cache holds up to that many tokens during the pass."""
         return tokens < self._packing_limit
 
+    def _take_threads(self, rows: int) -> None:
+        """Let the pass that follows use as many threads as its rows are worth."""
+        threads.use(self._few_threads if rows <= threads.FEW_ROWS else self._all_threads)
+
     def new_cache(self, tokens: int) -> Any:
         """An empty KV cache with room for that many tokens."""
         from lib.engines.local.kv_cache import make_cache
@@ -221,6 +229,7 @@ class ModelRunner:
                 yield None
             part = torch.tensor([list(ids[start : start + chunk])], device=self._device)
             is_last = start + chunk >= len(ids)
+            self._take_threads(part.numel())
             first_row = max(skip - start, 0)
             if not self._separate_head:
                 logits = self._model(part, past_key_values=cache, use_cache=True).logits[0]
@@ -249,6 +258,7 @@ class ModelRunner:
 
         lengths = [len(text) for text in texts]
         ids = torch.tensor([[*shared, *(token for text in texts for token in text)]], device=self._device)
+        self._take_threads(ids.numel())
         mask, positions = mask_and_positions(cache.get_seq_length(), len(shared), lengths, self._model.dtype)
         hidden = self._body(
             ids,
@@ -288,6 +298,7 @@ class ModelRunner:
 
     def decode(self, ids: Any, cache: Any) -> Any:
         """One more token for each of b samples: ids int64 [b] on the device; returns float32 logits [b, V]."""
+        self._take_threads(len(ids))
         if not self._separate_head:
             return self._model(ids[:, None], past_key_values=cache, use_cache=True).logits[:, -1].float()
         hidden = self._body(ids[:, None], past_key_values=cache, use_cache=True).last_hidden_state
@@ -324,6 +335,7 @@ class ModelRunner:
         lengths = torch.tensor([step.cache.get_seq_length() for step in steps], device=self._device)
         positions = lengths.repeat_interleave(torch.tensor(rows, device=self._device))[:, None]
         ids = torch.cat([step.ids for step in steps])[:, None]
+        self._take_threads(len(ids))
         options = {
             "past_key_values": joint_cache([step.cache for step in steps], rows),
             "position_ids": positions,
