@@ -8,6 +8,7 @@ from components.shell.access import policy
 from components.shell.brand import name_page, page_config
 from components.shell.entrypoint import entered
 from components.shell.services import warm_up
+from components.shell.settings import keep_settings, restore_settings
 from components.shell.sign_in import stop_until_signed_in, who_is_here
 from components.shell.startup import stop_if_misconfigured
 from components.shell.style import page_style
@@ -48,9 +49,11 @@ with entered():
     page_style()
     stop_if_misconfigured()
     stop_until_signed_in()
+    restore_settings()
     with st.sidebar:
         st.session_state["model"] = model_picker(policy())
         who_is_here()
     page.run()
+    keep_settings()
     tell_if_nothing_is_kept()
 warm_up()

@@ -17,6 +17,7 @@ pytest_plugins = ["tests.support.local_models", "tests.support.local_bedrock"]
 def pytest_configure() -> None:
     """Runs that tests make are not kept among those of whoever runs them."""
     os.environ["CANDOR_DATA"] = tempfile.mkdtemp(prefix="candor-tests-")
+    os.environ["CANDOR_SETTINGS"] = "off"  # what one test chose is not the next one's default
 
 
 def pytest_unconfigure() -> None:

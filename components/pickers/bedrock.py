@@ -11,6 +11,7 @@ from components.shell.escaping import as_text
 from components.shell.fragments import poll_until
 from components.shell.messages import as_shown
 from components.shell.services import services
+from components.shell.settings import among
 from lib.access.policy import Bedrock, Policy
 from lib.core.pasted_arn import as_arn
 from lib.core.pasted_endpoint import as_endpoint
@@ -50,6 +51,7 @@ def _place(policy: Policy) -> AwsTarget:
     """Profile, region and endpoint to call. On a shared server, only the operator sets profile and endpoint."""
     profile = ""
     if policy.open and (known := _profiles()):
+        among("model.profile", ["", *known])
         profile = st.selectbox(
             "Profile", ["", *known], key="model.profile", persist_state="session",
             format_func=lambda name: name or "Default credentials",
@@ -57,6 +59,8 @@ def _place(policy: Policy) -> AwsTarget:
         )  # fmt: skip
     usual = _usual_region(profile)
     regions = list(dict.fromkeys([usual, *REGIONS] if usual else REGIONS))
+    if not policy.open:
+        among("model.region", regions)
     region = st.selectbox(
         "Region", regions, key="model.region", persist_state="session", accept_new_options=policy.open,
         help="Custom Model Import is available in us-east-1, us-east-2, us-west-2 and eu-central-1.",
@@ -121,6 +125,7 @@ def _listed_or_by_arn(models: Mapping[str, Imported], *, by_hand: bool) -> str |
     options = [*models, *([_BY_ARN] if by_hand else [])]
     if not models:
         return options[0] if options else None
+    among("model.imported_model", options)
     return st.selectbox(
         "Imported model", options, key="model.imported_model", persist_state="session",
         format_func=lambda arn: _named(models[arn]) if arn in models else "Enter an ARN",
@@ -134,6 +139,7 @@ def _model(policy: Policy, place: AwsTarget, arn: str, listed: Imported | None) 
         tokenizer = _tokenizer(arn) if policy.open else ""
         if arn and imported is None:
             imported = _import_date(arn)
+        among(f"model.form.{arn}", ["", *Format.__members__])
         form = st.selectbox(
             "Format", ["", *Format.__members__], key=f"model.form.{arn}", persist_state="session",
             format_func=_format_name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components.pickers.bedrock import bedrock_picker
+from components.shell.settings import among
 from lib.access.policy import Bedrock, Policy
 from lib.core.sources import EMBEDDED, NO_MODEL, Source, named_source
 from lib.models.embedded import NAME
@@ -19,6 +20,7 @@ def model_picker(policy: Policy) -> Source:
     allowed = {name: named_source(name) for name in policy.allowed}
     listed: dict[str, Source] = {NAME: EMBEDDED, **allowed}
     choices = [*listed, *([_OTHER] if policy.open else []), *([BEDROCK] if policy.bedrock is not Bedrock.OFF else [])]
+    among("model.choice", choices)
     choice = st.selectbox("Model", choices, key="model.choice", persist_state="session", label_visibility="collapsed")
     if choice == BEDROCK:
         return bedrock_picker(policy) or NO_MODEL

@@ -96,6 +96,9 @@ _STEPS: list[list[str | dict[str, str]]] = [
     [  # the page "compare" is now called "prompts"
         "UPDATE runs SET page = 'prompts' WHERE page = 'compare'",
     ],
+    [
+        "CREATE TABLE settings (owner TEXT PRIMARY KEY, content TEXT NOT NULL)",
+    ],
 ]
 
 NEWEST = len(_STEPS)

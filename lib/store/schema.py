@@ -101,6 +101,8 @@ TEXTS = Table(
     Column("content", Text),  # folded
 )
 
+SETTINGS = Table("settings", METADATA, Column("owner", Text, primary_key=True), Column("content", Text))  # JSON, ASCII
+
 PIECES = 4096  # at most, per run; the last is the title, which may change
 
 

@@ -118,7 +118,7 @@ def serving(
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | {"CANDOR_DATA": data} | environment,
+            env=os.environ | {"CANDOR_DATA": data, "CANDOR_SETTINGS": "off"} | environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,

@@ -25,7 +25,7 @@ def all_threads() -> int:
 
 
 def use(threads: int) -> None:
-    """Let torch compute with so many threads from now on. Only counts for the thread that calls this."""
+    """Let torch compute with this number of threads from now on, in the thread that calls this."""
     import torch
 
     if torch.get_num_threads() != threads:

@@ -114,7 +114,7 @@ def test_any_names_are_told_apart(runs: Runs, database: Database, models: list[s
 def test_a_database_of_the_version_before_is_brought_up_to_date(url: str) -> None:
     database = open_database(url)
     with database.writing() as connection:
-        for table in ("candor_schema", "tags", "answers", "texts", "grams", "runs"):
+        for table in ("candor_schema", "tags", "answers", "texts", "grams", "runs", "settings"):
             connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
         migrate(connection, NEWEST - 1)
     before = Runs(database)
