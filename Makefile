@@ -54,17 +54,17 @@ chromium:
 	@test -x "$(CHROMIUM)" || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends chromium; } \
 		|| { echo "Install Chromium, or set CHROMIUM to its path."; exit 1; }
 
-# Two halves side by side, as the browser's tests mostly wait. Each computes on one thread, as several that wait for each
+# Side by side, as the browser's tests mostly wait. Each half computes on one thread, as several that wait for each
 # other take many times as long while the other half, or Chromium, has their cores.
 test-in-browser test-elsewhere: export OMP_NUM_THREADS := 1
-test: setup .venv/.ready-for-tests chromium lint
-	@$(MAKE) --no-print-directory -j2 test-in-browser test-elsewhere
+test: setup .venv/.ready-for-tests chromium
+	@$(MAKE) --no-print-directory -j3 lint test-in-browser test-elsewhere
 
 test-in-browser:
-	$(BIN)/python -m pytest -m "browser and not soak"
+	$(BIN)/python -m pytest -m "browser and not soak" tests/e2e
 
 test-elsewhere:
-	$(BIN)/python -m pytest -m "not browser and not soak"
+	$(BIN)/python -m pytest -m "not browser and not soak" --ignore=tests/e2e
 
 UNIT := tests/architecture $(filter-out %/engines %/serve %/store %/models %/jobs %/studies %/conftest.py,$(wildcard tests/lib/*))
 
