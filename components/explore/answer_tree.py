@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from components.jobs.current_job import show_node
+from components.jobs.current_job import current_job, show_node
 from components.jobs.history_sync import brought_back, named, taken_out
 from components.shell.escaping import as_text
 from lib import formatting
@@ -28,7 +28,7 @@ def answer_tree(tree: Tree, current: str) -> Node | None:
         st.session_state["tree.open"] = current
         st.selectbox(
             f"Tree of {len(nodes):,} answers", list(nodes), format_func=labels.__getitem__, key="tree.open",
-            on_change=lambda: show_node(_PAGE, st.session_state["tree.open"]),
+            on_change=_open,
         )  # fmt: skip
         others = [name for name in nodes if name != current]
         beside = st.selectbox(
@@ -39,6 +39,16 @@ def answer_tree(tree: Tree, current: str) -> Node | None:
             _edit(tree, nodes[current][1])
     _forced(nodes[current][1], tree)
     return nodes[beside][1] if beside in nodes else None
+
+
+def _open() -> None:
+    """Show the chosen answer.
+
+    Not while another is growing: the list is not on the page then, but the browser may still report its old value.
+    """
+    job = current_job(_PAGE)
+    if job is None or job.over:
+        show_node(_PAGE, st.session_state["tree.open"])
 
 
 def name_of(node: Node) -> str:

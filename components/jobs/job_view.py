@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,9 @@ from lib.jobs.batch import Batch
 from lib.jobs.plan import Plan
 
 POLL = 0.2  # seconds between two looks at a running job
+_SHOWN = "asking.shown"  # the number of tokens shown of a running job
+_STEP = 5  # tokens between two looks
+_LONGEST_WAIT = 0.5  # seconds between two looks, unless there is nothing new
 
 
 def answer_number(_: Plan | None, place: int) -> str:
@@ -36,6 +40,7 @@ class JobView:
 
     def show(self, job: Run) -> None:
         """Show a job, and follow it until it is over."""
+        st.session_state.pop(_SHOWN, None)
         # Results that were shown while the job ran stay in the same fragment, so that the browser keeps what it drew.
         if job.over and not self.while_running:
             self._follow(job, live=False)
@@ -65,9 +70,21 @@ class JobView:
             st.info("Stopped before the first token.", icon=":material/block:")
 
     def _wait_for_news(self, job: Run) -> None:
-        """Show new tokens at once instead of with the next poll."""
+        """Wait until there is something worth a look: the first tokens one by one, later a few at a time.
+
+        Each look makes the browser render most of the page again, which takes it many times as long as the tokens do.
+        """
         if not self.while_running:
             return
-        of, version = st.session_state.get("asking.seen", ("", 0))
-        version = job.wait_for_news(version if of == job.id else 0, self.poll)
-        st.session_state["asking.seen"] = (job.id, version)
+        shown = st.session_state.get(_SHOWN)
+        if shown is not None:  # not in a run of the whole page, whose end the browser waits for
+            needed = shown + (1 if shown < _STEP else _STEP)
+            until, version = time.monotonic() + _LONGEST_WAIT, job.version
+            while _tokens(job) < needed and not job.over and (left := until - time.monotonic()) > 0:
+                version = job.wait_for_news(version, left)
+        st.session_state[_SHOWN] = _tokens(job)
+
+
+def _tokens(job: Run) -> int:
+    """The number of tokens generated so far."""
+    return 0 if job.partial is None else sum(len(each.generated) for each in job.partial.completions)

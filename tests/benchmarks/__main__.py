@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-GROUPS = ("engine", "wire", "serve", "client", "map", "branch", "store", "compare", "plan")
+GROUPS = ("engine", "wire", "serve", "client", "map", "branch", "store", "compare", "plan", "page")
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lib.core.request import Message, Request
+from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.opening import open_local
 from tests.benchmarks.engine import without_end
@@ -22,8 +22,8 @@ from tests.benchmarks.report import Figure, seconds
 from tests.support.browser import CHROMIUM_ARGS, chromium_path, generate, serving, wait_for_app, wait_for_map
 
 _TOKENS, _LONG, _ROUNDS, _VISITORS = 150, 1_000, 3, 4
-_PROMPT = "Write a long story about a lighthouse keeper and the sea."
-_SHORT = "Name three colours of the rainbow, please."  # ten tokens
+_PROMPT = "Counting: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"  # which the model goes on with for as long as it may
+_SHORT = "The capital of France, as everybody knows, is"  # ten tokens
 _COLD = 120_000  # milliseconds
 
 
@@ -56,7 +56,7 @@ class _Cost:
 def _watched(engine: LocalEngine, page: Page, server: psutil.Process) -> Iterator[Figure]:
     alone, watched = [], []
     for number in range(_ROUNDS):
-        prompt = f"{_PROMPT} ({number})"
+        prompt = f"{number}. {_PROMPT}"
         began = time.process_time()
         took = seconds(lambda prompt=prompt: _write(engine, prompt, _TOKENS))  # type: ignore[misc]
         alone.append(_Cost(took, time.process_time() - began, 0))
@@ -75,7 +75,7 @@ def _watched(engine: LocalEngine, page: Page, server: psutil.Process) -> Iterato
 
 def _together(engine: LocalEngine, browser: Browser, url: str) -> Figure:
     """Visitors who ask at the same time, each in a tab of their own."""
-    prompts = [f"{_PROMPT} ({number})" for number in range(_VISITORS)]
+    prompts = [f"{number}. {_PROMPT}" for number in range(_VISITORS)]
 
     def alone() -> None:
         with ThreadPoolExecutor(_VISITORS) as pool:
@@ -87,7 +87,7 @@ def _together(engine: LocalEngine, browser: Browser, url: str) -> Figure:
 
     def watched(round_: int) -> float:
         for page, prompt in zip(pages, prompts, strict=True):
-            _prepare(page, f"{prompt} {round_}", _TOKENS)
+            _prepare(page, f"{round_} {prompt}", _TOKENS)
         began = time.time()
         for page in pages:
             page.get_by_role("button", name="Generate").click()
@@ -103,7 +103,7 @@ def _together(engine: LocalEngine, browser: Browser, url: str) -> Figure:
 def _first_token(page: Page) -> Figure:
     times = []
     for number in range(7):
-        _prepare(page, f"{_SHORT[:-1]} {number}", 4)
+        _prepare(page, f"{number} {_SHORT}", 4)
         began = time.time()
         page.get_by_role("button", name="Generate").click()
         _last_token(page)
@@ -147,19 +147,23 @@ def _started() -> Iterator[Figure]:
     yield Figure("command to the first answer's first token, s", statistics.median(first), 12)
 
 
-# Notes how many tokens of an answer stand there after every frame, and when: seconds since 1970.
+# Notes how many tokens the map shows after every frame, and when (seconds since 1970), once it is no longer the map
+# of the answer before.
 _WATCH = """
 () => {
+  const map = () => {
+    const hosts = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')];
+    const text = hosts.map(each => each.shadowRoot?.querySelector(".candor .text")).find(each => each);
+    return text && [text.querySelectorAll("i").length, text.textContent.slice(0, 50)];
+  };
   window.__seen = [];
+  window.__before = String(map());
   if (window.__watching) return;
   window.__watching = true;
   const look = () => {
-    const hosts = [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')];
-    const map = hosts.map(each => each.shadowRoot?.querySelector(".candor")).find(each => each);
-    const count = map?.querySelectorAll(".text i").length ?? 0;
-    const last = window.__seen.at(-1);
-    if (map && count && count !== last?.[0] && (map.hasAttribute("data-live") || last)) {
-      window.__seen.push([count, (performance.timeOrigin + performance.now()) / 1000]);
+    const now = map();
+    if (now?.[0] && now[0] !== window.__seen.at(-1)?.[0] && (window.__seen.length || String(now) !== window.__before)) {
+      window.__seen.push([now[0], (performance.timeOrigin + performance.now()) / 1000]);
     }
     requestAnimationFrame(look);
   };
@@ -169,8 +173,7 @@ _WATCH = """
 
 
 def _write(engine: LocalEngine, prompt: str, tokens: int) -> None:
-    messages = (Message("user", prompt),)
-    (done,) = engine.complete(Request(messages=messages, max_tokens=tokens, temperature=0.0, k=10))
+    (done,) = engine.complete(Request(prompt=prompt, max_tokens=tokens, temperature=0.0, k=10))
     assert len(done.generated) == tokens
 
 
@@ -206,7 +209,10 @@ def _ask(page: Page, prompt: str, tokens: int) -> float:
     _prepare(page, prompt, tokens)
     began = time.time()
     page.get_by_role("button", name="Generate").click()
-    return _last_token(page) - began
+    moment = _last_token(page)
+    seen = _seen(page)
+    assert seen[-1][0] - seen[0][0] > 0.9 * tokens - 10, "the answer ended before its last token"
+    return moment - began
 
 
 def _last_token(page: Page) -> float:
