@@ -52,6 +52,8 @@ class JobView:
 
     def _follow(self, job: Run, *, live: bool) -> None:
         """Show the job as it is now. live: whether it was running when the page was drawn."""
+        if live:  # before anything is drawn, so that all of it reaches the browser at once
+            self._wait_for_news(job)
         # While it is live, all of this belongs to a fragment: whatever follows a fragment on a timer may vanish.
         shown = st.session_state.get(self.key, job.id)
         if (live and job.over) or shown != job.id or job.successor is not None:  # another answer, or a retry
@@ -59,7 +61,6 @@ class JobView:
         with st.container():  # so that the results do not move when the progress disappears
             if live:
                 batch_progress(job)
-                self._wait_for_news(job)
             batch = job.result or job.partial
             if not live:
                 what_became(job, batch, partial(self.answer_name, job.plan))

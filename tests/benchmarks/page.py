@@ -147,7 +147,7 @@ def _started() -> Iterator[Figure]:
     yield Figure("command to the first answer's first token, s", statistics.median(first), 12)
 
 
-# Notes how many tokens the map shows after every frame, and when (seconds since 1970), once it is no longer the map
+# Notes how many tokens the map shows, and when (seconds since 1970), once it is no longer the map
 # of the answer before.
 _WATCH = """
 () => {
@@ -165,9 +165,8 @@ _WATCH = """
     if (now?.[0] && now[0] !== window.__seen.at(-1)?.[0] && (window.__seen.length || String(now) !== window.__before)) {
       window.__seen.push([now[0], (performance.timeOrigin + performance.now()) / 1000]);
     }
-    requestAnimationFrame(look);
   };
-  look();
+  setInterval(look, 40); // rather than in every frame, which would make the browser draw frames of nothing new
 }
 """
 
