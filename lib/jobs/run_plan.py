@@ -240,6 +240,8 @@ def _follow(stream: Stream, samples: int, task: Task, fork: Fork | None = None) 
     def so_far() -> list[Completion | None]:
         found: list[Completion | None] = [None] * samples
         for number, done in collected.by_sample().items():
+            if number >= samples:  # more than was asked for
+                continue
             found[number] = done if fork is None else merge_into_parent(done, fork)
         return found
 
