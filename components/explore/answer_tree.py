@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from components.jobs.current_job import current_job, show_node
@@ -141,7 +140,7 @@ def _table(tree: Tree) -> None:
         )
     number = st.column_config.NumberColumn
     st.dataframe(
-        pd.DataFrame(rows),
+        rows,
         hide_index=True,
         column_config={
             "Mean logprob (nats)": number(format="%.3f"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from components.shell.escaping import as_text
@@ -49,7 +48,7 @@ def what_if_here(view: TokenMapView, cell: int | None) -> None:
         return
     rows = _alternatives(view, row, sampling)
     st.caption(f"With {_in_words(sampling)}, computed from the alternatives:")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", row_height=27)
+    st.dataframe(rows, hide_index=True, height="content", row_height=27)
 
 
 def _alternatives(view: TokenMapView, row: int, sampling: Sampling) -> list[dict[str, str]]:
@@ -159,7 +158,7 @@ def _places(done: Completion, sampling: Sampling, found: Elsewhere) -> None:
                 "Possible tokens": f"{most} and unlisted" if at.beyond[number] else most,
             }
         )
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.dataframe(rows, hide_index=True)
 
 
 def _in_context(done: Completion, row: int) -> str:

@@ -28,6 +28,13 @@ def services() -> Services:
 def warm_up() -> None:
     """Load the embedded model in the background, once per process."""
     if os.environ.get("CANDOR_WARM_UP", "1") != "0":
-        timer = threading.Timer(_WARM_UP_DELAY, services().load_embedded)
+        timer = threading.Timer(_WARM_UP_DELAY, _load, [services()])
         timer.daemon = True
         timer.start()
+
+
+def _load(shared: Services) -> None:
+    import pandas  # noqa: F401 - the first answer's tables need it
+    import plotly.graph_objects  # noqa: F401 - and its charts
+
+    shared.load_embedded()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
 from lib import formatting
@@ -12,6 +12,9 @@ from lib.core.tokens import TokenKind, Tokens
 from lib.display.tables import alternatives
 from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import entropy_bounds, margin
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _KINDS = {
     TokenKind.SPECIAL: "A control token.",
@@ -83,6 +86,8 @@ def _list(tokens: Tokens) -> None:
 
 def _listed(tokens: Tokens) -> pd.DataFrame:
     """The alternatives of the single position in `tokens`, as text."""
+    import pandas as pd
+
     listed = alternatives(tokens, 0)
     names = [
         "all others" if role == "others" else formatting.visible(text) + (" ◂" if role == "chosen" else "")

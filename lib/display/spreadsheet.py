@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import regex
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BLANK = r"[\s;\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800]"  # invisible, or ; (which ends a cell in some locales)
 # Invisible characters before a sign that starts a formula, full-width and small forms included.
@@ -33,6 +35,8 @@ def as_csv(frame: pd.DataFrame) -> str:
 
 
 def _cell(value: Any) -> Any:
+    import pandas as pd
+
     if not isinstance(value, str):
         return "" if pd.isna(value) else value
     text = _BEFORE.sub(_guarded, value)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from lib.core.completion import Completion
 from lib.core.tokens import TokenKind, Tokens
 from lib.scores.token_scores import chosen_listed, entropy_bounds, margin, others_mass, probability
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def table(completion: Completion) -> pd.DataFrame:
     """One row per token, prompt first. Unknown values are NaN."""
+    import pandas as pd
+
     return pd.concat(
         [
             _frame("prompt", completion.prompt, completion.vocabulary_size),
@@ -24,6 +27,8 @@ def table(completion: Completion) -> pd.DataFrame:
 
 
 def _frame(part: str, tokens: Tokens, vocabulary_size: int | None) -> pd.DataFrame:
+    import pandas as pd
+
     low, high = entropy_bounds(tokens, vocabulary_size)
     count = len(tokens)
     return pd.DataFrame(
@@ -49,6 +54,8 @@ def alternatives(tokens: Tokens, row: int) -> pd.DataFrame:
 
     Columns: text, id, probability, logprob (nats), role ("chosen", "alternative" or "others").
     """
+    import pandas as pd
+
     entries = [
         (int(ref), float(logprob))
         for ref, logprob in zip(tokens.top_refs[row], tokens.top_logprobs[row], strict=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from psycopg.pq import Conninfo
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -49,6 +48,8 @@ def parse_url(url: str) -> URL:
 
 def _with_known_options(url: URL) -> URL:
     """The URL without options of other clients. Raises InvalidRequest for one that PostgreSQL does not have."""
+    from psycopg.pq import Conninfo  # takes a while, and SQLite has no need of it
+
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     others = [name for name in url.query if name not in known]
     if unknown := [name for name in others if name.lower() not in _OF_OTHERS]:
