@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lib.display.scales import COLOURS, OUTSIDE, SCALES, UNSCORED, UNSURE, Scale
-from lib.display.token_map_view import UNKNOWN
+from lib.display.token_map_part import UNKNOWN
 
 
 def _described(scale: Scale) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,27 +127,28 @@ def ids_at(pieces: Pieces, refs: Ints) -> Ints:
     return np.where(refs >= 0, pieces.ids[refs], np.int32(-1))
 
 
-def make_tokens(
-    pieces: Pieces,
-    refs: Ints,
-    *,
-    logprobs: Floats | None = None,
-    ranks: Ints | None = None,
-    top_refs: Ints | None = None,
-    top_logprobs: Floats | None = None,
-    kinds: NDArray[np.uint8] | None = None,
-) -> Tokens:
+class Columns(TypedDict, total=False):
+    """Columns of tokens that may be unknown; see `Tokens`."""
+
+    logprobs: Floats | None
+    ranks: Ints | None
+    top_refs: Ints | None
+    top_logprobs: Floats | None
+    kinds: NDArray[np.uint8] | None
+
+
+def make_tokens(pieces: Pieces, refs: Ints, **columns: Unpack[Columns]) -> Tokens:
     """Build tokens from some columns. The others are unknown (NaN, -1); kinds default to plain text."""
     n = len(refs)
-    return Tokens(
-        refs,
-        np.full(n, np.nan, np.float32) if logprobs is None else logprobs,
-        np.full(n, -1, np.int32) if ranks is None else ranks,
-        np.empty((n, 0), np.int32) if top_refs is None else top_refs,
-        np.empty((n, 0), np.float32) if top_logprobs is None else top_logprobs,
-        np.zeros(n, np.uint8) if kinds is None else kinds,
-        pieces,
-    )
+    unknown: dict[str, NDArray[Any]] = {
+        "logprobs": np.full(n, np.nan, np.float32),
+        "ranks": np.full(n, -1, np.int32),
+        "top_refs": np.empty((n, 0), np.int32),
+        "top_logprobs": np.empty((n, 0), np.float32),
+        "kinds": np.zeros(n, np.uint8),
+    }
+    unknown |= {name: each for name, each in columns.items() if isinstance(each, np.ndarray)}
+    return Tokens(refs=refs, pieces=pieces, **unknown)
 
 
 NO_TOKENS = make_tokens(EMPTY, np.empty(0, np.int32))

@@ -11,7 +11,7 @@ from lib.core.completion import Completion
 from lib.core.request import Request, check_text
 from lib.core.stream import fold
 from lib.engines.base import ALONE, CallContext, Capabilities, Unsupported
-from lib.engines.local.generation import answer_limit, generate, without_gradients
+from lib.engines.local.generation import answer_limit, generate
 from lib.engines.local.loading import LoadedModel
 from lib.engines.local.model_runner import AT_ONCE, ModelRunner
 from lib.engines.local.prefix_cache import BUDGET, PrefixCache
@@ -19,6 +19,7 @@ from lib.engines.local.preview import NO_TEMPLATE
 from lib.engines.local.prompts import encode, render
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.engines.local.scoring import score_texts, score_under, tokenize
+from lib.engines.local.turns import without_gradients
 from lib.models.memory import available_memory
 
 _SHARE = 0.5  # of the memory that is free once the model is loaded, for all active requests together

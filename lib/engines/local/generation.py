@@ -22,6 +22,7 @@ from lib.engines.local.prefix_cache import PrefixCache
 from lib.engines.local.prompt_lookup import MAX_DRAFT, PromptLookup
 from lib.engines.local.prompts import Rendered, prompt_kinds
 from lib.engines.local.sampling import choose
+from lib.engines.local.turns import in_turns
 
 T = TypeVar("T")
 Turns = Generator[list[Delta] | DecodeStep, Any, None]
@@ -261,30 +262,6 @@ class _Generation:
         generated = self._samples[0].generated
         ids = [*self._rendered.ids, *self._forced, *(token for token, _ in generated)]
         self._prefix_cache.put(ids, join([prefix.scores, *(row for _, row in generated)]), prefix.cache)
-
-
-def without_gradients(work: Generator[T, Any, None]) -> Generator[T, Any, None]:
-    """The same turns, each in torch's inference mode, which is per thread and must not outlast a turn."""
-    import torch
-
-    answer: Any = None
-    while True:
-        with torch.inference_mode():
-            try:
-                result = work.send(answer)
-            except StopIteration:
-                return
-        answer = yield result
-
-
-def in_turns(steps: Generator[None, None, T]) -> Generator[list[Any], None, T]:
-    """The steps as turns without results; returns what the steps return."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
-        yield []
 
 
 def answer_limit(loaded: LoadedModel, request: Request, read: int) -> tuple[int, list[str]]:

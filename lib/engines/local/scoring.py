@@ -16,13 +16,13 @@ from lib.core.arrays import common_prefix_length
 from lib.core.completion import Completion, Origin, Timing
 from lib.core.request import Request, check_text
 from lib.core.tokens import TokenKind
-from lib.engines.local.generation import in_turns
 from lib.engines.local.loading import LoadedModel
 from lib.engines.local.model_runner import AT_ONCE, ModelRunner
 from lib.engines.local.position_scores import PositionScores, join, rows_of, scored_tokens, unscored
 from lib.engines.local.prefill import prefill, prefill_packed, prefill_tail
 from lib.engines.local.prefix_cache import PrefixCache
 from lib.engines.local.prompts import Rendered, boundary, check_context, encode, prompt_kinds
+from lib.engines.local.turns import in_turns
 from lib.errors import InvalidRequest
 
 _MAX_MASK = 8_000_000  # entries of the attention mask of packed texts, four bytes each

@@ -16,7 +16,8 @@ from lib.core.pieces import Pieces
 from lib.core.tokens import NO_TOKENS, TokenKind, concatenate
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED
 from lib.display.token_map_columns import fingerprint
-from lib.display.token_map_view import UNKNOWN, TokenMapView
+from lib.display.token_map_part import UNKNOWN
+from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import entropy_bounds, others_mass
 from lib.segmentation.cells import split
 from tests.support.strategies import (
