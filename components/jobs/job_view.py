@@ -43,14 +43,14 @@ class JobView:
         st.session_state.pop(_SHOWN, None)
         # Results that were shown while the job ran stay in the same fragment, so that the browser keeps what it drew.
         if job.over and not self.while_running:
-            self._follow(job, live=False)
+            self.follow(job, live=False)
         else:
             with st.container():
-                repeated(self._follow, None if job.over else self.poll)(job, live=not job.over)
+                repeated(self.follow, None if job.over else self.poll)(job, live=not job.over)
         if job.over:
             keeping(job, what=self.what)
 
-    def _follow(self, job: Run, *, live: bool) -> None:
+    def follow(self, job: Run, *, live: bool) -> None:
         """Show the job as it is now. live: whether it was running when the page was drawn."""
         if live:  # before anything is drawn, so that all of it reaches the browser at once
             self._wait_for_news(job)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from components.explore.page import EXPLORE
-from components.jobs.asking_page import AskingPage
+from components.jobs.job_view import JobView
 from lib.core.request import Request
 from lib.core.sources import LocalModel
 from lib.jobs.batch import Batch
@@ -46,10 +46,10 @@ class Watched(Job[Batch]):
 @st.cache_resource
 def look() -> Callable[..., None]:
     """The function that the page calls at every poll of the job."""
-    return AskingPage.follow
+    return JobView.follow
 
 
-def timed(self: AskingPage, job: Watched, *, live: bool) -> None:
+def timed(self: JobView, job: Watched, *, live: bool) -> None:
     """Poll the job and record the CPU seconds that it took."""
     began = time.thread_time()
     try:
@@ -73,7 +73,7 @@ def page() -> None:
     """Draw the page."""
     st.set_page_config(layout="wide")
     look()
-    AskingPage.follow = timed  # type: ignore[assignment,method-assign]
+    JobView.follow = timed  # type: ignore[assignment,method-assign]
     state, query = st.session_state, st.query_params
     if st.button("Write"):
         state.costs = []

@@ -72,6 +72,7 @@ def test_an_older_database_is_brought_up_to_date(url: str) -> None:
             connection.execute(text(f"DROP INDEX runs_{index}"))
         for column in ("text_bytes", "model_fingerprint", "tokenizer_fingerprint"):
             connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
+        connection.execute(text("DROP TABLE settings"))
         connection.execute(text("UPDATE candor_schema SET version = 1"))
     runs.database.close()
     runs = Runs(open_database(url))
