@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo /usr/bin/chromium)
 export CHROMIUM
 
-.PHONY: setup run test test-in-browser test-elsewhere check lint format bench soak screenshots clean
+.PHONY: setup run test test-in-browser test-elsewhere check unit lint format bench soak screenshots clean
 
 setup: .venv/.ready
 	@$(BIN)/python -m lib fetch
@@ -74,8 +74,11 @@ THOROUGH := $(foreach name,test_bounds core/test_serialization \
 	wire/test_fuzz wire/test_hostile wire/test_law wire/test_spelling_check,--ignore=tests/lib/$(name).py)
 
 # Within a minute: lint, and the quick tests that need no model, no server and no browser.
-check: lint
-	$(BIN)/python -m pytest -m "not browser and not model and not soak" $(UNIT) $(THOROUGH)
+check: .venv/.ready-for-tests
+	@$(MAKE) --no-print-directory -j2 lint unit
+
+unit:
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -m "not browser and not model and not soak" $(UNIT) $(THOROUGH)
 
 lint: .venv/.ready-for-tests
 	$(BIN)/ruff check .
