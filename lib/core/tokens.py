@@ -195,6 +195,8 @@ def within_bounds(parts: Sequence[Tokens]) -> bool:
     """Whether tokens from a file or service are small enough to concatenate, which pads all lists to the longest."""
     if any(part.k > MOST_LISTED for part in parts) or cells_of(parts) > MOST_CELLS:
         return False
+    if sum(len(part.pieces.data) * (part.refs.size + part.top_refs.size) for part in parts) <= MOST_SPELLED:
+        return True  # even if each ref were to all pieces at once
     return sum(_spelled(part, part.refs) for part in parts) <= MOST_SPELLED and all(
         _spelled(part, part.top_refs) <= 8 * MOST_SPELLED for part in parts
     )
@@ -202,8 +204,6 @@ def within_bounds(parts: Sequence[Tokens]) -> bool:
 
 def _spelled(part: Tokens, refs: Ints) -> int:
     """Total bytes of the pieces referred to, repeats included: a file may refer to one long piece very often."""
-    if (most := len(part.pieces.data) * refs.size) <= MOST_SPELLED:
-        return most
     lengths = np.diff(part.pieces.offsets).astype(np.int64)
     most = int(lengths.max(initial=0)) * refs.size
     return most if most <= MOST_SPELLED else int(lengths[refs[refs >= 0]].sum())

@@ -17,7 +17,7 @@ from lib.core.columnar import pack, unpack
 from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
 from lib.core.serialization import pack_completion, unpack_completion
-from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
+from lib.core.tokens import NO_TOKENS, TokenKind, Tokens, make_tokens
 from lib.errors import BadFile
 from tests.support.columnar import read_by_spec
 from tests.support.strategies import INF, NAN, completion_of, completions, table_of, tokens_on
@@ -234,3 +234,20 @@ def test_a_long_completion_is_a_matter_of_megabytes() -> None:
     assert unpack_completion(packed).identical(done)
     # Per alternative 2 bytes of ref and 4 of logprob; per token the same, 4 of rank and 1 of kind.
     assert (len(packed) - vocabulary * 14) / n < k * 6 + 11 + 1
+
+
+@pytest.mark.parametrize("answers", [(600, 600), (2000, 200), (1, 3000)])
+def test_long_answers_with_many_different_tokens_come_back(answers: tuple[int, int]) -> None:
+    """Their bounds are those of the text, not of all pieces times all positions."""
+    pieces = make_pieces([(number, b"%05d" % number, False) for number in range(10_000)])
+    parts = [
+        make_tokens(
+            pieces,
+            np.arange(count, dtype=np.int32),
+            top_refs=np.resize(np.arange(10_000, dtype=np.int32), (count, 20)),
+            top_logprobs=np.full((count, 20), -1, np.float32),
+        )
+        for count in answers
+    ]
+    done = Completion(None, "m", *parts, text="x")
+    assert unpack_completion(pack_completion(done)) == done
