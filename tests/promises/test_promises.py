@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from components.jobs import current_job
@@ -25,6 +24,7 @@ from lib.store.plan_codec import plan_of
 from lib.studies.plans import PLANS
 from tests.promises import toy_engine, toy_page
 from tests.support.asking import over
+from tests.support.own_store import own_store
 
 _MAX_LINES = 40
 HERE = Path(__file__).parent
@@ -33,15 +33,10 @@ ECHO = toy_engine.Echo()
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("CANDOR_STORE", f"sqlite:///{tmp_path}/runs.sqlite")
     monkeypatch.setitem(PLANS, "twice", toy_page.TwicePlan)
     monkeypatch.setitem(current_job.PAGES, "twice", "pages/twice.py")
-    st.cache_resource.clear()
-    yield
-    writer = services().store.writer
-    assert writer is not None
-    assert writer.close(10)
-    st.cache_resource.clear()
+    with own_store(tmp_path, monkeypatch):
+        yield
 
 
 @pytest.mark.parametrize("name", ["toy_engine.py", "toy_page.py"])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from components.shell.services import services
@@ -14,7 +13,7 @@ from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import LocalModel
-from lib.engines.base import ALONE as NOBODY_ELSE
+from lib.engines.base import ALONE as ONE_USER
 from lib.engines.base import CallContext
 from lib.errors import CapReached, ModelUnavailable, ServiceError
 from lib.jobs.batch import Batch, State
@@ -25,6 +24,7 @@ from lib.store.job_runs import ended, run_about
 from lib.store.run import Answer
 from lib.studies.prompt_comparison import PromptsPlan
 from tests.support.asking import over
+from tests.support.own_store import own_store
 from tests.support.scripted_engine import ScriptedEngine, ScriptedStream, says, stream_of
 
 MODEL = LocalModel("/models/mine")
@@ -34,13 +34,8 @@ Script = Callable[[Request], Completion]
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("CANDOR_STORE", f"sqlite:///{tmp_path}/runs.sqlite")
-    st.cache_resource.clear()
-    yield
-    writer = services().store.writer
-    assert writer is not None
-    assert writer.close(10)
-    st.cache_resource.clear()
+    with own_store(tmp_path, monkeypatch):
+        yield
 
 
 def scripted(script: Script) -> ScriptedEngine:
@@ -161,11 +156,11 @@ class Boaster(ScriptedEngine):
         super().__init__()
         self.count = count
 
-    def stream(self, request: Request, context: CallContext = NOBODY_ELSE) -> ScriptedStream:
+    def stream(self, request: Request, context: CallContext = ONE_USER) -> ScriptedStream:
         return stream_of([self.script(request)] * self.count)
 
     def score(
-        self, request: Request, candidates: Sequence[str], context: CallContext = NOBODY_ELSE
+        self, request: Request, candidates: Sequence[str], context: CallContext = ONE_USER
     ) -> tuple[Completion, ...]:
         return (self.script(request),) * self.count
 
