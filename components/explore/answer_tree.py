@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components.jobs.current_job import current_job, show_node
-from components.jobs.history_sync import brought_back, named, taken_out
+from components.jobs.current_job import show_node
+from components.jobs.history_sync import brought_back, find, named, taken_out
 from components.shell.escaping import as_text
 from lib import formatting
 from lib.jobs.answer_tree import Node, Tree
@@ -45,7 +45,7 @@ def _open() -> None:
 
     Not while another is growing: the list is not on the page then, but the browser may still report its old value.
     """
-    job = current_job(_PAGE)
+    job = find(st.session_state.get(f"{_PAGE}.job"))
     if job is None or job.over:
         show_node(_PAGE, st.session_state["tree.open"])
 

@@ -34,7 +34,6 @@ def warm_up() -> None:
 
 
 def _load(shared: Services) -> None:
-    import pandas  # noqa: F401 - the first answer's tables need it
-    import plotly.graph_objects  # noqa: F401 - and its charts
-
     shared.load_embedded()
+    import pandas  # noqa: F401 - the tables below the first answer need it
+    import plotly.graph_objects  # noqa: F401 - and the charts

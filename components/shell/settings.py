@@ -39,7 +39,7 @@ def _read_by(parse: Callable[[str], str]) -> Check:
 
     def check(value: Any) -> bool:
         try:
-            return _text(value) and value.strip() in (parse(value), parse(value).removeprefix("http://"))
+            return _text(value) and parse(value) in (value.strip(), f"http://{value.strip()}")
         except InvalidRequest:
             return False
 
@@ -54,9 +54,12 @@ def _share(least: float, most: float) -> Check:
     return lambda value: type(value) in (int, float) and least <= value <= most
 
 
+def _mode(value: Any) -> bool:
+    return value in list(Mode)
+
+
 _TEMPERATURE = _share(0.0, 2.0)
-_MODE: Check = lambda value: value in list(Mode)  # noqa: E731
-_ANSWER: Mapping[str, Check] = {"mode": _MODE, "max_tokens": _whole(1, 10_000), "temperature": _TEMPERATURE}
+_ANSWER: Mapping[str, Check] = {"mode": _mode, "max_tokens": _whole(1, 10_000), "temperature": _TEMPERATURE}
 
 # What is kept, by the key of its field. A key that ends in a dot is followed by an ARN.
 _KEPT: Mapping[str, Check] = {
@@ -71,7 +74,7 @@ _KEPT: Mapping[str, Check] = {
     "model.tokenizer.": _text,
     "model.imported.": lambda value: value is None or isinstance(value, date),
     "model.continues.": lambda value: isinstance(value, bool),
-    "explore.mode": _MODE,
+    "explore.mode": _mode,
     "explore.max_tokens": _whole(0, 100_000),
     "explore.k": _whole(0, MAX_K),
     "explore.temperature": _TEMPERATURE,

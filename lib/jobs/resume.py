@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from lib.core.sources import Source
 from lib.jobs.batch import Batch, Outcome, State
 from lib.jobs.call import Call, answer_alone
+from lib.jobs.plan import places_of
 
 
 class KnownAnswers:
@@ -39,7 +40,7 @@ def of_the_same_weights(calls: Sequence[Call], batch: Batch, weights_of: Callabl
     weights_of: the fingerprint of a model's weights, "" if its name says it, None if the model can't be opened. Only
     asked if the model has to answer anything: a batch without a gap remains as it is.
     """
-    sources = [call.source for call in calls for _ in range(call.answers)]
+    sources = [calls[number].source for number in places_of(calls)]
     paired = list(zip(sources, batch.outcomes, strict=True))
     now = {source: weights_of(source) for source in {source for source, each in paired if each.state is not State.DONE}}
 

@@ -19,7 +19,7 @@ from lib.engines.local.engine import LocalEngine
 from lib.engines.local.opening import open_local
 from tests.benchmarks.engine import without_end
 from tests.benchmarks.report import Figure, seconds
-from tests.support.browser import CHROMIUM_ARGS, chromium_path, generate, serving, wait_for_app, wait_for_map
+from tests.support.browser import CHROMIUM_ARGS, chromium_path, fill_in, generate, serving, wait_for_app, wait_for_map
 
 _TOKENS, _LONG, _ROUNDS, _VISITORS = 150, 1_000, 3, 4
 _PROMPT = "Counting: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"  # which the model goes on with for as long as it may
@@ -147,8 +147,7 @@ def _started() -> Iterator[Figure]:
     yield Figure("command to the first answer's first token, s", statistics.median(first), 12)
 
 
-# Notes how many tokens the map shows, and when (seconds since 1970), once it is no longer the map
-# of the answer before.
+# Notes how many tokens the map shows, and when (seconds since 1970), once it is no longer that of the answer before.
 _WATCH = """
 () => {
   const map = () => {
@@ -192,12 +191,7 @@ def _visitor(browser: Browser, url: str) -> Iterator[Page]:
 
 def _prepare(page: Page, prompt: str, tokens: int) -> None:
     """Fill in the form, up to the click."""
-    page.get_by_role("button", name="Parameters").click()
-    page.get_by_label("Max new tokens", exact=True).fill(str(tokens))
-    page.keyboard.press("Enter")
-    wait_for_app(page)
-    page.keyboard.press("Escape")
-    page.get_by_label("Prompt", exact=True).fill(prompt)
+    fill_in(page, prompt, tokens)
     page.keyboard.press("Tab")
     wait_for_app(page)
     page.evaluate(_WATCH)

@@ -53,14 +53,19 @@ def wait_for_map(page: Page) -> None:
     drawn.wait_for(timeout=PATIENCE * 1000)  # a busy machine may draw it once more
 
 
-def generate(page: Page, prompt: str, tokens: int = 12) -> None:
-    """Generate an answer to a prompt on Explore."""
+def fill_in(page: Page, prompt: str, tokens: int) -> None:
+    """Fill in the form of Explore."""
     page.get_by_role("button", name="Parameters").click()
     page.get_by_label("Max new tokens", exact=True).fill(str(tokens))
     page.keyboard.press("Enter")
     wait_for_app(page)
     page.keyboard.press("Escape")
     page.get_by_label("Prompt", exact=True).fill(prompt)
+
+
+def generate(page: Page, prompt: str, tokens: int = 12) -> None:
+    """Generate an answer to a prompt on Explore."""
+    fill_in(page, prompt, tokens)
     page.get_by_role("button", name="Generate").click()
 
 

@@ -37,6 +37,7 @@ def threads_needed(run_pass: Callable[[], object], most: int) -> int:
     chosen, before = 1, _seconds(run_pass, 1) if most > 1 else 0.0
     while 2 * chosen <= most and (now := _seconds(run_pass, 2 * chosen)) * _GAIN <= before:
         chosen, before = 2 * chosen, now
+    use(most)  # the thread that opens a model keeps what it had
     return chosen
 
 
