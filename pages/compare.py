@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from components.shell.entrypoint import require_entrypoint
+from components.shell.page_scripts import SCRIPTS
 
-require_entrypoint("pages/prompts.py")
-st.switch_page("pages/prompts.py", query_params=st.query_params.to_dict())
+st.switch_page(SCRIPTS["prompts"], query_params=st.query_params.to_dict())

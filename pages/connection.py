@@ -2,14 +2,9 @@
 
 import streamlit as st
 
-from components.shell.entrypoint import require_entrypoint
-
-require_entrypoint("pages/connection.py")
-
-# Nothing else may run before the entry point.
-from components.connection.cost import caps_form, session_cost, warm_up_now  # noqa: E402
-from components.connection.models import empty_state, model_facts, models_table, permissions  # noqa: E402
-from components.shell.access import policy  # noqa: E402
+from components.connection.cost import caps_form, session_cost, warm_up_now
+from components.connection.models import empty_state, model_facts, models_table, permissions
+from components.shell.access import policy
 
 st.title("Models, access and cost")
 model, place = st.session_state.get("model.imported"), st.session_state.get("model.place")

@@ -2,12 +2,7 @@
 
 import streamlit as st
 
-from components.shell.entrypoint import require_entrypoint
-
-require_entrypoint("pages/history.py")
-
-# Nothing else may run before the entry point.
-from components.history.page import history  # noqa: E402
+from components.history.page import history
 
 st.title("History")
 history()

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from components.shell.page_scripts import SCRIPTS
 from lib.segmentation.char_classes import marked, plain
 from lib.store.queries import Filter, Listed
 from lib.store.run import Run, RunState, microseconds
@@ -79,7 +80,7 @@ def _empty(*, filtered: bool) -> None:
         "them again, and compare two side by side.",
         icon=":material/history:",
     )
-    st.page_link("pages/explore.py", label="Start in Explore", icon=":material/grid_on:")
+    st.page_link(SCRIPTS["explore"], label="Start in Explore", icon=":material/grid_on:")
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from components.jobs.history_sync import find, is_mine, keep, reopen, stop
 from components.shell.access import owner, policy, visitor
+from components.shell.page_scripts import SCRIPTS
 from components.shell.services import services
 from lib.core.sources import NO_MODEL
 from lib.errors import CandorError, InvalidRequest
@@ -22,7 +23,7 @@ from lib.studies.plans import PLANS
 from lib.studies.saved_response import SavedResponse
 
 _PARAMETER = "run"
-PAGES = {each.page: f"pages/{each.page}.py" for each in PLANS.values()}
+PAGES = {each.page: SCRIPTS[each.page] for each in PLANS.values()}
 Run = Job[Batch]
 
 

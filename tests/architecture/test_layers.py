@@ -37,6 +37,7 @@ COMPONENTS = (
         "components.prompts",
         "components.rank",
     ),
+    ("components.navigation",),
 )
 # What pages may know of lib besides components: what was asked and what came.
 OF_PAGES = {"lib.core", "lib.errors", "lib.jobs", "lib.studies"}

@@ -44,6 +44,7 @@ OWN = {
 }
 # Names that hold words of Candor's own, each looked at: the function, and the expression.
 LOOKED_AT = {
+    ("_empty", "SCRIPTS['explore']"),
     ("_edit", "label"),
     ("_saved_side", "label"),
     ("_forced", "at"),

@@ -13,6 +13,7 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from components.shell import access, settings
+from components.shell.page_scripts import SCRIPTS
 from components.shell.services import services
 from lib.access.policy import Policy
 from lib.access.visitor import Visitor
@@ -74,7 +75,7 @@ def test_settings_of_a_page_that_is_not_visited_stay(database: Database) -> None
     assert until(lambda: stored(database).get("explore.k") == 3)
     assert stored(database)["prompts.samples"] == 9
     again = opened()
-    again.switch_page("pages/prompts.py").run()
+    again.switch_page(SCRIPTS["prompts"]).run()
     assert not again.exception
     assert again.number_input(key="prompts.samples").value == 9
 
