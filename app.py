@@ -2,4 +2,6 @@
 
 import streamlit as st
 
-app = st.App("components/navigation.py")
+from components.token_map.feed import routes
+
+app = st.App("components/navigation.py", routes=routes())

@@ -15,8 +15,9 @@ from components.explore.token_table import token_table
 from components.jobs.current_job import Run, in_tree, tree_of
 from components.shell.escaping import bold
 from components.shell.messages import show_text_itself, show_warnings
-from components.token_map import token_map
+from components.token_map import growing_map, token_map
 from components.token_map.details import token_detail
+from components.token_map.feed import key_for, reachable
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
@@ -26,6 +27,7 @@ from lib.studies.exploration import ExplorePlan
 
 _PAGE = "explore"
 _JOINED = "explore.joined"  # the job that has last joined the tree while it ran
+_MAP, _COLUMNS = "explore.map", (2.4, 1.0)  # the map, and the details of the pinned token
 _LABEL_LENGTH = 80  # characters of an answer in the list of answers
 
 
@@ -38,9 +40,13 @@ def show_answers(job: Run, batch: Batch) -> None:
             tree = tree_of(_PAGE)
             own = tree.get(in_tree(_PAGE, job))
             beside = None if own is None else answer_tree(tree, own.id)
-        elif st.session_state.get(_JOINED) != job.id:  # once, as this runs at every poll
+        elif st.session_state.get(_JOINED) != job.id:  # once, as this may run again and again
             in_tree(_PAGE, job)
             st.session_state[_JOINED] = job.id
+    if live and reachable():
+        with st.container():
+            st.fragment(_growing)(job)
+        return
     done = _chosen(job, batch)
     if done is None:
         return
@@ -90,11 +96,23 @@ def _below_the_map(job: Run, view: TokenMapView) -> None:
     downloads(done)
 
 
+def _growing(job: Run) -> None:
+    """The map of a running job, which the browser keeps up to date, and the details of the pinned token."""
+    left, right = st.columns(_COLUMNS, gap="medium")
+    with left:
+        view, pinned = growing_map(key_for(job), key=_MAP)
+    if job.over or not reachable():
+        st.rerun()
+    if view is not None:
+        with right, st.container(key="detail"):
+            token_detail(view, pinned)
+
+
 def _map(job: Run, view: TokenMapView, *, live: bool) -> None:
     """The map, with the details of the pinned token beside it."""
-    left, right = st.columns([2.4, 1], gap="medium")
+    left, right = st.columns(_COLUMNS, gap="medium")
     with left:
-        pinned = token_map(view, key="explore.map", live=live)
+        pinned = token_map(view, key=_MAP, live=live)
     with right, st.container(key="detail"):
         token_detail(view, pinned)
         if not live:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from components.explore.answer import show_answers
 from components.explore.form import prompt_form
 from components.jobs.asking_page import AskingPage
+from components.token_map.feed import reachable
 
 EXPLORE = AskingPage(
     name="explore",
@@ -15,5 +16,5 @@ EXPLORE = AskingPage(
     "above, or type a prompt and press Generate.",
     gone="The answer this link points to is no longer available. Generate it again.",
     while_running=True,
-    poll=0.1,
+    fed=reachable,
 )

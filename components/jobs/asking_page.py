@@ -9,7 +9,7 @@ from typing import TypeVar
 import streamlit as st
 
 from components.jobs.current_job import Run, current_job, gone, open_saved, start
-from components.jobs.job_view import POLL, JobView, answer_number
+from components.jobs.job_view import JobView, answer_number, never
 from components.shell.messages import show_error
 from lib.core.sources import Source
 from lib.errors import CandorError, InvalidRequest
@@ -45,7 +45,7 @@ class AskingPage:
     gone: str  # what to say if the page's address names a job that no longer exists
     what: str = ""  # what to call the job where it is saved; "" for nothing
     while_running: bool = False  # whether results are shown while the job runs
-    poll: float = POLL  # seconds between two looks at a running job
+    fed: Callable[[], bool] = never  # whether results of a running job fetch what is new by themselves
     answer_name: Callable[[Plan | None, int], str] = answer_number  # what to call an answer, by its place
 
     def show(self) -> None:
@@ -67,7 +67,7 @@ class AskingPage:
         if job is None:
             st.caption(self.empty)
             return
-        JobView(f"{self.name}.job", self.results, self.what, self.while_running, self.poll, self.answer_name).show(job)
+        JobView(f"{self.name}.job", self.results, self.what, self.while_running, self.fed, self.answer_name).show(job)
 
     def _start(self, job: Run | None, submitted: Asked) -> tuple[Run | None, CandorError | None]:
         if submitted is None:

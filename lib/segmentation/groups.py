@@ -184,5 +184,5 @@ _RETURN = 1  # class of \r in _NEWLINES
 SENTENCE = regex.compile(
     # Match a run of full stops only from its first one, to avoid quadratic time.
     r"(?:\p{SB=STerm}++\p{SB=Close}*+[^\S\n]*+|(?<!\p{SB=ATerm})\p{SB=ATerm}++\p{SB=Close}*+[^\S\n]+(?!\p{Ll}))\n*+"
-    r"|[\n\u2028\u2029]\s*+"
+    r"|[\n\u2028\u2029]"
 )

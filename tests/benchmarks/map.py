@@ -17,7 +17,7 @@ from tests.benchmarks.report import Figure
 from tests.support.browser import CHROMIUM_ARGS, chromium_path, serving, wait_for_app
 
 SCRIPT = "tests/benchmarks/apps/map_app.py"
-STREAM = "tests/e2e/apps/stream_app.py"
+STREAM = "tests/e2e/apps/server.py"
 SHORT, LONG = 10_000, 100_000
 _WRITTEN, _RATE = 2_200, 60.0  # tokens, and tokens per second
 
@@ -286,8 +286,8 @@ _WATCH = """
 def _growing(browser: Browser, url: str) -> Iterator[Figure]:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     heard: list[tuple[float, int]] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: heard.append((time.time(), len(data)))))
-    page.goto(f"{url}/?tokens={_WRITTEN}&rate={_RATE}")
+    page.on("response", lambda answer: heard.append((time.time(), int(answer.headers.get("content-length", 0)))))
+    page.goto(f"{url}/?app=stream_app&tokens={_WRITTEN}&rate={_RATE}")
     wait_for_app(page)
     page.evaluate(_WATCH)
     page.get_by_role("button", name="Write").click()

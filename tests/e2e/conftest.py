@@ -58,7 +58,7 @@ def serve_app(serve: Serve) -> Serve:
     """`serve_app(name, **query)`: the address of an app of tests/e2e/apps. All of them share a server."""
 
     def address(name: str, **query: object) -> str:
-        return f"{serve('tests/e2e/apps/every_app.py')}/?{urlencode({'app': name} | query)}"
+        return f"{serve('tests/e2e/apps/server.py')}/?{urlencode({'app': name} | query)}"
 
     return address
 

@@ -65,7 +65,7 @@ def test_drawn_cells_stay_while_tokens_arrive(page: Page, writing: Callable[[], 
 
 def test_settled_tokens_are_not_sent_again(page: Page, serve_app: Serve) -> None:
     sent: list[tuple[float, int]] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: sent.append((time.time(), len(data)))))
+    page.on("response", lambda answer: sent.append((time.time(), int(answer.headers.get("content-length", 0)))))
     # Slowly: a machine so busy that it draws twice only would get nearly all tokens at once.
     page.goto(serve_app("stream_app", tokens=TOKENS, rate=RATE / 2))
     wait_for_app(page)
@@ -109,6 +109,70 @@ def test_a_threshold_can_be_typed_midway(page: Page, writing: Callable[[], None]
     expect(page.locator(".ramp i").first).to_have_text("≥ 96%")
     finished(page)
     expect_all(page)
+
+
+def test_a_reader_who_scrolls_and_resizes_loses_nothing(page: Page, writing: Callable[[], None]) -> None:
+    page.set_viewport_size({"width": 1280, "height": 500})
+    writing()
+    page.wait_for_timeout(1500)
+    text = page.locator(".text")
+    text.evaluate("text => text.scrollTop = 30")
+    page.wait_for_timeout(400)
+    page.set_viewport_size({"width": 500, "height": 700})
+    page.get_by_role("radio", name="Margin").click()
+    finished(page)
+    assert text.evaluate("text => text.scrollHeight - text.clientHeight - text.scrollTop") > 32  # it stayed behind
+    expect_all(page)
+
+
+def test_a_tab_out_of_sight_asks_for_nothing(page: Page, serve_app: Serve) -> None:
+    asked: list[float] = []
+    page.on("request", lambda request: "/growing/" in request.url and asked.append(time.time()))
+    page.add_init_script(
+        "Object.defineProperty(document, 'visibilityState', { get: () => window.__hidden ? 'hidden' : 'visible' })"
+    )
+    page.goto(serve_app("stream_app", tokens=TOKENS, rate=RATE))
+    wait_for_app(page)
+    page.get_by_role("button", name="Write").click()
+    expect(cells(page).nth(20)).to_be_attached()
+    page.evaluate("window.__hidden = true")
+    page.wait_for_timeout(500)
+    before = len(asked)
+    page.wait_for_timeout(1500)
+    assert len(asked) == before > 0
+    page.evaluate("() => { window.__hidden = false; document.dispatchEvent(new Event('visibilitychange')); }")
+    finished(page)
+    expect_all(page)
+
+
+def test_a_slow_network_makes_it_lag_but_not_stop(page: Page, serve_app: Serve) -> None:
+    """200 ms and 1 Mbit/s, each way."""
+    page.goto(serve_app("stream_app", tokens=TOKENS, rate=RATE))
+    wait_for_app(page)
+    network = page.context.new_cdp_session(page)
+    limits = {"offline": False, "latency": 200, "downloadThroughput": 125_000, "uploadThroughput": 125_000}
+    network.send("Network.emulateNetworkConditions", limits)
+    page.get_by_role("button", name="Write").click()
+    expect(cells(page).nth(5)).to_be_attached()
+    assert cells(page).count() < TOKENS
+    finished(page)
+    expect_all(page)
+
+
+def test_a_browser_that_reaches_no_frames_gets_the_answer_by_the_page(page: Page, serve_app: Serve) -> None:
+    """As behind a proxy that lets only Streamlit's own addresses through."""
+    page.route("**/growing/**", lambda route: route.fulfill(status=204))
+    page.goto(serve_app("stream_app", tokens=TOKENS, rate=RATE / 4))
+    wait_for_app(page)
+    page.get_by_role("button", name="Write").click()
+    expect(cells(page).nth(5)).to_be_attached()
+    assert cells(page).count() < TOKENS
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".candor:not([data-live])")).to_be_visible()
+    page.get_by_role("button", name="Write").click()  # what it has learnt holds for the next answer, too
+    expect(page.locator(".candor[data-live]")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".candor:not([data-live])")).to_be_visible()
 
 
 @pytest.mark.soak

@@ -739,14 +739,6 @@ def test_growth_keeps_drawn_cells(shown: Page) -> None:
     assert steps_shown(shown) == colours(scale_named("surprisal"), "longer")
 
 
-def test_a_frame_without_its_predecessor_is_recovered(shown: Page) -> None:
-    show(shown, "no map")
-    shown.get_by_role("button", name="lost frame").click()
-    expect(cells(shown)).to_have_count(len(view("longer")))
-    assert cells(shown).evaluate_all("all => all.map(each => each.textContent)") == texts("longer")
-    assert steps_shown(shown) == colours(scale_named("probability"), "longer")
-
-
 def test_a_live_map_follows_the_end(shown: Page) -> None:
     shown.set_viewport_size({"width": 1280, "height": 500})
     show(shown, "half")

@@ -11,7 +11,7 @@ const NONE = 0xffffffff; // a ref that points to nothing
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * A frame: u32 length, JSON options, then a packed view, deflated where the options say so.
+ * A frame: u32 length, JSON options, then a packed view or nothing, deflated where the options say so.
  * @param {Uint8Array} data
  * @returns {Promise<{options: object, meta: object, columns: object}>}
  */
@@ -19,6 +19,7 @@ export async function readFrame(data) {
   const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
   const options = JSON.parse(utf8.decode(data.subarray(4, 4 + length)));
   const rest = data.subarray(4 + length);
+  if (!rest.length) return { options, meta: null, columns: {} };
   // A copy either way, as typed arrays need aligned offsets.
   const blob = await (options.deflated ? inflate(rest) : rest.slice().buffer);
   const start = 12 + new DataView(blob).getUint32(8, true);

@@ -27,9 +27,12 @@ const living = new Set();
 /** What the reader chose, by the map's key: outlives the elements, as pages come and go. */
 const choices = new Map();
 
-/** Called by Streamlit whenever the data or the theme changed. */
-export default function draw({ data, parentElement, setStateValue }) {
-  if (!maps.has(parentElement)) maps.set(parentElement, new TokenMap(parentElement));
+/**
+ * Called by Streamlit whenever the data or the theme changed.
+ * Feed: what fetches growing answers; null where there are none, as on an exported page.
+ */
+export default function draw({ data, parentElement, setStateValue }, Feed = null) {
+  if (!maps.has(parentElement)) maps.set(parentElement, new TokenMap(parentElement, Feed));
   const map = maps.get(parentElement);
   map.send = setStateValue;
   map.receive(data);
@@ -42,20 +45,26 @@ export default function draw({ data, parentElement, setStateValue }) {
 }
 
 export class TokenMap {
-  /** @param {ShadowRoot} parent */
-  constructor(parent) {
+  /** @param {ShadowRoot} parent @param {typeof import("./feed.js").Feed | null} Feed */
+  constructor(parent, Feed = null) {
+    this.Feed = Feed;
     /** Tells Python. @type {(name: string, value: unknown) => void} */
     this.send = () => {};
     this.view = null;
     this.led = null; // where another map has scrolled this one to
     this.parent = parent;
     this.received = Promise.resolve();
+    this.feed = null; // where the rest of a growing answer comes from
+    this.progress = element("div", { class: "progress", hidden: "" });
+    parent.append(this.progress);
     this.gone = new AbortController();
   }
 
   remove() {
     living.delete(this);
+    this.feed?.stop();
     this.gone.abort();
+    this.progress.remove();
     this.root?.remove();
   }
 
@@ -126,18 +135,31 @@ export class TokenMap {
   /** Take a frame, after those that came before it. */
   receive(data) {
     this.received = this.received.then(() => readFrame(data)).then((frame) => {
-      if (!this.gone.signal.aborted) this.update(frame);
+      if (!this.gone.signal.aborted) this.take(frame);
     }).catch((error) => console.error(error)); // and the next frame is read all the same
+  }
+
+  /** A whole text, or where to fetch one that grows. */
+  take(frame) {
+    const { feed } = frame.options;
+    if (feed && feed === this.feed?.key) return; // the page was drawn again
+    this.feed?.stop();
+    this.feed = feed ? new this.Feed(feed, frame.options, this) : null;
+    this.progress.hidden = !feed;
+    if (feed) this.progress.textContent = "Starting";
+    if (feed && this.root) this.root.hidden = true; // the answer before this one
+    if (!feed) this.update(frame);
+  }
+
+  /** What a growing answer is doing. */
+  tellProgress(status) {
+    if (this.progress.textContent !== status) this.progress.textContent = status;
   }
 
   update(frame) {
     learn(frame.options.shared);
-    const { base, before } = frame.meta;
+    const { base } = frame.meta;
     const old = this.view;
-    if (base > 0 && !(old && old.tokens >= base && old.k === frame.meta.k && old.fingerprint(base) === before)) {
-      this.send("gap", { at: Date.now() }); // a frame was lost on the way; Python then sends everything
-      return;
-    }
     if (old === null) this.build();
     const view = new View(frame, base > 0 ? old : null);
     const grew = old !== null && (base > 0 || view.continues(old));

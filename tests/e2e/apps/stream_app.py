@@ -1,6 +1,6 @@
 """A long answer while it is generated, token by token, at the rate given in the page's address.
 
-Run by test_growth.py and by the benchmark of the map, for which it records the cost of each poll of the job.
+Run by test_growth.py and by the benchmark of the map, for which it records the cost of each frame.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 
 import streamlit as st
 
 from components.explore.page import EXPLORE
-from components.jobs.job_view import JobView
+from components.token_map.feed import Growing
 from lib.core.request import Request
 from lib.core.sources import LocalModel
 from lib.jobs.batch import Batch
@@ -44,19 +43,21 @@ class Watched(Job[Batch]):
 
 
 @st.cache_resource
-def look() -> Callable[..., None]:
-    """The function that the page calls at every poll of the job."""
-    return JobView.follow
+def costs() -> list[tuple[int, float]]:
+    """What each frame cost: (tokens of the answer, CPU seconds). From the first call on, of all answers."""
+    noted: list[tuple[int, float]] = []
+    make = Growing.frame
 
+    def timed(self: Growing, version: int, base: int, before: int) -> bytes:
+        began = time.thread_time()
+        try:
+            return make(self, version, base, before)
+        finally:
+            if (done := self.completion) is not None:
+                noted.append((len(done.generated), time.thread_time() - began))
 
-def timed(self: JobView, job: Watched, *, live: bool) -> None:
-    """Poll the job and record the CPU seconds that it took."""
-    began = time.thread_time()
-    try:
-        look()(self, job, live=live)
-    finally:
-        if live and (tokens := length(job.partial)) is not None:
-            st.session_state.costs.append((tokens, time.thread_time() - began))
+    Growing.frame = timed  # type: ignore[method-assign]
+    return noted
 
 
 def start(tokens: int, rate: float) -> Watched:
@@ -72,14 +73,12 @@ def start(tokens: int, rate: float) -> Watched:
 def page() -> None:
     """Draw the page."""
     st.set_page_config(layout="wide")
-    look()
-    JobView.follow = timed  # type: ignore[assignment,method-assign]
     state, query = st.session_state, st.query_params
     if st.button("Write"):
-        state.costs = []
+        costs().clear()
         state.job = start(int(query["tokens"]), float(query["rate"]))
     if st.button("Notes"):
-        notes = {"published": state.job.published, "costs": state.costs}
+        notes = {"published": state.job.published, "costs": costs()}
         st.code(json.dumps(notes), language=None)
     EXPLORE.show_job(state.get("job"))
 

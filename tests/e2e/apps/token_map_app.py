@@ -12,8 +12,9 @@ from lib.core.completion import Completion
 from lib.core.pieces import Pieces, make_pieces
 from lib.core.request import Request
 from lib.core.tokens import TokenKind, Tokens, make_tokens
-from lib.display.token_map_columns import fingerprint
 from lib.display.token_map_view import TokenMapView
+from lib.jobs.batch import Batch, batch_of
+from lib.jobs.job import Job
 from tests.support.hostile_text import STRINGS
 
 Likely = Sequence[tuple[str | bytes, float]]
@@ -213,12 +214,16 @@ def long_prompt(tokens: int) -> Completion:
     return completion([*PROMPT, *long], [*ANSWER[:20], *long[: tokens // 2]])
 
 
-def as_if_sent(view: TokenMapView) -> object:
-    """Python's state after the browser has received all of a view except its last lines."""
-    from components.token_map import OVERLAP, Sent
+def grown(name: str) -> int | None:
+    """Draw an example as a job's answer so far; returns the pinned cell."""
+    import streamlit as st
 
-    settled = (view.settled, fingerprint(view.completion, view.settled))
-    return Sent(examples()["half"], b"", (settled,) * OVERLAP)
+    from components.token_map import growing_map
+    from components.token_map.feed import key_for
+
+    job: Job[Batch] = st.session_state.setdefault("job", Job(lambda _: Batch()))
+    job.publish(batch_of([examples()[name]]))
+    return growing_map(key_for(job), key="map")[1]
 
 
 def page() -> None:
@@ -235,9 +240,6 @@ def page() -> None:
         for name in (*examples(), "no map"):
             if st.button(name):
                 state.shown = name
-    if st.button("lost frame"):
-        state.shown = "longer"
-        state["map.sent"] = as_if_sent(TokenMapView(examples()["longer"]))
     if "beside" in st.query_params:
         for name, column, length in zip(("left", "right"), st.columns(2), (900, 400), strict=True):
             with column:
@@ -255,7 +257,7 @@ def page() -> None:
         return
     else:
         view = TokenMapView(examples()[state.shown])
-    pinned = token_map(view, key="map", live=state.shown in ("half", "longer"))
+    pinned = grown(state.shown) if state.shown in ("half", "longer") else token_map(view, key="map")
     st.write(f"shown: {state.shown} · runs: {state.runs} · pinned: {pinned}")
 
 

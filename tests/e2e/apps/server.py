@@ -1,0 +1,7 @@
+"""The server of every_app.py, with the addresses that Candor's own server has besides Streamlit's."""
+
+import streamlit as st
+
+from components.token_map.feed import routes
+
+app = st.App("every_app.py", routes=routes())
