@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from components.token_map.feed import routes
+from components.server import lifespan, routes
 
-app = st.App("components/navigation.py", routes=routes())
+app = st.App("components/main.py", routes=routes(), lifespan=lifespan)

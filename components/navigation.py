@@ -1,6 +1,9 @@
-"""Runs before every page: the checks of a start, sign-in, the sidebar, then the page. `app.py` serves this script."""
+"""What surrounds every page: the checks of a start, sign-in, navigation and the sidebar."""
+
+from __future__ import annotations
 
 import streamlit as st
+from streamlit.navigation.page import Page
 
 from components.jobs.history_sync import tell_if_nothing_is_kept
 from components.pickers.model import model_picker
@@ -13,47 +16,47 @@ from components.shell.sign_in import stop_until_signed_in, who_is_here
 from components.shell.startup import stop_if_misconfigured
 from components.shell.style import page_style
 
-page_config()
-page = st.navigation(
-    [
-        st.Page(
-            SCRIPTS["explore"], title="Explore", icon=":material/grid_on:", default=True, url_path="start",
-            help="How sure was the model of every token?",
-        ),
-        st.Page(
-            SCRIPTS["prompts"], title="Prompts", icon=":material/compare:",
-            help="Which prompt does the model understand better?",
-        ),
-        st.Page(SCRIPTS["compare"], title="Prompts", visibility="hidden"),
-        st.Page(SCRIPTS["start"], title="Explore", url_path="explore", visibility="hidden"),
-        st.Page(
-            SCRIPTS["models"], title="Models", icon=":material/compare_arrows:",
-            help="Where do two models disagree on the same text?",
-        ),
-        st.Page(
-            SCRIPTS["rank"], title="Rank", icon=":material/sort:",
-            help="Which answer does the model find most likely?",
-        ),
-        st.Page(
-            SCRIPTS["history"], title="History", icon=":material/history:",
-            help="Every run you saved: search, reopen, compare, export.",
-        ),
-        st.Page(
-            SCRIPTS["connection"], title="Connection", icon=":material/cable:",
-            help="Models, access and cost",
-        ),
-    ]
-)  # fmt: skip
-name_page(page.title)
+# Script, icon and what to say of each page, in the order of the sidebar.
+_LISTED = (
+    ("prompts", "compare", "Which prompt does the model understand better?"),
+    ("models", "compare_arrows", "Where do two models disagree on the same text?"),
+    ("rank", "sort", "Which answer does the model find most likely?"),
+    ("history", "history", "Every run you saved: search, reopen, compare, export."),
+    ("connection", "cable", "Models, access and cost"),
+)
+_FIRST = ("grid_on", "How sure was the model of every token?")
 
-page_style()
-stop_if_misconfigured()
-stop_until_signed_in()
-restore_settings()
-with st.sidebar:
-    st.session_state["model"] = model_picker(policy())
-    who_is_here()
-page.run()
-keep_settings()
-tell_if_nothing_is_kept()
-warm_up()
+
+def show_page() -> None:
+    """Show the page that the address names."""
+    page_config()
+    page = st.navigation(_pages())
+    name_page(page.title)
+    page_style()
+    stop_if_misconfigured()
+    stop_until_signed_in()
+    restore_settings()
+    with st.sidebar:
+        st.session_state["model"] = model_picker(policy())
+        who_is_here()
+    page.run()
+    keep_settings()
+    tell_if_nothing_is_kept()
+    warm_up()
+
+
+def _pages() -> list[Page]:
+    icon, about = _FIRST
+    # The first page is at the server's own address; what it is called besides must differ from /explore, see start.py.
+    first = st.Page(
+        SCRIPTS["explore"], title="Explore", icon=f":material/{icon}:", default=True, url_path="start", help=about
+    )
+    listed = [
+        st.Page(SCRIPTS[name], title=name.capitalize(), icon=f":material/{icon}:", help=about)
+        for name, icon, about in _LISTED
+    ]
+    moved = [
+        st.Page(SCRIPTS["start"], title="Explore", url_path="explore", visibility="hidden"),
+        st.Page(SCRIPTS["compare"], title="Prompts", visibility="hidden"),
+    ]
+    return [first, *listed, *moved]

@@ -17,7 +17,6 @@ from weakref import WeakValueDictionary
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from components.token_map.frames import SHARED, framed
 from lib import formatting
@@ -106,13 +105,8 @@ def give_up() -> None:
     st.session_state[_UNREACHABLE] = True
 
 
-def routes() -> list[Route]:
-    """What the server answers besides Streamlit's own addresses."""
-    prefix = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return [Route(f"/{prefix}/growing/{{key}}" if prefix else "/growing/{key}", _fed, methods=["GET"])]
-
-
-async def _fed(request: Request) -> Response:
+async def next_frame(request: Request) -> Response:
+    """Answer a browser: 404 for a key that is void, 400 for what is no number."""
     headers = {"Cache-Control": "no-store"}
     key = _keys.get(request.path_params["key"])
     if key is None:

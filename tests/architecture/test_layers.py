@@ -38,6 +38,7 @@ COMPONENTS = (
         "components.rank",
     ),
     ("components.navigation",),
+    ("components.main", "components.server"),
 )
 # What pages may know of lib besides components: what was asked and what came.
 OF_PAGES = {"lib.core", "lib.errors", "lib.jobs", "lib.studies"}

@@ -25,7 +25,7 @@ from lib.jobs.engine_pool import Engines
 from tests.support.paths import ROOT
 from tests.support.scripted_engine import ScriptedEngine
 
-APP = str(ROOT / "components" / "navigation.py")
+APP = str(ROOT / "components" / "main.py")
 
 
 def two_tokens(request: Request) -> Completion:

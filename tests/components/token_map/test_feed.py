@@ -16,8 +16,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from components import server
+from components.server import routes
 from components.token_map import feed
-from components.token_map.feed import Growing, Key, routes
+from components.token_map.feed import Growing, Key
 from lib.core.columnar import unpack
 from lib.core.completion import Completion
 from lib.display.token_map_columns import fingerprint
@@ -148,7 +150,7 @@ def test_only_a_key_opens_an_answer(client: TestClient) -> None:
 
 
 def test_behind_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed.st, "get_option", lambda _: "/tools/candor/")
+    monkeypatch.setattr(server.st, "get_option", lambda _: "/tools/candor/")
     assert [route.path for route in routes()] == ["/tools/candor/growing/{key}"]
 
 

@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from components.token_map.feed import routes
+from components.server import routes
 
 app = st.App("every_app.py", routes=routes())
