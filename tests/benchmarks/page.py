@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,23 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from lib.core.request import Request
+from lib.core.sources import LocalModel
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.opening import open_local
+from lib.jobs.batch import batch_of
+from lib.jobs.call import Call
+from lib.jobs.job import Job
+from lib.store.database import open_database
+from lib.store.job_runs import run_about
+from lib.store.run import Answer
+from lib.store.runs import Runs
+from lib.studies.exploration import ExplorePlan
+from tests.benchmarks.completions import long_completion
 from tests.benchmarks.engine import without_end
 from tests.benchmarks.report import Figure, seconds
 from tests.support.browser import CHROMIUM_ARGS, chromium_path, fill_in, generate, serving, wait_for_app, wait_for_map
 
-_TOKENS, _LONG, _ROUNDS, _VISITORS = 150, 1_000, 3, 4
+_TOKENS, _LONG, _ROUNDS, _VISITORS, _SWITCHED = 150, 1_000, 3, 4, 10_000
 _PROMPT = "Counting: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,"  # which the model goes on with for as long as it may
 _SHORT = "The capital of France, as everybody knows, is"  # ten tokens
 _COLD = 120_000  # milliseconds
@@ -42,6 +53,7 @@ def figures() -> Iterator[Figure]:
         yield _together(engine, browser, url)
         browser.close()
     engine.close()
+    yield _switched()
 
 
 @dataclass(frozen=True)
@@ -147,8 +159,47 @@ def _started() -> Iterator[Figure]:
     yield Figure("command to the first answer's first token, s", statistics.median(first), 12)
 
 
+def _switched() -> Figure:
+    """From the click in the sidebar to the other page, and back to the map; the slower of the two."""
+    done = long_completion(_SWITCHED)
+    call = Call(LocalModel("embedded"), Request("x"))
+    job: Job[Any] = Job.over_already("long-answer", ExplorePlan(call), batch_of([done]), None, 1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"sqlite:///{folder}/runs.sqlite"
+        with closing(open_database(store)) as database:
+            Runs(database).finish(run_about(job, "explore", owner="", version="0"), [Answer(done)])
+        with serving("app.py", {"CANDOR_STORE": store}) as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(f"{url}/?run={job.id}")
+            page.wait_for_function(_HAS_MAP, timeout=_COLD)
+            wait_for_app(page)
+            away, back = [], []
+            for _ in range(_ROUNDS + 1):
+                for name, seen, taken in (("Prompts", _HAS_PROMPTS, away), ("Explore", _HAS_MAP, back)):
+                    taken.append(1000 * page.evaluate(_CLICKED, [name, seen]))
+                    wait_for_app(page)
+            browser.close()
+    times = [statistics.median(each[1:]) for each in (away, back)]  # the first visit of a page fetches its scripts
+    return Figure(f"a page switch from or to an answer of {_SWITCHED:,} tokens, ms", max(times), 600)
+
+
 # Rather than by role, which makes the browser work out the roles of all elements again and again.
 _HAS_BUTTON = "() => [...document.querySelectorAll('button')].some(each => each.textContent.includes('Generate'))"
+
+_HAS_MAP = """() => [...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
+    .some(each => each.shadowRoot?.querySelectorAll('.candor .text i').length > 1000)"""
+_HAS_PROMPTS = "() => [...document.querySelectorAll('h1')].some(each => each.textContent.includes('Which prompt'))"
+# Click a link of the sidebar; the seconds until a frame is painted in which something is there.
+_CLICKED = """async ([name, seen]) => {
+  const began = performance.now();
+  const links = [...document.querySelectorAll('[data-testid="stSidebarNavLink"]')];
+  links.find(each => each.innerText.includes(name)).click();
+  const there = eval(seen);
+  while (!there()) await new Promise(done => requestAnimationFrame(done));
+  await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+  return (performance.now() - began) / 1000;
+}"""
 
 # Notes how many tokens the map shows, and when (seconds since 1970), once it is no longer that of the answer before.
 _WATCH = """

@@ -4,8 +4,9 @@ import { readFrame } from "./frame.js";
 
 const TRIES = 4; // until frames are taken to be out of reach
 const AGAIN = 1000; // milliseconds between tries, and until Python is told again what it seems to have missed
-const SHARE = 3; // after a frame the browser rests for this many times as long as the frame took it
-const REST = [30, 400]; // milliseconds, the least and the most of that
+const SHARE = 5; // after a frame the browser rests for this many times as long as the frame took it
+const REST = { first: 30, least: 100, most: 500 }; // milliseconds of that
+const FIRST = 5; // frames that follow each other as fast as they can
 
 /** Where the server answers, whatever prefix it is behind: beside the address that this file came from. */
 function address(key) {
@@ -42,7 +43,7 @@ export class Feed {
 
   async follow() {
     const { signal } = this.stopped;
-    let failed = 0;
+    let [failed, drawn] = [0, 0];
     while (!signal.aborted) {
       await inSight(signal);
       const frame = await this.next().catch((error) => {
@@ -59,8 +60,8 @@ export class Feed {
       this.draw(frame);
       if (frame.options.over) return this.tell("over");
       await painted(signal);
-      const [least, most] = REST;
-      await pause(Math.min(Math.max(SHARE * (performance.now() - began), least), most), signal);
+      const least = ++drawn > FIRST ? REST.least : REST.first;
+      await pause(Math.min(Math.max(SHARE * (performance.now() - began), least), REST.most), signal);
     }
   }
 
