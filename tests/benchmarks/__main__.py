@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-GROUPS = ("engine", "wire", "serve", "client", "map", "branch", "store", "compare", "plan", "page")
+GROUPS = ("engine", "wire", "serve", "client", "map", "branch", "store", "compare", "plan", "page", "weights")
 
 
 def main() -> int:
