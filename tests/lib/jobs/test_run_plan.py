@@ -110,6 +110,7 @@ def test_cancelling_keeps_the_partial_answer(engines: Engines, engine: LocalEngi
 
 def test_a_job_cancelled_in_the_queue_has_no_result(engines: Engines, engine: LocalEngine) -> None:
     busy = [engine.stream(_ENDLESS, CallContext("me")) for _ in range(3)]
+    _until(lambda: engine.busy)
     job = _start(engines, Request(prompt="a", max_tokens=1), owner="me")
     _until(lambda: job.note == "Waiting for the model")
     job.cancel()

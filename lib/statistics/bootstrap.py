@@ -1,0 +1,118 @@
+"""Bootstrap intervals of any statistic of labelled rows, by resampling rows within groups or whole groups.
+
+A statistic takes the weights of the rows, float[d, n], and returns one value per draw, float[d]. A row that a draw took
+twice has weight 2. So sorting and binning are done once, not once per draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = NDArray[np.float64]  # [d, n]
+Statistic = Callable[[Weights], NDArray[np.float64]]
+
+DRAWS = 2_000
+LEVEL = 0.95
+_AT_ONCE = 4_000_000  # weights in memory at a time
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its percentile bootstrap interval. NaN where it is undefined, as AUROC is for one class."""
+
+    value: float
+    low: float
+    high: float
+    n: int  # rows that the estimate rests on
+    groups: int = 0  # groups that were resampled; 0 if rows were
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
+def intervals(
+    statistics: Mapping[str, Statistic],
+    n: int,
+    *,
+    groups: Sequence[object] | None = None,
+    over_groups: bool = False,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Estimates from all rows, and the intervals that `level` of the draws lie in (Efron's percentile method), by name.
+
+    All statistics see the same draws.
+
+    groups: which group each row belongs to, such as its template; None for one group.
+    over_groups: resample whole groups rather than rows within each of them. The interval then holds for other groups of
+    the same kind, not only for these.
+    """
+    if n == 0:
+        return {name: Interval(np.nan, np.nan, np.nan, 0) for name in statistics}
+    codes = codes_of(groups, n)
+    count = int(codes.max()) + 1
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in statistics}
+    if not over_groups or count > 1:
+        for weights in _weights(codes, over_groups, draws, seed):
+            for name, statistic in statistics.items():
+                found[name].append(statistic(weights))
+    resampled = count if over_groups else 0
+    made = {}
+    for name, statistic in statistics.items():
+        value = float(statistic(np.ones((1, n)))[0])
+        made[name] = Interval(value, *_limits(found[name], draws, level), n, resampled)
+    return made
+
+
+def interval(statistic: Statistic, n: int, **options: Any) -> Interval:
+    """The estimate and its interval of one statistic; the options are those of `intervals`."""
+    return intervals({"": statistic}, n, **options)[""]
+
+
+def _limits(found: Sequence[NDArray[np.float64]], draws: int, level: float) -> tuple[float, float]:
+    """The quantiles between which `level` of the draws lie; NaN if the statistic was undefined in half of them."""
+    values = np.concatenate(found) if found else np.empty(0)
+    values = values[~np.isnan(values)]
+    if len(values) < max(draws / 2, 1):
+        return np.nan, np.nan
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def codes_of(groups: Sequence[object] | None, n: int) -> NDArray[np.intp]:
+    """int[n]: the number of each row's group. Raises ValueError if there is not one group per row."""
+    if groups is None:
+        return np.zeros(n, np.intp)
+    if len(groups) != n:
+        raise ValueError(f"{len(groups)} groups for {n} rows")
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(each, len(numbers)) for each in groups], np.intp)
+
+
+def _weights(codes: NDArray[np.intp], over_groups: bool, draws: int, seed: int) -> Iterator[Weights]:
+    """The weights of all draws, some draws at a time."""
+    random = np.random.default_rng(seed)
+    sizes, order = np.bincount(codes), np.argsort(codes, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    n = len(codes)
+    for first in range(0, draws, step := max(_AT_ONCE // n, 1)):
+        count = min(step, draws - first)
+        if over_groups:
+            taken = _counted(random.integers(0, len(sizes), (count, len(sizes))), len(sizes))
+            yield taken[:, codes]
+            continue
+        # For each place, a row of the same group.
+        drawn = (random.random((count, n)) * sizes[codes]).astype(np.intp) + starts[codes]
+        yield _counted(order[drawn], n)
+
+
+def _counted(drawn: NDArray[np.integer], n: int) -> Weights:
+    """float[d, n]: how often each of n things was drawn in each row."""
+    rows = np.arange(len(drawn))[:, None] * n
+    return np.bincount((rows + drawn).ravel(), minlength=len(drawn) * n).reshape(len(drawn), n).astype(np.float64)
