@@ -1,4 +1,4 @@
-"""How well a score tells right answers from wrong ones. Labels are bool[n]; a higher score means surer."""
+"""How well a score tells right answers from wrong ones. Labels are bool[n]; a higher score means more confident."""
 
 from __future__ import annotations
 

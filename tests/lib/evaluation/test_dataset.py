@@ -1,0 +1,104 @@
+"""Rows to questions: what the columns are taken for, and each row that cannot be asked with its reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lib.errors import InvalidRequest
+from lib.evaluation.dataset import Mapped, Question, Task, guessed, questions_of
+from lib.evaluation.grading import Grader, Rule
+from lib.evaluation.table import Table, read_table
+
+
+def table(*rows: dict[str, object]) -> Table:
+    return read_table("\n".join(json.dumps(each) for each in rows).encode())
+
+
+def causes(found: object) -> list[tuple[int, str]]:
+    return [(each.row, each.cause) for each in found.problems]  # type: ignore[attr-defined]
+
+
+def test_columns_are_guessed_by_their_names() -> None:
+    found = table({"ID": "7", "Question": "q", "choices": ["a", "b"], "answer": "a", "subject": "x", "template": "t"})
+    task, mapped = guessed(found)
+    assert task is Task.CHOICE
+    assert mapped == Mapped("{Question}", "answer", ("choices",), ("subject",), "template", "ID")
+    assert guessed(table({"text": "x"})) == (Task.TEXT, Mapped("{text}"))
+    assert guessed(table({"foo": "x", "label": "y"})) == (Task.SHORT, Mapped("{foo}", "label"))
+
+
+def test_short_answers() -> None:
+    found = questions_of(
+        table({"q": "1+1", "a": ["2", "two"], "kind": "sum"}, {"q": "2+2", "a": 4}),
+        Task.SHORT,
+        Mapped("Q: {q}\nA:", "a", slices=("kind",)),
+        Grader(),
+    )
+    assert found.questions == (
+        Question(1, "1", "Q: 1+1\nA:", ("2", "two"), slices=(("kind", "sum"),)),
+        Question(2, "2", "Q: 2+2\nA:", ("4",)),
+    )
+    assert (found.problems, found.repeated) == ((), 0)
+
+
+@pytest.mark.parametrize("label", ["blue", "Blue.", "B", "b", "1", 1])
+def test_the_right_choice_by_text_letter_or_number(label: object) -> None:
+    found = questions_of(table({"q": "x", "c": ["red", "blue"], "a": label}), Task.CHOICE, Mapped("{q}", "a", ("c",)))
+    assert found.questions[0].expected == ("blue",)
+
+
+def test_choices_in_columns_of_their_own_or_in_one_text() -> None:
+    rows = table({"q": "x", "A": "red", "B": "blue", "list": "red | blue", "json": '["red", "blue"]', "a": "A"})
+    for columns in (("A", "B"), ("list",), ("json",)):
+        found = questions_of(rows, Task.CHOICE, Mapped("{q}", "a", columns))
+        assert (found.questions[0].choices, found.questions[0].expected) == (("red", "blue"), ("red",))
+
+
+def test_every_row_that_cannot_be_asked_is_listed() -> None:
+    rows = table(
+        {"q": "x", "c": ["red", "blue"], "a": "red", "id": "1"},
+        {"c": ["red", "blue"], "a": "red", "id": "2"},
+        {"q": "x", "c": ["red"], "a": "red", "id": "3"},
+        {"q": "x", "c": ["Red", "the red."], "a": "red", "id": "4"},
+        {"q": "x", "c": ["red", "blue"], "a": "green", "id": "5"},
+        {"q": "x", "c": ["red", "blue"], "id": "6"},
+        {"q": "y", "c": ["red", "blue"], "a": "red", "id": "1"},
+    )
+    found = questions_of(rows, Task.CHOICE, Mapped("{q}", "a", ("c",), row_id="id"))
+    assert [each.row_id for each in found.questions] == ["1"]
+    assert causes(found) == [
+        (2, "A value of its prompt is missing."),
+        (3, "It has 1 choice, not 2 to 26."),
+        (4, "Two of its choices are the same."),
+        (5, "Its expected answer “green” is not among its choices."),
+        (6, "Its expected answer is missing."),
+        (7, "Its id “1” is that of an earlier row."),
+    ]
+
+
+def test_a_rule_checks_what_is_expected_row_by_row() -> None:
+    rows = table({"q": "x", "a": "3"}, {"q": "y", "a": "three"}, {"q": "z"})
+    found = questions_of(rows, Task.SHORT, Mapped("{q}", "a"), Grader(Rule.NUMBER))
+    assert causes(found) == [(2, "“three” is no number."), (3, "Its expected answer is missing.")]
+
+
+def test_repeated_questions_are_counted() -> None:
+    rows = table({"q": "x", "a": "3"}, {"q": "x", "a": "3"}, {"q": "x", "a": "4"})
+    assert questions_of(rows, Task.SHORT, Mapped("{q}", "a")).repeated == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "mapped", "cause"),
+    [
+        (Task.SHORT, Mapped("{q}"), "expected answers"),
+        (Task.CHOICE, Mapped("{q}", "a"), "holds the choices"),
+        (Task.SHORT, Mapped("{q}", "b"), "no column “b”"),
+        (Task.SHORT, Mapped("{r}", "a"), "no column “r”"),
+        (Task.CHOICE, Mapped("{q}", "a", ("a",)), "No row can be asked"),
+    ],
+)
+def test_bad_mappings(task: Task, mapped: Mapped, cause: str) -> None:
+    with pytest.raises(InvalidRequest, match=cause):
+        questions_of(table({"q": "x", "a": "3"}), task, mapped)
