@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import BadResponse, CandorError
+from lib.evaluate_options import add_evaluate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit code."""
     options = argument_parser().parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except CandorError as error:
         print(f"{error.cause}\n{error.remedy}", file=sys.stderr)
         return 1
-    return 0
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -40,6 +40,7 @@ def argument_parser() -> argparse.ArgumentParser:
     decode.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json, tokenizer.model, a directory or a hub id")
     decode.set_defaults(run=_decode)
     _add_serve(commands)
+    add_evaluate(commands).set_defaults(run=_evaluate)
     return parser
 
 
@@ -113,6 +114,12 @@ def _serve(options: argparse.Namespace) -> None:
     finally:
         listener.close()
         close_engines(engines.values())
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from lib.evaluate_command import evaluate
+
+    return evaluate(options)
 
 
 def _fetch(_: argparse.Namespace) -> None:

@@ -23,7 +23,7 @@ from lib.studies.plans import PLANS
 from lib.studies.saved_response import SavedResponse
 
 _PARAMETER = "run"
-PAGES = {each.page: SCRIPTS[each.page] for each in PLANS.values()}
+PAGES = {each.page: SCRIPTS[each.page] for each in PLANS.values() if each.page in SCRIPTS}
 Run = Job[Batch]
 
 

@@ -22,9 +22,9 @@ Column = NDArray[np.float64]
 BINS = 15  # of equal mass, at most
 _FEWEST = 5  # rows of a bin
 _CLIP = 1e-12  # distance of a probability from 0 and 1 in log loss
-_WAVES = 200  # cosines that the kernel of the smooth ECE is made of: enough for widths from 0.01 on
-_GRID = 400  # places at which the smooth ECE is summed
-_NARROWEST = 0.01  # kernel width, as a probability
+_WAVES = 128  # cosines that the kernel of the smooth ECE is made of: enough for the narrowest
+_GRID = 256  # places at which the smooth ECE is summed
+_NARROWEST = 0.0125  # kernel width, as a probability
 _STEPS = 12  # halvings in the search for the width
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics.bootstrap import Statistic, Weights, codes_of
+from lib.statistics.bootstrap import Statistic, Weights, codes_of, summed
 
 Scores = NDArray[np.floating]
 Labels = NDArray[np.bool_]
@@ -31,8 +31,8 @@ def auroc(scores: Scores, right: Labels, groups: Sequence[object] | None = None)
 
     def statistic(weights: Weights) -> NDArray[np.float64]:
         taken = weights[:, order]
-        wins = np.add.reduceat(taken * positive, first_of_tie, axis=1)
-        losses = np.add.reduceat(taken * ~positive, first_of_tie, axis=1)
+        wins = summed(taken * positive, first_of_tie)
+        losses = summed(taken * ~positive, first_of_tie)
         below = np.cumsum(losses, axis=1) - losses
         before_group = below[:, first_tie_of_group][:, _numbered(group_of_tie)]
         concordant = (wins * (below - before_group + losses / 2)).sum(1)
@@ -60,8 +60,8 @@ def average_precision(scores: Scores, right: Labels, *, of_wrong: bool = False) 
 
     def statistic(weights: Weights) -> NDArray[np.float64]:
         taken = weights[:, order]
-        found = np.add.reduceat(taken * positive, first_of_tie, axis=1)
-        seen = np.add.reduceat(taken, first_of_tie, axis=1).cumsum(1)
+        found = summed(taken * positive, first_of_tie)
+        seen = summed(taken, first_of_tie).cumsum(1)
         with np.errstate(invalid="ignore"):
             precision = np.where(seen > 0, found.cumsum(1) / seen, 0.0)
             mean: NDArray[np.float64] = (precision * found).sum(1) / found.sum(1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from lib.statistics.bootstrap import Statistic, Weights
+from lib.statistics.bootstrap import Statistic, Weights, summed
 
 Scores = NDArray[np.floating]
 Outcomes = NDArray[np.bool_]
@@ -125,8 +125,8 @@ def _area(scores: Scores, right: Outcomes, *, generalized: bool) -> Statistic:
 
     def statistic(weights: Weights) -> Column:
         taken = weights[:, order]
-        size = np.add.reduceat(taken, first, axis=1)
-        kept, errors = size.cumsum(1), np.add.reduceat(taken * wrong, first, axis=1).cumsum(1)
+        size = summed(taken, first)
+        kept, errors = size.cumsum(1), summed(taken * wrong, first).cumsum(1)
         total = kept[:, -1:]
         with np.errstate(invalid="ignore"):
             risk = np.where(kept > 0, errors / (total if generalized else kept), 0.0)

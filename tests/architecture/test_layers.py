@@ -24,6 +24,8 @@ LIB = (
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),
+    ("lib.evaluate_options",),
+    ("lib.evaluate_command",),
     ("lib.cli",),
     ("lib.__main__",),
 )

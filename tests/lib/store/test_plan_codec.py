@@ -13,6 +13,8 @@ from lib.core.branching import Fork
 from lib.core.request import Message, Mode, Request
 from lib.core.sources import EMBEDDED, BedrockModel
 from lib.errors import BadFile, CandorError
+from lib.evaluation.dataset import Question
+from lib.evaluation.grading import Grader, Rule
 from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.call import Call
 from lib.jobs.job import Job
@@ -21,6 +23,7 @@ from lib.store.job_runs import CUT_OFF, answers_of, ended, restored, run_about, 
 from lib.store.plan_codec import call_as_json, call_of
 from lib.store.run import RunState
 from lib.studies.ablation import AblationPlan
+from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.model_comparison import ModelsPlan, Side
 from lib.studies.plans import PLANS
@@ -46,6 +49,9 @@ EXAMPLES: list[Plan] = [
     PromptsPlan(MODEL, ("One.", "Two.\n"), Mode.RAW, 12, 0.5, 3, 4, prompt_scores=False),
     AblationPlan(EMBEDDED, (Request("One. Two."), replace(CHAT, n=1, seed=None)), 0, "An answer"),
     ModelsPlan((Side(EMBEDDED, Request("A text", max_tokens=0)), SAVED_SIDE)),
+    EvaluatePlan(
+        MODEL, (Question(1, "a", "1+1=", ("2",), (), (("kind", "sum"),), "g"),), grader=Grader(Rule.NUMBER, 0.1)
+    ),
     RankPlan(MODEL, "Which?", ("this", " that\n"), Mode.CHAT, 3, 12, 0.7, 2),
 ]
 

@@ -1,0 +1,75 @@
+"""The options of `candor evaluate`. Light: every command of `candor` reads them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lib.evaluation.dataset import Task
+from lib.evaluation.grading import Rule
+from lib.scores.confidence import DEFAULT_SCORE, SCORES
+
+CONDITION_MET = 3  # exit code
+# What a condition may name.
+FIGURES = (
+    "accuracy",
+    "answered",
+    "failed",
+    "gap",
+    "brier",
+    "log_loss",
+    "smooth_ece",
+    "debiased_ece",
+    "auroc",
+    "auroc_within_groups",
+    "aurc",
+    "augrc",
+)
+
+
+def add_evaluate(commands: Any) -> argparse.ArgumentParser:
+    """Add the command `evaluate`, and return its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "evaluate",
+        help="ask a model the questions of a labelled file, and report whether its confidence means correctness",
+        description="Reads JSON Lines, JSON, CSV or Parquet. What was answered is kept in the output folder: the same "
+        "command asks only for what is missing or has changed, also after it was killed.",
+        epilog="docs/evaluate.md explains the columns, the rules and the report.",
+    )
+    parser.add_argument("data", help="the file, or - for standard input")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where answers and the report are kept")
+    parser.add_argument(
+        "--model",
+        default="embedded",
+        help="embedded, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
+    )
+    parser.add_argument("--region", default="", help="the AWS region of an imported model")
+    parser.add_argument("--profile", default="", help="the AWS profile")
+    parser.add_argument("--endpoint", default="", metavar="URL", help="an endpoint instead of Bedrock's own")
+    parser.add_argument("--tokenizer", default="", metavar="PATH", help="the tokenizer of an imported model")
+    parser.add_argument("--task", choices=list(Task), help="choice, short or text; guessed from the columns")
+    parser.add_argument("--template", default="", help="the prompt, with {column}; guessed from the columns")
+    parser.add_argument("--expected", default="", metavar="COLUMN", help="the column of expected answers")
+    parser.add_argument(
+        "--choices", action="append", default=[], metavar="COLUMN", help="a column of lists, or one per choice"
+    )
+    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="report its values separately")
+    parser.add_argument("--group", default="", metavar="COLUMN", help="says which rows are alike, such as a template")
+    parser.add_argument("--id", default="", metavar="COLUMN", help="the ids of rows; by default their numbers")
+    parser.add_argument("--rule", choices=list(Rule), default=Rule.NORMALIZED, help="how answers are compared")
+    parser.add_argument("--tolerance", type=float, default=0.0, help="of the rule number, relative (default 0)")
+    parser.add_argument("--field", default="", help="of the rule json field: its name, or names joined by dots")
+    parser.add_argument("--chat", action="store_true", help="send prompts as chat messages")
+    parser.add_argument("--max-tokens", type=int, default=32, help="new tokens per answer (default %(default)s)")
+    parser.add_argument(
+        "--prior", default="", metavar="PROMPT", help="of choices: take off how likely each is after this"
+    )
+    parser.add_argument("--by-length", action="store_true", help="of choices: compare logprobs per character")
+    parser.add_argument("--score", choices=list(SCORES), default=DEFAULT_SCORE, help="what counts as confidence")
+    parser.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
+    parser.add_argument("--max-calls", type=int, metavar="N", help="the most calls to make")
+    parser.add_argument(
+        "--fail-if", action="append", default=[], metavar="CONDITION",
+        help=f"exit with {CONDITION_MET} if it holds, such as accuracy<0.8 or smooth_ece>0.1. Can be repeated",
+    )  # fmt: skip
+    return parser

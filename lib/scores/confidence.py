@@ -1,0 +1,61 @@
+"""Scores of a whole answer, by name: the higher, the more confident the model was. Raw scores, not probabilities.
+
+All are over the tokens of `token_scores.answer_mask`, in nats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.core.completion import Completion
+from lib.scores.token_scores import answer_mask
+
+_LOWEST_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Score:
+    """A way to score an answer from the logprobs of its tokens."""
+
+    name: str
+    label: str
+    formula: str
+    of: Callable[[NDArray[np.float64]], float]  # from the logprobs of scored tokens, at least one
+
+
+def _mean_and_floor(logprobs: NDArray[np.float64]) -> float:
+    return float(0.7 * logprobs.mean() + 0.3 * max(logprobs.min(), -10.0))
+
+
+SCORES = {
+    each.name: each
+    for each in (
+        Score("sum", "Sum of logprobs", "Σ log p", lambda logprobs: float(logprobs.sum())),
+        Score("mean", "Mean logprob", "Σ log p / n", lambda logprobs: float(logprobs.mean())),
+        Score("lowest", "Lowest logprob", "min log p", lambda logprobs: float(logprobs.min())),
+        Score(
+            "tenth", "10% quantile", "the 10% quantile of log p",
+            lambda logprobs: float(np.quantile(logprobs, _LOWEST_SHARE, method="inverted_cdf")),
+        ),
+        Score("balanced", "Mean and lowest", "0.7 mean + 0.3 max(min log p, −10)", _mean_and_floor),
+        Score("first", "First token", "log p of the first token", lambda logprobs: float(logprobs[0])),
+    )
+}  # fmt: skip
+DEFAULT_SCORE = "sum"
+
+
+def scored_tokens(completion: Completion) -> NDArray[np.float64]:
+    """float[n]: the logprobs of an answer's scored tokens; −inf for those the model holds impossible."""
+    logprobs = completion.generated.logprobs[answer_mask(completion.generated)].astype(np.float64)
+    return logprobs[~np.isnan(logprobs)]
+
+
+def confidence(completion: Completion, name: str = DEFAULT_SCORE) -> float:
+    """A score of an answer; NaN if none of its tokens has a logprob. Raises KeyError for an unknown name."""
+    score, logprobs = SCORES[name], scored_tokens(completion)
+    return score.of(logprobs) if len(logprobs) else math.nan

@@ -1,0 +1,284 @@
+"""The report of an evaluation: how often the model is right, and whether its confidence says when.
+
+Every figure says how many rows it rests on and has a bootstrap interval: of rows resampled within their groups, which
+is about questions like these, and of groups resampled, which is about other groups of questions. Figures that need both
+right and wrong answers, or more of them, are missing with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib.scores.confidence import DEFAULT_SCORE
+from lib.statistics.bootstrap import Interval, Statistic, intervals
+from lib.statistics.calibration import (
+    Decomposition,
+    Expected,
+    Reliability,
+    accuracy,
+    brier,
+    debiased_ece,
+    decomposed,
+    gap,
+    if_perfect,
+    log_loss,
+    reliability,
+    smooth_ece,
+)
+from lib.statistics.discrimination import auroc, average_precision
+from lib.statistics.recalibration import FEWEST, Kind, Map, cross_fitted, fitted
+from lib.statistics.selective import (
+    Guarantee,
+    RiskCoverage,
+    augrc,
+    aurc,
+    fewest_kept,
+    guaranteed,
+    references,
+    risk_coverage,
+)
+from lib.statistics.verdict import Slice, Verdict, by_confidence, by_slice, verdict
+from lib.studies.evaluation import Answered
+
+RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)  # shares of wrong answers that thresholds are sought for
+FEWEST_CALIBRATED = 20  # rows below which nothing is said of calibration
+_SHOWN = 10  # mistakes and successes
+
+Column = NDArray[np.float64]
+Outcomes = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Both:
+    """One figure with both of its intervals."""
+
+    within: Interval  # rows resampled within groups
+    over: Interval | None  # groups resampled; None if there are fewer than two groups
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether probabilities come true, on the rows that have one."""
+
+    what: str  # what the probabilities are
+    p: Column
+    right: Outcomes
+    figures: dict[str, Both]  # gap, brier, log loss, smooth ECE, debiased ECE
+    expected: dict[str, Expected]  # what perfectly calibrated probabilities would show, of the last four
+    brier_parts: Decomposition
+    line: Reliability
+    verdict: Verdict
+    bins: tuple[Slice, ...]
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
+class Guaranteed:
+    """A risk, and the threshold that is shown to keep it; or why none is."""
+
+    risk: float
+    found: Guarantee | None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the page, the command and the exports show."""
+
+    n: int  # questions
+    answered: int
+    failed: int  # calls that failed, or were not made
+    overruled: int  # grades set by hand
+    score: str  # the name of the score in `lib.scores.confidence.SCORES`
+    accuracy: Both | None  # None if nothing is graded, as for texts
+    discrimination: dict[str, Both] = field(default_factory=dict)  # AUROC, AUROC within groups, AP right, AP wrong
+    stated: Calibration | None = None  # of the probability that the model gives its answer
+    recalibrated: Calibration | None = None  # of the map's probability, each by a map that did not see the row's group
+    map: Map | None = None  # fitted on all rows
+    curve: RiskCoverage | None = None  # by the score
+    selective: dict[str, Both] = field(default_factory=dict)  # AURC, AUGRC
+    references: dict[str, tuple[float, float]] = field(default_factory=dict)  # (a score that says nothing, the oracle)
+    guarantees: tuple[Guaranteed, ...] = ()
+    rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))  # places of the rows that count
+    mistakes: tuple[int, ...] = ()  # places of the most confident wrong answers, most confident first
+    doubtful: tuple[int, ...] = ()  # places of the least confident right answers, least confident first
+    missing: tuple[str, ...] = ()  # what the report lacks, and why
+
+
+def report(rows: Sequence[Answered], score: str = DEFAULT_SCORE, *, kind: Kind = Kind.PLATT, seed: int = 0) -> Report:
+    """The report of graded rows. score: which score tells confidence; kind: the map from it to a probability."""
+    counted = [place for place, each in enumerate(rows) if _counts(each, score)]
+    overall = Report(
+        n=len(rows),
+        answered=sum(each.right is not None for each in rows),
+        failed=sum(each.right is None and each.completion is None for each in rows),
+        overruled=sum(each.overruled for each in rows),
+        score=score,
+        accuracy=None,
+    )
+    if not counted:
+        return replace(overall, missing=("No answer is graded and has logprobs.",))
+    data = _Data.of([rows[place] for place in counted], score)
+    found = replace(overall, accuracy=data.both(accuracy(data.right), seed), rows=np.array(counted, np.intp))
+    order = np.argsort(-data.scores, kind="stable")
+    found = replace(
+        found,
+        mistakes=tuple(counted[place] for place in order if not data.right[place])[:_SHOWN],
+        doubtful=tuple(counted[place] for place in order[::-1] if data.right[place])[:_SHOWN],
+        missing=tuple(_missing(data)),
+    )
+    if data.one_class:
+        return found
+    return replace(found, **_separation(data, seed), **_calibrations(data, kind, seed))
+
+
+def _counts(row: Answered, score: str) -> bool:
+    return row.right is not None and not math.isnan(row.scores.get(score, math.nan))
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The rows that count, as columns."""
+
+    rows: Sequence[Answered]
+    scores: Column
+    stated: Column
+    tokens: NDArray[np.intp]
+    right: Outcomes
+    groups: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, rows: Sequence[Answered], score: str) -> _Data:
+        groups = tuple(each.question.group for each in rows)
+        return cls(
+            rows,
+            np.array([each.scores[score] for each in rows], np.float64),
+            np.array([each.stated for each in rows], np.float64),
+            np.array([each.tokens for each in rows], np.intp),
+            np.array([bool(each.right) for each in rows]),
+            groups if len(set(groups)) > 1 else None,
+        )
+
+    @property
+    def one_class(self) -> bool:
+        """Whether all answers are right, or all are wrong."""
+        return bool(self.right.all() or not self.right.any())
+
+    def both(self, statistic: Statistic, seed: int) -> Both:
+        """A figure with both intervals."""
+        return self.all_both({"": statistic}, seed)[""]
+
+    def all_both(self, statistics: dict[str, Statistic], seed: int) -> dict[str, Both]:
+        """Several figures on the same draws."""
+        n = len(self.rows)
+        within = intervals(statistics, n, groups=self.groups, seed=seed)
+        over = intervals(statistics, n, groups=self.groups, over_groups=True, seed=seed) if self.groups else {}
+        return {name: Both(within[name], over.get(name)) for name in statistics}
+
+
+def _missing(data: _Data) -> Iterator[str]:
+    n = len(data.rows)
+    if data.one_class:
+        yield f"All {n:,} answers are {'right' if data.right.all() else 'wrong'}: nothing can be said of confidence."
+        return
+    if n < FEWEST:
+        yield f"{n:,} graded rows are too few to fit a calibration; it takes {FEWEST}."
+    if data.groups is None:
+        yield "No column says which rows are alike, so the intervals hold for questions like these only."
+
+
+def _separation(data: _Data, seed: int) -> dict[str, Any]:
+    statistics = {
+        "auroc": auroc(data.scores, data.right),
+        "average precision of right": average_precision(data.scores, data.right),
+        "average precision of wrong": average_precision(data.scores, data.right, of_wrong=True),
+    }
+    if data.groups is not None:
+        statistics["auroc within groups"] = auroc(data.scores, data.right, data.groups)
+    areas = {"aurc": aurc(data.scores, data.right), "augrc": augrc(data.scores, data.right)}
+    found = data.all_both(statistics | areas, seed)
+    return {
+        "discrimination": {name: found[name] for name in statistics},
+        "selective": {name: found[name] for name in areas},
+        "references": {name: references(data.right, generalized=name == "augrc") for name in areas},
+        "curve": risk_coverage(data.scores, data.right),
+        "guarantees": tuple(_guarantee(data, risk) for risk in RISKS),
+    }
+
+
+def _guarantee(data: _Data, risk: float) -> Guaranteed:
+    n, fewest = len(data.right), fewest_kept(risk)
+    if n < fewest:
+        return Guaranteed(risk, None, f"It takes {fewest:,} answers, all of them right; there are {n:,}.")
+    found = guaranteed(data.scores, data.right, risk)
+    return Guaranteed(risk, found, "" if found else "Even the most confident answers are wrong too often to show it.")
+
+
+def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if len(data.rows) >= FEWEST_CALIBRATED and not np.isnan(data.stated).any():
+        found["stated"] = _calibration("the probability that the model gives its answer", data.stated, data, seed)
+    if len(data.rows) >= FEWEST and np.isfinite(data.scores).all():
+        try:
+            p = cross_fitted(kind, data.scores, data.tokens, data.right, data.groups)
+        except ValueError:  # a fold without both classes
+            return found
+        found["recalibrated"] = _calibration("the recalibrated probability", p, data, seed)
+        found["map"] = fitted(kind, data.scores, data.tokens, data.right)
+    return found
+
+
+def _calibration(what: str, p: Column, data: _Data, seed: int) -> Calibration:
+    measures = {"brier": brier, "log loss": log_loss, "smooth ece": smooth_ece, "debiased ece": debiased_ece}
+    statistics = {"gap": gap(p, data.right)} | {name: each(p, data.right) for name, each in measures.items()}
+    figures = data.all_both(statistics, seed)
+    return Calibration(
+        what=what,
+        p=p,
+        right=data.right,
+        figures=figures,
+        expected={name: if_perfect(each, p, seed=seed) for name, each in measures.items()},
+        brier_parts=decomposed(p, data.right),
+        line=reliability(p, data.right, seed=seed),
+        verdict=verdict(figures["gap"].over or figures["gap"].within),
+        bins=tuple(by_confidence(p, data.right, seed=seed)),
+        slices=tuple(_slices(p, data, seed)),
+    )
+
+
+def _slices(p: Column, data: _Data, seed: int) -> Iterator[Slice]:
+    columns = dict.fromkeys(name for each in data.rows for name, _ in each.question.slices)
+    for column in columns:
+        values = [dict(each.question.slices).get(column, "(missing)") for each in data.rows]
+        for each in by_slice(p, data.right, values, data.groups, seed=seed):
+            yield Slice(f"{column}: {each.name}", each.rows, each.confidence, each.accuracy, each.gap)
+
+
+def as_json(found: Report) -> dict[str, Any]:
+    """The report as JSON values; NaN as null, and columns of rows left out."""
+    values = asdict(found)
+    values["map"] = None if found.map is None else found.map.as_json()
+    for name in ("stated", "recalibrated"):
+        if values[name] is not None:
+            for column in ("p", "right"):
+                del values[name][column]
+    plain: dict[str, Any] = _plain(values)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

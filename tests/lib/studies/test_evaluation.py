@@ -1,0 +1,139 @@
+"""Evaluations: what is asked, what becomes of each question, and that nothing is asked twice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.core.completion import Completion, StopReason
+from lib.core.request import Request
+from lib.core.sources import LocalModel
+from lib.errors import CandorError, InvalidRequest
+from lib.evaluation.dataset import Question, Task
+from lib.evaluation.grading import Grader, Rule
+from lib.jobs.batch import Batch, Outcome, State
+from lib.jobs.engine_pool import Engines
+from lib.jobs.job import Job
+from lib.jobs.run_plan import run_plan
+from lib.store.plan_codec import details_of, plan_of
+from lib.store.run import Run
+from lib.studies.evaluation import EvaluatePlan, answered
+from tests.support.scripted_engine import ScriptedEngine, tokens_of
+
+MODEL = LocalModel("scripted")
+SHORT = (
+    Question(1, "a", "1+1=", ("2",), slices=(("kind", "sum"),), group="plus"),
+    Question(2, "b", "2+2=", ("4", "four")),
+    Question(4, "c", "3+3=", ("6",)),
+)
+CHOICE = (
+    Question(1, "a", "Sky:", ("blue",), ("red", "blue")),
+    Question(2, "b", "Grass:", ("green",), ("green", "blue")),
+)
+
+
+def done(text: str, logprob: float = -0.5) -> Outcome:
+    return Outcome(State.DONE, Completion(None, "m", tokens_of("p"), tokens_of(text, logprob), text, StopReason.STOP))
+
+
+def test_short_answers_are_graded_and_scored() -> None:
+    plan = EvaluatePlan(MODEL, SHORT, grader=Grader(Rule.NUMBER))
+    failed = Outcome(State.FAILED, error=CandorError("It failed.", "Try again."))
+    found = answered(plan, Batch((done("2."), done("5", -2.0), failed)))
+    assert [each.right for each in found] == [True, False, None]
+    assert (found[0].compared, found[0].tokens) == ("2", 2)
+    assert found[0].scores["sum"] == pytest.approx(-1.0)
+    assert found[0].stated == pytest.approx(math.exp(-1.0))
+    assert found[1].scores["mean"] == pytest.approx(-2.0)
+    assert found[2].error is not None
+
+
+def test_a_batch_that_ends_early_leaves_the_rest_unanswered() -> None:
+    found = answered(EvaluatePlan(MODEL, SHORT), Batch((done("2"),)))
+    assert [each.right for each in found] == [True, None, None]
+
+
+def test_choices_are_compared_by_their_likelihood() -> None:
+    plan = EvaluatePlan(MODEL, CHOICE, Task.CHOICE)
+    assert [len(each.candidates) for each in plan.calls()] == [2, 2]
+    batch = Batch((done("red", -1.0), done("blue", -0.5), done("green", -1.0), done("blue", -1.1)))
+    first, second = answered(plan, batch)
+    assert (first.right, first.compared) == (True, "blue")
+    assert first.choice_probabilities == pytest.approx(np.exp([-3, -2]) / np.exp([-3, -2]).sum())
+    assert first.stated == pytest.approx(max(first.choice_probabilities))
+    assert (second.right, second.compared) == (False, "blue")
+    by_length = answered(plan, batch, by_length=True)
+    assert [each.compared for each in by_length] == ["blue", "green"]
+
+
+def test_a_prior_takes_off_what_is_likely_anyway() -> None:
+    plan = EvaluatePlan(MODEL, CHOICE, Task.CHOICE, prior="Answer:")
+    assert [each.candidates for each in plan.calls()[2:]] == [(" red", " blue"), (" green", " blue")]
+    asked = (done("red", -1.0), done("blue", -0.5), done("green", -1.0), done("blue", -1.1))
+    prior = (done("red", -1.0), done("blue", -0.5), done("green", -1.5), done("blue", -0.5))
+    found = answered(plan, Batch((*asked, *prior)))
+    assert found[0].choice_probabilities == pytest.approx((0.5, 0.5))
+    assert found[1].compared == "green"
+
+
+def test_texts_have_a_perplexity_only() -> None:
+    plan = EvaluatePlan(MODEL, tuple(replace(each, expected=()) for each in SHORT), Task.TEXT)
+    assert {each.request.max_tokens for each in plan.calls()} == {0}
+    outcome = Outcome(State.DONE, Completion(None, "m", tokens_of("abc", -2.0), tokens_of(""), "", StopReason.LENGTH))
+    (found, *_) = answered(plan, Batch((outcome, outcome, outcome)))
+    assert (found.right, found.tokens) == (None, 3)
+    assert found.scores["mean"] == pytest.approx(-2.0)
+
+
+def test_a_grade_set_by_hand_is_marked() -> None:
+    plan = EvaluatePlan(MODEL, SHORT)
+    found = answered(plan, Batch((done("two"), done("4"), done("7"))), {"a": True, "b": True})
+    assert [(each.right, each.overruled) for each in found] == [(True, True), (True, False), (False, False)]
+
+
+def test_an_answer_without_logprobs_has_no_scores() -> None:
+    (found, *_) = answered(EvaluatePlan(MODEL, SHORT), Batch((done("2", math.nan),)))
+    assert found.right
+    assert found.tokens == 0
+    assert math.isnan(found.scores["sum"])
+
+
+@pytest.mark.parametrize("task", Task)
+def test_a_plan_is_stored_and_read(task: Task) -> None:
+    questions = CHOICE if task is Task.CHOICE else SHORT
+    plan = EvaluatePlan(MODEL, questions, task, Grader(Rule.NUMBER, tolerance=0.1), "sums.csv", prior="A:")
+    run = Run(id="r", page="evaluate", model="", details=details_of(plan))
+    assert plan_of(run) == plan
+    assert plan.title() == f"sums.csv, {len(questions)} rows"
+
+
+def test_nothing_to_ask() -> None:
+    with pytest.raises(InvalidRequest, match="nothing to ask"):
+        EvaluatePlan(MODEL).calls()
+
+
+def test_only_changed_rows_are_asked_again() -> None:
+    def script(request: Request) -> Completion:
+        text = str(eval(request.prompt.rstrip("="))) if request.prompt else ""
+        return Completion(request, "m", tokens_of(""), tokens_of(text), text, StopReason.STOP)
+
+    engine = ScriptedEngine(script)
+    engines = Engines(lambda _: engine)
+
+    def run(plan: EvaluatePlan, **known: object) -> Batch:
+        job: Job[Batch] = Job(run_plan(engines, plan, **known), plan)  # type: ignore[arg-type]
+        job.run()
+        assert job.result is not None
+        return job.result
+
+    plan = EvaluatePlan(MODEL, SHORT)
+    first = run(plan)
+    assert [each.right for each in answered(plan, first)] == [True, True, True]
+    assert len(engine.requests) == 3
+    changed = replace(plan, questions=(SHORT[2], replace(SHORT[0], prompt="5+5=", expected=("10",)), SHORT[1]))
+    again = run(changed, resume=first, resume_of=plan)
+    assert len(engine.requests) == 4
+    assert [each.right for each in answered(changed, again)] == [True, True, True]

@@ -1,0 +1,183 @@
+"""`candor evaluate`: what it prints and writes, that it asks nothing twice, and what it exits with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib import evaluate_command
+from lib.cli import main
+from lib.core.completion import Completion, StopReason
+from lib.core.request import Request
+from lib.engines.local.engine import LocalEngine
+from lib.evaluate_options import FIGURES
+from lib.jobs.engine_pool import Engines
+from lib.serve.faults import Fault
+from lib.serve.server import in_thread
+from lib.studies.evaluation_report import report
+from lib.studies.evaluation_text import figures
+from tests.support.paths import ROOT
+from tests.support.scripted_engine import ScriptedEngine, tokens_of
+from tests.support.serve_clients import Recorded, service_of
+
+ROWS = [
+    {"question": f"{number}+{number}=", "answer": str(2 * number), "kind": "even" if number % 2 else "odd"}
+    for number in range(1, 61)
+]
+Evaluate = Callable[..., int]
+
+
+def sums(request: Request) -> Completion:
+    """Right for every number but those that end in 3, of which it is less confident."""
+    number = int((request.prompt or "").split("+")[0])
+    text, logprob = ("99999", -2.0) if number % 10 == 3 else (str(2 * number), -0.1 - 0.01 * (number % 7))
+    return Completion(request, "m", tokens_of("x"), tokens_of(text, logprob), text, StopReason.STOP)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine(sums)
+
+
+@pytest.fixture
+def evaluate(engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
+    """Run the command on rows with the scripted engine."""
+    made = evaluate_command.Services
+
+    def services(*arguments: Any) -> Any:
+        found = made(*arguments)
+        found.engines = Engines(lambda _: engine)
+        return found
+
+    monkeypatch.setattr(evaluate_command, "Services", services)
+
+    def run(rows: list[dict[str, object]], *options: str) -> int:
+        data = tmp_path / "rows.jsonl"
+        data.write_text("\n".join(map(json.dumps, rows)))
+        return main(["evaluate", str(data), "--out", str(tmp_path / "out"), *options])
+
+    return run
+
+
+def test_report_rows_and_summary(evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(ROWS, "--rule", "number", "--slice", "kind") == 0
+    said = capsys.readouterr()
+    assert "60 of 60 questions answered and graded." in said.out
+    assert "Accuracy: 90.0% (" in said.out
+    assert "AUROC of “Sum of logprobs”: 1.000" in said.out
+    assert "At most 5% wrong, with 90% confidence: from a score of" in said.out
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert found["accuracy"]["within"]["value"] == 0.9
+    assert {each["name"] for each in found["stated"]["slices"]} == {"kind: even", "kind: odd"}
+    with (tmp_path / "out" / "rows.csv").open(encoding="utf-8-sig") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 60
+    assert [each["row"] for each in lines if each["right"] == "False"] == ["3", "13", "23", "33", "43", "53"]
+
+
+def test_nothing_is_asked_twice(evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path) -> None:
+    assert evaluate(ROWS) == 0
+    assert len(engine.requests) == 60
+    first = (tmp_path / "out" / "report.json").read_bytes()
+    assert evaluate(ROWS) == 0
+    assert len(engine.requests) == 60
+    assert (tmp_path / "out" / "report.json").read_bytes() == first
+    changed = [*ROWS[1:], {"question": "70+70=", "answer": "140"}]
+    assert evaluate(changed) == 0
+    assert [each.prompt for each in engine.requests[60:]] == ["70+70="]
+    assert evaluate(changed, "--max-tokens", "5") == 0  # other requests have other answers
+    assert len(engine.requests) == 61 + 60
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"), [("accuracy<0.95", 3), ("accuracy<0.85", 0), ("auroc_within_groups<0", 3)]
+)
+def test_conditions(evaluate: Evaluate, condition: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(ROWS, "--fail-if", condition) == code
+    assert (condition in capsys.readouterr().err) == (code == 3)
+
+
+def test_conditions_name_the_figures_of_a_report() -> None:
+    assert tuple(figures(report([]))) == FIGURES
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fail-if", "beauty<1"], "is no condition"),
+        (["--fail-if", "accuracy"], "is no condition"),
+        (["--template", "{nothing}"], "There is no column “nothing”"),
+        (["--rule", "json field"], "No row can be asked"),
+        (["--model", "/nowhere/at/all"], ""),
+    ],
+)
+def test_errors_say_what_to_do(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text(json.dumps(ROWS[0]))
+    assert main(["evaluate", str(data), "--out", str(tmp_path / "out"), *options]) == 1
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.splitlines()) >= 1
+    assert "Traceback" not in told
+    assert main(["evaluate", str(tmp_path / "none.csv"), "--out", str(tmp_path / "out")]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_rows_that_cannot_be_asked_are_named(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate([*ROWS, {"question": "no answer"}, ROWS[0]]) == 0
+    told = capsys.readouterr().err
+    assert "Row 61 is left out: Its expected answer is missing." in told
+    assert "1 row repeat" in told
+
+
+def test_killed_at_random_moments(tmp_path: Path, tiny_directory: Path, tiny_engine: LocalEngine) -> None:
+    """What is on disk is never asked for again; in the end every row is answered once."""
+    service = Recorded(service_of(tiny_directory, tiny_engine))
+    service.service.faults.set([Fault("latency", seconds=0.3)])
+    arn = next(each.arn for each in service.service.models if each.name == "current")
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(map(json.dumps, ROWS)))
+    chance = random.Random(4)
+    with in_thread(service) as url:  # type: ignore[arg-type]
+        command = [
+            *(sys.executable, "-m", "lib", "evaluate", str(data), "--out", str(tmp_path / "out"), "--model", arn),
+            *("--region", "us-east-1", "--endpoint", url, "--max-tokens", "3"),
+        ]
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "example", "AWS_EC2_METADATA_DISABLED": "true"}
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **keys}
+        codes = []
+        for _ in range(3):
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+            deadline = time.monotonic() + 30
+            before = len(service.bodies)
+            while len(service.bodies) == before and time.monotonic() < deadline and process.poll() is None:
+                time.sleep(0.02)
+            time.sleep(chance.uniform(0.3, 1.0))
+            process.kill()
+            codes.append(process.wait())
+            time.sleep(0.5)
+        done = _ended(command, environment)
+        assert "60 of 60 questions answered" in done.stdout, done.stderr
+        asked = [each["prompt"] for each in service.bodies if "+" in str(each.get("prompt"))]
+        assert set(asked) == {each["question"] for each in ROWS}
+        assert len(asked) <= 60 + 3 * 32, "only calls in flight at a kill, or not yet written, are asked again"
+        total = len(service.bodies)
+        again = _ended(command, environment)
+        assert again.stdout == done.stdout
+        assert len(service.bodies) == total
+    assert -9 in codes
+
+
+def _ended(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
