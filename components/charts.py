@@ -20,7 +20,7 @@ def logprob_by_position(completion: Completion) -> None:
 
     frame = table(completion)
     figure = go.Figure()
-    for part, symbol, colour in (("prompt", "circle-open", "#8a8f98"), ("answer", "circle", _accent())):
+    for part, symbol, colour in (("prompt", "circle-open", "#8a8f98"), ("answer", "circle", accent())):
         rows = frame[frame["part"] == part]
         figure.add_trace(
             go.Scatter(
@@ -37,7 +37,7 @@ def logprob_by_position(completion: Completion) -> None:
                 hovertemplate="%{customdata[0]}<br>%{y:.3f} nats · %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
             )
         )
-    figure.update_layout(**_layout("Position", "Logprob (nats)"))
+    figure.update_layout(**chart_layout("Position", "Logprob (nats)"))
     st.plotly_chart(figure, key="explore.by_position", config={"displayModeBar": False})
 
 
@@ -50,12 +50,12 @@ def clarity_curves(curves: Mapping[str, Column], k: int) -> None:
         figure.add_trace(
             go.Scatter(
                 x=list(range(1, len(curve) + 1)), y=curve, name=html.escape(name), mode="lines+markers",
-                line={"color": _accent() if colour is None else colour, "width": 1.5, "dash": dash}, marker={"size": 5},
+                line={"color": accent() if colour is None else colour, "width": 1.5, "dash": dash}, marker={"size": 5},
                 hovertemplate="first %{x}: %{y:.3f} nats<extra>%{fullData.name}</extra>",
             )
         )  # fmt: skip
     figure.add_vline(k, line={"color": "#8a8f98", "width": 1, "dash": "dot"})
-    figure.update_layout(**_layout("First tokens of the answer (k)", "Mean logprob (nats)"))
+    figure.update_layout(**chart_layout("First tokens of the answer (k)", "Mean logprob (nats)"))
     st.plotly_chart(figure, key="prompts.curves", config={"displayModeBar": False})
 
 
@@ -66,11 +66,11 @@ def clarity_by_version(names: Sequence[str], values: Sequence[float], k: int) ->
     figure = go.Figure(
         go.Scatter(
             x=[html.escape(name) for name in names], y=list(values), mode="lines+markers",
-            line={"color": _accent(), "width": 1.2}, marker={"size": 7},
+            line={"color": accent(), "width": 1.2}, marker={"size": 7},
             hovertemplate="%{x}: %{y:.3f} nats<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_layout(**_layout("Version", f"Mean logprob of the first {k} tokens (nats)"))
+    figure.update_layout(**chart_layout("Version", f"Mean logprob of the first {k} tokens (nats)"))
     figure.update_xaxes(type="category")
     st.plotly_chart(figure, key="prompts.by_version", config={"displayModeBar": False})
 
@@ -79,11 +79,13 @@ def clarity_by_version(names: Sequence[str], values: Sequence[float], k: int) ->
 _LINES = ((None, "solid"), ("#8a8f98", "dash"), ("#c2571a", "dot"), ("#2b8a5e", "dashdot"))
 
 
-def _accent() -> str:
+def accent() -> str:
+    """The accent colour of the theme."""
     return "#5b76f7" if st.context.theme.type == "dark" else "#3b5bdb"
 
 
-def _layout(x: str, y: str) -> dict[str, Any]:
+def chart_layout(x: str, y: str) -> dict[str, Any]:
+    """What all charts share. x, y: titles of the axes."""
     return {
         "height": 260,
         "margin": {"l": 8, "r": 8, "t": 32, "b": 8},

@@ -27,7 +27,8 @@ def main() -> None:
         explore = _explore(page)
         page.screenshot(path=ROOT / "docs" / "explore.png")
         addresses = {"explore": explore, "prompts": _prompts(page, url), "models": _models(page, url, Path(directory))}
-        addresses |= {"rank": _rank(page, url), "history": f"{url}/history", "connection": f"{url}/connection"}
+        addresses |= {"rank": _rank(page, url), "evaluate": _evaluate(page, url)}
+        addresses |= {"history": f"{url}/history", "connection": f"{url}/connection"}
         addresses |= {"explore-empty": url, "prompts-empty": f"{url}/prompts", "rank-empty": f"{url}/rank"}
         addresses |= {"models-empty": f"{url}/models"}
         page.context.close()
@@ -101,6 +102,15 @@ def _rank(page: Page, url: str) -> str:
     page.keyboard.press("Tab")
     wait_for_app(page)
     page.get_by_role("button", name="Rank").click()
+    return _saved(page)
+
+
+def _evaluate(page: Page, url: str) -> str:
+    page.goto(f"{url}/evaluate")
+    wait_for_app(page)
+    page.get_by_role("button", name="Sums of one digit").click()
+    wait_for_app(page)
+    page.get_by_role("button", name="Evaluate", exact=True).click()
     return _saved(page)
 
 

@@ -67,7 +67,7 @@ def by_confidence(p: NDArray[np.floating], right: NDArray[np.bool_], bins: int =
     """The rows of each bin of equal mass, least confident first; a bin's name is its range."""
     number = binned(p, bins)
     inside = {each: 100 * p[number == each] for each in set(number.tolist())}
-    ranges = {each: f"{values.min():.0f}–{values.max():.0f} %" for each, values in inside.items()}
+    ranges = {each: f"probability {values.min():.0f}–{values.max():.0f}%" for each, values in inside.items()}
     slices = by_slice(p, right, [f"{each:04d}" for each in number], **options)
     slices.sort(key=lambda each: each.name)
     return [Slice(ranges[int(each.name)], each.rows, each.confidence, each.accuracy, each.gap) for each in slices]

@@ -185,7 +185,9 @@ class _Data:
 def _missing(data: _Data) -> Iterator[str]:
     n = len(data.rows)
     if data.one_class:
-        yield f"All {n:,} answers are {'right' if data.right.all() else 'wrong'}: nothing can be said of confidence."
+        which = "right" if data.right.all() else "wrong"
+        whose = f"All {n:,} answers are" if n > 1 else "The only answer is"
+        yield f"{whose} {which}: nothing can be said of confidence."
         return
     if n < FEWEST:
         yield f"{n:,} graded rows are too few to fit a calibration; it takes {FEWEST}."
@@ -215,7 +217,7 @@ def _separation(data: _Data, seed: int) -> dict[str, Any]:
 def _guarantee(data: _Data, risk: float) -> Guaranteed:
     n, fewest = len(data.right), fewest_kept(risk)
     if n < fewest:
-        return Guaranteed(risk, None, f"It takes {fewest:,} answers, all of them right; there are {n:,}.")
+        return Guaranteed(risk, None, f"{100 * risk:g}% takes {fewest:,} answers, all right, to show; there are {n:,}.")
     found = guaranteed(data.scores, data.right, risk)
     return Guaranteed(risk, found, "" if found else "Even the most confident answers are wrong too often to show it.")
 

@@ -34,6 +34,7 @@ COMPONENTS = (
     ("components.charts", "components.difference_map", "components.jobs", "components.pickers", "components.token_map"),
     (
         "components.connection",
+        "components.evaluate",
         "components.explore",
         "components.history",
         "components.models",

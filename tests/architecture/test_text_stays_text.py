@@ -44,6 +44,15 @@ OWN = {
 }
 # Names that hold words of Candor's own, each looked at: the function, and the expression.
 LOOKED_AT = {
+    ("_headline", "_interval(auroc)"),
+    ("_headline", "_interval(found.accuracy, percents=True)"),
+    ("_headline", "_points(gap.within.high)"),
+    ("_headline", "_points(gap.within.low)"),
+    ("_headline", "_points(gap.within.value)"),
+    ("_preview", "asked"),
+    ("_preview", "repeated"),
+    ("one", "about"),
+    ("one", "label"),
     ("_empty", "SCRIPTS['explore']"),
     ("_edit", "label"),
     ("_saved_side", "label"),

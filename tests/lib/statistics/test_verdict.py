@@ -46,7 +46,7 @@ def test_by_slice_and_by_confidence() -> None:
     bins = by_confidence(p, right)
     assert sum(len(each.rows) for each in bins) == 2_000
     assert [each.confidence for each in bins] == sorted(each.confidence for each in bins)
-    assert bins[0].name.startswith("0–")
+    assert bins[0].name.startswith("probability 0–")
 
 
 def test_flips_and_mcnemar() -> None:

@@ -49,10 +49,10 @@ EXAMPLES: list[Plan] = [
     PromptsPlan(MODEL, ("One.", "Two.\n"), Mode.RAW, 12, 0.5, 3, 4, prompt_scores=False),
     AblationPlan(EMBEDDED, (Request("One. Two."), replace(CHAT, n=1, seed=None)), 0, "An answer"),
     ModelsPlan((Side(EMBEDDED, Request("A text", max_tokens=0)), SAVED_SIDE)),
+    RankPlan(MODEL, "Which?", ("this", " that\n"), Mode.CHAT, 3, 12, 0.7, 2),
     EvaluatePlan(
         MODEL, (Question(1, "a", "1+1=", ("2",), (), (("kind", "sum"),), "g"),), grader=Grader(Rule.NUMBER, 0.1)
     ),
-    RankPlan(MODEL, "Which?", ("this", " that\n"), Mode.CHAT, 3, 12, 0.7, 2),
 ]
 
 

@@ -1,0 +1,244 @@
+"""What to evaluate: a labelled file, which column is what, and how answers are graded."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import streamlit as st
+
+from components.jobs.asking_page import Asked, planned
+from components.jobs.form import AskButton, price_of
+from components.pickers.capabilities import Limits, limits_of
+from components.shell.access import most_uploaded, visitor
+from components.shell.escaping import as_text
+from components.shell.messages import show_error
+from lib import formatting
+from lib.core.request import Mode
+from lib.core.sources import Source
+from lib.errors import CandorError, InvalidRequest
+from lib.evaluation.dataset import Mapped, Questions, Task, guessed, questions_of
+from lib.evaluation.examples import SUMS, sums
+from lib.evaluation.grading import Grader, Rule
+from lib.evaluation.table import Table, read_table
+from lib.jobs.plan import Plan
+from lib.segmentation.char_classes import marked
+from lib.studies.evaluation import EvaluatePlan
+
+_BUTTON = AskButton("evaluate", "Evaluate", ":material/fact_check:")
+_ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "parquet"]
+_TABLE, _FILE, _PROBLEM = "evaluate.table", "evaluate.file", "evaluate.problem"
+_PREVIEWED, _LISTED, _CELL = 5, 200, 300  # questions, problems, characters
+_TASKS = {
+    Task.SHORT: "Short answers",
+    Task.CHOICE: "Multiple choice",
+    Task.TEXT: "Texts",
+}
+_RULES = {
+    Rule.NORMALIZED: "The same, ignoring case and punctuation",
+    Rule.EXACT: "Exactly the same",
+    Rule.CONTAINS: "Contains the expected words",
+    Rule.NUMBER: "The same number",
+    Rule.PATTERN: "Matches a regular expression",
+    Rule.JSON_FIELD: "A field of a JSON answer",
+}
+_NONE = ""
+
+
+def evaluate_form(before: Plan | None, source: Source) -> Asked:
+    """Show the form; return the plan once Evaluate is pressed, or why it is invalid."""
+    _file()
+    if (problem := st.session_state.get(_PROBLEM)) is not None:
+        show_error(problem)
+    table: tuple[str, Table] | None = st.session_state.get(_TABLE)
+    if table is None:
+        if isinstance(before, EvaluatePlan):
+            _again(before)
+        return None
+    name, rows = table
+    task, mapped, grader = _columns(rows)
+    chat = Mode(st.session_state["evaluate.mode"]) is Mode.CHAT
+    limits = limits_of(source, chat=chat)
+    try:
+        found = questions_of(rows, task, mapped, grader)
+    except InvalidRequest as error:
+        show_error(error)
+        _BUTTON.pressed("", disabled=True)
+        return None
+    _preview(found)
+    plan = planned(lambda: _plan(source, name, found, task, grader, limits))
+    refusal = limits.refusal or _refusal(task, limits)
+    return plan if _BUTTON.pressed(price_of(plan), refusal=refusal) else None
+
+
+def _again(before: EvaluatePlan) -> None:
+    """Say which file the report below is about, as its rows are kept but the file is not."""
+    st.caption(f"Below: {as_text(before.title())}. Choose a file to evaluate another one.")
+
+
+def _refusal(task: Task, limits: Limits) -> str:
+    if task is Task.CHOICE and not limits.can.scores_candidates:
+        return "This model doesn't return prompt logprobs, so it can't score choices."
+    if task is Task.TEXT and not limits.can.prompt_scores:
+        return "This model doesn't return prompt logprobs, so it can't score texts."
+    return ""
+
+
+def _file() -> None:
+    st.file_uploader(
+        "Labelled questions", type=_ENDINGS, key=_FILE, on_change=_read, max_upload_size=most_uploaded(),
+        help="JSON Lines, JSON, CSV or Parquet: a row for each question, with a column of expected answers.",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Try", width="content")
+        st.button(SUMS, key="evaluate.example", type="tertiary", on_click=_use_sums)
+
+
+def _read() -> None:
+    """Read the file that was chosen."""
+    state = st.session_state
+    state.pop(_PROBLEM, None)
+    uploaded = state.get(_FILE)
+    if uploaded is None:
+        state.pop(_TABLE, None)
+        return
+    try:
+        data = uploaded.getvalue()
+        visitor().check_size(len(data))
+        table = read_table(data, uploaded.name)
+        task, mapped = guessed(table)
+    except CandorError as error:
+        state.pop(_TABLE, None)
+        state[_PROBLEM] = error
+        return
+    _use(uploaded.name, table, task, mapped)
+
+
+def _use_sums() -> None:
+    table, mapped = sums()
+    st.session_state.pop(_PROBLEM, None)
+    _use(SUMS, table, Task.SHORT, mapped)
+    st.session_state["evaluate.rule"], st.session_state["evaluate.max_tokens"] = Rule.NUMBER, 4
+
+
+def _use(name: str, table: Table, task: Task, mapped: Mapped) -> None:
+    """Take up a table, with what its columns are taken for."""
+    st.session_state[_TABLE] = (name, table)
+    values: dict[str, Any] = {"task": task, "rule": Rule.NORMALIZED, "tolerance": 0.0, "field": "", **asdict(mapped)}
+    values |= {"choices": list(mapped.choices), "slices": list(mapped.slices), "mode": Mode.RAW, "max_tokens": 32}
+    st.session_state.update({f"evaluate.{name}": value for name, value in values.items()})
+
+
+def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
+    """Show what each column is taken for, and how answers are graded."""
+    state, names = st.session_state, list(table.columns)
+
+    def one(label: str, field: str, about: str) -> None:
+        st.selectbox(
+            label, [_NONE, *names], key=f"evaluate.{field}", persist_state="session", help=about,
+            format_func=lambda name: marked(name) or "None",
+        )  # fmt: skip
+
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.segmented_control(
+            "Task", list(_TASKS), key="evaluate.task", required=True, persist_state="session",
+            format_func=_TASKS.__getitem__,
+        )  # fmt: skip
+        st.segmented_control(
+            "Mode", (Mode.RAW, Mode.CHAT), key="evaluate.mode", required=True, persist_state="session",
+            format_func=str.capitalize,
+        )  # fmt: skip
+    task = Task(state["evaluate.task"])
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.text_area(
+            "Prompt", key="evaluate.template", persist_state="session", height=150,
+            help="{column} stands for the value of a column; {{ is a brace.",
+        )  # fmt: skip
+    with right:
+        if task is not Task.TEXT:
+            one("Expected answer", "expected", "A text, or a list of texts of which each is right.")
+        if task is Task.CHOICE:
+            st.multiselect(
+                "Choices", names, key="evaluate.choices", persist_state="session", format_func=marked,
+                help="One column of lists, or a column for each choice.",
+            )  # fmt: skip
+        if task is Task.SHORT:
+            _rule()
+    with st.expander("Slices and groups", icon=":material/stacks:"):
+        st.multiselect(
+            "Slices", names, key="evaluate.slices", persist_state="session", format_func=marked,
+            help="The report shows the rows of each value separately.",
+        )  # fmt: skip
+        one("Group", "group", "Rows that are alike, such as those of one template, have the same value.")
+        one("Id", "row_id", "Names a row. Without it, its number does.")
+        if task is Task.SHORT:
+            st.number_input("Max new tokens", 1, 10_000, key="evaluate.max_tokens", persist_state="session")
+    mapped = Mapped(
+        state["evaluate.template"],
+        state.get("evaluate.expected") or "",
+        tuple(state.get("evaluate.choices") or ()),
+        tuple(state.get("evaluate.slices") or ()),
+        state.get("evaluate.group") or "",
+        state.get("evaluate.row_id") or "",
+    )
+    rule = Rule(state.get("evaluate.rule") or Rule.NORMALIZED)
+    grader = Grader(rule, float(state.get("evaluate.tolerance") or 0), state.get("evaluate.field") or "")
+    return task, mapped, grader
+
+
+def _rule() -> None:
+    st.selectbox(
+        "An answer is right if", list(_RULES), key="evaluate.rule", persist_state="session",
+        format_func=_RULES.__getitem__,
+    )  # fmt: skip
+    rule = st.session_state["evaluate.rule"]
+    if rule == Rule.NUMBER:
+        st.number_input(
+            "Tolerance", 0.0, 1.0, step=0.01, key="evaluate.tolerance", persist_state="session",
+            help="Relative to the expected number: 0.05 accepts what is up to 5% away.",
+        )  # fmt: skip
+    if rule == Rule.JSON_FIELD:
+        st.text_input("Field", key="evaluate.field", persist_state="session", placeholder="items.0.name")
+
+
+def _preview(found: Questions) -> None:
+    """Show the first questions as they will be asked, and the rows that are left out."""
+    asked = formatting.count(len(found.questions), "question")
+    repeated = f", {formatting.count(found.repeated, 'row')} repeated" if found.repeated else ""
+    with st.expander(f"{asked}{repeated}", icon=":material/preview:"):
+        st.dataframe(
+            [
+                {
+                    "Row": each.row,
+                    "Prompt": marked(formatting.beginning(each.prompt, _CELL)),
+                    "Expected": marked(formatting.beginning(" | ".join(each.expected), _CELL)),
+                    "Choices": marked(formatting.beginning(" | ".join(each.choices), _CELL)),
+                }
+                for each in found.questions[:_PREVIEWED]
+            ],
+            hide_index=True,
+        )
+    if found.problems:
+        with st.expander(
+            f"{formatting.count(len(found.problems), 'row')} left out", icon=":material/warning:"
+        ):  # fmt: skip
+            st.dataframe(
+                [{"Row": each.row, "Why": marked(each.cause)} for each in found.problems[:_LISTED]], hide_index=True
+            )
+
+
+def _plan(source: Source, name: str, found: Questions, task: Task, grader: Grader, limits: Limits) -> EvaluatePlan:
+    mode = Mode(st.session_state["evaluate.mode"])
+    return EvaluatePlan(
+        source,
+        found.questions,
+        task,
+        grader,
+        name,
+        mode,
+        max_tokens=int(st.session_state.get("evaluate.max_tokens") or 32),
+        stop=("\n",) if mode is Mode.RAW else (),
+        k=min(EvaluatePlan.k, limits.can.max_k),
+        prompt_scores=limits.can.prompt_scores,
+    )

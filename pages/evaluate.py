@@ -1,0 +1,5 @@
+"""Evaluate: does confidence mean correctness?"""
+
+from components.evaluate.page import EVALUATE
+
+EVALUATE.show()

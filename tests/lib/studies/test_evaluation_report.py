@@ -1,0 +1,114 @@
+"""The report: its figures by other ways, what it lacks when there is too little, and that it can be written."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from lib.evaluation.dataset import Question
+from lib.statistics.verdict import Verdict
+from lib.studies.evaluation import Answered
+from lib.studies.evaluation_report import as_json, report
+from lib.studies.evaluation_text import figures, summary, table
+
+
+def rows(n: int, *, bend: float = 1.0, groups: int = 0, seed: int = 0) -> list[Answered]:
+    """Answers that are right as often as their stated probability says, to the power of `bend`."""
+    random = np.random.default_rng(seed)
+    found = []
+    for number in range(n):
+        p = float(random.uniform(0.05, 0.95))
+        question = Question(
+            number + 1,
+            str(number),
+            "q",
+            ("a",),
+            slices=(("kind", str(number % 2)),),
+            group=f"g{number % groups}" if groups else "",
+        )
+        score = math.log(p)
+        found.append(Answered(question, None, bool(random.random() < p**bend), "a", 4, {"sum": score}, p))
+    return found
+
+
+def test_figures_by_other_ways() -> None:
+    data = rows(400, groups=20)
+    found = report(data)
+    right = np.array([each.right for each in data])
+    p = np.array([each.stated for each in data])
+    assert found.accuracy is not None
+    assert found.accuracy.within.value == right.mean()
+    assert found.accuracy.over is not None
+    assert found.accuracy.over.groups == 20
+    assert found.discrimination["auroc"].within.value == pytest.approx(roc_auc_score(right, p))
+    assert set(found.discrimination) >= {"auroc within groups", "average precision of wrong"}
+    assert found.stated is not None
+    assert found.stated.figures["brier"].within.value == pytest.approx(brier_score_loss(right, p))
+    assert found.stated.verdict is Verdict.NOT_SHOWN
+    assert found.recalibrated is not None
+    assert found.map is not None
+    assert [each.name for each in found.stated.slices] == ["kind: 0", "kind: 1"]
+    wrong = [place for place, each in enumerate(data) if not each.right]
+    assert found.mistakes[0] == max(wrong, key=lambda place: data[place].scores["sum"])
+
+
+@pytest.mark.parametrize(("bend", "expected"), [(2.5, Verdict.OVER), (0.3, Verdict.UNDER)])
+def test_over_and_under(bend: float, expected: Verdict) -> None:
+    found = report(rows(400, bend=bend))
+    assert found.stated is not None
+    assert found.recalibrated is not None
+    assert found.stated.verdict is expected
+    assert found.recalibrated.verdict is Verdict.NOT_SHOWN
+    measured, perfect = found.stated.figures["smooth ece"].within.value, found.stated.expected["smooth ece"]
+    assert measured > perfect.high
+    assert found.recalibrated.figures["brier"].within.value < found.stated.figures["brier"].within.value
+
+
+def test_too_little_is_said() -> None:
+    assert report([]).missing == ("No answer is graded and has logprobs.",)
+    one = report(rows(1))
+    assert one.accuracy is not None
+    assert one.missing[0].startswith("The only answer is ")
+    few = report([*rows(12, seed=3)])
+    assert any("too few" in each for each in few.missing)
+    assert few.recalibrated is None
+    assert few.stated is None
+    assert few.guarantees[0].found is None
+    assert "1% takes 230 answers" in few.guarantees[0].why_not
+
+
+def test_one_class_only() -> None:
+    data = [Answered(each.question, None, True, "a", 4, each.scores, each.stated) for each in rows(50)]
+    found = report(data)
+    assert found.accuracy is not None
+    assert found.accuracy.within.value == 1
+    assert found.discrimination == {}
+    assert any("All 50 answers are right" in each for each in found.missing)
+    assert any("All 50 answers are right" in line for line in summary(found))
+
+
+def test_rows_without_grade_or_logprobs_are_left_out() -> None:
+    data = rows(60)
+    failed = Answered(data[0].question, None, None)
+    unscored = Answered(data[1].question, None, True, "a", 0, {"sum": math.nan})
+    found = report([failed, unscored, *data])
+    assert (found.n, found.answered, found.failed, len(found.rows)) == (62, 61, 1, 60)
+    assert min(found.rows) == 2
+
+
+def test_it_can_be_written_and_compared() -> None:
+    found = report(rows(80))
+    text = json.dumps(as_json(found), allow_nan=False)
+    assert json.loads(text)["accuracy"]["within"]["n"] == 80
+    assert json.dumps(as_json(report(rows(80))), allow_nan=False) == text  # the same rows, the same intervals
+    assert set(figures(found)) == set(figures(report([])))
+    assert len(table(rows(80))) == 80
+    assert any(line.startswith("Accuracy: ") and "n = 80" in line for line in summary(found))
+
+
+def test_an_unknown_score_counts_no_row() -> None:
+    assert report(rows(40), "mean").missing == ("No answer is graded and has logprobs.",)
