@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from components.shell import access
@@ -50,21 +49,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedEngine]:
     st.cache_resource.clear()
     canned = ScriptedEngine(two_tokens)
     services().engines = Engines(lambda source: canned if source == EMBEDDED else _refuse(source))
-    _as_in_a_process_that_has_seen_app_py(monkeypatch)
     monkeypatch.setattr(access, "policy_for", lambda *_, **__: Policy(True))
     yield canned
     st.cache_resource.clear()
-
-
-def _as_in_a_process_that_has_seen_app_py(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AppTest forgets between runs that `st.navigation` was called, which a server's process never does."""
-    begin = PagesManager.__init__
-
-    def begin_with_navigation(self: PagesManager, *args: object, **options: object) -> None:
-        begin(self, *args, **options)  # type: ignore[arg-type]
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", begin_with_navigation)
 
 
 def _refuse(source: Source) -> Engine:

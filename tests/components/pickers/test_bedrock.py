@@ -23,7 +23,7 @@ from lib.engines.bedrock.single_flight import Found
 from lib.engines.bedrock.tokenizers import NONE, FoundTokenizer
 from lib.errors import InvalidRequest, ServiceError
 from lib.wire.formats import Format
-from tests.components.explore.test_page import APP, _as_in_a_process_that_has_seen_app_py, opened
+from tests.components.explore.test_page import APP, opened
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
 MINE = Imported(ARN, "mine", datetime(2025, 12, 1, tzinfo=UTC), "llama")
@@ -66,7 +66,6 @@ def known(monkeypatch: pytest.MonkeyPatch, nobody: None) -> Iterator[Known]:
     st.cache_resource.clear()
     account = Known(Found((MINE,)), {Format.BEDROCK, Format.OPENAI, Format.CHAT})
     services().account, services().ledger = account, Ledger(Caps())  # type: ignore[assignment]
-    _as_in_a_process_that_has_seen_app_py(monkeypatch)
     yield account
     st.cache_resource.clear()
 
@@ -195,7 +194,6 @@ def test_the_form_greys_what_cannot_be(
 def test_a_setting_of_the_operator_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANDOR_BEDROCK", "perhaps")
     st.cache_resource.clear()
-    _as_in_a_process_that_has_seen_app_py(monkeypatch)
     page = AppTest.from_file(APP, default_timeout=20).run()
     assert not page.exception
     assert "CANDOR_BEDROCK" in page.error[0].value.replace("\\", "")
