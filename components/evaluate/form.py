@@ -131,14 +131,7 @@ def _use(name: str, table: Table, task: Task, mapped: Mapped) -> None:
 
 def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
     """Show what each column is taken for, and how answers are graded."""
-    state, names = st.session_state, list(table.columns)
-
-    def one(label: str, field: str, about: str) -> None:
-        st.selectbox(
-            label, [_NONE, *names], key=f"evaluate.{field}", persist_state="session", help=about,
-            format_func=lambda name: marked(name) or "None",
-        )  # fmt: skip
-
+    names = list(table.columns)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control(
             "Task", list(_TASKS), key="evaluate.task", required=True, persist_state="session",
@@ -148,16 +141,15 @@ def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
             "Mode", (Mode.RAW, Mode.CHAT), key="evaluate.mode", required=True, persist_state="session",
             format_func=str.capitalize,
         )  # fmt: skip
-    task = Task(state["evaluate.task"])
+    task = Task(st.session_state["evaluate.task"])
     left, right = st.columns(2, gap="medium")
-    with left:
-        st.text_area(
-            "Prompt", key="evaluate.template", persist_state="session", height=150,
-            help="{column} stands for the value of a column; {{ is a brace.",
-        )  # fmt: skip
+    left.text_area(
+        "Prompt", key="evaluate.template", persist_state="session", height=150,
+        help="{column} stands for the value of a column; {{ is a brace.",
+    )  # fmt: skip
     with right:
         if task is not Task.TEXT:
-            one("Expected answer", "expected", "A text, or a list of texts of which each is right.")
+            _one("Expected answer", "expected", names, "A text, or a list of texts of which each is right.")
         if task is Task.CHOICE:
             st.multiselect(
                 "Choices", names, key="evaluate.choices", persist_state="session", format_func=marked,
@@ -166,15 +158,33 @@ def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
         if task is Task.SHORT:
             _rule()
     with st.expander("Slices and groups", icon=":material/stacks:"):
-        st.multiselect(
-            "Slices", names, key="evaluate.slices", persist_state="session", format_func=marked,
-            help="The report shows the rows of each value separately.",
-        )  # fmt: skip
-        one("Group", "group", "Rows that are alike, such as those of one template, have the same value.")
-        one("Id", "row_id", "Names a row. Without it, its number does.")
+        _alike(names)
         if task is Task.SHORT:
             st.number_input("Max new tokens", 1, 10_000, key="evaluate.max_tokens", persist_state="session")
-    mapped = Mapped(
+    return task, _mapped(), _grader()
+
+
+def _one(label: str, field: str, names: list[str], about: str) -> None:
+    """Show the choice of one column."""
+    st.selectbox(
+        label, [_NONE, *names], key=f"evaluate.{field}", persist_state="session", help=about,
+        format_func=lambda name: marked(name) or "None",
+    )  # fmt: skip
+
+
+def _alike(names: list[str]) -> None:
+    """Show the columns that say which rows belong together."""
+    st.multiselect(
+        "Slices", names, key="evaluate.slices", persist_state="session", format_func=marked,
+        help="The report shows the rows of each value separately.",
+    )  # fmt: skip
+    _one("Group", "group", names, "Rows that are alike, such as those of one template, have the same value.")
+    _one("Id", "row_id", names, "Names a row. Without it, its number does.")
+
+
+def _mapped() -> Mapped:
+    state = st.session_state
+    return Mapped(
         state["evaluate.template"],
         state.get("evaluate.expected") or "",
         tuple(state.get("evaluate.choices") or ()),
@@ -182,9 +192,12 @@ def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
         state.get("evaluate.group") or "",
         state.get("evaluate.row_id") or "",
     )
+
+
+def _grader() -> Grader:
+    state = st.session_state
     rule = Rule(state.get("evaluate.rule") or Rule.NORMALIZED)
-    grader = Grader(rule, float(state.get("evaluate.tolerance") or 0), state.get("evaluate.field") or "")
-    return task, mapped, grader
+    return Grader(rule, float(state.get("evaluate.tolerance") or 0), state.get("evaluate.field") or "")
 
 
 def _rule() -> None:

@@ -43,10 +43,9 @@ def intervals(
     groups: Sequence[object] | None = None,
     over_groups: bool = False,
     draws: int | None = None,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Estimates from all rows, and the intervals that `level` of the draws lie in (Efron's percentile method), by name.
+    """Estimates from all rows, and the intervals that 95% of the draws lie in (Efron's percentile method), by name.
 
     All statistics see the same draws.
 
@@ -69,7 +68,7 @@ def intervals(
     made = {}
     for name, statistic in statistics.items():
         value = float(statistic(np.ones((1, n)))[0])
-        made[name] = Interval(value, *_limits(found[name], draws, level), n, resampled)
+        made[name] = Interval(value, *_limits(found[name], draws), n, resampled)
     return made
 
 
@@ -78,13 +77,13 @@ def interval(statistic: Statistic, n: int, **options: Any) -> Interval:
     return intervals({"": statistic}, n, **options)[""]
 
 
-def _limits(found: Sequence[NDArray[np.float64]], draws: int, level: float) -> tuple[float, float]:
-    """The quantiles between which `level` of the draws lie; NaN if the statistic was undefined in half of them."""
+def _limits(found: Sequence[NDArray[np.float64]], draws: int) -> tuple[float, float]:
+    """The quantiles between which 95% of the draws lie; NaN if the statistic was undefined in half of them."""
     values = np.concatenate(found) if found else np.empty(0)
     values = values[~np.isnan(values)]
     if len(values) < max(draws / 2, 1):
         return np.nan, np.nan
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
