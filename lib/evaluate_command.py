@@ -125,9 +125,9 @@ def _run(options: argparse.Namespace, plan: EvaluatePlan, folder: Path) -> Batch
     database = open_database(f"sqlite:///{folder.resolve() / _STORE}")
     try:
         runs = Runs(database)
-        earlier = _earlier(runs)
-        if (complete := _complete(plan, earlier)) is not None:
-            return complete
+        earlier = earlier_runs(runs)
+        if (known := complete(plan, earlier)) is not None:
+            return known
         batch = _asked(services, runs, plan, earlier)
         runs.remove([each.id for each in earlier], by=ALONE)
         runs.erase(microseconds() + 1)
@@ -145,7 +145,7 @@ class _Earlier:
     batch: Batch
 
 
-def _earlier(runs: Runs) -> list[_Earlier]:
+def earlier_runs(runs: Runs) -> list[_Earlier]:
     """The runs in the folder, the last one first: finished, or cut off by a kill."""
     found = []
     for run in listed(runs.database, Filter(page=EvaluatePlan.page)).runs:
@@ -156,7 +156,7 @@ def _earlier(runs: Runs) -> list[_Earlier]:
     return found
 
 
-def _complete(plan: EvaluatePlan, earlier: Sequence[_Earlier]) -> Batch | None:
+def complete(plan: EvaluatePlan, earlier: Sequence[_Earlier]) -> Batch | None:
     """The outcome of the plan if the last run has all of it; None if something is to be asked."""
     if not earlier:
         return None

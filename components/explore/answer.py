@@ -43,21 +43,18 @@ def show_answers(job: Run, batch: Batch) -> None:
         elif st.session_state.get(_JOINED) != job.id:  # once, as this may run again and again
             in_tree(_PAGE, job)
             st.session_state[_JOINED] = job.id
-    if live and reachable():
-        with st.container():
-            st.fragment(_growing)(job)
+    fed = live and reachable()
+    done = None if fed else _chosen(job, batch)
+    if done is None and not fed:
         return
-    done = _chosen(job, batch)
-    if done is None:
-        return
-    view = _view(done)
+    view = None if done is None else _view(done)
     with st.container():
         # A fragment of its own: a pin does not redraw the charts and tables.
-        if own is not None and beside is not None and beside.completion is not None:
+        if view is not None and own is not None and beside is not None and beside.completion is not None:
             st.fragment(_side_by_side)((name_of(own), view), (name_of(beside), TokenMapView(beside.completion)))
         else:
             st.fragment(_map)(job, view, live=live)
-    if not live:
+    if not live and view is not None:
         _below_the_map(job, view)
 
 
@@ -96,23 +93,23 @@ def _below_the_map(job: Run, view: TokenMapView) -> None:
     downloads(done)
 
 
-def _growing(job: Run) -> None:
-    """The map of a running job, which the browser keeps up to date, and the details of the pinned token."""
+def _map(job: Run, view: TokenMapView | None, *, live: bool) -> None:
+    """The map, with the details of the pinned token beside it.
+
+    The same function while the answer grows, so that a pin that is set at its end still finds its fragment.
+
+    view: None while the browser keeps the map up to date by itself.
+    """
     left, right = st.columns(_COLUMNS, gap="medium")
     with left:
-        view, pinned = growing_map(key_for(job), key=_MAP)
-    if job.over or not reachable():
-        st.rerun()
-    if view is not None:
-        with right, st.container(key="detail"):
-            token_detail(view, pinned)
-
-
-def _map(job: Run, view: TokenMapView, *, live: bool) -> None:
-    """The map, with the details of the pinned token beside it."""
-    left, right = st.columns(_COLUMNS, gap="medium")
-    with left:
-        pinned = token_map(view, key=_MAP, live=live)
+        if view is not None:
+            pinned = token_map(view, key=_MAP, live=live)
+        else:
+            view, pinned = growing_map(key_for(job), key=_MAP)
+            if job.over or not reachable():
+                st.rerun()
+    if view is None:
+        return
     with right, st.container(key="detail"):
         token_detail(view, pinned)
         if not live:

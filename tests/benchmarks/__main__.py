@@ -5,7 +5,20 @@ from __future__ import annotations
 import importlib
 import sys
 
-GROUPS = ("engine", "wire", "serve", "client", "map", "branch", "store", "compare", "plan", "page", "weights")
+GROUPS = (
+    "engine",
+    "wire",
+    "serve",
+    "client",
+    "map",
+    "branch",
+    "store",
+    "compare",
+    "plan",
+    "page",
+    "weights",
+    "evaluate",
+)
 
 
 def main() -> int:
