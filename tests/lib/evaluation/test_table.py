@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 
 import pandas as pd
 import pytest
@@ -117,3 +118,11 @@ def test_a_cell_of_a_megabyte_is_no_value(monkeypatch: pytest.MonkeyPatch) -> No
     found = read_table(lines([{"q": "short"}, {"q": "longer"}]))
     assert found.numbers == (1,)
     assert found.problems[0].row == 2
+
+
+@pytest.mark.parametrize("line", ['"' * 60_000, '",' * 30_000, "'a' " * 15_000, ",;\t|" * 15_000])
+def test_a_strange_first_line_takes_no_time(line: str) -> None:
+    began = time.monotonic()
+    with contextlib.suppress(BadFile):
+        read_table(f"{line}\n1,2\n".encode(), "rows.csv")
+    assert time.monotonic() - began < 5
