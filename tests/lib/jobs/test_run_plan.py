@@ -15,6 +15,7 @@ from lib.engines.base import CallContext, Engine
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
 from lib.engines.local.opening import open_local
+from lib.engines.local.scheduler import MAX_ACTIVE_EACH
 from lib.errors import Cancelled, InvalidRequest, ModelUnavailable
 from lib.jobs.batch import Batch, State
 from lib.jobs.call import Call
@@ -109,7 +110,8 @@ def test_cancelling_keeps_the_partial_answer(engines: Engines, engine: LocalEngi
 
 
 def test_a_job_cancelled_in_the_queue_has_no_result(engines: Engines, engine: LocalEngine) -> None:
-    busy = [engine.stream(_ENDLESS, CallContext("me")) for _ in range(3)]
+    # As many as one owner may run at a time, so that the next one has to wait until one of them ends.
+    busy = [engine.stream(_ENDLESS, CallContext("me")) for _ in range(MAX_ACTIVE_EACH)]
     _until(lambda: engine.busy)
     job = _start(engines, Request(prompt="a", max_tokens=1), owner="me")
     _until(lambda: job.note == "Waiting for the model")
