@@ -17,7 +17,7 @@ from lib.core.columnar import pack
 from lib.core.completion import Completion
 from lib.core.tokens import Tokens, concatenate
 from lib.display.scales import OUTSIDE, SCALES, UNSCORED, Scale, Steps
-from lib.display.token_map_columns import Columns, fingerprint, text_columns, thousandths, token_columns, without_lists
+from lib.display.token_map_columns import Columns, text_columns, thousandths, token_columns, without_lists
 from lib.display.token_map_part import Part
 from lib.errors import InvalidPattern
 from lib.scores.template import template_mask
@@ -182,7 +182,6 @@ class TokenMapView:
         matched, pattern_columns = self._pattern(pattern)
         meta = {
             "base": self.base,
-            "before": fingerprint(self.completion, self.base),
             "boundary": len(self.completion.prompt),
             "k": tokens.k,
             "missing": [scale.name for scale in SCALES if not self.available(scale)],

@@ -5,7 +5,6 @@ All are over the tokens of `token_scores.answer_mask`, in nats.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,12 +36,12 @@ SCORES = {
     for each in (
         Score("sum", "Sum of logprobs", "Σ log p", lambda logprobs: float(logprobs.sum())),
         Score("mean", "Mean logprob", "Σ log p / n", lambda logprobs: float(logprobs.mean())),
-        Score("lowest", "Lowest logprob", "min log p", lambda logprobs: float(logprobs.min())),
+        Score("min", "Lowest logprob", "min log p", lambda logprobs: float(logprobs.min())),
         Score(
             "tenth", "10% quantile", "the 10% quantile of log p",
             lambda logprobs: float(np.quantile(logprobs, _LOWEST_SHARE, method="inverted_cdf")),
         ),
-        Score("balanced", "Mean and lowest", "0.7 mean + 0.3 max(min log p, −10)", _mean_and_floor),
+        Score("mean and min", "Mean and lowest", "0.7 mean + 0.3 max(min log p, −10)", _mean_and_floor),
         Score("first", "First token", "log p of the first token", lambda logprobs: float(logprobs[0])),
     )
 }  # fmt: skip
@@ -53,9 +52,3 @@ def scored_tokens(completion: Completion) -> NDArray[np.float64]:
     """float[n]: the logprobs of an answer's scored tokens; −inf for those the model holds impossible."""
     logprobs = completion.generated.logprobs[answer_mask(completion.generated)].astype(np.float64)
     return logprobs[~np.isnan(logprobs)]
-
-
-def confidence(completion: Completion, name: str = DEFAULT_SCORE) -> float:
-    """A score of an answer; NaN if none of its tokens has a logprob. Raises KeyError for an unknown name."""
-    score, logprobs = SCORES[name], scored_tokens(completion)
-    return score.of(logprobs) if len(logprobs) else math.nan

@@ -46,13 +46,13 @@ class EvaluatePlan:
         if not self.questions:
             raise InvalidRequest("There is nothing to ask.", "Choose a file with a row for each question.")
         asked = tuple(self._call(each) for each in self.questions)
-        return (*asked, *(self._scored(self.prior, choices) for choices in self._choice_sets()))
+        return (*asked, *(self._scored(self.prior, choices) for choices in self.choice_sets()))
 
     def title(self) -> str:
         """The name of the file and the number of questions."""
         return f"{self.name or 'Questions'}, {len(self.questions):,} rows"
 
-    def _choice_sets(self) -> tuple[tuple[str, ...], ...]:
+    def choice_sets(self) -> tuple[tuple[str, ...], ...]:
         """The distinct sets of choices that are scored by the prior."""
         if self.task is not Task.CHOICE or not self.prior.strip():
             return ()
@@ -169,10 +169,8 @@ def _total(done: Completion) -> float:
 
 def _priors(plan: EvaluatePlan, outcomes: Sequence[Outcome]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float64]]]:
     """The sums of logprobs of each set of choices after the prior's prompt; those that failed are left out."""
-    calls = plan.calls()[len(plan.questions) :]
-    sets = list(dict.fromkeys(each.choices for each in plan.questions)) if calls else []
     first = 0
-    for choices in sets:
+    for choices in plan.choice_sets():
         own = outcomes[first : first + len(choices)]
         first += len(choices)
         if len(own) == len(choices) and all(each.completion is not None for each in own):
