@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import operator
 import os
-import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +16,12 @@ from lib.access.policy import policy_for
 from lib.access.visitor import ALONE
 from lib.core.request import Mode
 from lib.core.sources import BedrockModel, LocalModel, Source
-from lib.display.spreadsheet import as_csv
-from lib.errors import BadFile, CandorError, InvalidRequest
-from lib.evaluate_options import CONDITION_MET, FIGURES
-from lib.evaluation.dataset import Mapped, Questions, Task, guessed, questions_of
+from lib.errors import BadFile, CandorError
+from lib.evaluate_output import condition_of, tell, write_files
+from lib.evaluation.dataset import Mapped, Questions, Task, guessed
+from lib.evaluation.grades import Grades, grades_in
 from lib.evaluation.grading import Grader, Rule
+from lib.evaluation.prompts import for_all_prompts
 from lib.evaluation.table import read_table
 from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
@@ -37,33 +34,30 @@ from lib.store.queries import Filter, listed
 from lib.store.run import microseconds
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
-from lib.studies.evaluation import Answered, EvaluatePlan, answered
+from lib.studies.evaluation import EvaluatePlan, Variant
+from lib.studies.evaluation_outcome import outcome_of
 
-_STORE, _REPORT, _ROWS = "answers.sqlite", "report.json", "rows.csv"
+_STORE = "answers.sqlite"
 _SAVING = 60.0  # seconds to write what is not saved yet
 _LOOK = 0.5  # seconds between two lines of progress
-_CONDITION = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)\s*")
-_COMPARED: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    ">": operator.gt,
-    "<=": operator.le,
-    ">=": operator.ge,
-}
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
-    conditions = [_condition(each) for each in options.fail_if]
+    conditions = [condition_of(each) for each in options.fail_if]
     plan, found = _plan(options)
+    grades = _grades(options.grades, len(plan.others)) if options.grades else {}
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     for problem in found.problems:
         print(f"Row {problem.row:,} is left out: {problem.cause}", file=sys.stderr)
     if found.repeated:
-        print(f"{formatting.count(found.repeated, 'row')} repeat another.", file=sys.stderr)
+        verb = "repeats" if found.repeated == 1 else "repeat"
+        print(f"{formatting.count(found.repeated, 'row')} {verb} another.", file=sys.stderr)
     batch = _run(options, plan, folder)
-    rows = answered(plan, batch, by_length=options.by_length)
-    return _reported(rows, batch, folder, options.score, conditions)
+    outcome = outcome_of(plan, batch, options.score, grades)
+    write_files(outcome, folder)
+    return tell(outcome, batch, conditions)
 
 
 def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
@@ -79,19 +73,37 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
         options.id or columns.row_id,
     )
     grader = Grader(Rule(options.rule), options.tolerance, options.field)
-    found = questions_of(table, task, mapped, grader)
+    found = for_all_prompts(table, task, mapped, grader, options.other_template)
+    mode = Mode.CHAT if options.chat else Mode.RAW
     plan = EvaluatePlan(
-        _source(options),
-        found.questions,
+        _source(options, options.model),
+        found.questions.questions,
         task,
         grader,
         "" if options.data == "-" else Path(options.data).name,
-        Mode.CHAT if options.chat else Mode.RAW,
+        mode,
         max_tokens=options.max_tokens,
         stop=() if options.chat else ("\n",),
         prior=options.prior,
+        by_length=options.by_length,
+        label=mapped.template if options.other_template else "",
+        others=(
+            *(Variant(_source(options, each), mode=mode) for each in options.other_model),
+            *(
+                Variant(_source(options, options.model), prompts, mode, name=template)
+                for template, prompts in zip(options.other_template, found.prompts, strict=True)
+            ),
+        ),
     )
-    return plan, found
+    return plan, found.questions
+
+
+def _grades(file: str, others: int) -> Grades:
+    """The grades in a file of rows. Raises BadFile."""
+    try:
+        return grades_in(_bytes(file).decode("utf-8-sig"), 1 + others)
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{file} is not UTF-8.", "Save it as UTF-8.") from error
 
 
 def _bytes(file: str) -> bytes:
@@ -103,11 +115,11 @@ def _bytes(file: str) -> bytes:
         ) from error
 
 
-def _source(options: argparse.Namespace) -> Source:
-    if not options.model.startswith("arn:"):
-        return LocalModel(options.model)
+def _source(options: argparse.Namespace, model: str) -> Source:
+    if not model.startswith("arn:"):
+        return LocalModel(model)
     return BedrockModel(
-        options.model,
+        model,
         tokenizer=options.tokenizer,
         region=options.region,
         profile=options.profile,
@@ -120,8 +132,9 @@ def _run(options: argparse.Namespace, plan: EvaluatePlan, folder: Path) -> Batch
     caps = {"CANDOR_MAX_DOLLARS": options.max_dollars, "CANDOR_MAX_CALLS": options.max_calls}
     environ = os.environ | {name: str(value) for name, value in caps.items() if value is not None}
     services = Services(environ, lambda: policy_for("127.0.0.1", {}))
-    if isinstance(plan.source, BedrockModel):  # the options are the user's own choice
-        services.account.choose(plan.source.place, plan.source.tokenizer)
+    for source in (plan.source, *(each.source for each in plan.others)):
+        if isinstance(source, BedrockModel):  # the options are the user's own choice
+            services.account.choose(source.place, source.tokenizer)
     database = open_database(f"sqlite:///{folder.resolve() / _STORE}")
     try:
         runs = Runs(database)
@@ -213,50 +226,3 @@ def _progress(batch: Batch | None, dollars: float) -> str:
     if batch.seconds_left is not None:
         words.append(f"about {formatting.seconds(batch.seconds_left)} left")
     return " · ".join([*words, *[formatting.dollars(dollars)] * bool(dollars)])
-
-
-@dataclass(frozen=True)
-class _Condition:
-    """What --fail-if names."""
-
-    text: str
-    name: str
-    sign: str
-    limit: float
-
-    def holds(self, values: Mapping[str, float]) -> bool:
-        """Whether it holds. A figure that is missing fails every condition on it: nothing shows that it does not."""
-        value = values[self.name]
-        return math.isnan(value) or _COMPARED[self.sign](value, self.limit)
-
-
-def _condition(text: str) -> _Condition:
-    found = _CONDITION.fullmatch(text)
-    if found is None or found[1] not in FIGURES:
-        known = ", ".join(FIGURES)
-        raise InvalidRequest(f"“{text}” is no condition.", f"Compare one of {known} with a number: accuracy<0.8.")
-    return _Condition(text, found[1], found[2], float(found[3]))
-
-
-def _reported(
-    rows: Sequence[Answered], batch: Batch, folder: Path, score: str, conditions: Sequence[_Condition]
-) -> int:
-    """Write the report and the rows, print a summary, and say which conditions hold."""
-    from lib.studies.evaluation_report import as_json, report
-    from lib.studies.evaluation_text import figures, summary, table
-
-    found = report(rows, score)
-    (folder / _REPORT).write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / _ROWS).write_text(as_csv(table(rows)), encoding="utf-8", newline="")
-    for line in summary(found):
-        print(line)
-    for error in dict.fromkeys(str(each.error) for each in rows if each.error is not None):
-        print(error, file=sys.stderr)
-    if batch.cap is not None:
-        print(batch.cap, file=sys.stderr)
-    values = figures(found)
-    held = [each for each in conditions if each.holds(values)]
-    for each in held:
-        print(f"{each.text}: {each.name} is {values[each.name]:.4g}.", file=sys.stderr)
-    unanswered = any(each.completion is None or each.error is not None for each in rows)
-    return CONDITION_MET if held else int(unanswered)

@@ -24,6 +24,10 @@ FIGURES = (
     "auroc_within_groups",
     "aurc",
     "augrc",
+    # Of a second model or prompt, minus that of the first:
+    "accuracy_change",
+    "auroc_change",
+    "gap_change",
 )
 
 
@@ -43,6 +47,14 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
         default="embedded",
         help="embedded, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
     )
+    parser.add_argument(
+        "--other-model", action="append", default=[], metavar="MODEL",
+        help="compare with another model, such as a tuned one with its base. Can be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--other-template", action="append", default=[], metavar="TEMPLATE",
+        help="compare with another prompt for the same rows. Can be repeated",
+    )  # fmt: skip
     parser.add_argument("--region", default="", help="the AWS region of an imported model")
     parser.add_argument("--profile", default="", help="the AWS profile")
     parser.add_argument("--endpoint", default="", metavar="URL", help="an endpoint instead of Bedrock's own")
@@ -66,6 +78,10 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--by-length", action="store_true", help="of choices: compare logprobs per character")
     parser.add_argument("--score", choices=list(SCORES), default=DEFAULT_SCORE, help="what counts as confidence")
+    parser.add_argument(
+        "--grades", default="", metavar="CSV",
+        help="grades set by hand: a file like rows.csv, with id and right, and other where several models are compared",
+    )  # fmt: skip
     parser.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
     parser.add_argument("--max-calls", type=int, metavar="N", help="the most calls to make")
     parser.add_argument(

@@ -42,6 +42,11 @@ def signed(value: float, decimals: int) -> str:
     return text.replace("-", "−") if text.strip("-0.") else text.lstrip("-")
 
 
+def p_value(value: float) -> str:
+    """The p value of a test: "0.042", or "below 0.001"."""
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def bracket(low: float, high: float) -> str:
     """A range in nats: "0.42 nats" if both ends look the same, else "0.42 to 0.61 nats" or "at least 0.42 nats"."""
     if math.isnan(low):

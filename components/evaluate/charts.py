@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ _GREY = "#8a8f98"
 _MOST_POINTS = 1_000  # of a line, and of the rug
 
 
-def reliability_diagram(found: Reliability, *, key: str) -> None:
+def reliability_diagram(found: Reliability, *, key: str, on_select: Callable[[], None]) -> None:
     """The share of right answers by stated probability, with the band in which a calibrated model lies."""
     import plotly.graph_objects as go
 
@@ -34,21 +35,24 @@ def reliability_diagram(found: Reliability, *, key: str) -> None:
     )
     figure.add_trace(
         go.Scatter(
-            x=p, y=found.right[keep], mode="lines", line={"color": accent(), "width": 2, "shape": "hv"},
+            x=p, y=found.right[keep], mode="lines+markers", line={"color": accent(), "width": 2, "shape": "hv"},
+            marker={"size": 4},
             name="Right answers", hovertemplate="stated %{x:.0%}: right %{y:.0%}<extra></extra>",
         )
     )  # fmt: skip
     figure.add_trace(
         go.Scatter(
-            x=p, y=np.zeros(len(p)), mode="markers", hoverinfo="skip", showlegend=False,
+            x=p, y=np.zeros(len(p)), mode="markers", showlegend=False, hovertemplate="stated %{x:.0%}<extra></extra>",
             marker={"symbol": "line-ns-open", "size": 8, "color": _GREY, "opacity": 0.5},
         )
     )  # fmt: skip
     figure.update_layout(**_layout("Probability", "Share that is right"))
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+    st.plotly_chart(
+        figure, key=key, config={"displayModeBar": False}, on_select=on_select, selection_mode="points"
+    )  # fmt: skip
 
 
-def risk_by_coverage(found: RiskCoverage, *, key: str) -> None:
+def risk_by_coverage(found: RiskCoverage, *, key: str, on_select: Callable[[], None]) -> None:
     """The share of wrong answers among those that are kept, by the share kept."""
     import plotly.graph_objects as go
 
@@ -61,14 +65,17 @@ def risk_by_coverage(found: RiskCoverage, *, key: str) -> None:
         ("A score that knows", ideal, _GREY, "dash"),
         ("This score", found.risk[keep], accent(), "solid"),
     ):
+        points = {"mode": "lines+markers", "marker": {"size": 3}} if dash == "solid" else {"mode": "lines"}
         figure.add_trace(
             go.Scatter(
-                x=coverage, y=risk, mode="lines", name=name, line={"color": colour, "width": 1.5, "dash": dash},
+                x=coverage, y=risk, **points, name=name, line={"color": colour, "width": 1.5, "dash": dash},
                 hovertemplate="%{x:.0%} kept: %{y:.1%} wrong<extra></extra>",
             )
         )  # fmt: skip
     figure.update_layout(**_layout("Answers kept, most confident first", "Wrong among them"))
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+    st.plotly_chart(
+        figure, key=key, config={"displayModeBar": False}, on_select=on_select, selection_mode="points"
+    )  # fmt: skip
 
 
 def _thinned(count: int) -> Any:

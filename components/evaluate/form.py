@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
 
+from components.evaluate.compare_form import base_model, other_prompts, refusal_of, with_base
+from components.evaluate.data_form import labelled_rows
 from components.jobs.asking_page import Asked, planned
 from components.jobs.form import AskButton, price_of
 from components.pickers.capabilities import Limits, limits_of
-from components.shell.access import most_uploaded, visitor
 from components.shell.escaping import as_text
 from components.shell.messages import show_error
 from lib import formatting
 from lib.core.request import Mode
 from lib.core.sources import Source
-from lib.errors import CandorError, InvalidRequest
-from lib.evaluation.dataset import Mapped, Questions, Task, guessed, questions_of
-from lib.evaluation.examples import SUMS, sums
+from lib.errors import InvalidRequest
+from lib.evaluation.dataset import Mapped, Questions, Task
 from lib.evaluation.grading import Grader, Rule
-from lib.evaluation.table import Table, read_table
+from lib.evaluation.prompts import AllPrompts, for_all_prompts
+from lib.evaluation.table import Table
 from lib.jobs.plan import Plan
 from lib.segmentation.char_classes import marked
-from lib.studies.evaluation import EvaluatePlan
+from lib.studies.evaluation import EvaluatePlan, Variant
 
 _BUTTON = AskButton("evaluate", "Evaluate", ":material/fact_check:")
-_ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "parquet"]
-_TABLE, _FILE, _PROBLEM = "evaluate.table", "evaluate.file", "evaluate.problem"
+_QUESTIONS, _PRICE = "evaluate.questions", "evaluate.price"
 _PREVIEWED, _LISTED, _CELL = 5, 200, 300  # questions, problems, characters
 _TASKS = {
     Task.SHORT: "Short answers",
@@ -47,28 +46,54 @@ _NONE = ""
 
 def evaluate_form(before: Plan | None, source: Source) -> Asked:
     """Show the form; return the plan once Evaluate is pressed, or why it is invalid."""
-    _file()
-    if (problem := st.session_state.get(_PROBLEM)) is not None:
-        show_error(problem)
-    table: tuple[str, Table] | None = st.session_state.get(_TABLE)
+    table = labelled_rows()
     if table is None:
         if isinstance(before, EvaluatePlan):
             _again(before)
         return None
     name, rows = table
     task, mapped, grader = _columns(rows)
-    chat = Mode(st.session_state["evaluate.mode"]) is Mode.CHAT
-    limits = limits_of(source, chat=chat)
+    mode = Mode(st.session_state["evaluate.mode"])
+    base, prompts = _others(source)
+    limits = limits_of(source, chat=mode is Mode.CHAT)
     try:
-        found = questions_of(rows, task, mapped, grader)
+        found = _questions(rows, task, mapped, grader, prompts)
     except InvalidRequest as error:
         show_error(error)
         _BUTTON.pressed("", disabled=True)
         return None
-    _preview(found)
-    plan = planned(lambda: _plan(source, name, found, task, grader, limits))
-    refusal = limits.refusal or _refusal(task, limits)
-    return plan if _BUTTON.pressed(price_of(plan), refusal=refusal) else None
+    _preview(found.questions)
+    plan = _plan(source, name, found, task, grader, limits, mapped.template)
+    priced = with_base(plan, base)
+    refusal = limits.refusal or _refusal(task, limits) or refusal_of(base, mode)
+    return priced if _BUTTON.pressed(_price(priced), refusal=refusal) else None
+
+
+def _others(source: Source) -> tuple[Source | None, tuple[str, ...]]:
+    """Show what to compare with: a base model and other prompts."""
+    with st.expander("Compare models or prompts", icon=":material/compare_arrows:"):
+        return base_model(source), other_prompts()
+
+
+def _questions(
+    table: Table, task: Task, mapped: Mapped, grader: Grader, prompts: tuple[str, ...]
+) -> AllPrompts:  # fmt: skip
+    """The questions, worked out again only if something they depend on has changed: a table may have 50,000 rows."""
+    key = (task, mapped, grader, prompts)
+    kept: tuple[Table, Any, AllPrompts] | None = st.session_state.get(_QUESTIONS)
+    if kept is None or kept[0] is not table or kept[1] != key:
+        used = grader if task is Task.SHORT else None
+        kept = st.session_state[_QUESTIONS] = (table, key, for_all_prompts(table, task, mapped, used, prompts))
+    return kept[2]
+
+
+def _price(plan: EvaluatePlan) -> str:
+    """What the calls take, worked out again only if the plan has changed."""
+    kept: tuple[EvaluatePlan, str] | None = st.session_state.get(_PRICE)
+    same = kept is not None and kept[0].questions is plan.questions and kept[0] == plan
+    if kept is None or not same:
+        kept = st.session_state[_PRICE] = (plan, price_of(planned(lambda: plan)))
+    return kept[1]
 
 
 def _again(before: EvaluatePlan) -> None:
@@ -82,51 +107,6 @@ def _refusal(task: Task, limits: Limits) -> str:
     if task is Task.TEXT and not limits.can.prompt_scores:
         return "This model doesn't return prompt logprobs, so it can't score texts."
     return ""
-
-
-def _file() -> None:
-    st.file_uploader(
-        "Labelled questions", type=_ENDINGS, key=_FILE, on_change=_read, max_upload_size=most_uploaded(),
-        help="JSON Lines, JSON, CSV or Parquet: a row for each question, with a column of expected answers.",
-    )  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("Try", width="content")
-        st.button(SUMS, key="evaluate.example", type="tertiary", on_click=_use_sums)
-
-
-def _read() -> None:
-    """Read the file that was chosen."""
-    state = st.session_state
-    state.pop(_PROBLEM, None)
-    uploaded = state.get(_FILE)
-    if uploaded is None:
-        state.pop(_TABLE, None)
-        return
-    try:
-        data = uploaded.getvalue()
-        visitor().check_size(len(data))
-        table = read_table(data, uploaded.name)
-        task, mapped = guessed(table)
-    except CandorError as error:
-        state.pop(_TABLE, None)
-        state[_PROBLEM] = error
-        return
-    _use(uploaded.name, table, task, mapped)
-
-
-def _use_sums() -> None:
-    table, mapped = sums()
-    st.session_state.pop(_PROBLEM, None)
-    _use(SUMS, table, Task.SHORT, mapped)
-    st.session_state["evaluate.rule"], st.session_state["evaluate.max_tokens"] = Rule.NUMBER, 4
-
-
-def _use(name: str, table: Table, task: Task, mapped: Mapped) -> None:
-    """Take up a table, with what its columns are taken for."""
-    st.session_state[_TABLE] = (name, table)
-    values: dict[str, Any] = {"task": task, "rule": Rule.NORMALIZED, "tolerance": 0.0, "field": "", **asdict(mapped)}
-    values |= {"choices": list(mapped.choices), "slices": list(mapped.slices), "mode": Mode.RAW, "max_tokens": 32}
-    st.session_state.update({f"evaluate.{name}": value for name, value in values.items()})
 
 
 def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
@@ -155,6 +135,7 @@ def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
                 "Choices", names, key="evaluate.choices", persist_state="session", format_func=marked,
                 help="One column of lists, or a column for each choice.",
             )  # fmt: skip
+            _choice_options()
         if task is Task.SHORT:
             _rule()
     with st.expander("Slices and groups", icon=":material/stacks:"):
@@ -162,6 +143,17 @@ def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
         if task is Task.SHORT:
             st.number_input("Max new tokens", 1, 10_000, key="evaluate.max_tokens", persist_state="session")
     return task, _mapped(), _grader()
+
+
+def _choice_options() -> None:
+    st.text_input(
+        "Prior prompt", key="evaluate.prior", persist_state="session", placeholder="Answer:",
+        help="Takes off how likely each choice is after a prompt without the question. Empty: off.",
+    )  # fmt: skip
+    st.toggle(
+        "Compare per character", key="evaluate.by_length", persist_state="session",
+        help="Compares logprobs per character, so that short choices gain nothing.",
+    )  # fmt: skip
 
 
 def _one(label: str, field: str, names: list[str], about: str) -> None:
@@ -241,17 +233,29 @@ def _preview(found: Questions) -> None:
             )
 
 
-def _plan(source: Source, name: str, found: Questions, task: Task, grader: Grader, limits: Limits) -> EvaluatePlan:
-    mode = Mode(st.session_state["evaluate.mode"])
+def _plan(
+    source: Source, name: str, found: AllPrompts, task: Task, grader: Grader, limits: Limits, template: str
+) -> EvaluatePlan:
+    state = st.session_state
+    mode = Mode(state["evaluate.mode"])
+    further = [state[f"evaluate.template.{number}"] for number in range(2, 2 + len(found.prompts))]
+    k, prompt_scores = min(EvaluatePlan.k, limits.can.max_k), limits.can.prompt_scores
     return EvaluatePlan(
         source,
-        found.questions,
+        found.questions.questions,
         task,
         grader,
         name,
         mode,
-        max_tokens=int(st.session_state.get("evaluate.max_tokens") or 32),
+        max_tokens=int(state.get("evaluate.max_tokens") or 32),
         stop=("\n",) if mode is Mode.RAW else (),
-        k=min(EvaluatePlan.k, limits.can.max_k),
-        prompt_scores=limits.can.prompt_scores,
+        k=k,
+        prompt_scores=prompt_scores,
+        prior=(state.get("evaluate.prior") or "") if task is Task.CHOICE else "",
+        by_length=bool(state.get("evaluate.by_length")) and task is Task.CHOICE,
+        label=template if further else "",
+        others=tuple(
+            Variant(source, prompts, mode, k, prompt_scores, name=str(text))
+            for text, prompts in zip(further, found.prompts, strict=True)
+        ),
     )

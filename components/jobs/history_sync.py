@@ -23,6 +23,7 @@ from lib.store.writer import RunWriter
 from lib.studies.exploration import ExplorePlan
 
 _TOLD = "kept.told"
+_SAVING = 5.0  # seconds to write what is not saved yet
 _MAX_OTHERS = 50  # runs of other people in a tree, besides the visitor's own
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,25 @@ def _back(job: Job[Any]) -> None:
     _change(put_back)
 
 
+def detail_of(run_id: str, name: str) -> Any:
+    """A detail of a saved run that was set later; None if there is none."""
+    if (store := services().store.runs()) is None:
+        return None
+    try:
+        run = store.get(run_id)
+    except CandorError:
+        return None
+    return None if run is None else run.details.get(name)
+
+
+def set_detail(run_id: str, name: str, value: Any) -> None:
+    """Save a detail of the visitor's run that is over, once all of it is written."""
+    follows = services().store.writer
+    if follows is not None and follows.waiting(run_id):
+        follows.flush(_SAVING)
+    _change(lambda store: store.set_detail(run_id, name, value, by=visitor()))
+
+
 def named(node: Node) -> None:
     """Give the run of a renamed answer the same name, if it is the visitor's."""
     title = node.name or title_of(node.job.plan)
@@ -162,7 +182,7 @@ def brought_back(nodes: tuple[Node, ...]) -> None:
     _change(lambda store: store.put_back([node.id for node in nodes], by=visitor()))
 
 
-def _change(what: Callable[[Runs], None]) -> None:
+def _change(what: Callable[[Runs], object]) -> None:
     """Pass a change to the store. If it cannot be written, say so and carry on."""
     if (store := services().store.runs()) is None:
         return

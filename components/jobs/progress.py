@@ -12,9 +12,11 @@ from components.jobs.history_sync import is_mine
 from components.jobs.history_sync import stop as stop_job
 from components.shell.escaping import as_text
 from components.shell.messages import show_error
+from components.shell.services import services
 from lib import formatting
 from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
+from lib.jobs.plan import models_of
 
 _NAMED = 4  # answers named in front of an error they share
 
@@ -37,11 +39,21 @@ def batch_progress(job: Job[Batch]) -> None:
     words = [f"{done:,} of {formatting.count(total, 'answer')} done"] + [f"{failed:,} failed"] * bool(failed)
     if batch.seconds_left is not None:
         words.append(f"about {formatting.seconds(batch.seconds_left)} left")
+    if _is_billed(job):
+        words.append(f"{formatting.dollars(services().ledger.dollars)} spent in this session")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress((done + failed) / total, text=" · ".join(words))
         stop_button(job)
     waiting = next((each.note for each in batch.outcomes if each.state is State.RUNNING and each.note), "")
     st.caption(as_text(f"{job.note}: {waiting}" if waiting and waiting != job.note else job.note))
+
+
+def _is_billed(job: Job[Batch]) -> bool:
+    """Whether any of the job's calls costs money; looked up once, as a plan may have tens of thousands."""
+    key = f"progress.billed.{job.id}"
+    if key not in st.session_state:
+        st.session_state[key] = job.plan is not None and any(each.billed for each in models_of(job.plan.calls()))
+    return bool(st.session_state[key])
 
 
 def stop_button(job: Job[Any], stop: str = "Stop") -> None:
@@ -77,8 +89,10 @@ def what_became(job: Job[Batch], batch: Batch | None, name: Callable[[int], str]
         st.caption(as_text(stopped))
     _failures(batch, name)
     if batch.missing and may_retry(job):
-        label = f"Retry the {batch.missing:,} missing" if len(batch.outcomes) > 1 else "Retry"
-        st.button(label, key=f"retry.{job.id}.{job.version}", icon=":material/replay:", on_click=_retry, args=(job,))
+        continues = job.cancelled and not batch.count(State.FAILED)
+        verb, icon = ("Continue with", ":material/play_arrow:") if continues else ("Retry", ":material/replay:")
+        label = f"{verb} the {batch.missing:,} missing" if len(batch.outcomes) > 1 else "Retry"
+        st.button(label, key=f"retry.{job.id}.{job.version}", icon=icon, on_click=_retry, args=(job,))
     if (problem := st.session_state.pop("retry.problem", None)) is not None:
         show_error(problem)
 

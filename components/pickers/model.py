@@ -13,12 +13,16 @@ from lib.models.embedded import NAME
 _OTHER, BEDROCK = "Another model", "Amazon Bedrock"
 
 
+def listed_models(policy: Policy) -> dict[str, Source]:
+    """The models that can be chosen by name: Candor's own, and those that the operator allows."""
+    return {NAME: EMBEDDED, **{name: named_source(name) for name in policy.allowed}}
+
+
 def model_picker(policy: Policy) -> Source:
     """Show the sidebar's model picker; return the model, NO_MODEL while none is selected."""
     st.subheader("Model")
     st.session_state["model.place"] = st.session_state["model.imported"] = None
-    allowed = {name: named_source(name) for name in policy.allowed}
-    listed: dict[str, Source] = {NAME: EMBEDDED, **allowed}
+    listed = listed_models(policy)
     choices = [*listed, *([_OTHER] if policy.open else []), *([BEDROCK] if policy.bedrock is not Bedrock.OFF else [])]
     among("model.choice", choices)
     choice = st.selectbox("Model", choices, key="model.choice", persist_state="session", label_visibility="collapsed")

@@ -77,6 +77,24 @@ def interval(statistic: Statistic, n: int, **options: Any) -> Interval:
     return intervals({"": statistic}, n, **options)[""]
 
 
+@dataclass(frozen=True)
+class Both:
+    """One figure with both of its intervals."""
+
+    within: Interval  # rows resampled within groups: holds for rows like these
+    over: Interval | None  # groups resampled: holds for other groups; None if there are fewer than two groups
+
+
+def both_intervals(
+    statistics: Mapping[str, Statistic], n: int, groups: Sequence[object] | None = None, *, seed: int = 0
+) -> dict[str, Both]:
+    """Several figures on the same draws, each with both intervals. groups: as for `intervals`."""
+    several = groups if groups is not None and len(set(groups)) > 1 else None
+    within = intervals(statistics, n, groups=several, seed=seed)
+    over = intervals(statistics, n, groups=several, over_groups=True, seed=seed) if several is not None else {}
+    return {name: Both(within[name], over.get(name)) for name in statistics}
+
+
 def _limits(found: Sequence[NDArray[np.float64]], draws: int) -> tuple[float, float]:
     """The quantiles between which 95% of the draws lie; NaN if the statistic was undefined in half of them."""
     values = np.concatenate(found) if found else np.empty(0)

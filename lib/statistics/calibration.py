@@ -33,6 +33,11 @@ def accuracy(right: Outcomes) -> Statistic:
     return _mean_of(np.asarray(right, np.float64))
 
 
+def mean(values: Column) -> Statistic:
+    """The mean of a column."""
+    return _mean_of(np.asarray(values, np.float64))
+
+
 def gap(p: Probabilities, right: Outcomes) -> Statistic:
     """Mean probability minus the share of right answers: positive if overconfident."""
     return _mean_of(np.asarray(p, np.float64) - right)

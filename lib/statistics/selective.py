@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from lib.statistics.bootstrap import Statistic, Weights, summed
 
 Scores = NDArray[np.floating]
 Outcomes = NDArray[np.bool_]
 Column = NDArray[np.float64]
+
+_FEWEST_SEEN = 10  # kept answers below which a threshold's risk is not taken as what more labels would show
+_MOST_TIMES = 1_000  # times the labels there are
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,17 @@ class Guarantee:
         """The share of answers kept."""
         return self.kept / self.n
 
+    @property
+    def wrong_range(self) -> tuple[int, int]:
+        """How many of as many kept answers will be wrong: the upper end holds with the guarantee's confidence.
+
+        Exact binomial limits of the risk (Clopper & Pearson 1934), each with that confidence, times the answers kept.
+        """
+        miss = 1 - self.confidence
+        low = float(beta.ppf(miss, self.wrong, self.kept - self.wrong + 1)) if self.wrong else 0.0
+        high = float(beta.ppf(1 - miss, self.wrong + 1, self.kept - self.wrong)) if self.wrong < self.kept else 1.0
+        return math.ceil(low * self.kept), math.floor(high * self.kept)
+
 
 def guaranteed(
     scores: Scores, right: Outcomes, risk: float, *, confidence: float = 0.9, steps: int = 50
@@ -102,6 +117,25 @@ def guaranteed(
 def fewest_kept(risk: float, confidence: float = 0.9) -> int:
     """How many answers, all of them right, it takes to show a risk: 22 for 10 % and 45 for 5 % at 90 %."""
     return int(np.ceil(np.log(1 - confidence) / np.log(1 - risk)))
+
+
+def labels_needed(scores: Scores, right: Outcomes, risk: float, *, confidence: float = 0.9) -> int | None:
+    """About how many labelled answers would show a risk, if confident answers stay as right as they are here.
+
+    None if no threshold keeps fewer wrong answers than the risk allows, so that more labels would not help.
+    """
+    n, fewest = len(right), fewest_kept(risk, confidence)
+    curve = risk_coverage(scores, right)
+    best = None
+    for kept, share in zip(curve.coverage * n, curve.risk, strict=True):
+        if share >= risk or kept < _FEWEST_SEEN:
+            continue
+        times = np.geomspace(1, _MOST_TIMES, 400)
+        shown = binom.cdf(np.ceil(times * share * kept - 1e-9), np.floor(times * kept), risk) <= 1 - confidence
+        enough = times[shown & (np.floor(times * kept) >= fewest)]
+        if len(enough):
+            best = min(best or n * _MOST_TIMES, math.ceil(n * float(enough[0])))
+    return best
 
 
 def _tested(kept: NDArray[np.int_], fewest: int, steps: int) -> list[int]:

@@ -6,6 +6,7 @@ no cleanup. Everything that belongs together is written in one transaction.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,6 +38,9 @@ from lib.store.search_index import index_text, index_title, indexed, searchable_
 
 _ERASED_AT_ONCE = 500  # runs per transaction
 _MAX_RELATED = 200  # runs of one tree
+
+
+_CHANGED_LATER = frozenset({"grades"})
 
 
 class Runs:
@@ -152,6 +156,22 @@ class Runs:
                 connection.execute(update(RUNS).where(*which).values(**values))
                 if "title" in values:
                     index_title(connection, which, values["title"])
+
+    def set_detail(self, run_id: str, name: str, value: Any, *, by: Visitor) -> bool:
+        """Put a JSON value into the details of the visitor's run; returns whether there is such a run.
+
+        `finish` replaces the details, so the run must be over. Raises ValueError for a detail that a plan reads.
+        """
+        if name not in _CHANGED_LATER:
+            raise ValueError(f"{name} cannot be changed")
+        with self.database.writing() as connection:
+            which = [RUNS.c.id == run_id, *owned_by(by)]
+            content = connection.execute(select(RUNS.c.details).where(*which)).scalar()
+            if content is None:
+                return False
+            details = json.dumps({**json.loads(content), name: value})
+            connection.execute(update(RUNS).where(*which).values(details=details))
+        return True
 
     def tag(self, run_id: str, tags: Iterable[str], *, by: Visitor) -> None:
         """Replace the tags of the visitor's run. A run of another owner is left unchanged."""

@@ -8,15 +8,16 @@ right and wrong answers, or more of them, are missing with the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lib import formatting
 from lib.scores.confidence import DEFAULT_SCORE
-from lib.statistics.bootstrap import Interval, Statistic, intervals
+from lib.statistics.bootstrap import Both, Statistic, both_intervals
 from lib.statistics.calibration import (
     Decomposition,
     Expected,
@@ -32,6 +33,7 @@ from lib.statistics.calibration import (
     smooth_ece,
 )
 from lib.statistics.discrimination import auroc, average_precision
+from lib.statistics.likelihood import bits_per_character, perplexity
 from lib.statistics.recalibration import FEWEST, Kind, Map, cross_fitted, fitted
 from lib.statistics.selective import (
     Guarantee,
@@ -40,11 +42,12 @@ from lib.statistics.selective import (
     aurc,
     fewest_kept,
     guaranteed,
+    labels_needed,
     references,
     risk_coverage,
 )
 from lib.statistics.verdict import Slice, Verdict, by_confidence, by_slice, verdict
-from lib.studies.evaluation import Answered
+from lib.studies.evaluation_rows import Answered
 
 RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)  # shares of wrong answers that thresholds are sought for
 FEWEST_CALIBRATED = 20  # rows below which nothing is said of calibration
@@ -52,14 +55,6 @@ _SHOWN = 10  # mistakes and successes
 
 Column = NDArray[np.float64]
 Outcomes = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Both:
-    """One figure with both of its intervals."""
-
-    within: Interval  # rows resampled within groups
-    over: Interval | None  # groups resampled; None if there are fewer than two groups
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,9 @@ class Guaranteed:
     risk: float
     found: Guarantee | None
     why_not: str = ""
+    more_labels: int | None = (
+        None  # about how many more would show it; None if unknown, or if labels are not what lacks
+    )
 
 
 @dataclass(frozen=True)
@@ -109,11 +107,11 @@ class Report:
     mistakes: tuple[int, ...] = ()  # places of the most confident wrong answers, most confident first
     doubtful: tuple[int, ...] = ()  # places of the least confident right answers, least confident first
     missing: tuple[str, ...] = ()  # what the report lacks, and why
+    texts: dict[str, Both] = field(default_factory=dict)  # of TEXT: perplexity, bits per character
 
 
 def report(rows: Sequence[Answered], score: str = DEFAULT_SCORE, *, kind: Kind = Kind.PLATT, seed: int = 0) -> Report:
     """The report of graded rows. score: which score tells confidence; kind: the map from it to a probability."""
-    counted = [place for place, each in enumerate(rows) if _counts(each, score)]
     overall = Report(
         n=len(rows),
         answered=sum(each.right is not None for each in rows),
@@ -122,20 +120,39 @@ def report(rows: Sequence[Answered], score: str = DEFAULT_SCORE, *, kind: Kind =
         score=score,
         accuracy=None,
     )
+    graded = [each for each in rows if each.right is not None]
+    if not graded:
+        return replace(overall, **_texts(rows, seed))
+    everyone = _Data.of(graded, score)
+    overall = replace(overall, accuracy=everyone.both({"": accuracy(everyone.right)}, seed)[""])
+    counted = [place for place, each in enumerate(rows) if _counts(each, score)]
     if not counted:
-        return replace(overall, missing=("No answer is graded and has logprobs.",))
+        return replace(overall, missing=("No answer has logprobs, so nothing can be said of confidence.",))
     data = _Data.of([rows[place] for place in counted], score)
-    found = replace(overall, accuracy=data.both(accuracy(data.right), seed), rows=np.array(counted, np.intp))
     order = np.argsort(-data.scores, kind="stable")
     found = replace(
-        found,
+        overall,
+        rows=np.array(counted, np.intp),
         mistakes=tuple(counted[place] for place in order if not data.right[place])[:_SHOWN],
         doubtful=tuple(counted[place] for place in order[::-1] if data.right[place])[:_SHOWN],
-        missing=tuple(_missing(data)),
+        missing=tuple(_missing(data, len(graded))),
     )
     if data.one_class:
         return found
     return replace(found, **_separation(data, seed), **_calibrations(data, kind, seed))
+
+
+def _texts(rows: Sequence[Answered], seed: int) -> dict[str, Any]:
+    """What can be said of texts, which are scored and not graded."""
+    read = [each for each in rows if each.characters]
+    if not read:
+        return {"missing": ("No answer is graded.",)}
+    sums = np.array([each.scores["sum"] for each in read], np.float64)
+    statistics = {
+        "perplexity": perplexity(sums, np.array([each.tokens for each in read], np.intp)),
+        "bits per character": bits_per_character(sums, np.array([each.characters for each in read], np.intp)),
+    }
+    return {"texts": both_intervals(statistics, len(read), [each.question.group for each in read], seed=seed)}
 
 
 def _counts(row: Answered, score: str) -> bool:
@@ -158,7 +175,7 @@ class _Data:
         groups = tuple(each.question.group for each in rows)
         return cls(
             rows,
-            np.array([each.scores[score] for each in rows], np.float64),
+            np.array([each.scores.get(score, math.nan) for each in rows], np.float64),
             np.array([each.stated for each in rows], np.float64),
             np.array([each.tokens for each in rows], np.intp),
             np.array([bool(each.right) for each in rows]),
@@ -170,20 +187,19 @@ class _Data:
         """Whether all answers are right, or all are wrong."""
         return bool(self.right.all() or not self.right.any())
 
-    def both(self, statistic: Statistic, seed: int) -> Both:
-        """A figure with both intervals."""
-        return self.all_both({"": statistic}, seed)[""]
-
-    def all_both(self, statistics: dict[str, Statistic], seed: int) -> dict[str, Both]:
-        """Several figures on the same draws."""
-        n = len(self.rows)
-        within = intervals(statistics, n, groups=self.groups, seed=seed)
-        over = intervals(statistics, n, groups=self.groups, over_groups=True, seed=seed) if self.groups else {}
-        return {name: Both(within[name], over.get(name)) for name in statistics}
+    def both(self, statistics: Mapping[str, Statistic], seed: int) -> dict[str, Both]:
+        """Figures on the same draws, with both intervals."""
+        return both_intervals(statistics, len(self.rows), self.groups, seed=seed)
 
 
-def _missing(data: _Data) -> Iterator[str]:
+def _missing(data: _Data, graded: int) -> Iterator[str]:
     n = len(data.rows)
+    if n < graded:
+        without = f"{graded - n:,} of {graded:,} graded answers"
+        yield f"{without} have no logprobs and are left out of all figures but accuracy."
+    if np.isinf(data.scores).any():
+        count = int(np.isinf(data.scores).sum())
+        yield f"{formatting.count(count, 'answer')} of probability 0, so no calibration is fitted to this score."
     if data.one_class:
         which = "right" if data.right.all() else "wrong"
         whose = f"All {n:,} answers are" if n > 1 else "The only answer is"
@@ -204,7 +220,7 @@ def _separation(data: _Data, seed: int) -> dict[str, Any]:
     if data.groups is not None:
         statistics["auroc within groups"] = auroc(data.scores, data.right, data.groups)
     areas = {"aurc": aurc(data.scores, data.right), "augrc": augrc(data.scores, data.right)}
-    found = data.all_both(statistics | areas, seed)
+    found = data.both(statistics | areas, seed)
     return {
         "discrimination": {name: found[name] for name in statistics},
         "selective": {name: found[name] for name in areas},
@@ -216,10 +232,17 @@ def _separation(data: _Data, seed: int) -> dict[str, Any]:
 
 def _guarantee(data: _Data, risk: float) -> Guaranteed:
     n, fewest = len(data.right), fewest_kept(risk)
+    found = guaranteed(data.scores, data.right, risk) if n >= fewest else None
+    if found is not None:
+        return Guaranteed(risk, found)
+    needed = labels_needed(data.scores, data.right, risk)
     if n < fewest:
-        return Guaranteed(risk, None, f"{100 * risk:g}% takes {fewest:,} answers, all right, to show; there are {n:,}.")
-    found = guaranteed(data.scores, data.right, risk)
-    return Guaranteed(risk, found, "" if found else "Even the most confident answers are wrong too often to show it.")
+        why = f"{100 * risk:g}% takes at least {fewest:,} answers, all right, to show; there are {n:,}."
+    elif needed is None:
+        why = f"{100 * risk:g}%: even the most confident answers are wrong too often."
+    else:
+        why = f"{100 * risk:g}%: not shown by {n:,} labels."
+    return Guaranteed(risk, None, why, max(needed - n, 0) if needed else None)
 
 
 def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:
@@ -239,7 +262,7 @@ def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:
 def _calibration(what: str, p: Column, data: _Data, seed: int) -> Calibration:
     measures = {"brier": brier, "log loss": log_loss, "smooth ece": smooth_ece, "debiased ece": debiased_ece}
     statistics = {"gap": gap(p, data.right)} | {name: each(p, data.right) for name, each in measures.items()}
-    figures = data.all_both(statistics, seed)
+    figures = data.both(statistics, seed)
     return Calibration(
         what=what,
         p=p,
@@ -260,27 +283,3 @@ def _slices(p: Column, data: _Data, seed: int) -> Iterator[Slice]:
         values = [dict(each.question.slices).get(column, "(missing)") for each in data.rows]
         for each in by_slice(p, data.right, values, data.groups, seed=seed):
             yield Slice(f"{column}: {each.name}", each.rows, each.confidence, each.accuracy, each.gap)
-
-
-def as_json(found: Report) -> dict[str, Any]:
-    """The report as JSON values; NaN as null, and columns of rows left out."""
-    values = asdict(found)
-    values["map"] = None if found.map is None else found.map.as_json()
-    for name in ("stated", "recalibrated"):
-        if values[name] is not None:
-            for column in ("p", "right"):
-                del values[name][column]
-    plain: dict[str, Any] = _plain(values)
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -1,30 +1,47 @@
-"""The report of an evaluation as text and tables: for the command line, for conditions, and for files."""
+"""The report of an evaluation as text, for the command line, and as figures that conditions name."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from lib import formatting
 from lib.scores.confidence import SCORES
-from lib.statistics.bootstrap import Interval
+from lib.statistics.bootstrap import Both, Interval
 from lib.statistics.verdict import Verdict
-from lib.studies.evaluation import Answered
-from lib.studies.evaluation_report import Both, Calibration, Guaranteed, Report
+from lib.studies.evaluation_comparison import Change, Comparison, change
+from lib.studies.evaluation_outcome import EvaluationOutcome
+from lib.studies.evaluation_report import Calibration, Guaranteed, Report
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_VERDICTS = {
+VERDICTS = {
     Verdict.OVER: "overconfident",
     Verdict.UNDER: "underconfident",
     Verdict.NOT_SHOWN: "neither over- nor underconfidence is shown by this much data",
 }
 
 
-def figures(found: Report) -> dict[str, float]:
-    """The figures that conditions may name, such as accuracy or smooth_ece; NaN for those the report lacks."""
+CHANGES = {Change.UP: "up", Change.DOWN: "down", Change.NOT_SHOWN: "no difference shown by this much data"}
+
+
+def figures(outcome: EvaluationOutcome) -> dict[str, float]:
+    """The figures that conditions may name, such as accuracy or smooth_ece; NaN for those that are missing.
+
+    They are those of the first side, and the changes those of the second; with several others, of the worst of them.
+    """
+    found: dict[str, list[float]] = {name: [] for name in ("accuracy", "auroc", "gap")}
+    for comparison in outcome.comparisons:
+        for name, values in found.items():
+            each = comparison.differences.get(name)
+            values.append(math.nan if each is None else each.within.value)
+    worst = {"gap": max}
+    changes = {
+        f"{name}_change": worst.get(name, min)(values) if values and not any(map(math.isnan, values)) else math.nan
+        for name, values in found.items()
+    }
+    return _of_one(outcome.sides[0].report) | changes
+
+
+def _of_one(found: Report) -> dict[str, float]:
     of_whom = found.stated or found.recalibrated
     calibrated = {} if of_whom is None else {name: each.within.value for name, each in of_whom.figures.items()}
     names = ("gap", "brier", "log loss", "smooth ece", "debiased ece")
@@ -42,55 +59,91 @@ def _snake(name: str) -> str:
     return name.replace(" ", "_")
 
 
-def summary(found: Report) -> Iterator[str]:
-    """The report in a few lines, each figure with its interval and the number of rows."""
+def summary(outcome: EvaluationOutcome) -> Iterator[str]:
+    """The outcome in a few lines, each figure with its interval and the number of rows."""
+    several = len(outcome.sides) > 1
+    for place, side in enumerate(outcome.sides, start=1):
+        if several:
+            yield f"{place}. {side.name}"
+        yield from _summary(side.report)
+    first = outcome.sides[0].name
+    for side, comparison in zip(outcome.sides[1:], outcome.comparisons, strict=True):
+        yield f"{side.name} against {first}, on {formatting.count(comparison.n, 'question')} that both answered"
+        yield from _changes(comparison)
+
+
+def _changes(found: Comparison) -> Iterator[str]:
+    for name, each in found.differences.items():
+        before, after = found.first[name], found.second[name]
+        shown = CHANGES[change(each.over or each.within)]
+        yield f"  {sentence(name)}: {before:.3f} → {after:.3f}, difference {number(each)}: {shown}"
+    if "accuracy" in found.differences:
+        yield (
+            f"  Right only now: {len(found.gained):,}; right only before: {len(found.lost):,} "
+            f"(McNemar's exact test: p = {formatting.p_value(found.p_value)})"
+        )
+
+
+def _summary(found: Report) -> Iterator[str]:
     yield f"{found.answered:,} of {formatting.count(found.n, 'question')} answered and graded."
     if found.failed:
         yield f"{formatting.count(found.failed, 'question')} failed."
     if found.overruled:
         yield f"{formatting.count(found.overruled, 'grade')} set by hand."
     if found.accuracy is not None:
-        yield f"Accuracy: {_share(found.accuracy)}"
+        yield f"Accuracy: {share(found.accuracy)}"
+    for name, each in found.texts.items():
+        yield f"{sentence(name)}: {number(each)}"
     label = SCORES[found.score].label
     for name, each in found.discrimination.items():
-        yield f"{_sentence(name)} of “{label}”: {_number(each)}"
+        yield f"{sentence(name)} of “{label}”: {number(each)}"
     for calibration in (found.stated, found.recalibrated):
         if calibration is not None:
             yield from _calibration(calibration)
     for name, each in found.selective.items():
         nothing, oracle = found.references[name]
-        yield f"{_sentence(name)}: {_number(each)}; a score that says nothing has {nothing:.3f}, the best {oracle:.3f}"
+        yield f"{sentence(name)}: {number(each)}; a score that says nothing has {nothing:.3f}, the best {oracle:.3f}"
     for guarantee in found.guarantees:
-        yield _guarantee(guarantee)
+        yield in_words(guarantee)
     yield from found.missing
 
 
 def _calibration(found: Calibration) -> Iterator[str]:
-    yield f"Of {found.what}: {_VERDICTS[found.verdict]}; mean minus accuracy {_number(found.figures['gap'])}"
+    yield f"Of {found.what}: {VERDICTS[found.verdict]}; mean minus accuracy {number(found.figures['gap'])}"
     for name, expected in found.expected.items():
-        line = f"  {_sentence(name)}: {_number(found.figures[name])}"
+        line = f"  {sentence(name)}: {number(found.figures[name])}"
         yield f"{line}; perfect calibration shows {expected.median:.3f}, rarely more than {expected.high:.3f}"
 
 
-def _guarantee(each: Guaranteed) -> str:
+def in_words(each: Guaranteed) -> str:
+    """What a guarantee means in natural frequencies, or why there is none."""
     risk = formatting.exact_percent(each.risk)
     if each.found is None:
-        return f"At most {risk} wrong: not shown. {each.why_not}"
-    kept = f"{each.found.kept:,} of {each.found.n:,} answers would go out, {each.found.wrong:,} of them wrong here"
-    return f"At most {risk} wrong, with 90% confidence: from a score of {each.found.threshold:.3f} on; {kept}."
+        more = f" About {each.more_labels:,} more labels may show it." if each.more_labels else ""
+        return f"At most {risk} wrong: not shown. {each.why_not}{more}"
+    found = each.found
+    low, high = found.wrong_range
+    wrong = f"{low:,} to {high:,}" if low < high else f"{high:,}"
+    return (
+        f"At most {risk} wrong, with {formatting.exact_percent(found.confidence)} confidence: from a score of "
+        f"{found.threshold:.3f} on. Of {found.n:,} answers like these {found.kept:,} go out, {wrong} of them wrong "
+        f"({found.wrong:,} here)."
+    )
 
 
-def _sentence(name: str) -> str:
+def sentence(name: str) -> str:
     """A figure's name as it begins a line; abbreviations stay in capitals."""
     words = [each.upper() if each in ("auroc", "aurc", "augrc", "ece") else each for each in name.split()]
     return " ".join(words)[:1].upper() + " ".join(words)[1:]
 
 
-def _share(both: Both) -> str:
+def share(both: Both) -> str:
+    """A share as a percentage, with its intervals and n."""
     return _with_limits(both, percents=True)
 
 
-def _number(both: Both) -> str:
+def number(both: Both) -> str:
+    """A figure with its intervals and n."""
     return _with_limits(both)
 
 
@@ -107,30 +160,3 @@ def _with_limits(both: Both, *, percents: bool = False) -> str:
         return f"unknown (n = {both.within.n:,})"
     other = "" if both.over is None else f"; for other groups {limits(both.over)}, {both.over.groups:,} groups"
     return f"{text(both.within.value)} ({limits(both.within)}, n = {both.within.n:,}{other})"
-
-
-def table(rows: Sequence[Answered]) -> pd.DataFrame:
-    """One line per question: what was asked, expected and answered, the grade and the scores."""
-    import pandas as pd
-
-    return pd.DataFrame([_line(each) for each in rows])
-
-
-def _line(row: Answered) -> dict[str, object]:
-    question = row.question
-    return {
-        "row": question.row,
-        "id": question.row_id,
-        "prompt": question.prompt,
-        "expected": " | ".join(question.expected),
-        "answer": "" if row.completion is None else row.completion.text,
-        "compared": row.compared,
-        "right": row.right,
-        "overruled": row.overruled,
-        "tokens": row.tokens,
-        **{f"score {name}": value for name, value in row.scores.items()},
-        "stated probability": row.stated,
-        "group": question.group,
-        **{f"slice {name}": value for name, value in question.slices},
-        "error": "" if row.error is None else str(row.error),
-    }

@@ -25,6 +25,7 @@ LIB = (
     ("lib.store",),
     ("lib.services",),
     ("lib.evaluate_options",),
+    ("lib.evaluate_output",),
     ("lib.evaluate_command",),
     ("lib.cli",),
     ("lib.__main__",),

@@ -31,8 +31,9 @@ from lib.store.database import open_database
 from lib.store.job_runs import run_about
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
-from lib.studies.evaluation import Answered, EvaluatePlan
+from lib.studies.evaluation import EvaluatePlan
 from lib.studies.evaluation_report import report
+from lib.studies.evaluation_rows import Answered
 from lib.studies.evaluation_text import summary, table
 from tests.benchmarks.client import ARN, NOBODY, answering
 from tests.benchmarks.report import Figure, alternated, seconds

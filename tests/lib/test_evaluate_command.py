@@ -23,8 +23,8 @@ from lib.evaluate_options import FIGURES
 from lib.jobs.engine_pool import Engines
 from lib.serve.faults import Fault
 from lib.serve.server import in_thread
-from lib.studies.evaluation_report import report
 from lib.studies.evaluation_text import figures
+from tests.support.evaluations import outcome
 from tests.support.paths import ROOT
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
 from tests.support.serve_clients import Recorded, service_of
@@ -106,8 +106,48 @@ def test_conditions(evaluate: Evaluate, condition: str, code: int, capsys: pytes
     assert (condition in capsys.readouterr().err) == (code == 3)
 
 
+def test_another_model_and_another_prompt(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--other-model", "tuned", "--other-template", "{question} "]
+    assert evaluate(ROWS, *options, "--fail-if", "accuracy_change<0") == 0
+    said = capsys.readouterr().out
+    assert "1. {question}" in said
+    assert "tuned against {question}, on 60 questions that both answered" in said
+    assert "Accuracy: 0.900 → 0.900, difference 0.000" in said
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [each["name"] for each in found["others"]] == ["tuned", "{question} "]
+    with (tmp_path / "out" / "rows.csv").open(encoding="utf-8-sig") as file:
+        assert [each["side"] for each in csv.DictReader(file)].count("3") == 60
+    assert "<h2>tuned against" in (tmp_path / "out" / "report.html").read_text()
+    asked = len(engine.requests)
+    evaluate(ROWS, *options)
+    assert len(engine.requests) == asked, "the same command again asks nothing"
+
+
+def test_grades_set_by_hand(evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(ROWS)
+    with (tmp_path / "out" / "rows.csv").open(encoding="utf-8-sig") as file:
+        lines = list(csv.DictReader(file))
+    for each in lines[:13]:
+        each["right"] = "true"
+    edited = tmp_path / "grades.csv"
+    with edited.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+    capsys.readouterr()
+    assert evaluate(ROWS, "--grades", str(edited)) == 0
+    said = capsys.readouterr().out
+    assert "2 grades set by hand." in said
+    assert "Accuracy: 93.3%" in said
+    edited.write_text("id,right\n1,perhaps\n")
+    assert evaluate(ROWS, "--grades", str(edited)) == 1
+    assert "Line 2 of the grades cannot be read." in capsys.readouterr().err
+
+
 def test_conditions_name_the_figures_of_a_report() -> None:
-    assert tuple(figures(report([]))) == FIGURES
+    assert tuple(figures(outcome([]))) == FIGURES
 
 
 @pytest.mark.parametrize(
@@ -138,7 +178,7 @@ def test_rows_that_cannot_be_asked_are_named(evaluate: Evaluate, capsys: pytest.
     assert evaluate([*ROWS, {"question": "no answer"}, ROWS[0]]) == 0
     told = capsys.readouterr().err
     assert "Row 61 is left out: Its expected answer is missing." in told
-    assert "1 row repeat" in told
+    assert "1 row repeats another." in told
 
 
 def test_killed_at_random_moments(tmp_path: Path, tiny_directory: Path, tiny_engine: LocalEngine) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mapie.risk_control import BinaryClassificationController
+from scipy.stats import binom
 
-from lib.statistics.selective import augrc, aurc, fewest_kept, guaranteed, references, risk_coverage
+from lib.statistics.selective import augrc, aurc, fewest_kept, guaranteed, labels_needed, references, risk_coverage
 
 ROWS = st.lists(st.tuples(st.floats(-5, 5), st.booleans()), min_size=1, max_size=40)
 
@@ -102,3 +103,33 @@ def test_it_keeps_as_many_as_mapie_and_more() -> None:
     theirs.calibrate(scores[:, None], right.astype(int))
     assert theirs.valid_predict_params.size
     assert ours.threshold <= theirs.valid_predict_params.min() + 0.02
+
+
+def test_as_many_labels_as_are_said_to_be_needed_show_the_risk() -> None:
+    """With answers that are right as often as before, that many labels show it; far fewer do not."""
+    random = np.random.default_rng(10)
+    scores = random.random(100)
+    right = random.random(100) < 0.75 + 0.25 * scores
+    assert guaranteed(scores, right, 0.1) is None
+    needed = labels_needed(scores, right, 0.1)
+    assert needed is not None
+    assert needed > 100
+    times = -(-2 * needed // 100)
+    assert guaranteed(np.tile(scores, times), np.tile(right, times), 0.1) is not None
+
+
+def test_no_number_of_labels_makes_a_bad_score_good() -> None:
+    scores = np.arange(100.0)
+    assert labels_needed(scores, scores % 2 == 0, 0.1) is None
+
+
+def test_how_many_will_be_wrong_stays_within_the_promise() -> None:
+    random = np.random.default_rng(11)
+    scores = random.random(400)
+    found = guaranteed(scores, random.random(400) < 0.7 + 0.3 * scores, 0.2)
+    assert found is not None
+    low, high = found.wrong_range
+    assert low <= found.wrong <= high <= found.risk * found.kept
+    # The exact limits by their definition: as many errors, or fewer, are as unlikely as that at the upper limit.
+    assert binom.cdf(found.wrong, found.kept, (high + 1) / found.kept) < 0.1
+    assert binom.sf(found.wrong - 1, found.kept, (low - 1) / found.kept) < 0.1

@@ -233,6 +233,19 @@ def test_removed_put_back_and_erased(runs: Runs, database: Database, url: str) -
     assert found(database, "secret") == []
 
 
+def test_a_detail_that_is_set_later_stays_with_the_run(runs: Runs) -> None:
+    run = kept(runs, "a")
+    assert runs.set_detail(run.id, "grades", {"0": {"é": True}}, by=ALONE)
+    assert runs.set_detail(run.id, "grades", {"0": {"é": False}}, by=ALONE)
+    again = runs.get(run.id)
+    assert again is not None
+    assert again.details == {**run.details, "grades": {"0": {"é": False}}}
+    assert not runs.set_detail("none", "grades", {}, by=ALONE)
+    assert not runs.set_detail(run.id, "grades", {}, by=Visitor("another", alone=False))
+    with pytest.raises(ValueError, match="cannot be changed"):
+        runs.set_detail(run.id, "plan", {}, by=ALONE)
+
+
 def test_changed_and_tagged(runs: Runs, database: Database) -> None:
     run = kept(runs, "a")
     runs.change([run.id], title="T\0", note="n", shared=True, by=ALONE)

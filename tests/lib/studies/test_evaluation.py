@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lib.core.completion import Completion, StopReason
-from lib.core.request import Request
+from lib.core.request import Mode, Request
 from lib.core.sources import LocalModel
 from lib.errors import CandorError, InvalidRequest
 from lib.evaluation.dataset import Question, Task
@@ -20,7 +20,9 @@ from lib.jobs.job import Job
 from lib.jobs.run_plan import run_plan
 from lib.store.plan_codec import details_of, plan_of
 from lib.store.run import Run
-from lib.studies.evaluation import EvaluatePlan, answered
+from lib.studies.evaluation import EvaluatePlan, Variant
+from lib.studies.evaluation_outcome import outcome_of
+from lib.studies.evaluation_rows import answered
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
 
 MODEL = LocalModel("scripted")
@@ -65,7 +67,7 @@ def test_choices_are_compared_by_their_likelihood() -> None:
     assert first.choice_probabilities == pytest.approx(np.exp([-3, -2]) / np.exp([-3, -2]).sum())
     assert first.stated == pytest.approx(max(first.choice_probabilities))
     assert (second.right, second.compared) == (False, "blue")
-    by_length = answered(plan, batch, by_length=True)
+    by_length = answered(replace(plan, by_length=True), batch)
     assert [each.compared for each in by_length] == ["blue", "green"]
 
 
@@ -137,3 +139,39 @@ def test_only_changed_rows_are_asked_again() -> None:
     again = run(changed, resume=first, resume_of=plan)
     assert len(engine.requests) == 4
     assert [each.right for each in answered(changed, again)] == [True, True, True]
+
+
+def test_variants_ask_the_same_questions_of_other_models_and_with_other_prompts() -> None:
+    other = LocalModel("other")
+    plan = EvaluatePlan(
+        MODEL, SHORT, others=(Variant(other), Variant(MODEL, ("x1", "x2", "x3"), Mode.CHAT, 2, name="x{n}"))
+    )
+    calls = plan.calls()
+    assert [each.source for each in calls] == [MODEL] * 3 + [other] * 3 + [MODEL] * 3
+    assert [each.request.last_user_text for each in calls[6:]] == ["x1", "x2", "x3"]
+    assert calls[6].request.k == 2
+    parts = plan.parts(Batch(tuple(done(str(number)) for number in range(9))))
+    assert [[each.completion.text for each in part.outcomes if each.completion] for part in parts] == [
+        ["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8"],
+    ]  # fmt: skip
+    with pytest.raises(InvalidRequest):
+        EvaluatePlan(MODEL, SHORT, others=(Variant(other, ("one",)),)).calls()
+
+
+def test_variants_of_choices_have_their_own_priors() -> None:
+    plan = EvaluatePlan(MODEL, CHOICE, Task.CHOICE, prior="Answer:", others=(Variant(LocalModel("other")),))
+    assert sum(each.answers for each in plan.calls()) == 2 * (4 + 4)
+    first, second = plan.parts(Batch(tuple(done(str(number)) for number in range(16))))
+    assert len(first.outcomes) == len(second.outcomes) == 8
+    run = Run("evaluate", "m", details=details_of(plan))
+    assert plan_of(run) == plan
+
+
+def test_the_sides_of_an_outcome_are_graded_apart() -> None:
+    plan = EvaluatePlan(MODEL, SHORT, grader=Grader(Rule.NUMBER), others=(Variant(LocalModel("other")),))
+    batch = Batch(tuple(done(each) for each in ("2", "5", "6", "2", "4", "7")))
+    found = outcome_of(plan, batch, grades={1: {"c": True, "a": True}})
+    assert [each.name for each in found.sides] == ["scripted", "other"]
+    assert [[each.right for each in side.rows] for side in found.sides] == [[True, False, True], [True, True, True]]
+    assert [each.overruled for each in found.sides[1].rows] == [False, False, True]
+    assert found.comparisons[0].gained == (1,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lib.evaluation.dataset import Question
 from lib.statistics.verdict import Verdict
-from lib.studies.evaluation import Answered
-from lib.studies.evaluation_report import as_json, report
-from lib.studies.evaluation_text import figures, summary, table
+from lib.studies.evaluation_export import as_json, table
+from lib.studies.evaluation_report import report
+from lib.studies.evaluation_rows import Answered
+from lib.studies.evaluation_text import figures, summary
+from tests.support.evaluations import outcome
 
 
 def rows(n: int, *, bend: float = 1.0, groups: int = 0, seed: int = 0) -> list[Answered]:
@@ -69,7 +72,7 @@ def test_over_and_under(bend: float, expected: Verdict) -> None:
 
 
 def test_too_little_is_said() -> None:
-    assert report([]).missing == ("No answer is graded and has logprobs.",)
+    assert report([]).missing == ("No answer is graded.",)
     one = report(rows(1))
     assert one.accuracy is not None
     assert one.missing[0].startswith("The only answer is ")
@@ -78,7 +81,7 @@ def test_too_little_is_said() -> None:
     assert few.recalibrated is None
     assert few.stated is None
     assert few.guarantees[0].found is None
-    assert "1% takes 230 answers" in few.guarantees[0].why_not
+    assert "1% takes at least 230 answers" in few.guarantees[0].why_not
 
 
 def test_one_class_only() -> None:
@@ -88,7 +91,7 @@ def test_one_class_only() -> None:
     assert found.accuracy.within.value == 1
     assert found.discrimination == {}
     assert any("All 50 answers are right" in each for each in found.missing)
-    assert any("All 50 answers are right" in line for line in summary(found))
+    assert "All 50 answers are right: nothing can be said of confidence." in found.missing
 
 
 def test_rows_without_grade_or_logprobs_are_left_out() -> None:
@@ -100,15 +103,58 @@ def test_rows_without_grade_or_logprobs_are_left_out() -> None:
     assert min(found.rows) == 2
 
 
-def test_it_can_be_written_and_compared() -> None:
-    found = report(rows(80))
+def test_it_can_be_written_and_read() -> None:
+    found = outcome(rows(80))
     text = json.dumps(as_json(found), allow_nan=False)
     assert json.loads(text)["accuracy"]["within"]["n"] == 80
-    assert json.dumps(as_json(report(rows(80))), allow_nan=False) == text  # the same rows, the same intervals
-    assert set(figures(found)) == set(figures(report([])))
-    assert len(table(rows(80))) == 80
+    assert json.dumps(as_json(outcome(rows(80))), allow_nan=False) == text  # the same rows, the same intervals
+    assert set(figures(found)) == set(figures(outcome([])))
+    assert len(table(found)) == 80
     assert any(line.startswith("Accuracy: ") and "n = 80" in line for line in summary(found))
 
 
+def test_two_sides_can_be_written_and_read() -> None:
+    first = rows(80)
+    second = [replace(each, right=True) for each in first]
+    found = outcome(first, second)
+    values = json.loads(json.dumps(as_json(found), allow_nan=False))
+    assert values["others"][0]["accuracy"]["within"]["value"] == 1
+    assert values["comparisons"][0]["lost"] == []
+    gained = sum(not each.right for each in first)
+    assert figures(found)["accuracy_change"] == pytest.approx(gained / 80)
+    assert list(table(found)["side"]) == [1] * 80 + [2] * 80
+    said = list(summary(found))
+    assert "m2 against m1, on 80 questions that both answered" in said
+    assert any(f"Right only now: {gained}; right only before: 0" in line for line in said)
+
+
+def test_answers_without_logprobs_still_have_an_accuracy() -> None:
+    data = [replace(each, scores={"sum": math.nan}, stated=math.nan) for each in rows(40)]
+    found = report(data)
+    assert found.accuracy is not None
+    assert found.accuracy.within.n == 40
+    assert found.missing == ("No answer has logprobs, so nothing can be said of confidence.",)
+
+
+def test_an_impossible_token_is_said_to_keep_calibration_from_being_fitted() -> None:
+    data = rows(40)
+    data[0] = replace(data[0], scores={"sum": -math.inf}, stated=0.0)
+    found = report(data)
+    assert found.recalibrated is None
+    assert found.missing[0] == "1 answer of probability 0, so no calibration is fitted to this score."
+
+
+def test_texts_have_perplexity_and_bits_per_character() -> None:
+    question = Question(1, "1", "text", ())
+    data = [
+        Answered(question, None, None, tokens=2, characters=8, scores={"sum": -8 * math.log(2)}),
+        Answered(question, None, None, tokens=2, characters=4, scores={"sum": -4 * math.log(2)}),
+    ]
+    found = report(data)
+    assert found.texts["perplexity"].within.value == pytest.approx(2**3)
+    assert found.texts["bits per character"].within.value == pytest.approx(1.0)
+    assert any(line.startswith("Bits per character: 1.000") for line in summary(outcome(data)))
+
+
 def test_an_unknown_score_counts_no_row() -> None:
-    assert report(rows(40), "mean").missing == ("No answer is graded and has logprobs.",)
+    assert report(rows(40), "mean").missing == ("No answer has logprobs, so nothing can be said of confidence.",)

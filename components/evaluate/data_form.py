@@ -1,0 +1,74 @@
+"""Which rows to evaluate: a labelled file, or a set that comes with Candor."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import streamlit as st
+
+from components.shell.access import most_uploaded, visitor
+from components.shell.messages import show_error
+from lib.core.request import Mode
+from lib.errors import CandorError
+from lib.evaluation.dataset import Mapped, Task, guessed
+from lib.evaluation.examples import SUMS, sums
+from lib.evaluation.grading import Rule
+from lib.evaluation.table import Table, read_table
+
+_ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "parquet"]
+_TABLE, _FILE, _PROBLEM = "evaluate.table", "evaluate.file", "evaluate.problem"
+
+
+def labelled_rows() -> tuple[str, Table] | None:
+    """Show the choice of a file; return its name and its rows, None without one."""
+    _file()
+    if (problem := st.session_state.get(_PROBLEM)) is not None:
+        show_error(problem)
+    found: tuple[str, Table] | None = st.session_state.get(_TABLE)
+    return found
+
+
+def _file() -> None:
+    st.file_uploader(
+        "Labelled questions", type=_ENDINGS, key=_FILE, on_change=_read, max_upload_size=most_uploaded(),
+        help="JSON Lines, JSON, CSV or Parquet: a row for each question, with a column of expected answers.",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Try", width="content")
+        st.button(SUMS, key="evaluate.example", type="tertiary", on_click=_use_sums)
+
+
+def _read() -> None:
+    """Read the file that was chosen."""
+    state = st.session_state
+    state.pop(_PROBLEM, None)
+    uploaded = state.get(_FILE)
+    if uploaded is None:
+        state.pop(_TABLE, None)
+        return
+    try:
+        data = uploaded.getvalue()
+        visitor().check_size(len(data))
+        table = read_table(data, uploaded.name)
+        task, mapped = guessed(table)
+    except CandorError as error:
+        state.pop(_TABLE, None)
+        state[_PROBLEM] = error
+        return
+    _use(uploaded.name, table, task, mapped)
+
+
+def _use_sums() -> None:
+    table, mapped = sums()
+    st.session_state.pop(_PROBLEM, None)
+    _use(SUMS, table, Task.SHORT, mapped)
+    st.session_state["evaluate.rule"], st.session_state["evaluate.max_tokens"] = Rule.NUMBER, 4
+
+
+def _use(name: str, table: Table, task: Task, mapped: Mapped) -> None:
+    """Take up a table, with what its columns are taken for."""
+    st.session_state[_TABLE] = (name, table)
+    values: dict[str, Any] = {"task": task, "rule": Rule.NORMALIZED, "tolerance": 0.0, "field": "", **asdict(mapped)}
+    values |= {"choices": list(mapped.choices), "slices": list(mapped.slices), "mode": Mode.RAW, "max_tokens": 32}
+    st.session_state.update({f"evaluate.{name}": value for name, value in values.items()})

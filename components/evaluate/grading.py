@@ -1,0 +1,49 @@
+"""Grades that the visitor sets by hand, saved with the run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.jobs.current_job import Run
+from components.jobs.history_sync import detail_of, is_mine, set_detail
+from lib.evaluation.grades import Grades, grades_as_json, grades_of
+from lib.studies.evaluation_rows import Answered
+
+_DETAIL = "grades"
+
+
+def grades_for(job: Run) -> Grades:
+    """The grades of a job that were set by hand, by the place of the model or prompt and the row's id."""
+    key = f"evaluate.grades.{job.id}"
+    if key not in st.session_state:
+        st.session_state[key] = grades_of(detail_of(job.id, _DETAIL))
+    found: Grades = st.session_state[key]
+    return found
+
+
+def grade_buttons(job: Run, place: int, row: Answered) -> None:
+    """Show whether an answer is right, with the buttons that overrule it. place: of the model or prompt."""
+    if row.right is None:
+        return
+    by = "set by hand" if row.overruled else "by the rule"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{'Right' if row.right else 'Wrong'}** {by}", width="content")
+        if not is_mine(job):
+            return
+        label = "Back to the rule's grade" if row.overruled else f"Count as {'wrong' if row.right else 'right'}"
+        icon = ":material/undo:" if row.overruled else ":material/edit:"
+        if st.button(label, key=f"evaluate.grade.{row.overruled}.{row.right}", icon=icon, type="tertiary"):
+            _set(job, place, row.question.row_id, None if row.overruled else not row.right)
+            st.rerun()  # all of the page, as every figure may have changed
+
+
+def _set(job: Run, place: int, row_id: str, right: bool | None) -> None:
+    grades = {side: dict(each) for side, each in grades_for(job).items()}
+    own = grades.setdefault(place, {})
+    if right is None:
+        own.pop(row_id, None)
+    else:
+        own[row_id] = right
+    st.session_state[f"evaluate.grades.{job.id}"] = grades
+    if job.kept:
+        set_detail(job.id, _DETAIL, grades_as_json(grades))

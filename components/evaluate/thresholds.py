@@ -1,0 +1,58 @@
+"""From which score on answers can go out: risk by coverage, and thresholds with a guarantee."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from components.evaluate.charts import risk_by_coverage
+from components.evaluate.selection import show_only
+from components.shell.escaping import as_text
+from lib import formatting
+from lib.statistics.selective import RiskCoverage
+from lib.studies.evaluation_report import Guaranteed, Report
+from lib.studies.evaluation_rows import Answered
+
+
+def thresholds(found: Report, rows: tuple[Answered, ...]) -> None:
+    """Show the risk–coverage curve, and what each risk takes."""
+    if found.curve is None:
+        return
+    with st.expander("From which score on can answers go out?", icon=":material/rule:", expanded=True):
+        left, right = st.columns(2, gap="medium")
+        with left:
+            _curve(found, found.curve, rows)
+        with right:
+            st.dataframe([_promise(each) for each in found.guarantees], hide_index=True)
+            st.caption("With 90% confidence, for answers like these: same model, same prompt, same kind of question.")
+            for why in dict.fromkeys(each.why_not for each in found.guarantees if each.why_not):
+                st.caption(as_text(why))
+
+
+def _curve(found: Report, curve: RiskCoverage, rows: tuple[Answered, ...]) -> None:
+    """Show the curve; a click on it selects the answers that are kept there."""
+    key = "evaluate.risk"
+
+    def select() -> None:
+        clicked = st.session_state[key].selection.points
+        if clicked:
+            threshold = float(curve.threshold[int(np.abs(curve.coverage - float(clicked[0]["x"])).argmin())])
+            kept = [place for place in found.rows if rows[place].scores[found.score] >= threshold]
+            show_only(kept, f"scores of at least {threshold:.3f}")
+
+    risk_by_coverage(curve, key=key, on_select=select)
+
+
+def _promise(each: Guaranteed) -> dict[str, str]:
+    risk = formatting.exact_percent(each.risk)
+    if each.found is None:
+        more = "" if each.more_labels is None else f"about {each.more_labels:,}"
+        return {"At most wrong": risk, "Score from": "not shown", "Goes out": "", "Wrong": "", "More labels": more}
+    low, high = each.found.wrong_range
+    return {
+        "At most wrong": risk,
+        "Score from": f"{each.found.threshold:.3f}",
+        "Goes out": f"{each.found.kept:,} of {each.found.n:,}",
+        "Wrong": f"{low:,}–{high:,} ({each.found.wrong:,} here)",
+        "More labels": "",
+    }

@@ -1,0 +1,91 @@
+"""Two sides on the same questions: differences by other ways, flips, and what is left out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from lib.evaluation.dataset import Question
+from lib.studies.evaluation_comparison import Change, Comparison, change, compare
+from lib.studies.evaluation_rows import Answered
+
+
+def sides(n: int, *, better: float, groups: int = 1, seed: int = 0) -> tuple[list[Answered], list[Answered]]:
+    """Two models on n questions; the second is right more often; both know how hard each question is."""
+    random = np.random.default_rng(seed)
+    found: tuple[list[Answered], list[Answered]] = ([], [])
+    for number in range(n):
+        ease, luck = float(random.uniform(0.1, 0.8)), float(random.random())
+        question = Question(number + 1, str(number), "q", ("a",), group=f"g{number % groups}")
+        for side, more in zip(found, (0.0, better), strict=True):
+            side.append(Answered(question, None, luck < ease + more, "a", 3, {"sum": math.log(ease)}, ease))
+    return found
+
+
+def columns(rows: list[Answered]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([bool(each.right) for each in rows]), np.array([each.stated for each in rows])
+
+
+def test_differences_by_other_ways() -> None:
+    first, second = sides(300, better=0.15, groups=15)
+    found = compare(first, second)
+    (right, p), (right_after, p_after) = columns(first), columns(second)
+    assert (found.n, found.confident) == (300, 300)
+    assert found.differences["accuracy"].within.value == pytest.approx(right_after.mean() - right.mean())
+    assert found.differences["auroc"].within.value == pytest.approx(
+        roc_auc_score(right_after, p_after) - roc_auc_score(right, p)
+    )
+    assert found.second["brier"] == pytest.approx(brier_score_loss(right_after, p_after))
+    assert found.gained == tuple(np.flatnonzero(right_after & ~right))
+    assert found.lost == ()
+    assert found.p_value == pytest.approx(2 * 0.5 ** len(found.gained))
+    assert change(found.differences["accuracy"].within) is Change.UP
+    assert found.differences["mean probability"].within.value == 0
+    over = found.differences["accuracy"].over
+    assert over is not None
+    assert over.groups == 15
+    assert "brier, recalibrated" in found.differences
+
+
+def test_a_paired_interval_is_narrower_than_two_separate_ones() -> None:
+    first, second = sides(300, better=0.1)
+    paired = compare(first, second).differences["accuracy"].within
+    separate = math.hypot(*(1.96 * each.std() / math.sqrt(300) for each, _ in map(columns, (first, second))))
+    assert (paired.high - paired.low) / 2 < 0.8 * separate
+
+
+def test_equal_models_are_told_apart_as_rarely_as_the_level_says() -> None:
+    shown = 0
+    for seed in range(60):
+        first, _ = sides(80, better=0.0, seed=seed)
+        second, _ = sides(80, better=0.0, seed=seed + 1_000)
+        second = [replace(b, question=a.question) for a, b in zip(first, second, strict=True)]
+        shown += change(compare(first, second).differences["accuracy"].within) is not Change.NOT_SHOWN
+    assert shown <= 8  # of 60 at 5%, more than 8 are seen once in a thousand times
+
+
+def test_questions_that_one_side_did_not_answer_count_for_neither() -> None:
+    first, second = sides(40, better=0.2)
+    first[3] = replace(first[3], right=None)
+    second[4] = replace(second[4], scores={"sum": math.nan}, stated=math.nan)
+    found = compare(first, second)
+    assert (found.n, found.confident) == (39, 38)
+    assert 3 not in (*found.gained, *found.lost)
+
+
+def test_texts_are_compared_by_bits_per_character() -> None:
+    question = Question(1, "1", "text", ())
+    first = [Answered(question, None, None, tokens=2, characters=8, scores={"sum": -8 * math.log(2)})]
+    second = [Answered(question, None, None, tokens=5, characters=8, scores={"sum": -4 * math.log(2)})]
+    found = compare(first, second)
+    assert found.differences["bits per character"].within.value == pytest.approx(-0.5)
+    assert found.first == {"bits per character": pytest.approx(1.0)}
+
+
+def test_nothing_in_common() -> None:
+    question = Question(1, "1", "q", ("a",))
+    assert compare([Answered(question, None, None)], [Answered(question, None, None)]) == Comparison(0, 0)
