@@ -16,7 +16,7 @@ from lib.access.policy import policy_for
 from lib.access.visitor import ALONE
 from lib.core.request import Mode
 from lib.core.sources import BedrockModel, LocalModel, Source
-from lib.errors import BadFile, CandorError
+from lib.errors import BadFile, CandorError, InvalidRequest
 from lib.evaluate_output import condition_of, tell, write_files
 from lib.evaluation.dataset import Mapped, Questions, Task, guessed
 from lib.evaluation.grades import Grades, grades_in
@@ -28,13 +28,14 @@ from lib.jobs.job import Job
 from lib.jobs.resume import KnownAnswers
 from lib.jobs.run_plan import calls_left, run_plan
 from lib.services import Services
+from lib.statistics.maps import Kind
 from lib.store.database import open_database
 from lib.store.job_runs import restored, run_about
 from lib.store.queries import Filter, listed
 from lib.store.run import microseconds
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
-from lib.studies.evaluation import EvaluatePlan, Variant
+from lib.studies.evaluation import EvaluatePlan, Variant, scores_of
 from lib.studies.evaluation_outcome import outcome_of
 
 _STORE = "answers.sqlite"
@@ -46,6 +47,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     conditions = [condition_of(each) for each in options.fail_if]
     plan, found = _plan(options)
+    if options.score and options.score not in scores_of(plan.task):
+        raise InvalidRequest(f"The score {options.score} needs choices.", "Choose another, or give --task choice.")
     grades = _grades(options.grades, len(plan.others)) if options.grades else {}
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +58,7 @@ def evaluate(options: argparse.Namespace) -> int:
         verb = "repeats" if found.repeated == 1 else "repeat"
         print(f"{formatting.count(found.repeated, 'row')} {verb} another.", file=sys.stderr)
     batch = _run(options, plan, folder)
-    outcome = outcome_of(plan, batch, options.score, grades)
+    outcome = outcome_of(plan, batch, options.score, grades, kind=Kind(options.map))
     write_files(outcome, folder)
     return tell(outcome, batch, conditions)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from lib.evaluation.dataset import Task
 from lib.evaluation.grading import Rule
-from lib.scores.confidence import DEFAULT_SCORE, SCORES
+from lib.scores.confidence import ALL_SCORES, CHOICE, DEFAULT_SCORE
+from lib.statistics.maps import Kind
 
 CONDITION_MET = 3  # exit code
 # What a condition may name.
@@ -77,7 +78,14 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
         "--prior", default="", metavar="PROMPT", help="of choices: take off how likely each is after this"
     )
     parser.add_argument("--by-length", action="store_true", help="of choices: compare logprobs per character")
-    parser.add_argument("--score", choices=list(SCORES), default=DEFAULT_SCORE, help="what counts as confidence")
+    parser.add_argument(
+        "--score", choices=list(ALL_SCORES), default="",
+        help=f"what counts as confidence (default {DEFAULT_SCORE}; of choices, {CHOICE})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--map", choices=list(Kind), default=Kind.PLATT,
+        help="from score to probability (default %(default)s; temperature for choices only, isotonic from 500 rows)",
+    )  # fmt: skip
     parser.add_argument(
         "--grades", default="", metavar="CSV",
         help="grades set by hand: a file like rows.csv, with id and right, and other where several models are compared",

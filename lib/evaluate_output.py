@@ -17,7 +17,7 @@ from lib.evaluate_options import CONDITION_MET, FIGURES
 from lib.jobs.batch import Batch
 from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_html import as_html
-from lib.studies.evaluation_outcome import EvaluationOutcome
+from lib.studies.evaluation_outcome import EvaluationOutcome, calibration_from
 from lib.studies.evaluation_text import figures, summary
 
 _REPORT, _PAGE, _ROWS = "report.json", "report.html", "rows.csv"
@@ -55,9 +55,14 @@ def condition_of(text: str) -> Condition:
 
 
 def write_files(outcome: EvaluationOutcome, folder: Path) -> None:
-    """Write the report as JSON and as a page, and the rows."""
+    """Write the report as JSON and as a page, the calibration of each model, and the rows."""
     (folder / _REPORT).write_text(json.dumps(as_json(outcome), indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / _PAGE).write_text(as_html(outcome), encoding="utf-8")
+    for place, side in enumerate(outcome.sides, start=1):
+        found = calibration_from(side, outcome.title)
+        if found is not None:
+            name = "calibration.json" if len(outcome.sides) == 1 else f"calibration-{place}.json"
+            (folder / name).write_text(json.dumps(found.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / _ROWS).write_text(as_csv(table(outcome)), encoding="utf-8", newline="")
 
 

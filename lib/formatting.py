@@ -43,8 +43,8 @@ def signed(value: float, decimals: int) -> str:
 
 
 def p_value(value: float) -> str:
-    """The p value of a test: "0.042", or "below 0.001"."""
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+    """The p value of a test: "p = 0.042", or "p < 0.001"."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def bracket(low: float, high: float) -> str:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from components.calibrated import settings
 from components.connection.cost import caps_form, session_cost, warm_up_now
 from components.connection.models import empty_state, model_facts, models_table, permissions
 from components.shell.access import policy
@@ -19,6 +20,7 @@ else:
         models_table(place)
 session_cost()
 caps_form(policy())
+settings()
 if place is not None:
     with st.expander("Permissions Candor needs", icon=":material/key:"):
         permissions(model, place)

@@ -7,11 +7,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from components.calibrated import export_button, in_use, use
 from components.evaluate.charts import reliability_diagram
 from components.evaluate.figures import VERDICTS, limits, percent, points
 from components.evaluate.selection import selects_rows, show_only
+from lib.scores.confidence import CHOICE
 from lib.segmentation.char_classes import marked
+from lib.statistics.maps import Kind
+from lib.statistics.recalibration import kinds_for
 from lib.statistics.verdict import Slice, verdict
+from lib.studies.evaluation_outcome import Side, calibration_from
 from lib.studies.evaluation_report import Calibration, Report
 
 _NAMES = {
@@ -22,8 +27,20 @@ _NAMES = {
 }
 
 
-def calibration(found: Report) -> None:
-    """Show the reliability diagram and the measures, of the stated or the recalibrated probability."""
+_KIND = "evaluate.kind"
+_MAPS = {
+    Kind.PLATT: "Logistic, with length (Platt)",
+    Kind.TEMPERATURE: "Temperature",
+    Kind.ISOTONIC: "Isotonic",
+}
+
+
+def calibration(side: Side, title: str) -> None:
+    """Show the reliability diagram and the measures, of the stated or the recalibrated probability.
+
+    title: of what was evaluated.
+    """
+    found = side.report
     choices = {"As the model states it": found.stated, "Recalibrated": found.recalibrated}
     there = {name: each for name, each in choices.items() if each is not None}
     if not there:
@@ -31,8 +48,7 @@ def calibration(found: Report) -> None:
     with st.expander("Does a probability of 70% mean right in 70%?", icon=":material/balance:", expanded=True):
         name = st.segmented_control(
             "Probability", list(there), key="evaluate.which", required=True, default=next(iter(there)),
-            help="Recalibrated: the score mapped to a probability by logistic regression on score and length. Each row "
-            "by a map that was fitted without it.",
+            help="Recalibrated: the score mapped to a probability. Each row by a map that was fitted without it.",
         )  # fmt: skip
         which = there[str(name)]
         left, right = st.columns(2, gap="medium")
@@ -42,11 +58,42 @@ def calibration(found: Report) -> None:
             st.dataframe(_measures(which), hide_index=True)
             parts = which.brier_parts
             st.caption(
-                "If calibrated: what perfectly calibrated probabilities would show on as many answers, in the middle "
-                f"and in 95 of 100 cases. Brier score = miscalibration {parts.miscalibration:.3f} "
-                f"− discrimination {parts.discrimination:.3f} + uncertainty {parts.uncertainty:.3f}. "
-                f"n = {len(which.p):,}."
+                "Measured, with its 95% interval. If calibrated: what perfectly calibrated probabilities would show on "
+                "as many answers in the middle, and at most in 95 of 100 cases. Brier score = miscalibration "
+                f"{parts.miscalibration:.3f} − discrimination {parts.discrimination:.3f} + uncertainty "
+                f"{parts.uncertainty:.3f}. n = {len(which.p):,}."
             )
+            if which is found.recalibrated:
+                _take_over(side, title)
+
+
+def kind_of_map() -> Kind:
+    """The map from the score to a probability that is chosen below."""
+    return Kind(st.session_state.get(_KIND) or Kind.PLATT)
+
+
+def _take_over(side: Side, title: str) -> None:
+    """Show which map is fitted, and offer it for use elsewhere and as a file."""
+    found = side.report
+    kinds = kinds_for(len(found.rows), log_odds=found.score == CHOICE)
+    if st.session_state.get(_KIND) not in (None, *kinds):
+        del st.session_state[_KIND]
+    st.selectbox(
+        "Map", kinds, key=_KIND, persist_state="session", format_func=_MAPS.__getitem__, width=320,
+        help="From the score to a probability. Isotonic takes 500 labelled answers; temperature needs choices.",
+    )  # fmt: skip
+    made = calibration_from(side, title)
+    if made is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if made.usable:
+            st.button(
+                "In use" if in_use(made) else "Use for this model", key="evaluate.use", type="tertiary",
+                icon=":material/verified:", on_click=use, args=(made,), disabled=in_use(made),
+                help="Explore and Rank then show this probability for the model's answers. Connection lists what is "
+                "in use.",
+            )  # fmt: skip
+        export_button(made, "evaluate.export")
 
 
 def _diagram(found: Report, which: Calibration) -> None:
@@ -70,10 +117,8 @@ def _measures(which: Calibration) -> pd.DataFrame:
         [
             {
                 "": _NAMES[name],
-                "Measured": f"{which.figures[name].within.value:.3f}",
-                "95% interval": limits(which.figures[name].within),
-                "If calibrated": f"{expected.median:.3f}",
-                "95% below": f"{expected.high:.3f}",
+                "Measured": f"{which.figures[name].within.value:.3f} ({limits(which.figures[name].within)})",
+                "If calibrated": f"{expected.median:.3f}, to {expected.high:.3f}",
             }
             for name, expected in which.expected.items()
         ]

@@ -89,6 +89,6 @@ def _flips(number: int, found: Comparison) -> None:
                 on_click=show_only, args=(places, name.lower()), help=f"{name}. Lists these answers below.",
             )  # fmt: skip
         st.caption(
-            f"McNemar's exact test: p = {formatting.p_value(found.p_value)}", width="content",
+            f"McNemar's exact test: {formatting.p_value(found.p_value)}", width="content",
             help="How often rows would flip as unevenly as this if both were right equally often.",
         )  # fmt: skip

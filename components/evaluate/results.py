@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.evaluate.calibration import calibration, slices
+from components.evaluate.calibration import calibration, kind_of_map, slices
 from components.evaluate.changes import changes
 from components.evaluate.figures import VERDICTS, interval, percent, points
 from components.evaluate.grading import grades_for
@@ -20,9 +20,9 @@ from lib import formatting
 from lib.display.spreadsheet import as_csv
 from lib.evaluation.grades import grades_as_json
 from lib.jobs.batch import Batch
-from lib.scores.confidence import DEFAULT_SCORE, SCORES
+from lib.scores.confidence import ALL_SCORES
 from lib.segmentation.char_classes import marked
-from lib.studies.evaluation import EvaluatePlan
+from lib.studies.evaluation import EvaluatePlan, scores_of
 from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_html import as_html
 from lib.studies.evaluation_outcome import EvaluationOutcome, Side, outcome_of
@@ -38,8 +38,8 @@ def show_report(job: Run, batch: Batch) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         score = st.selectbox(
-            "Confidence", list(SCORES), format_func=lambda name: SCORES[name].label, key="evaluate.score",
-            persist_state="session", index=list(SCORES).index(DEFAULT_SCORE), width=280,
+            "Confidence", scores_of(job.plan.task), format_func=lambda name: ALL_SCORES[name].label, width=280,
+            key=f"evaluate.score.{job.plan.task}", persist_state="session",
             help="Which score of an answer counts as the model's confidence.",
         )  # fmt: skip
         names = names_of(job.plan)
@@ -53,7 +53,7 @@ def show_report(job: Run, batch: Batch) -> None:
     _headline(side.report)
     for each in side.report.missing:
         st.caption(as_text(each))
-    calibration(side.report)
+    calibration(side, outcome.title)
     thresholds(side.report, side.rows)
     slices(side.report)
     st.fragment(answer_rows)(job, outcome, place)
@@ -87,12 +87,20 @@ def _place(names: tuple[str, ...]) -> int:
 
 def _made(job: Run, plan: EvaluatePlan, batch: Batch, score: str, names: tuple[str, ...]) -> EvaluationOutcome:
     """The outcome, kept between runs of the page."""
-    grades = grades_for(job)
-    key = (job.id, job.version, len(batch.outcomes), score, names, json.dumps(grades_as_json(grades), sort_keys=True))
+    grades, kind = grades_for(job), kind_of_map()
+    key = (
+        job.id,
+        job.version,
+        len(batch.outcomes),
+        score,
+        kind,
+        names,
+        json.dumps(grades_as_json(grades), sort_keys=True),
+    )
     kept: tuple[Any, EvaluationOutcome] | None = st.session_state.get(_KEPT)
     if kept is None or kept[0] != key:
         with st.spinner("Working out the report"):
-            kept = st.session_state[_KEPT] = (key, outcome_of(plan, batch, score, grades, names))
+            kept = st.session_state[_KEPT] = (key, outcome_of(plan, batch, score, grades, names, kind))
     return kept[1]
 
 

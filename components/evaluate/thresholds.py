@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import streamlit as st
 
@@ -25,8 +27,8 @@ def thresholds(found: Report, rows: tuple[Answered, ...]) -> None:
         with right:
             st.dataframe([_promise(each) for each in found.guarantees], hide_index=True)
             st.caption("With 90% confidence, for answers like these: same model, same prompt, same kind of question.")
-            for why in dict.fromkeys(each.why_not for each in found.guarantees if each.why_not):
-                st.caption(as_text(why))
+            for line in _reasons(found):
+                st.caption(as_text(line))
 
 
 def _curve(found: Report, curve: RiskCoverage, rows: tuple[Answered, ...]) -> None:
@@ -43,16 +45,25 @@ def _curve(found: Report, curve: RiskCoverage, rows: tuple[Answered, ...]) -> No
     risk_by_coverage(curve, key=key, on_select=select)
 
 
+def _reasons(found: Report) -> Iterator[str]:
+    """Why risks are not shown, those with the same reason on one line."""
+    reasons: dict[str, list[str]] = {}
+    for each in found.guarantees:
+        if each.found is None:
+            more = f" About {each.more_labels:,} more labels may." if each.more_labels else ""
+            reasons.setdefault(each.why_not + more, []).append(formatting.exact_percent(each.risk))
+    for reason, risks in reasons.items():
+        yield f"{', '.join(risks)}: {reason}"
+
+
 def _promise(each: Guaranteed) -> dict[str, str]:
     risk = formatting.exact_percent(each.risk)
     if each.found is None:
-        more = "" if each.more_labels is None else f"about {each.more_labels:,}"
-        return {"At most wrong": risk, "Score from": "not shown", "Goes out": "", "Wrong": "", "More labels": more}
+        return {"At most wrong": risk, "Score from": "not shown", "Goes out": "", "Of these wrong": ""}
     low, high = each.found.wrong_range
     return {
         "At most wrong": risk,
-        "Score from": f"{each.found.threshold:.3f}",
+        "Score from": f"{each.found.threshold:.3f}".replace("-", "−"),
         "Goes out": f"{each.found.kept:,} of {each.found.n:,}",
-        "Wrong": f"{low:,}–{high:,} ({each.found.wrong:,} here)",
-        "More labels": "",
+        "Of these wrong": f"{low:,}–{high:,}, here {each.found.wrong:,}",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from components.calibrated import probability_metric
 from lib import formatting
 from lib.core.completion import Completion
 from lib.core.tokens import TokenKind
@@ -39,6 +40,7 @@ def summary(view: TokenMapView) -> None:
         if len(done.generated):
             st.metric("Answer, mean logprob", formatting.nats(answer.mean_logprob), help=_MEAN, width="content")
             st.metric("Answer, perplexity", formatting.number(answer.perplexity, 2), help=_PERPLEXITY, width="content")
+            probability_metric(done)
         st.metric("Prompt, perplexity", formatting.number(prompt.perplexity, 2), help=_PROMPT, width="content")
     _least_confident(done, answer)
     notes = [_counts(done, answer, prompt), _ENDED.get(done.ended, ""), _impossible(answer)]

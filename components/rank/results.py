@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from components.calibrated import note_under_table, with_probability
 from components.shell.escaping import bold
 from components.shell.messages import show_text_itself, show_warnings
 from components.token_map import ANSWER_FIRST
@@ -80,6 +81,7 @@ def ranking(done: list[Completion]) -> None:
         "CSV", lambda: as_csv(_rows(found, order)), "candor-ranking.csv", "text/csv",
         icon=":material/download:", on_click="ignore", help="Download this table as CSV.", type="tertiary",
     )  # fmt: skip
+    note_under_table([each.completion for each in found])
     _notes(found)
     rows = [row for row in event.selection.rows if row < len(found)]
     _selected(found[rows[0] if rows else 0].completion)
@@ -119,6 +121,7 @@ def _notes(found: tuple[Ranked, ...]) -> None:
 def _rows(found: tuple[Ranked, ...], order: str) -> pd.DataFrame:
     """The table. The score it is ranked by comes before the answers, where a phone shows it, too."""
     rows = pd.DataFrame([_row(place, each) for place, each in enumerate(found, start=1)])
+    with_probability(rows, [each.completion for each in found])
     by = _BY[order].column
     return rows[["", by, "Answer", *(name for name in rows.columns if name not in ("", "Answer", by))]]
 

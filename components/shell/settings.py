@@ -6,6 +6,7 @@ is not a setting; a run brings its own back.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -20,11 +21,13 @@ from components.shell.services import services
 from lib.core.pasted_arn import as_arn
 from lib.core.pasted_endpoint import as_endpoint
 from lib.core.request import MAX_K, MAX_SAMPLES, Mode
-from lib.errors import CandorError, InvalidRequest
+from lib.errors import BadFile, CandorError, InvalidRequest
+from lib.evaluation.calibration import calibration_of
 from lib.store.settings import read_settings, write_settings
 
 _KNOWN = "settings.known"  # what is stored, as far as this session knows
 _LONGEST = 2_000  # characters of a text
+_LONGEST_CALIBRATIONS = 15_000  # characters of all of them as JSON
 
 log = logging.getLogger(__name__)
 Check = Callable[[Any], bool]
@@ -58,6 +61,15 @@ def _mode(value: Any) -> bool:
     return value in list(Mode)
 
 
+def _calibrations(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) > 10 or len(json.dumps(value)) > _LONGEST_CALIBRATIONS:
+        return False
+    try:
+        return all(calibration_of(each) for each in value)
+    except BadFile:
+        return False
+
+
 _TEMPERATURE = _share(0.0, 2.0)
 _ANSWER: Mapping[str, Check] = {"mode": _mode, "max_tokens": _whole(1, 10_000), "temperature": _TEMPERATURE}
 
@@ -86,6 +98,7 @@ _KEPT: Mapping[str, Check] = {
     "prompts.samples": _whole(2, MAX_SAMPLES),
     **{f"rank.{name}": check for name, check in _ANSWER.items()},
     "rank.samples": _whole(0, MAX_SAMPLES),
+    "calibrations": _calibrations,
 }
 
 

@@ -5,6 +5,7 @@ All are over the tokens of `token_scores.answer_mask`, in nats.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,6 +47,10 @@ SCORES = {
     )
 }  # fmt: skip
 DEFAULT_SCORE = "sum"
+# The score of multiple choice, which is of all choices rather than of one answer's tokens.
+CHOICE = "choice"
+CHOICE_SCORE = Score(CHOICE, "Log-odds of the choice", "log p / (1 − p), with p among the choices", lambda _: math.nan)
+ALL_SCORES = {**SCORES, CHOICE: CHOICE_SCORE}
 
 
 def scored_tokens(completion: Completion) -> NDArray[np.float64]:

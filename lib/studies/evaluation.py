@@ -13,6 +13,7 @@ from lib.evaluation.dataset import Question, Task
 from lib.evaluation.grading import Grader
 from lib.jobs.batch import Batch
 from lib.jobs.call import Call
+from lib.scores.confidence import CHOICE, SCORES
 from lib.scores.ranking import joined
 
 
@@ -119,3 +120,8 @@ class EvaluatePlan:
             **fields, max_tokens=0, temperature=0.0, k=self.k, prompt_scores=self.prompt_scores
         )  # fmt: skip
         return Call(self.source, request, candidates=tuple(joined(fields["prompt"] or "", each) for each in choices))
+
+
+def scores_of(task: Task) -> tuple[str, ...]:
+    """The names of the scores that can tell confidence in a task, the usual one first."""
+    return (CHOICE, *SCORES) if task is Task.CHOICE else tuple(SCORES)

@@ -19,8 +19,9 @@ from lib.statistics.bootstrap import Both, Interval, Statistic, both_intervals
 from lib.statistics.calibration import accuracy, brier, gap, log_loss, mean, smooth_ece
 from lib.statistics.discrimination import auroc
 from lib.statistics.likelihood import bits_per_character
+from lib.statistics.maps import Kind
 from lib.statistics.paired import difference, flips
-from lib.statistics.recalibration import FEWEST, Kind, cross_fitted
+from lib.statistics.recalibration import FEWEST, cross_fitted
 from lib.studies.evaluation_rows import Answered
 
 Column = NDArray[np.float64]

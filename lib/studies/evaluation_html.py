@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from lib import VERSION, formatting
-from lib.scores.confidence import SCORES
+from lib.scores.confidence import ALL_SCORES
 from lib.segmentation.char_classes import marked, plain
 from lib.statistics.verdict import Slice, verdict
 from lib.studies.evaluation_comparison import Comparison, change
@@ -90,7 +90,7 @@ def _flips(first: Side, second: Side, found: Comparison) -> Iterator[str]:
         return
     yield (
         f"<p>{len(found.gained):,} gained, {len(found.lost):,} lost; McNemar’s exact test: "
-        f"p = {formatting.p_value(found.p_value)}.</p>"
+        f"{formatting.p_value(found.p_value)}.</p>"
     )
     for name, places in (("Gained", found.gained), ("Lost", found.lost)):
         if places:
@@ -136,7 +136,7 @@ def _headline(found: Report) -> Iterator[tuple[str, ...]]:
     for name, each in found.texts.items():
         yield sentence(name), number(each), ""
     for name, each in found.discrimination.items():
-        yield sentence(name), number(each), f"of “{SCORES[found.score].label}”"
+        yield sentence(name), number(each), f"of “{ALL_SCORES[found.score].label}”"
     for name, each in found.selective.items():
         nothing, oracle = found.references[name]
         yield sentence(name), number(each), f"a score that says nothing: {nothing:.3f}, the best: {oracle:.3f}"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib.core.sources import Source
+from lib.evaluation.calibration import Calibration
 from lib.evaluation.dataset import Task
 from lib.evaluation.grades import Grades
 from lib.evaluation.grading import Grader
 from lib.jobs.batch import Batch
-from lib.scores.confidence import DEFAULT_SCORE
-from lib.studies.evaluation import EvaluatePlan
+from lib.statistics.maps import Kind
+from lib.studies.evaluation import EvaluatePlan, scores_of
 from lib.studies.evaluation_comparison import Comparison, compare
 from lib.studies.evaluation_report import Report, report
 from lib.studies.evaluation_rows import Answered, answered
@@ -42,17 +43,34 @@ class EvaluationOutcome:
 def outcome_of(
     plan: EvaluatePlan,
     batch: Batch,
-    score: str = DEFAULT_SCORE,
+    score: str = "",
     grades: Grades | None = None,
     names: Sequence[str] = (),
+    kind: Kind = Kind.PLATT,
 ) -> EvaluationOutcome:
-    """The outcome of a plan. names: of the sides; by default their models or prompts."""
+    """The outcome of a plan.
+
+    score: which score tells confidence; "" for the task's usual one. names: of the sides; by default their models or
+    prompts. kind: the map from the score to a probability.
+    """
+    score = score or scores_of(plan.task)[0]
     plans = plan.variants()
     sides = []
     for place, (each, own) in enumerate(zip(plans, plan.parts(batch), strict=True)):
         rows = answered(each, own, (grades or {}).get(place))
         name = names[place] if names else each.label or each.source.name
         weights = next((done.weights for done in own.completions), "")
-        sides.append(Side(name, each.source, weights, rows, report(rows, score)))
+        sides.append(Side(name, each.source, weights, rows, report(rows, score, kind=kind)))
     comparisons = tuple(compare(sides[0].rows, each.rows, score) for each in sides[1:])
     return EvaluationOutcome(plan.title(), plan.task, plan.grader, tuple(sides), comparisons)
+
+
+def calibration_from(side: Side, title: str) -> Calibration | None:
+    """The calibration that a side's report gives its model; None if none could be fitted.
+
+    title: what it was fitted on.
+    """
+    found = side.report
+    if found.map is None:
+        return None
+    return Calibration(found.map, found.score, len(found.rows), side.name, side.source.name, side.weights, title)

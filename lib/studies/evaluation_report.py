@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib import formatting
-from lib.scores.confidence import DEFAULT_SCORE
+from lib.scores.confidence import CHOICE, DEFAULT_SCORE
 from lib.statistics.bootstrap import Both, Statistic, both_intervals
 from lib.statistics.calibration import (
     Decomposition,
@@ -34,7 +34,8 @@ from lib.statistics.calibration import (
 )
 from lib.statistics.discrimination import auroc, average_precision
 from lib.statistics.likelihood import bits_per_character, perplexity
-from lib.statistics.recalibration import FEWEST, Kind, Map, cross_fitted, fitted
+from lib.statistics.maps import Kind, Map
+from lib.statistics.recalibration import FEWEST, cross_fitted, fitted, kinds_for
 from lib.statistics.selective import (
     Guarantee,
     RiskCoverage,
@@ -93,7 +94,7 @@ class Report:
     answered: int
     failed: int  # calls that failed, or were not made
     overruled: int  # grades set by hand
-    score: str  # the name of the score in `lib.scores.confidence.SCORES`
+    score: str  # the name of the score in `lib.scores.confidence.ALL_SCORES`
     accuracy: Both | None  # None if nothing is graded, as for texts
     discrimination: dict[str, Both] = field(default_factory=dict)  # AUROC, AUROC within groups, AP right, AP wrong
     stated: Calibration | None = None  # of the probability that the model gives its answer
@@ -169,6 +170,7 @@ class _Data:
     tokens: NDArray[np.intp]
     right: Outcomes
     groups: tuple[str, ...] | None
+    log_odds: bool  # whether the scores are log-odds
 
     @classmethod
     def of(cls, rows: Sequence[Answered], score: str) -> _Data:
@@ -180,6 +182,7 @@ class _Data:
             np.array([each.tokens for each in rows], np.intp),
             np.array([bool(each.right) for each in rows]),
             groups if len(set(groups)) > 1 else None,
+            score == CHOICE,
         )
 
     @property
@@ -237,11 +240,11 @@ def _guarantee(data: _Data, risk: float) -> Guaranteed:
         return Guaranteed(risk, found)
     needed = labels_needed(data.scores, data.right, risk)
     if n < fewest:
-        why = f"{100 * risk:g}% takes at least {fewest:,} answers, all right, to show; there are {n:,}."
+        why = f"It takes at least {fewest:,} answers, all right; there are {n:,}."
     elif needed is None:
-        why = f"{100 * risk:g}%: even the most confident answers are wrong too often."
+        why = "Even the most confident answers are wrong too often."
     else:
-        why = f"{100 * risk:g}%: not shown by {n:,} labels."
+        why = f"{n:,} labels do not show it."
     return Guaranteed(risk, None, why, max(needed - n, 0) if needed else None)
 
 
@@ -250,6 +253,7 @@ def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:
     if len(data.rows) >= FEWEST_CALIBRATED and not np.isnan(data.stated).any():
         found["stated"] = _calibration("the probability that the model gives its answer", data.stated, data, seed)
     if len(data.rows) >= FEWEST and np.isfinite(data.scores).all():
+        kind = kind if kind in kinds_for(len(data.rows), log_odds=data.log_odds) else Kind.PLATT
         try:
             p = cross_fitted(kind, data.scores, data.tokens, data.right, data.groups)
         except ValueError:  # a fold without both classes

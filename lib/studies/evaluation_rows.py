@@ -13,8 +13,10 @@ from lib.core.completion import Completion
 from lib.errors import CandorError, InvalidPattern
 from lib.evaluation.dataset import Question, Task
 from lib.jobs.batch import Batch, Outcome, State
-from lib.scores.confidence import SCORES, scored_tokens
+from lib.scores.confidence import CHOICE, SCORES, scored_tokens
 from lib.studies.evaluation import EvaluatePlan
+
+_MOST_ODDS = 700.0  # log-odds of a choice beside which all others underflow
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,12 @@ def _chosen(
     text = question.choices[chosen]
     about = Answered(question, done[chosen], text == question.expected[0], text)
     about = _scored(about, scored_tokens(done[chosen]))
-    return replace(about, stated=float(shares[chosen]), choice_probabilities=tuple(shares.tolist()))
+    others = float(np.delete(shares, chosen).sum())
+    odds = math.inf if others == 0 else math.log(float(shares[chosen]) / others)
+    scores = {**about.scores, CHOICE: min(odds, _MOST_ODDS)}
+    return replace(
+        about, scores=scores, stated=float(shares[chosen]), choice_probabilities=tuple(shares.tolist())
+    )  # fmt: skip
 
 
 def _total(done: Completion) -> float:

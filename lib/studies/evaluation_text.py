@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from lib import formatting
-from lib.scores.confidence import SCORES
+from lib.scores.confidence import ALL_SCORES
 from lib.statistics.bootstrap import Both, Interval
 from lib.statistics.verdict import Verdict
 from lib.studies.evaluation_comparison import Change, Comparison, change
@@ -80,7 +80,7 @@ def _changes(found: Comparison) -> Iterator[str]:
     if "accuracy" in found.differences:
         yield (
             f"  Right only now: {len(found.gained):,}; right only before: {len(found.lost):,} "
-            f"(McNemar's exact test: p = {formatting.p_value(found.p_value)})"
+            f"(McNemar's exact test: {formatting.p_value(found.p_value)})"
         )
 
 
@@ -94,7 +94,7 @@ def _summary(found: Report) -> Iterator[str]:
         yield f"Accuracy: {share(found.accuracy)}"
     for name, each in found.texts.items():
         yield f"{sentence(name)}: {number(each)}"
-    label = SCORES[found.score].label
+    label = ALL_SCORES[found.score].label
     for name, each in found.discrimination.items():
         yield f"{sentence(name)} of “{label}”: {number(each)}"
     for calibration in (found.stated, found.recalibrated):

@@ -32,7 +32,14 @@ LIB = (
 )
 COMPONENTS = (
     ("components.shell",),
-    ("components.charts", "components.difference_map", "components.jobs", "components.pickers", "components.token_map"),
+    (
+        "components.calibrated",
+        "components.charts",
+        "components.difference_map",
+        "components.jobs",
+        "components.pickers",
+        "components.token_map",
+    ),
     (
         "components.connection",
         "components.evaluate",

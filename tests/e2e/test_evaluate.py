@@ -49,7 +49,7 @@ def test_a_labelled_file_from_upload_to_report(page: Page, serve: Serve, tmp_pat
     wait_for_map(page)
     expect(page.get_by_test_id("stMetric").filter(has_text="Accuracy")).to_be_visible()
     expect(page.get_by_text("9 graded rows are too few to fit a calibration")).to_be_visible()
-    expect(page.get_by_text("answers, all right, to show; there are 9").first).to_be_visible()
+    expect(page.get_by_text("answers, all right; there are 9").first).to_be_visible()
     with page.expect_download() as saved:
         page.get_by_role("button", name="Rows (CSV)").click()
     lines = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8-sig").splitlines()))

@@ -9,7 +9,8 @@ import pytest
 
 from lib.errors import BadFile
 from lib.statistics.calibration import smooth_ece
-from lib.statistics.recalibration import Kind, cross_fitted, fitted, map_of
+from lib.statistics.maps import Kind, map_of
+from lib.statistics.recalibration import cross_fitted, fitted, kinds_for
 
 N = 4_000
 
@@ -112,3 +113,20 @@ def test_a_perfect_score_keeps_its_slope_finite() -> None:
     found = fitted(Kind.PLATT, np.where(right, 1.0, -1.0), np.ones(100, int), right)
     assert abs(found.slope) < 1e4
     assert found(np.array([1.0]), np.array([1]))[0] > 0.9
+
+
+def test_a_map_is_offered_only_where_it_can_be_fitted() -> None:
+    assert kinds_for(29) == ()
+    assert kinds_for(30) == (Kind.PLATT,)
+    assert kinds_for(499, log_odds=True) == (Kind.PLATT, Kind.TEMPERATURE)
+    assert kinds_for(500) == (Kind.PLATT, Kind.ISOTONIC)
+
+
+def test_an_isotonic_map_has_few_knots_and_is_still_right() -> None:
+    random = np.random.default_rng(5)
+    scores = random.normal(size=20_000)
+    right = random.random(20_000) < 1 / (1 + np.exp(-scores))
+    made = fitted(Kind.ISOTONIC, scores, np.ones(20_000, int), right)
+    assert len(made.scores) <= 200
+    at = np.linspace(-2, 2, 50)
+    assert np.abs(made(at, np.ones(50, int)) - 1 / (1 + np.exp(-at))).max() < 0.06

@@ -175,3 +175,11 @@ def test_the_sides_of_an_outcome_are_graded_apart() -> None:
     assert [[each.right for each in side.rows] for side in found.sides] == [[True, False, True], [True, True, True]]
     assert [each.overruled for each in found.sides[1].rows] == [False, False, True]
     assert found.comparisons[0].gained == (1,)
+
+
+def test_the_confidence_of_a_choice_is_its_odds_against_the_others() -> None:
+    plan = EvaluatePlan(MODEL, CHOICE[:1], Task.CHOICE)
+    (found,) = answered(plan, Batch((done("red", -2.0), done("blue", -1.0))))
+    assert found.scores["choice"] == pytest.approx(math.log(found.stated / (1 - found.stated)))
+    (sure,) = answered(plan, Batch((done("red", -9_000.0), done("blue", -1.0))))
+    assert sure.scores["choice"] == 700

@@ -81,7 +81,7 @@ def test_too_little_is_said() -> None:
     assert few.recalibrated is None
     assert few.stated is None
     assert few.guarantees[0].found is None
-    assert "1% takes at least 230 answers" in few.guarantees[0].why_not
+    assert "It takes at least 230 answers" in few.guarantees[0].why_not
 
 
 def test_one_class_only() -> None:

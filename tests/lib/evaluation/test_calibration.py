@@ -1,0 +1,98 @@
+"""An exported calibration: what it says of answers, of which models, and that any file is read or refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.core.completion import Completion
+from lib.errors import BadFile
+from lib.evaluation.calibration import MOST_CHARACTERS, Calibration, calibration_in, calibration_of
+from lib.scores.confidence import CHOICE
+from lib.statistics.maps import Kind, Map
+from tests.support.scripted_engine import tokens_of
+
+FITTED = Calibration(Map(Kind.PLATT, 2.0, -0.5, 1.0), "sum", 200, "SmolLM2", "embedded", "abc", "sums, 200 rows")
+
+
+def answer(weights: str = "abc", model: str = "embedded", logprob: float = -0.5) -> Completion:
+    return Completion(
+        None,
+        model,
+        tokens_of("p"),
+        tokens_of("four", logprob),
+        "four",
+        provenance=(("weights", weights),) * bool(weights),
+    )
+
+
+def test_the_probability_by_hand() -> None:
+    done = answer()
+    count = len(done.generated)
+    odds = 2.0 * (-0.5 * count) - 0.5 * math.log(count) + 1.0
+    assert FITTED.probability(done) == pytest.approx(1 / (1 + math.exp(-odds)))
+
+
+def test_it_speaks_of_its_own_model_only() -> None:
+    assert math.isnan(FITTED.probability(answer("other")))
+    assert math.isnan(FITTED.probability(answer("")))
+    of_arn = replace(FITTED, weights="", source="arn:aws:bedrock:us-east-1:1:imported-model/a")
+    assert not math.isnan(of_arn.probability(answer("", of_arn.source)))
+    assert math.isnan(of_arn.probability(answer("", "arn:aws:bedrock:us-east-1:1:imported-model/b")))
+
+
+def test_an_answer_without_logprobs_has_none() -> None:
+    assert math.isnan(FITTED.probability(answer(logprob=math.nan)))
+
+
+def test_a_score_of_choices_says_nothing_of_other_answers() -> None:
+    of_choices = replace(FITTED, score=CHOICE)
+    assert not of_choices.usable
+    assert math.isnan(of_choices.probability(answer()))
+
+
+def test_written_and_read() -> None:
+    isotonic = replace(FITTED, map=Map(Kind.ISOTONIC, scores=(-2.0, 0.0), probabilities=(0.1, 0.9)))
+    for each in (FITTED, isotonic):
+        assert calibration_in(json.dumps(each.as_json()).encode()) == each
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kind": "x"}, {"version": 2}, {"score": "beauty"}, {"score": []}, {"n": 0}, {"n": True}, {"n": "5"},
+        {"model": 1},
+        {"weights": "x" * 500}, {"map": None}, {"map": {"kind": "platt", "slope": float("nan")}},
+        {"map": {"kind": "isotonic", "scores": [1, 0], "probabilities": [0, 1]}},
+    ],
+)  # fmt: skip
+def test_what_is_no_calibration_is_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(BadFile):
+        calibration_of(FITTED.as_json() | changed)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 5_000, b" " * (MOST_CHARACTERS + 1), b"null", b"[]"])
+def test_a_file_of_another_kind_is_refused(data: bytes) -> None:
+    with pytest.raises(BadFile):
+        calibration_in(data)
+
+
+LEAVES = st.none() | st.booleans() | st.text(max_size=5) | st.floats() | st.integers()
+ANYTHING = st.recursive(
+    LEAVES, lambda of: st.lists(of, max_size=3) | st.dictionaries(st.text(max_size=5), of, max_size=3)
+)
+
+
+@given(st.sampled_from(sorted(FITTED.as_json())), ANYTHING)
+def test_any_value_in_any_field_is_read_or_refused(name: str, value: object) -> None:
+    try:
+        found = calibration_of(FITTED.as_json() | {name: value})
+    except BadFile:
+        return
+    p = found.probability(answer())
+    assert math.isnan(p) or 0 <= p <= 1
