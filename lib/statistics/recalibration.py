@@ -20,6 +20,7 @@ Outcomes = NDArray[np.bool_]
 FEWEST = 30  # labelled answers below which nothing is fitted
 FEWEST_ISOTONIC = 500  # below which an isotonic map follows noise
 FOLDS = 5
+_CONSTANT = 1e-9  # spread of a column below which it is rounding
 _PENALTY = 1_000.0  # inverse strength of the ridge on standardized columns
 _MOST_KNOTS = 200  # of an isotonic map: more than any chart shows
 
@@ -48,7 +49,7 @@ def fitted(kind: Kind, scores: NDArray[np.floating], tokens: NDArray[np.integer]
     if kind is Kind.PLATT:
         columns = np.column_stack([values, np.log(np.maximum(tokens, 1))])
     centre = columns.mean(0) if kind is Kind.PLATT else np.zeros(1)
-    scale = np.where(columns.std(0) > 0, columns.std(0), 1.0)
+    scale = np.where(columns.std(0) > _CONSTANT, columns.std(0), np.inf)  # a column that never varies has no slope
     # Hardly a penalty, but one that keeps slopes finite where a score separates right from wrong perfectly.
     model = LogisticRegression(C=_PENALTY, fit_intercept=kind is Kind.PLATT, max_iter=1_000)
     model.fit((columns - centre) / scale, outcomes)

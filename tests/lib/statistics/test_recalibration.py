@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from lib.errors import BadFile
 from lib.statistics.calibration import smooth_ece
@@ -130,3 +131,14 @@ def test_an_isotonic_map_has_few_knots_and_is_still_right() -> None:
     assert len(made.scores) <= 200
     at = np.linspace(-2, 2, 50)
     assert np.abs(made(at, np.ones(50, int)) - 1 / (1 + np.exp(-at))).max() < 0.06
+
+
+def test_answers_of_one_length_leave_the_length_out() -> None:
+    random = np.random.default_rng(6)
+    scores = random.normal(size=120)
+    right = random.random(120) < 1 / (1 + np.exp(-scores))
+    made = fitted(Kind.PLATT, scores, np.full(120, 3), right)
+    assert made.length_slope == 0
+    assert map_of(made.as_json()) == made
+    (slope,) = LogisticRegression(C=np.inf).fit(scores[:, None], right).coef_[0]
+    assert made.slope == pytest.approx(slope, rel=0.01)
