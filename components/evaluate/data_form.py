@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from components.evaluate.compare_form import MOST_PROMPTS
 from components.shell.access import most_uploaded, visitor
 from components.shell.messages import show_error
 from lib.core.request import Mode
@@ -18,15 +19,30 @@ from lib.evaluation.table import Table, read_table
 
 _ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "parquet"]
 _TABLE, _FILE, _PROBLEM = "evaluate.table", "evaluate.file", "evaluate.problem"
+_PROMPTS = "evaluate.prompts"  # prompts of the Prompts page, to compare on many inputs
 
 
 def labelled_rows() -> tuple[str, Table] | None:
     """Show the choice of a file; return its name and its rows, None without one."""
     _file()
+    found: tuple[str, Table] | None = st.session_state.get(_TABLE)
+    if found is None and (prompts := st.session_state.get(_PROMPTS)):
+        st.caption(
+            f"{len(prompts)} prompts from the Prompts page. Choose a file of inputs with their expected answers. Then "
+            "put {column} where an input goes in each prompt."
+        )
+    if found is not None:
+        st.session_state.update(_templates())
     if (problem := st.session_state.get(_PROBLEM)) is not None:
         show_error(problem)
-    found: tuple[str, Table] | None = st.session_state.get(_TABLE)
     return found
+
+
+def _templates() -> dict[str, str]:
+    """The fields that hold the prompts of the Prompts page, if there are any to take over."""
+    texts = [each.replace("{", "{{").replace("}", "}}") for each in st.session_state.pop(_PROMPTS, ())]
+    names = ("evaluate.template", *(f"evaluate.template.{place}" for place in range(2, 1 + MOST_PROMPTS)))
+    return dict(zip(names, texts, strict=False))
 
 
 def _file() -> None:

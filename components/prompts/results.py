@@ -15,6 +15,7 @@ from components.charts import clarity_curves
 from components.prompts.versions import LONG_ENOUGH, note_version
 from components.shell.escaping import BREAK, as_lines, as_text
 from components.shell.messages import show_text_itself, show_warnings
+from components.shell.page_scripts import SCRIPTS
 from components.token_map import ANSWER_FIRST
 from components.token_map.with_details import map_with_pin
 from lib import formatting
@@ -69,6 +70,18 @@ def compared(plan: PromptsPlan, batch: Batch) -> None:
         note_version(each.prompt, means[each.name], long_enough(curves[each.name]))
     _maps(variants)
     _changes(variants)
+    _over_many_inputs(plan)
+
+
+def _over_many_inputs(plan: PromptsPlan) -> None:
+    """Lead on to Evaluate, where the same prompts answer every row of a file."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("One input says little about a prompt.", width="content")
+        if st.button(
+            "Compare them on many inputs", key="prompts.evaluate", icon=":material/fact_check:", type="tertiary"
+        ):
+            st.session_state["evaluate.prompts"] = plan.prompts
+            st.switch_page(SCRIPTS["evaluate"])
 
 
 def _variants(plan: PromptsPlan, batch: Batch) -> list[_Variant]:

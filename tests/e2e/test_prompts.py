@@ -55,3 +55,11 @@ def test_two_prompts_and_what_helped(page: Page, serve: Serve) -> None:
     page.goto(link.replace("/prompts?", "/compare?"))  # the former address
     wait_for_map(page)
     expect(page.get_by_role("textbox", name="Prompt 2")).to_have_value("Be *brief*. Name a <b>yellow</b> fruit.")
+
+    # The same prompts over many inputs, in Evaluate.
+    page.get_by_role("button", name="Compare them on many inputs").click()
+    expect(page.get_by_text("2 prompts from the Prompts page.")).to_be_visible()
+    page.get_by_role("button", name="Sums of one digit").click()
+    expect(page.get_by_text("The template names no column")).to_be_visible()
+    page.get_by_text("Compare models or prompts").click()
+    expect(page.get_by_role("textbox", name="Prompt 2")).to_have_value("Be *brief*. Name a <b>yellow</b> fruit.")
