@@ -1,6 +1,6 @@
 """Read answers without their grades: `python -m tests.making.audit RESULTS/rows.csv … > questions.txt`.
 
-Prints questions, expected answers and answers of 200 random rows of what `candor evaluate` wrote. Grade them in a file
+Prints questions, expected answers and answers of random rows of what `candor evaluate` wrote. Grade them in a file
 with one letter per line, r for right and w for wrong; with `--grades FILE` the same command compares your grades with
 those of Candor.
 """
@@ -15,10 +15,8 @@ from pathlib import Path
 
 from tests.making.choose import kept
 
-_COUNT = 200
 
-
-def sample(files: list[Path], seed: int, count: int = _COUNT) -> list[dict[str, str]]:
+def sample(files: list[Path], seed: int, count: int) -> list[dict[str, str]]:
     """Graded rows of templates that are kept, drawn at random from all files."""
     wanted = kept()
     rows = []
@@ -41,9 +39,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="+", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--grades", type=Path)
     options = parser.parse_args()
-    drawn = sample(options.rows, options.seed)
+    drawn = sample(options.rows, options.seed, options.count)
     if options.grades is None:
         for place, row in enumerate(drawn, 1):
             question = row["prompt"].strip().split("\n")

@@ -109,7 +109,7 @@ def _shown(template: Template, facts: list[Fact]) -> tuple[Fact, ...]:
 
 def _can_be_asked(template: Template, asked: Fact, shown: Sequence[Fact]) -> bool:
     """Whether no example names what is asked; in a chat, whether no answer is in the question, or a common word."""
-    examples = " ".join(_line(template, each) + each.answers[0] for each in shown)
+    examples = " ".join(f"{_line(template, each)} {each.answers[0]}" for each in shown)
     name = asked.entity.split(": ")[1]
     if any(_has(examples, each) for each in (name, *asked.subjects[: 1 if len(asked.subjects) == 1 else 0])):
         return False
