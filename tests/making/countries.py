@@ -27,8 +27,8 @@ _CONTINENTS = {
     "AF": ("Africa",),
     "AS": ("Asia",),
     "EU": ("Europe",),
-    "NA": ("North America", "Central America", "America", "Americas", "the Caribbean"),
-    "SA": ("South America", "America", "Americas", "Latin America"),
+    "NA": ("North America", "Central America", "the Americas", "the Caribbean"),
+    "SA": ("South America", "the Americas", "Latin America"),
     "OC": ("Oceania", "Australia", "Australasia"),
 }
 _ON_TWO = words("countries on two continents")

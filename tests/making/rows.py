@@ -108,15 +108,20 @@ def _shown(template: Template, facts: list[Fact]) -> tuple[Fact, ...]:
 
 
 def _can_be_asked(template: Template, asked: Fact, shown: Sequence[Fact]) -> bool:
-    """Whether no example names what is asked; in a chat, whether no answer is in the question, or a common word."""
+    """Whether no example names what is asked.
+
+    In a chat, also whether an answer is told from other text: it is not in the question, not in another answer, as Guinea
+    is in Equatorial Guinea, and no common word.
+    """
     examples = " ".join(f"{_line(template, each)} {each.answers[0]}" for each in shown)
     name = asked.entity.split(": ")[1]
     if any(_has(examples, each) for each in (name, *asked.subjects[: 1 if len(asked.subjects) == 1 else 0])):
         return False
     if template.style == "few-shot":
         return True
-    question = _line(template, asked)
-    return not any(_has(question, each) or each.lower().strip(".") in _COMMON for each in asked.answers)
+    others = {each for other in template.relation.facts for each in other.answers} - set(asked.answers)
+    elsewhere = "\n".join((_line(template, asked), *sorted(others)))
+    return not any(_has(elsewhere, each) or each.lower().strip(".") in _COMMON for each in asked.answers)
 
 
 def _has(text: str, words: str) -> bool:
