@@ -110,8 +110,8 @@ def _shown(template: Template, facts: list[Fact]) -> tuple[Fact, ...]:
 def _can_be_asked(template: Template, asked: Fact, shown: Sequence[Fact]) -> bool:
     """Whether no example names what is asked.
 
-    In a chat, also whether an answer is told from other text: it is not in the question, not in another answer, as Guinea
-    is in Equatorial Guinea, and no common word.
+    In a chat, also whether an answer is told from other text: it is not in the question, not in another answer, as
+    Guinea is in Equatorial Guinea, and no common word.
     """
     examples = " ".join(f"{_line(template, each)} {each.answers[0]}" for each in shown)
     name = asked.entity.split(": ")[1]
