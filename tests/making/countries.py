@@ -27,7 +27,7 @@ _CONTINENTS = {
     "AF": ("Africa",),
     "AS": ("Asia",),
     "EU": ("Europe",),
-    "NA": ("North America", "Central America", "the Americas", "the Caribbean"),
+    "NA": ("North America", "Central America", "the Americas"),
     "SA": ("South America", "the Americas", "Latin America"),
     "OC": ("Oceania", "Australia", "Australasia"),
 }
@@ -213,7 +213,7 @@ def relations() -> Iterator[Relation]:
     yield of("calling code", "To phone {0}, dial", "What is the calling code of {0}?", _calling_codes(), "")
     yield of("two letters", "{0} in two letters:", "What is the two-letter code of {0}?", _iso("iso"), "")
     yield of("three letters", "{0} in three letters:", "What is the three-letter code of {0}?", _iso("iso3"), "")
-    yield of("neighbour", "A neighbour of {0} is", "Which country shares a border with {0}?", _neighbours())
+    yield of("neighbour", "A neighbour of {0} is", "Which country shares a border with {0}?", _neighbours(), chat=False)
     for language, name in _NAMED_IN.items():
         line, question = f"{{0}} in {name}:", f"What is {{0}} called in {name}?"
         yield of(f"country in {name}", line, question, _foreign(language), "", domain="language")

@@ -125,7 +125,8 @@ def _can_be_asked(template: Template, asked: Fact, shown: Sequence[Fact]) -> boo
 
 
 def _has(text: str, words: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) is not None
+    plain, wanted = text.replace("’", "'"), re.escape(words.replace("’", "'"))
+    return re.search(rf"(?<!\w){wanted}(?!\w)", plain, re.IGNORECASE) is not None
 
 
 def _line(template: Template, about: Fact) -> str:
