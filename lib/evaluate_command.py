@@ -25,7 +25,8 @@ from lib.errors import BadFile, CandorError, InvalidRequest
 from lib.evaluate_options import CONDITION_MET, FIGURES
 from lib.evaluation.dataset import Mapped, Questions, Task, guessed, questions_of
 from lib.evaluation.grading import Grader, Rule
-from lib.evaluation.table import read_table
+from lib.evaluation.ready import PREFIX, ready_set, ready_table
+from lib.evaluation.table import Table, read_table
 from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
 from lib.jobs.resume import KnownAnswers
@@ -67,9 +68,10 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
-    table = read_table(_bytes(options.data), options.data)
-    task, columns = guessed(table)
+    data = _data(options.data)
+    task, columns = data.task, data.mapped
     task = Task(options.task) if options.task else task
+    chat = options.chat or data.chat
     mapped = Mapped(
         options.template or columns.template,
         options.expected or columns.expected,
@@ -78,20 +80,40 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
         options.group or columns.group,
         options.id or columns.row_id,
     )
-    grader = Grader(Rule(options.rule), options.tolerance, options.field)
-    found = questions_of(table, task, mapped, grader)
+    grader = Grader(Rule(options.rule or data.rule), options.tolerance, options.field)
+    found = questions_of(data.table, task, mapped, grader)
     plan = EvaluatePlan(
         _source(options),
         found.questions,
         task,
         grader,
         "" if options.data == "-" else Path(options.data).name,
-        Mode.CHAT if options.chat else Mode.RAW,
+        Mode.CHAT if chat else Mode.RAW,
         max_tokens=options.max_tokens,
-        stop=() if options.chat else ("\n",),
+        stop=() if chat else ("\n",),
         prior=options.prior,
     )
     return plan, found
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Rows, and how they are asked and graded unless options say otherwise."""
+
+    table: Table
+    task: Task
+    mapped: Mapped
+    rule: Rule = Rule.NORMALIZED
+    chat: bool = False
+
+
+def _data(name: str) -> _Data:
+    """A file, or a set that comes with Candor."""
+    if name.startswith(PREFIX):
+        ready = ready_set(name.removeprefix(PREFIX))
+        return _Data(ready_table(ready.name), ready.task, ready.mapped, ready.grader.rule, ready.mode is Mode.CHAT)
+    table = read_table(_bytes(name), name)
+    return _Data(table, *guessed(table))
 
 
 def _bytes(file: str) -> bytes:
