@@ -22,7 +22,8 @@ from lib.evaluation.dataset import Mapped, Questions, Task, guessed
 from lib.evaluation.grades import Grades, grades_in
 from lib.evaluation.grading import Grader, Rule
 from lib.evaluation.prompts import for_all_prompts
-from lib.evaluation.table import read_table
+from lib.evaluation.ready import PREFIX, ready_set, ready_table
+from lib.evaluation.table import Table, read_table
 from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
 from lib.jobs.resume import KnownAnswers
@@ -64,9 +65,10 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
-    table = read_table(_bytes(options.data), options.data)
-    task, columns = guessed(table)
+    data = _data(options.data)
+    task, columns = data.task, data.mapped
     task = Task(options.task) if options.task else task
+    chat = options.chat or data.chat
     mapped = Mapped(
         options.template or columns.template,
         options.expected or columns.expected,
@@ -75,9 +77,9 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
         options.group or columns.group,
         options.id or columns.row_id,
     )
-    grader = Grader(Rule(options.rule), options.tolerance, options.field)
-    found = for_all_prompts(table, task, mapped, grader, options.other_template)
-    mode = Mode.CHAT if options.chat else Mode.RAW
+    grader = Grader(Rule(options.rule or data.rule), options.tolerance, options.field)
+    found = for_all_prompts(data.table, task, mapped, grader, options.other_template)
+    mode = Mode.CHAT if chat else Mode.RAW
     plan = EvaluatePlan(
         _source(options, options.model),
         found.questions.questions,
@@ -86,7 +88,7 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
         "" if options.data == "-" else Path(options.data).name,
         mode,
         max_tokens=options.max_tokens,
-        stop=() if options.chat else ("\n",),
+        stop=() if chat else ("\n",),
         prior=options.prior,
         by_length=options.by_length,
         label=mapped.template if options.other_template else "",
@@ -107,6 +109,26 @@ def _grades(file: str, others: int) -> Grades:
         return grades_in(_bytes(file).decode("utf-8-sig"), 1 + others)
     except UnicodeDecodeError as error:
         raise BadFile(f"{file} is not UTF-8.", "Save it as UTF-8.") from error
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Rows, and how they are asked and graded unless options say otherwise."""
+
+    table: Table
+    task: Task
+    mapped: Mapped
+    rule: Rule = Rule.NORMALIZED
+    chat: bool = False
+
+
+def _data(name: str) -> _Data:
+    """A file, or a set that comes with Candor."""
+    if name.startswith(PREFIX):
+        ready = ready_set(name.removeprefix(PREFIX))
+        return _Data(ready_table(ready.name), ready.task, ready.mapped, ready.grader.rule, ready.mode is Mode.CHAT)
+    table = read_table(_bytes(name), name)
+    return _Data(table, *guessed(table))
 
 
 def _bytes(file: str) -> bytes:

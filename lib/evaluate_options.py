@@ -41,7 +41,7 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
         "command asks only for what is missing or has changed, also after it was killed.",
         epilog="docs/evaluate.md explains the columns, the rules and the report.",
     )
-    parser.add_argument("data", help="the file, or - for standard input")
+    parser.add_argument("data", help="the file, - for standard input, or a ready set such as ready:facts-chat")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where answers and the report are kept")
     parser.add_argument(
         "--model",
@@ -69,7 +69,7 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="report its values separately")
     parser.add_argument("--group", default="", metavar="COLUMN", help="says which rows are alike, such as a template")
     parser.add_argument("--id", default="", metavar="COLUMN", help="the ids of rows; by default their numbers")
-    parser.add_argument("--rule", choices=list(Rule), default=Rule.NORMALIZED, help="how answers are compared")
+    parser.add_argument("--rule", choices=list(Rule), help="how answers are compared (default normalized)")
     parser.add_argument("--tolerance", type=float, default=0.0, help="of the rule number, relative (default 0)")
     parser.add_argument("--field", default="", help="of the rule json field: its name, or names joined by dots")
     parser.add_argument("--chat", action="store_true", help="send prompts as chat messages")

@@ -20,13 +20,14 @@ from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
 from lib.evaluate_options import FIGURES
+from lib.evaluation.ready import ready_table
 from lib.jobs.engine_pool import Engines
 from lib.serve.faults import Fault
 from lib.serve.server import in_thread
 from lib.studies.evaluation_text import figures
 from tests.support.evaluations import outcome
 from tests.support.paths import ROOT
-from tests.support.scripted_engine import ScriptedEngine, tokens_of
+from tests.support.scripted_engine import ScriptedEngine, says, tokens_of
 from tests.support.serve_clients import Recorded, service_of
 
 ROWS = [
@@ -82,6 +83,25 @@ def test_report_rows_and_summary(evaluate: Evaluate, tmp_path: Path, capsys: pyt
         lines = list(csv.DictReader(file))
     assert len(lines) == 60
     assert [each["row"] for each in lines if each["right"] == "False"] == ["3", "13", "23", "33", "43", "53"]
+
+
+def test_a_ready_set_is_asked_and_graded_as_it_is_meant_to_be(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    engine.script = says("It is in Africa, or in Asia.")
+    out = str(tmp_path / "out")
+    assert main(["evaluate", "ready:world", "--out", out]) == 0
+    assert len(engine.requests) == len(ready_table("world").rows)
+    assert all(each.prompt is None and each.messages for each in engine.requests)
+    with (tmp_path / "out" / "rows.csv").open(encoding="utf-8-sig") as file:
+        lines = list(csv.DictReader(file))
+    right = [each for each in lines if each["right"] == "True"]
+    assert right
+    assert all({"Africa", "Asia"} & set(each["expected"].split(" | ")) for each in right)
+    assert {each["slice domain"] for each in lines} == {row["domain"] for row in ready_table("world").rows}
+    assert main(["evaluate", "ready:world", "--out", out, "--rule", "exact"]) == 0
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["accuracy"]["within"]["value"] == 0
+    assert main(["evaluate", "ready:nothing", "--out", out]) == 1
 
 
 def test_nothing_is_asked_twice(evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path) -> None:
