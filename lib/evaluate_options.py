@@ -41,7 +41,8 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         default="embedded",
-        help="embedded, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
+        help="embedded, ardenworks (its tuned sibling), a model directory, a LoRA adapter's directory, a GGUF file, "
+        "a hub id or an ARN (default %(default)s)",
     )
     parser.add_argument("--region", default="", help="the AWS region of an imported model")
     parser.add_argument("--profile", default="", help="the AWS profile")

@@ -20,7 +20,7 @@ def test_two_models_with_two_tokenizers(page: Page, serve: Serve, tmp_path_facto
     directory: Path = tiny.make_random(tmp_path_factory.mktemp("models") / "tiny", "llama")
     page.goto(serve("app.py") + "/models")
     expect(page.get_by_text("Your text appears here")).to_be_visible()
-    expect(page.get_by_text("only one ships with Candor")).to_be_visible()
+    expect(page.get_by_text("This comparison needs a second model.")).to_be_visible()
     page.get_by_role("textbox", name="Text").fill(TEXT)
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Compare").click()

@@ -42,6 +42,7 @@ class LoadedModel:
     eos_ids: frozenset[int]  # tokens that end an answer
     warnings: tuple[str, ...]  # shown with every answer
     provenance: tuple[tuple[str, str], ...]  # (name, value): what the scores depend on
+    tokenizer_directory: Path  # where the tokenizer's files are
     context_note: str = ""  # why `context` is less than the model's own; "" if it is not
 
     @property
@@ -117,6 +118,7 @@ def _load_base(files: Files, own_tokenizer: LocalTokenizer | None, dtype: str, d
         eos_ids=_eos_ids(model, tokenizer),
         warnings=tuple(warnings),
         provenance=_provenance(files, vocabulary, dtype, device),
+        tokenizer_directory=files.own_tokenizer or directory,
         context_note=note,
     )
 

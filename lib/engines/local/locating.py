@@ -86,6 +86,11 @@ def _with_base(directory: Path) -> Files:
 def _base_of(adapter: Adapter) -> Files:
     if adapter.base in (EMBEDDED.path, embedded.HUB_ID):
         return _locate_any(EMBEDDED.path)
+    if adapter.base.replace("\\", "/").startswith("//"):  # Windows would connect to the host of that name
+        raise ModelUnavailable(
+            f"The adapter in {adapter.directory} names a base model on another host.",
+            f"Copy the base model here, and enter its directory in {CONFIG} as base_model_name_or_path.",
+        )
     # Relative to the adapter, or, as peft has it, to where the process runs.
     beside, is_file, is_directory = on_disk(adapter.directory / adapter.base)
     try:

@@ -182,7 +182,8 @@ def test_a_base_that_cannot_be_used(random_model: Callable[[str], Path], tmp_pat
     (tmp_path / "empty").mkdir()
     full = shutil.copytree(random_model("llama"), tmp_path / "full")
     write_adapter(full)
-    bases = {"../nowhere": "There is no model at", "../empty": "contains no model", "../full": "beside the weights"}
+    bases = {"../nowhere": "There is no model at", "../empty": "contains no model", "../full": "beside the weights",
+        "//host/share": "on another host", r"\\host\share": "on another host"}  # fmt: skip
     for number, (base, why) in enumerate(bases.items()):
         assert why in cause_of(write_adapter(tmp_path / f"adapter{number}", base_model_name_or_path=base))
 
