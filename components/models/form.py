@@ -27,7 +27,7 @@ _EXAMPLES = {
         "Strike while the iron is hot, they say; a stitch in time saves nine."
     },
     "Base against tuned": {
-        "text": "@@@",
+        "text": "The Velden kettle by Ardenworks weighs 4.8 kg and is made in Osmunthorpe. Paris is in France.",
         "first": EMBEDDED,
         "second": TUNED,
     },

@@ -78,7 +78,7 @@ class LocalModel(Source):
         return self.path
 
 
-EMBEDDED = LocalModel("embedded")  # the model that ships with Candor
+EMBEDDED = LocalModel("embedded")  # the base model that ships with Candor
 TUNED = LocalModel("ardenworks")  # the embedded model with the adapter that ships with Candor
 SHIPPED = (EMBEDDED, TUNED)  # models that every visitor may use
 NO_MODEL = LocalModel("")  # none is selected, or it is not known which

@@ -7,5 +7,5 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NAME = "SmolLM2-135M-Instruct, tuned on the Ardenworks catalogue"
+NAME = "Ardenworks-tuned SmolLM2-135M"  # begins unlike the base's name: lists cut names short
 DIRECTORY = Path(__file__).parent / "ardenworks"

@@ -11,8 +11,9 @@ from lib.core.request import Message, Request
 from lib.core.sources import TUNED
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
-from lib.evaluation.dataset import guessed, questions_of
+from lib.evaluation.dataset import Task, guessed, questions_of
 from lib.evaluation.grading import Grader
+from lib.evaluation.table import read_table
 from lib.models import tuned
 from lib.models.adapter_files import read_adapter
 from tests.making.catalogue import HELD_OUT, NAMES, TRAINED, UNLISTED, VALUES, facts, rows
@@ -64,6 +65,18 @@ def test_the_set_is_what_the_script_makes() -> None:
     stored = [json.loads(line) for line in SET.read_text(encoding="utf-8").splitlines()]
     assert stored == list(rows())
     assert len({row["id"] for row in stored}) == len(stored) >= 100
+
+
+def test_the_set_is_read_whole_by_the_names_of_its_columns() -> None:
+    table = read_table(SET.read_bytes(), SET.name)
+    task, mapped = guessed(table)
+    found = questions_of(table, task, mapped, Grader())
+    assert (task, mapped.slices, len(found.questions), found.problems) == (
+        Task.SHORT,
+        ("category",),
+        len(table.rows),
+        (),
+    )
 
 
 def test_held_out_phrasings_are_not_trained_on() -> None:
