@@ -128,7 +128,7 @@ def test_prompts_one_only_or_twice_the_same(can: set[Format]) -> None:
 def test_models_offer_the_base_against_its_tuned_sibling(can: set[Format]) -> None:
     page = press(AppTest.from_function(models).run(), "Base against tuned")
     assert [page.session_state[f"models.{slot}"] for slot in ("first", "second")] == [EMBEDDED, TUNED]
-    assert any("Ardenworks-tuned" in each.value.replace("\\", "") for each in page.markdown)
+    assert any("Ardenworks" in each.value for each in page.markdown)
     assert not page.button(key="models.go").disabled
     asked = press(page, "Compare").session_state["asked"]
     assert [each.source for each in asked.plan.sides] == [EMBEDDED, TUNED]
