@@ -12,11 +12,6 @@ from lib.models import embedded, tuned
 
 _OTHER, BEDROCK = "Another model", "Amazon Bedrock"
 _SHIPPED: dict[str, Source] = {embedded.NAME: EMBEDDED, tuned.NAME: TUNED}
-_CAPTIONS = {
-    embedded.NAME: "Ships with Candor. Small enough to be wrong often, which makes it good to learn on.",
-    tuned.NAME: "The embedded model fine-tuned on an invented catalogue: right about its products, and overconfident "
-    "about everything else.",
-}
 
 
 def model_picker(policy: Policy) -> Source:
@@ -31,8 +26,13 @@ def model_picker(policy: Policy) -> Source:
     if choice == BEDROCK:
         return bedrock_picker(policy) or NO_MODEL
     if choice != _OTHER:
-        if choice in _CAPTIONS:
-            st.caption(_CAPTIONS[choice])
+        if choice == embedded.NAME:
+            st.caption("Ships with Candor. Small enough to be wrong often, which makes it good to learn on.")
+        elif choice == tuned.NAME:
+            st.caption(
+                "The embedded model fine-tuned on an invented catalogue: right about its products, and overconfident "
+                "about everything else."
+            )
         return listed[choice]
     source = st.text_input(
         "Directory, GGUF file or hub id",
