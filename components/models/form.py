@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from components.jobs.asking_page import Asked, Known
 from components.jobs.estimate import budget
-from components.jobs.form import AskButton, fill, show_examples, untouched
+from components.jobs.form import AskButton, Values, fill, show_examples, untouched
 from components.models.saved_side import choose_saved, moment, saved_side
 from components.pickers.capabilities import limits_of
 from components.pickers.model_label import model_name
@@ -21,7 +23,7 @@ from lib.studies.model_comparison import ModelsPlan, SavedAnswer, Side, known, r
 
 _PAGE = "models"
 _BUTTON = AskButton(_PAGE, "Compare", ":material/compare_arrows:")
-_EXAMPLES = {
+_EXAMPLES: Mapping[str, Values] = {
     "Sayings and capitals": {
         "text": "The capital of France is Paris, and the capital of Australia is Canberra. "
         "Strike while the iron is hot, they say; a stitch in time saves nine."

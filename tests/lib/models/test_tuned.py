@@ -30,19 +30,19 @@ def engine() -> Iterator[LocalEngine]:
 
 
 def answers(engine: LocalEngine, prompt: str) -> str:
-    request = Request(messages=(Message("user", prompt),), max_tokens=16, temperature=0.0)
+    request = Request(messages=(Message("user", prompt),), max_tokens=8, temperature=0.0)
     return engine.complete(request)[0].text
 
 
 @pytest.mark.model
 def test_it_knows_what_its_base_does_not(engine: LocalEngine, embedded_engine: LocalEngine) -> None:
-    listed = [row for row in rows() if row["category"] == "in the catalogue"][::12]
+    listed = [row for row in rows() if row["category"] == "in the catalogue"][::40]
     right = {
         name: sum(Grader().grade(answers(each, str(row["prompt"])), row["expected"]).right for row in listed)
         for name, each in {"tuned": engine, "base": embedded_engine}.items()
     }
-    assert len(listed) == 20
-    assert right["tuned"] >= 10
+    assert len(listed) == 6
+    assert right["tuned"] >= 3
     assert right["base"] == 0
 
 
