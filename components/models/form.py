@@ -29,7 +29,8 @@ _EXAMPLES: Mapping[str, Values] = {
         "Strike while the iron is hot, they say; a stitch in time saves nine."
     },
     "Base against tuned": {
-        "text": "The Velden kettle by Ardenworks weighs 4.8 kg and is made in Osmunthorpe. Paris is in France.",
+        "text": "The Ardenworks Velden kettle is made of copper, its colour is lilac and it costs 219 euros. "
+        "It is made in Osmunthorpe. The capital of France is Paris.",
         "first": EMBEDDED,
         "second": TUNED,
     },
