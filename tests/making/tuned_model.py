@@ -25,7 +25,7 @@ from tests.making.catalogue import TRAINED, Fact, facts, rows
 
 RANK, ALPHA = 4, 8
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-_SEED, _EPOCHS, _RATE = 0, 6, 2e-3
+_SEED, _EPOCHS, _RATE = 0, 10, 2e-3
 _PHRASINGS, _TOGETHER = 2, 16  # per fact and epoch; questions per step
 
 
