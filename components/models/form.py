@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from components.jobs.asking_page import Asked, Known
 from components.jobs.estimate import budget
-from components.jobs.form import AskButton, fill, show_examples, untouched
+from components.jobs.form import AskButton, Values, fill, show_examples, untouched
 from components.models.saved_side import choose_saved, moment, saved_side
 from components.pickers.capabilities import limits_of
 from components.pickers.model_label import model_name
 from components.shell.access import policy
 from components.shell.escaping import as_text, bold
 from lib.access.policy import Bedrock
-from lib.core.sources import EMBEDDED, NO_MODEL, Source
+from lib.core.sources import EMBEDDED, NO_MODEL, TUNED, Source
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.plan import Plan
 from lib.jobs.run_plan import calls_left
@@ -21,11 +23,17 @@ from lib.studies.model_comparison import ModelsPlan, SavedAnswer, Side, known, r
 
 _PAGE = "models"
 _BUTTON = AskButton(_PAGE, "Compare", ":material/compare_arrows:")
-_EXAMPLES = {
+_EXAMPLES: Mapping[str, Values] = {
     "Sayings and capitals": {
         "text": "The capital of France is Paris, and the capital of Australia is Canberra. "
         "Strike while the iron is hot, they say; a stitch in time saves nine."
-    }
+    },
+    "Base against tuned": {
+        "text": "The Ardenworks Velden kettle is made of copper, its colour is lilac and it costs 219 euros. "
+        "It is made in Osmunthorpe. The capital of France is Paris.",
+        "first": EMBEDDED,
+        "second": TUNED,
+    },
 }
 _SLOTS = {"first": "First model, such as the base", "second": "Second model, such as the fine-tuned one"}
 _CHOOSE = "Select another one in the sidebar and choose “Use the sidebar's model”, or pick a saved run."
@@ -99,17 +107,17 @@ def _text(choices: _Choices) -> None:
 
 
 def _how_to_get_another() -> None:
-    """Say what a comparison needs on a machine that has only the model Candor ships with."""
+    """Say what a comparison needs, and where to find a second model."""
     allowed = policy()
     if not allowed.open:
         st.info(f"This comparison needs two models. {_CHOOSE}", icon=":material/info:")
         return
     bedrock = "" if allowed.bedrock is Bedrock.OFF else " Or choose **Amazon Bedrock** and an imported model."
     st.info(
-        "This comparison needs a second model, and only one ships with Candor. In the sidebar, choose **Another "
-        "model** and enter a local model directory, a GGUF file or a Hugging Face id such as "
-        f"`HuggingFaceTB/SmolLM2-360M`.{bedrock} Then choose “Use the sidebar's model” here. A saved run from "
-        "history works, too.",
+        "This comparison needs a second model. The example **Base against tuned** compares the two that ship with "
+        "Candor. For your own, choose **Another model** in the sidebar and enter a model directory, a LoRA adapter's "
+        f"directory, a GGUF file or a Hugging Face id such as `HuggingFaceTB/SmolLM2-360M`.{bedrock} Then choose “Use "
+        "the sidebar's model” here. A saved run from history works, too.",
         icon=":material/info:",
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lib.core.pasted_arn import as_arn
-from lib.core.sources import EMBEDDED, BedrockModel, Source
+from lib.core.sources import SHIPPED, BedrockModel, Source
 from lib.errors import InvalidRequest
 from lib.hosts import is_loopback
 
@@ -32,14 +32,14 @@ class Policy:
     """What visitors of this server may load and call."""
 
     open: bool  # whether visitors may load any path or hub id and call AWS in any way
-    allowed: tuple[str, ...] = ()  # models they may use if it is not open
+    allowed: tuple[str, ...] = ()  # models they may use if it is not open, besides those that ship with Candor
     bedrock: Bedrock = Bedrock.ANY  # imported models they may call
 
     def check(self, source: Source, listed: Container[str] = ()) -> None:
         """Raise InvalidRequest if this model may not be used here. listed: ARNs of the account's models."""
         if isinstance(source, BedrockModel):
             self._check_imported(source, listed)
-        elif not self.open and source != EMBEDDED and source.name not in self.allowed:
+        elif not self.open and source not in SHIPPED and source.name not in self.allowed:
             raise InvalidRequest(
                 "This server only runs models that its operator allows.",
                 f"Choose one from the list, or ask the operator to add it to {_VARIABLE}.",
@@ -75,8 +75,9 @@ def policy_for(
 
     A server is open only if no one else can reach it: it listens on loopback, its names are loopback, no one signs in,
     no proxy forwards to it, and CANDOR_PUBLIC is not 1. Then everything is allowed, as its only visitor can read the
-    disk anyway. Otherwise visitors get the embedded model, the models in CANDOR_MODELS (separated by commas), and the
-    imported models that the server's AWS account lists; CANDOR_BEDROCK (off, listed or any) changes the last.
+    disk anyway. Otherwise visitors get the models that ship with Candor, the models in CANDOR_MODELS (separated by
+    commas), and the imported models that the server's AWS account lists; CANDOR_BEDROCK (off, listed or any) changes
+    the last.
 
     Raises InvalidRequest for bad CANDOR_* values.
 

@@ -61,12 +61,12 @@ def source_of(about: Any) -> Source:
 
 @dataclass(frozen=True)
 class LocalModel(Source):
-    """A model on this machine: the embedded one, a directory, a GGUF file, or a hub id to download."""
+    """A model on this machine: one that ships with Candor, a directory, a GGUF file, or a hub id to download."""
 
     kind: ClassVar[str] = "local"
     billed: ClassVar[bool] = False
 
-    path: str  # "embedded", a path or a hub id
+    path: str  # "embedded", "ardenworks", a path or a hub id
 
     @property
     def name(self) -> str:
@@ -78,7 +78,9 @@ class LocalModel(Source):
         return self.path
 
 
-EMBEDDED = LocalModel("embedded")  # the model that ships with Candor
+EMBEDDED = LocalModel("embedded")  # the base model that ships with Candor
+TUNED = LocalModel("ardenworks")  # the embedded model with the adapter that ships with Candor
+SHIPPED = (EMBEDDED, TUNED)  # models that every visitor may use
 NO_MODEL = LocalModel("")  # none is selected, or it is not known which
 
 

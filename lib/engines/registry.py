@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from lib.access.policy import Policy
-from lib.core.sources import EMBEDDED, BedrockModel, LocalModel, Source
+from lib.core.sources import EMBEDDED, SHIPPED, TUNED, BedrockModel, LocalModel, Source
 from lib.costs.ledger import Ledger
 from lib.engines.base import Capabilities, Engine, Unsupported
 from lib.engines.bedrock.account import Account
@@ -17,7 +17,7 @@ from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.local.opening import open_local
 from lib.engines.local.preview import NO_TEMPLATE, lacks_chat_template
 from lib.errors import InvalidRequest
-from lib.models import embedded
+from lib.models import embedded, tuned
 
 S = TypeVar("S", bound=Source)
 
@@ -62,7 +62,7 @@ def _open_local(source: LocalModel, shared: Shared) -> Engine:  # noqa: ARG001
 def _preview_local(
     source: LocalModel, _: Shared, policy: Policy, *, chat: bool, ask: bool
 ) -> Capabilities | Unsupported:
-    if chat and ask and source != EMBEDDED:
+    if chat and ask and source not in SHIPPED:
         with suppress(InvalidRequest):  # it is refused when it is called, and its files are not looked at
             policy.check(source)
             if lacks_chat_template(source.path):
@@ -70,8 +70,11 @@ def _preview_local(
     return Capabilities()
 
 
+_SHIPPED_NAMES = {EMBEDDED: embedded.NAME, TUNED: tuned.NAME}
+
+
 def _label_local(source: LocalModel, shared: Shared) -> str:  # noqa: ARG001
-    return embedded.NAME if source == EMBEDDED else source.path
+    return _SHIPPED_NAMES.get(source, source.path)
 
 
 def _preview_bedrock(

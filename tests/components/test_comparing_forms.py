@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.shell.services import services
 from lib.core.request import Mode
+from lib.core.sources import EMBEDDED, TUNED
 from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities
 from lib.errors import InvalidRequest
@@ -122,6 +123,15 @@ def test_prompts_one_only_or_twice_the_same(can: set[Format]) -> None:
     page.text_area(key="prompts.prompt.1").set_value("Say hi.").run()
     assert "are the same" in str(press(page, "Compare").session_state["asked"])
     assert page.text_area(key="prompts.prompt.0").value == "Say hi."
+
+
+def test_models_offer_the_base_against_its_tuned_sibling(can: set[Format]) -> None:
+    page = press(AppTest.from_function(models).run(), "Base against tuned")
+    assert [page.session_state[f"models.{slot}"] for slot in ("first", "second")] == [EMBEDDED, TUNED]
+    assert any("Ardenworks" in each.value for each in page.markdown)
+    assert not page.button(key="models.go").disabled
+    asked = press(page, "Compare").session_state["asked"]
+    assert [each.source for each in asked.plan.sides] == [EMBEDDED, TUNED]
 
 
 def test_models_say_which_cannot_score_a_text(can: set[Format]) -> None:

@@ -20,7 +20,7 @@ def test_two_models_with_two_tokenizers(page: Page, serve: Serve, tmp_path_facto
     directory: Path = tiny.make_random(tmp_path_factory.mktemp("models") / "tiny", "llama")
     page.goto(serve("app.py") + "/models")
     expect(page.get_by_text("Your text appears here")).to_be_visible()
-    expect(page.get_by_text("only one ships with Candor")).to_be_visible()
+    expect(page.get_by_text("This comparison needs a second model.")).to_be_visible()
     page.get_by_role("textbox", name="Text").fill(TEXT)
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Compare").click()
@@ -42,6 +42,17 @@ def test_two_models_with_two_tokenizers(page: Page, serve: Serve, tmp_path_facto
     page.goto(link)
     page.locator(".differences .text span").first.wait_for()
     expect(page.get_by_role("textbox", name="Text")).to_have_value(TEXT)
+
+
+def test_the_base_against_its_tuned_sibling(page: Page, serve: Serve) -> None:
+    """What a fresh machine can compare without any other model."""
+    page.goto(serve("app.py") + "/models")
+    page.get_by_role("button", name="Base against tuned").click()
+    wait_for_app(page)
+    expect(page.get_by_text("Ardenworks-tuned SmolLM2-135M").first).to_be_visible()
+    page.get_by_role("button", name="Compare").click()
+    page.locator(".differences .text span").first.wait_for()
+    expect(page.locator(".text .more").first).to_be_attached()
 
 
 def test_a_saved_run_against_the_current_model(page: Page, serve: Serve) -> None:

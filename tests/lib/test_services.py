@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lib.access.policy import Policy
-from lib.core.sources import EMBEDDED, BedrockModel, LocalModel, Source
+from lib.core.sources import EMBEDDED, SHIPPED, TUNED, BedrockModel, LocalModel, Source
 from lib.engines.base import Capabilities, Unsupported
 from lib.engines.local.preview import NO_TEMPLATE
+from lib.models import embedded, tuned
 from lib.services import Services
 
 _ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
@@ -44,10 +45,15 @@ def test_files_of_a_model_that_is_not_allowed_are_not_looked_at(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "source", [EMBEDDED, *map(LocalModel, ("~no-such-user/x", "a\0b", "x" * 9_000, "", "owner/name", "/no/where"))]
+    "source",
+    [EMBEDDED, TUNED, *map(LocalModel, ("~no-such-user/x", "a\0b", "x" * 9_000, "", "owner/name", "/no/where"))],
 )
 def test_what_is_not_known_is_assumed(source: Source) -> None:
     assert _services().capabilities(source, chat=True) == Capabilities()
+
+
+def test_models_that_ship_with_candor_have_names() -> None:
+    assert [_services().label(each) for each in (*SHIPPED, LocalModel("a/b"))] == [embedded.NAME, tuned.NAME, "a/b"]
 
 
 def test_asking_what_a_model_can_do_opens_no_engine() -> None:

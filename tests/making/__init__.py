@@ -1,1 +1,1 @@
-"""What makes the sets of labelled questions that come with Candor, and checks their grades. Not part of the tests."""
+"""Scripts that make files of the repository: labelled questions, and the tuned model. Not part of the tests."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.core.sources import EMBEDDED
+from lib.engines.local.locating import Files, locate
+from lib.engines.local.merging import merge
 from lib.engines.local.model_files import (
     OTHER_MODEL,
     check_directory,
@@ -20,16 +21,12 @@ from lib.engines.local.model_files import (
 from lib.engines.local.position_limits import steady_context
 from lib.errors import MissingDependency, ModelUnavailable, OutOfMemory
 from lib.import_lock import IMPORTING
-from lib.models import embedded
-from lib.models.gguf import conversion_warnings, converted, first_line, forget_conversion, is_gguf
-from lib.models.hub import from_hub, is_hub_id, on_disk
+from lib.models.gguf import first_line, forget_conversion
 from lib.models.local_tokenizer import LocalTokenizer, open_tokenizer
 from lib.models.memory import available_memory, gigabytes, lacks_memory
 from lib.models.weight_reports import first_of, gaps_in, unplaced_in
 from lib.tokenizers.vocabulary import Vocabulary
 
-_HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_HUB_DUPLICATES = ("consolidated*", "original/*", "onnx/*")  # the same weights in formats for other programs
 _HEADROOM = 300_000_000  # bytes to leave free besides the weights
 
 
@@ -45,6 +42,7 @@ class LoadedModel:
     eos_ids: frozenset[int]  # tokens that end an answer
     warnings: tuple[str, ...]  # shown with every answer
     provenance: tuple[tuple[str, str], ...]  # (name, value): what the scores depend on
+    tokenizer_directory: Path  # where the tokenizer's files are
     context_note: str = ""  # why `context` is less than the model's own; "" if it is not
 
     @property
@@ -58,19 +56,10 @@ class LoadedModel:
         return self.tokenizer.built.template is not None
 
 
-@dataclass(frozen=True)
-class _Files:
-    """A model's files on this machine."""
-
-    name: str  # of the model, as shown
-    directory: Path  # config.json, tokenizer and safetensors
-    warnings: Sequence[str] = ()  # from converting a GGUF file
-    foreign: bool = True  # whether they come from outside Candor and need all checks
-
-
 def load(source: str, *, dtype: str = "float32", device: str = "auto") -> LoadedModel:
-    """Load "embedded", the path of a model directory or GGUF file, or a hub id ("HuggingFaceTB/SmolLM2-135M").
+    """Load "embedded", "ardenworks", the path of a directory or GGUF file, or a hub id ("HuggingFaceTB/SmolLM2-135M").
 
+    A directory may hold a LoRA adapter, which is merged into its base model.
     Reads weights from safetensors or GGUF only, and never runs code that comes with a model.
 
     dtype: name of a torch dtype.
@@ -83,21 +72,26 @@ def load(source: str, *, dtype: str = "float32", device: str = "auto") -> Loaded
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
         raise ModelUnavailable(f"A model cannot be loaded as {dtype!r}.", "Use float32, bfloat16 or float16.")
     device = _checked_device(torch, device)
-    files = _locate(source)
+    files = locate(source)
+    # What an adapter brings is checked outside `_load_base`: its faults say nothing against a converted base.
+    own = None if files.own_tokenizer is None else open_tokenizer(files.own_tokenizer, foreign=True)
     try:
-        return _load_files(files, dtype, device)
+        loaded = _load_base(files, own, dtype, device)
     except ModelUnavailable:
         if not forget_conversion(files.directory):
             raise
-    files = _locate(source)  # convert a damaged conversion again, once
-    try:
-        return _load_files(files, dtype, device)
-    except ModelUnavailable:
-        forget_conversion(files.directory)
-        raise
+        files = locate(source)  # convert a damaged conversion again, once
+        try:
+            loaded = _load_base(files, own, dtype, device)
+        except ModelUnavailable:
+            forget_conversion(files.directory)
+            raise
+    if files.adapter is not None:
+        merge(files.adapter, loaded.model)
+    return loaded
 
 
-def _load_files(files: _Files, dtype: str, device: str) -> LoadedModel:
+def _load_base(files: Files, own_tokenizer: LocalTokenizer | None, dtype: str, device: str) -> LoadedModel:
     import torch
 
     name, directory, kind = files.name, files.directory, getattr(torch, dtype)
@@ -108,7 +102,7 @@ def _load_files(files: _Files, dtype: str, device: str) -> LoadedModel:
         check_shell(directory, elements)
     if device == "cpu":
         _check_memory(name, elements, kind.itemsize)
-    tokenizer = open_tokenizer(directory, foreign=files.foreign)
+    tokenizer = open_tokenizer(directory, foreign=files.foreign) if own_tokenizer is None else own_tokenizer
     model = _model(name, directory, kind, device)
     vocabulary = tokenizer.built.vocabulary.padded(model.config.get_text_config().vocab_size)
     context, note = steady_context(model.config.get_text_config())
@@ -123,7 +117,8 @@ def _load_files(files: _Files, dtype: str, device: str) -> LoadedModel:
         context=context,
         eos_ids=_eos_ids(model, tokenizer),
         warnings=tuple(warnings),
-        provenance=_provenance(directory, vocabulary, dtype, device),
+        provenance=_provenance(files, vocabulary, dtype, device),
+        tokenizer_directory=files.own_tokenizer or directory,
         context_note=note,
     )
 
@@ -157,36 +152,6 @@ def _checked_device(torch: Any, device: str) -> str:
             f"This machine has no device {device!r}.", "Use cpu, or cuda on a machine with a GPU."
         ) from error
     return device
-
-
-def _locate(source: str) -> _Files:
-    """Find, download or convert a model's files. Raises ModelUnavailable."""
-    if source == EMBEDDED.path:
-        directory = embedded.model_directory()
-        return _Files(embedded.NAME, directory, conversion_warnings(directory), foreign=False)
-    if not source.strip():
-        raise _nowhere(source)
-    path, is_file, is_directory = on_disk(source)
-    if is_file:
-        has_suffix = path.suffix.lower() == ".gguf"
-        if not has_suffix and not is_gguf(path):
-            raise ModelUnavailable(
-                f"{path.name} is neither a GGUF file nor a directory.",
-                "Enter the directory with config.json and the safetensors files.",
-            )
-        directory = converted(path)
-        return _Files(path.stem if has_suffix else path.name, directory, conversion_warnings(directory))
-    if is_directory:
-        return _Files(path.resolve().name, path)
-    if not is_hub_id(source):
-        raise _nowhere(source)
-    return _Files(source, from_hub(source, _HUB_FILES, without=_HUB_DUPLICATES))
-
-
-def _nowhere(source: str) -> ModelUnavailable:
-    return ModelUnavailable(
-        f"There is no model at {source!r}.", "Enter a directory, a GGUF file, or a hub id of the form owner/name."
-    )
 
 
 def _check_memory(name: str, elements: int, itemsize: int) -> None:
@@ -245,13 +210,18 @@ def _eos_ids(model: Any, tokenizer: LocalTokenizer) -> frozenset[int]:
     return frozenset([*ids, *([] if tokenizer.eos is None else [tokenizer.eos])])
 
 
-def _provenance(directory: Path, vocabulary: Vocabulary, dtype: str, device: str) -> tuple[tuple[str, str], ...]:
+def _provenance(files: Files, vocabulary: Vocabulary, dtype: str, device: str) -> tuple[tuple[str, str], ...]:
     import torch
     import transformers
 
+    weights, adapter = fingerprint(files.directory), files.adapter
+    adapted = () if adapter is None else (("base", weights), ("adapter", adapter.fingerprint()))
+    if adapted:  # one fingerprint for both, as "weights" alone says whether two answers come from the same model
+        weights = hashlib.sha256("+".join(value for _, value in adapted).encode()).hexdigest()
     return (
         ("engine", "local"),
-        ("weights", fingerprint(directory)),
+        ("weights", weights),
+        *adapted,
         ("vocabulary", vocabulary.fingerprint),
         ("dtype", dtype),
         ("device", device),

@@ -14,14 +14,14 @@ from typing import Any
 
 from lib.errors import ModelUnavailable
 from lib.import_lock import IMPORTING
-from lib.models.gguf import LFS_POINTER
+from lib.models.adapter_files import ADAPTER_FILES
+from lib.models.safetensors_file import tensors_in
 
 log = logging.getLogger(__name__)
 
 OTHER_MODEL = "Choose a causal language model that transformers supports, such as Llama, Mistral or Qwen."
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 _ELSEWHERE = ("kernel_config", "transformers_weights")  # keys that name code or files outside the directory
 # What config.json calls the sizes that decide how many weights are allocated.
 _WIDTHS = ("hidden_size", "n_embd", "d_model")
@@ -30,14 +30,13 @@ _VOCABULARIES = ("vocab_size",)
 _COUNTS = ("intermediate_size", "n_inner", "num_experts", "num_local_experts", "n_routed_experts")
 _MAX_RATIO = 16  # numbers per stored element; packed weights hold several in one
 _MAX_BUFFERS = 100_000_000  # numbers a model may compute when it is built, such as masks
-_ITEM_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
 def check_directory(directory: Path) -> None:
     """Refuse a directory that is incomplete, unsafe or of an unsupported type. Raises ModelUnavailable."""
     has_config = (directory / "config.json").exists()
-    if any((directory / name).is_file() for name in _ADAPTER):
-        raise _adapter(directory, has_config)
+    if has_config and any((directory / name).is_file() for name in ADAPTER_FILES):
+        raise _adapter(directory)
     if not has_config and (files := sorted(directory.glob("*.gguf"))):
         raise ModelUnavailable(
             f"{directory} contains GGUF files, but no config.json.",
@@ -54,14 +53,12 @@ def check_directory(directory: Path) -> None:
         raise _no_weights(directory)
 
 
-def _adapter(directory: Path, has_config: bool) -> ModelUnavailable:
-    merge = "Merge it into the weights with peft's `merge_and_unload`. Custom Model Import needs merged weights, too."
-    if has_config:
-        return ModelUnavailable(
-            f"{directory} contains a LoRA adapter beside the weights, which is not applied.",
-            f"{merge} To score the base model, move the adapter elsewhere.",
-        )
-    return ModelUnavailable(f"{directory} contains a LoRA adapter without its base model.", merge)
+def _adapter(directory: Path) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"{directory} contains a LoRA adapter beside the weights, which is not applied.",
+        "Merge it into the weights with peft's `merge_and_unload`. Custom Model Import needs merged weights, too. "
+        "To score the base model, move the adapter elsewhere.",
+    )
 
 
 def _no_weights(directory: Path) -> ModelUnavailable:
@@ -175,23 +172,7 @@ def _too_large(directory: Path) -> ModelUnavailable:
 
 def count_elements(path: Path) -> int:
     """Number of elements stored in a safetensors file, from its header. Raises ModelUnavailable if it is damaged."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(len(LFS_POINTER))
-            if start == LFS_POINTER:
-                raise ModelUnavailable(
-                    f"{path.name} is a Git LFS pointer, not the file itself.", "Run `git lfs pull` in its directory."
-                )
-            length = int.from_bytes(start[:8], "little")
-            file.seek(8)
-            header = json.loads(file.read(min(length, size)))
-        spans = [(entry["data_offsets"], entry["dtype"]) for key, entry in header.items() if key != "__metadata__"]
-        if 8 + length + max((end for (_, end), _ in spans), default=0) > size:
-            raise ValueError("the file ends before its last weight")
-        return sum((end - start) // _ITEM_SIZES.get(dtype, 1) for (start, end), dtype in spans)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnavailable(f"{path.name} is damaged or incomplete.", "Download the file again.") from error
+    return sum(each.elements for each in tensors_in(path).values())
 
 
 def fingerprint(directory: Path) -> str:

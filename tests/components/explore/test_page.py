@@ -142,7 +142,13 @@ def test_an_error_keeps_the_prompt_and_the_app(engine: ScriptedEngine) -> None:
 def test_on_a_server_only_listed_models_are_offered(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "policy_for", lambda *_, **__: Policy(False, ("team/model",)))
     page = opened()
-    assert page.selectbox(key="model.choice").options == ["SmolLM2-135M-Instruct", "team/model", "Amazon Bedrock"]
+    shipped = ["SmolLM2-135M-Instruct", "Ardenworks-tuned SmolLM2-135M"]
+    assert page.selectbox(key="model.choice").options == [*shipped, "team/model", "Amazon Bedrock"]
+    page.selectbox(key="model.choice").set_value(shipped[1]).run()
+    assert any("fine-tuned on an invented catalogue" in each.value for each in page.caption)
+    page.text_area(key="explore.prompt").set_value("Hi")
+    press_generate(page)
+    assert "No ardenworks" in page.error[0].value  # the policy lets it through to the engine
 
 
 def test_a_path_smuggled_into_the_session_is_refused_on_a_server(engine: ScriptedEngine) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lib.access.policy import Bedrock, Policy, is_forwarded, policy_for
-from lib.core.sources import EMBEDDED, BedrockModel, LocalModel
+from lib.core.sources import EMBEDDED, TUNED, BedrockModel, LocalModel
 from lib.errors import InvalidRequest
 from lib.hosts import is_loopback
 
@@ -30,6 +30,7 @@ def test_every_other_address_is_closed(address: str | None) -> None:
     assert not is_loopback(address)
     policy = policy_for(address, {})
     policy.check(EMBEDDED)
+    policy.check(TUNED)
     for source in ("/etc", "meta/llama", "", "Embedded", "embedded "):
         with pytest.raises(InvalidRequest) as caught:
             policy.check(LocalModel(source))
@@ -42,6 +43,7 @@ def test_the_operator_may_list_models() -> None:
     policy.check(LocalModel("/models/a"))
     policy.check(LocalModel("org/b"))
     policy.check(EMBEDDED)
+    policy.check(TUNED)
     for source in ("/models", "/models/a/../b", "/models/a/", "org", "org/b ", ""):
         with pytest.raises(InvalidRequest):
             policy.check(LocalModel(source))
