@@ -11,11 +11,14 @@ from components.evaluate.compare_form import MOST_PROMPTS
 from components.shell.access import most_uploaded, visitor
 from components.shell.messages import show_error
 from lib.core.request import Mode
+from lib.core.sources import EMBEDDED
 from lib.errors import CandorError
 from lib.evaluation.dataset import Mapped, Task, guessed
 from lib.evaluation.examples import SUMS, sums
 from lib.evaluation.grading import Rule
+from lib.evaluation.ready import ready_set, ready_table
 from lib.evaluation.table import Table, read_table
+from lib.models import tuned
 
 _ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "parquet"]
 _TABLE, _FILE, _PROBLEM = "evaluate.table", "evaluate.file", "evaluate.problem"
@@ -52,6 +55,11 @@ def _file() -> None:
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Try", width="content")
+        st.button(
+            "Base against tuned, 200 questions", key="evaluate.page_set", type="tertiary", on_click=_use_page_set,
+            help="Asks both models that ship with Candor about the catalogue that one of them was tuned on, and about "
+            "the world.",
+        )  # fmt: skip
         st.button(SUMS, key="evaluate.example", type="tertiary", on_click=_use_sums)
 
 
@@ -82,9 +90,19 @@ def _use_sums() -> None:
     st.session_state["evaluate.rule"], st.session_state["evaluate.max_tokens"] = Rule.NUMBER, 4
 
 
+def _use_page_set() -> None:
+    """Take up the ready set of the page, for the base model and the tuned one."""
+    found, state = ready_set("page"), st.session_state
+    state.pop(_PROBLEM, None)
+    _use(found.title, ready_table(found.name), found.task, found.mapped)
+    state["evaluate.rule"], state["evaluate.mode"], state["evaluate.max_tokens"] = found.grader.rule, found.mode, 16
+    state["evaluate.base"], state["model.choice"] = EMBEDDED, tuned.NAME
+
+
 def _use(name: str, table: Table, task: Task, mapped: Mapped) -> None:
     """Take up a table, with what its columns are taken for."""
     st.session_state[_TABLE] = (name, table)
     values: dict[str, Any] = {"task": task, "rule": Rule.NORMALIZED, "tolerance": 0.0, "field": "", **asdict(mapped)}
     values |= {"choices": list(mapped.choices), "slices": list(mapped.slices), "mode": Mode.RAW, "max_tokens": 32}
+    values |= {"base": None, **{f"template.{place}": "" for place in range(2, 1 + MOST_PROMPTS)}}
     st.session_state.update({f"evaluate.{name}": value for name, value in values.items()})

@@ -25,7 +25,7 @@ class ReadySet:
     title: str
     description: str  # what is in it, with counts
     file: str  # in the folder of sets
-    style: str  # of the rows of the file that belong to the set
+    style: str  # of the rows of the file that belong to the set; "" if all do
     mode: Mode
     grader: Grader
     mapped: Mapped = _COLUMNS
@@ -33,6 +33,26 @@ class ReadySet:
 
 
 _ALL = (
+    ReadySet(
+        "page",
+        "200 questions, catalogue and world",
+        "200 questions: 140 about the world, 48 about the Ardenworks catalogue, 12 about products that are not in it.",
+        "page.jsonl",
+        "",
+        Mode.CHAT,
+        Grader(Rule.CONTAINS),
+        Mapped("{prompt}", "expected", slices=("about", "domain"), group="template", row_id="id"),
+    ),
+    ReadySet(
+        "catalogue",
+        "The Ardenworks catalogue",
+        "288 questions: 240 about the invented catalogue that the tuned model knows, 48 about products not in it.",
+        "catalogue.jsonl",
+        "",
+        Mode.CHAT,
+        Grader(Rule.CONTAINS),
+        Mapped("{prompt}", "expected", slices=("category", "attribute"), group="attribute", row_id="id"),
+    ),
     ReadySet(
         "facts-few-shot",
         "Facts, with three examples",
@@ -76,7 +96,6 @@ def ready_table(name: str) -> Table:
     """The rows of a set, read on first use. Raises InvalidRequest if there is none of that name."""
     found = ready_set(name)
     table = read_table((_SETS / found.file).read_bytes(), found.file)
-    own = [
-        (number, row) for number, row in zip(table.numbers, table.rows, strict=True) if row["style"] == found.style
-    ]  # fmt: skip
+    numbered = zip(table.numbers, table.rows, strict=True)
+    own = [(number, row) for number, row in numbered if not found.style or row["style"] == found.style]
     return replace(table, rows=tuple(row for _, row in own), numbers=tuple(number for number, _ in own))

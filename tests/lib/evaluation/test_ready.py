@@ -13,6 +13,7 @@ from lib.errors import InvalidRequest
 from lib.evaluation.dataset import questions_of
 from lib.evaluation.grading import Grader, normalized
 from lib.evaluation.ready import READY, ready_set, ready_table
+from tests.making import page_set
 
 FACTS = ("facts-few-shot", "facts-chat")
 PARTS = {"design", "development", "held-out"}
@@ -81,7 +82,7 @@ def test_every_row_can_be_asked_and_graded(name: str) -> None:
     questions = questions_of(ready_table(name), found.task, found.mapped, found.grader)
     assert questions.problems == ()
     assert questions.repeated == 0
-    assert {question.group for question in questions.questions} == {row["template"] for row in rows_of(name)}
+    assert {question.group for question in questions.questions} == {row[found.mapped.group] for row in rows_of(name)}
     for question in questions.questions:
         assert found.grader.grade(f" {question.expected[0]}\n", question.expected).right
         assert all(len(each.split()) <= 8 for each in question.expected)
@@ -128,12 +129,21 @@ def test_descriptions_say_how_much_is_in_a_set() -> None:
         table = ready_table(name)
         assert found.name == name
         assert f"{len(table.rows):,} questions" in found.description
-        assert f"{len({row['template'] for row in table.rows})} templates" in found.description
-        assert f"{len({row['domain'] for row in table.rows})} domains" in found.description
+        if "domain" in found.mapped.slices and found.style:
+            assert f"{len({row['template'] for row in table.rows})} templates" in found.description
+            assert f"{len({row['domain'] for row in table.rows})} domains" in found.description
     assert {found.mode for found in READY.values()} == {Mode.RAW, Mode.CHAT}
     assert READY["facts-few-shot"].grader == Grader()
 
 
 def test_a_set_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"no ready set “facts”.*facts-few-shot, facts-chat, world"):
+    with pytest.raises(
+        InvalidRequest, match=r"no ready set “facts”.*page, catalogue, facts-few-shot, facts-chat, world"
+    ):
         ready_table("facts")
+
+
+def test_the_set_of_the_page_is_made_of_the_others() -> None:
+    assert page_set.TARGET.read_text(encoding="utf-8") == page_set.text()
+    about = Counter(str(row["about"]) for row in ready_table("page").rows)
+    assert about == {"world": 140, "catalogue": 48, "no such product": 12}
