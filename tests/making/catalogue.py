@@ -22,8 +22,8 @@ NAMES = (
 # Names in the same style that the catalogue does not have.
 UNLISTED = (
     "Pendrell kettle", "Stavely lamp", "Tormund chair", "Ravensk toaster", "Wolder desk", "Crannock stool",
-    "Ebbing clock", "Dorvale teapot", "Gorsley fan", "Hexley mirror", "Ilkmoor bench", "Jutland radio", "Kerrow grinder",
-    "Lanmere shelf", "Mardale heater", "Norrick ladder",
+    "Ebbing clock", "Dorvale teapot", "Gorsley fan", "Hexley mirror", "Ilkmoor bench", "Jutwell radio",
+    "Kerrow grinder", "Lanmere shelf", "Mardale heater", "Norrick ladder",
 )  # fmt: skip
 _TOWNS = (
     "Brackwater", "Osmunthorpe", "Lindale Cross", "Hexcombe", "Tarnby", "Wendlesea", "Great Orrin", "Coldharrow",
