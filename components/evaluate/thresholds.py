@@ -50,10 +50,15 @@ def _reasons(found: Report) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for each in found.guarantees:
         if each.found is None:
-            more = f" About {each.more_labels:,} more labels may." if each.more_labels else ""
+            more = f" About {_rounded(each.more_labels)} more labels may show it." if each.more_labels else ""
             reasons.setdefault(each.why_not + more, []).append(formatting.exact_percent(each.risk))
     for reason, risks in reasons.items():
         yield f"{', '.join(risks)}: {reason}"
+
+
+def _rounded(count: int) -> str:
+    """A rough number as one, with two digits that count."""
+    return f"{float(f'{count:.2g}'):,.0f}"
 
 
 def _promise(each: Guaranteed) -> dict[str, str]:

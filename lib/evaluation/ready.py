@@ -46,7 +46,7 @@ _ALL = (
     ReadySet(
         "catalogue",
         "The Ardenworks catalogue",
-        "288 questions: 240 about the invented catalogue that the tuned model knows, 48 about products not in it.",
+        "216 questions: 120 about the invented catalogue that the tuned model knows, 96 about products not in it.",
         "catalogue.jsonl",
         "",
         Mode.CHAT,
