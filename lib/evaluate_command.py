@@ -47,6 +47,7 @@ _LOOK = 0.5  # seconds between two lines of progress
 def evaluate(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     conditions = [condition_of(each) for each in options.fail_if]
+    wanted = _wanted(options)
     plan, found = _plan(options)
     if options.score and options.score not in scores_of(plan.task):
         raise InvalidRequest(f"The score {options.score} needs choices.", "Choose another, or give --task choice.")
@@ -59,9 +60,18 @@ def evaluate(options: argparse.Namespace) -> int:
         verb = "repeats" if found.repeated == 1 else "repeat"
         print(f"{formatting.count(found.repeated, 'row')} {verb} another.", file=sys.stderr)
     batch = _run(options, plan, folder)
-    outcome = outcome_of(plan, batch, options.score, grades, kind=Kind(options.map))
+    outcome = outcome_of(plan, batch, options.score, grades, kind=Kind(options.map), wanted=wanted)
     write_files(outcome, folder)
     return tell(outcome, batch, conditions)
+
+
+def _wanted(options: argparse.Namespace) -> tuple[tuple[float, float], ...]:
+    """The risk and the certainty that were asked for. Raises InvalidRequest."""
+    if options.risk is None:
+        return ()
+    if not 0 < options.risk < 1 or not 0.5 <= options.certainty < 1:
+        raise InvalidRequest("A risk or a certainty is out of range.", "Give --risk 0.05 --certainty 0.9, for example.")
+    return ((options.risk, options.certainty),)
 
 
 def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:

@@ -88,6 +88,13 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
         help="from score to probability (default %(default)s; temperature for choices only, isotonic from 500 rows)",
     )  # fmt: skip
     parser.add_argument(
+        "--risk", type=float, metavar="N",
+        help="seek the threshold from which on at most this share of answers is wrong, such as 0.05",
+    )  # fmt: skip
+    parser.add_argument(
+        "--certainty", type=float, default=0.9, metavar="N", help="with which --risk is kept (default %(default)s)"
+    )
+    parser.add_argument(
         "--grades", default="", metavar="CSV",
         help="grades set by hand: a file like rows.csv, with id and right, and other where several models are compared",
     )  # fmt: skip

@@ -108,7 +108,7 @@ def _rank(page: Page, url: str) -> str:
 def _evaluate(page: Page, url: str) -> str:
     page.goto(f"{url}/evaluate")
     wait_for_app(page)
-    page.get_by_role("button", name="Sums of one digit").click()
+    page.get_by_role("button", name="Base against tuned").click()
     wait_for_app(page)
     page.get_by_role("button", name="Evaluate", exact=True).click()
     return _saved(page)
@@ -116,7 +116,7 @@ def _evaluate(page: Page, url: str) -> str:
 
 def _saved(page: Page) -> str:
     """The address of the run on the page, once it is saved."""
-    page.get_by_text("saved to history.").last.wait_for(timeout=COLD)
+    page.get_by_text("saved to history.").last.wait_for(timeout=3 * COLD)
     wait_for_app(page)
     page.mouse.move(2, 2)
     page.wait_for_timeout(2000)

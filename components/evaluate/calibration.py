@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from components.calibrated import export_button, in_use, use
-from components.evaluate.charts import reliability_diagram
+from components.evaluate.charts import confidence_histogram, reliability_diagram
 from components.evaluate.figures import VERDICTS, limits, percent, points
 from components.evaluate.selection import selects_rows, show_only
 from lib.scores.confidence import CHOICE
@@ -110,6 +110,12 @@ def _diagram(found: Report, which: Calibration) -> None:
 
     reliability_diagram(which.line, key=key, on_select=select)
     st.caption("Click a point to see its answers below.")
+    confidence_histogram(which.p, which.right, key="evaluate.histogram")
+    right, wrong = (which.figures[name].within for name in ("mean of right", "mean of wrong"))
+    st.caption(
+        f"Mean probability of right answers {percent(right.value)} ({limits(right, percents=True)}), of wrong ones "
+        f"{percent(wrong.value)} ({limits(wrong, percents=True)})."
+    )
 
 
 def _measures(which: Calibration) -> pd.DataFrame:

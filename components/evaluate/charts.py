@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from components.charts import accent, chart_layout
 from lib.statistics.calibration import Reliability
@@ -50,6 +51,28 @@ def reliability_diagram(found: Reliability, *, key: str, on_select: Callable[[],
     st.plotly_chart(
         figure, key=key, config={"displayModeBar": False}, on_select=on_select, selection_mode="points"
     )  # fmt: skip
+
+
+def confidence_histogram(p: NDArray[np.floating], right: NDArray[np.bool_], *, key: str) -> None:
+    """How many right answers, upwards, and wrong ones, downwards, have each probability, in twenty bins."""
+    import plotly.graph_objects as go
+
+    edges = np.linspace(0, 1, 21)
+    figure = go.Figure()
+    for name, which, sign, colour in (("Right", right, 1, accent()), ("Wrong", ~right, -1, _GREY)):
+        counts = np.histogram(p[which], edges)[0]
+        figure.add_trace(
+            go.Bar(
+                x=(edges[:-1] + edges[1:]) / 2, y=sign * counts, name=name, marker={"color": colour}, width=0.045,
+                customdata=counts, hovertemplate="stated %{x:.0%}: %{customdata}<extra>%{fullData.name}</extra>",
+            )
+        )  # fmt: skip
+    layout = chart_layout("Probability", "Answers")
+    layout["height"], layout["barmode"] = 220, "relative"
+    layout["xaxis"] |= {"tickformat": ".0%", "range": [-0.02, 1.02]}
+    layout["yaxis"] |= {"showticklabels": False}
+    figure.update_layout(**layout)
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
 
 
 def risk_by_coverage(found: RiskCoverage, *, key: str, on_select: Callable[[], None]) -> None:

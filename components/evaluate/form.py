@@ -8,7 +8,9 @@ import streamlit as st
 
 from components.evaluate.compare_form import base_model, other_prompts, refusal_of, with_base
 from components.evaluate.data_form import labelled_rows
-from components.jobs.asking_page import Asked, planned
+from components.jobs.asking_page import Asked, Known, planned
+from components.jobs.current_job import current_job
+from components.jobs.estimate import budget
 from components.jobs.form import AskButton, price_of
 from components.pickers.capabilities import Limits, limits_of
 from components.shell.escaping import as_text
@@ -21,12 +23,15 @@ from lib.evaluation.dataset import Mapped, Questions, Task
 from lib.evaluation.grading import Grader, Rule
 from lib.evaluation.prompts import AllPrompts, for_all_prompts
 from lib.evaluation.table import Table
+from lib.jobs.batch import Batch, State
 from lib.jobs.plan import Plan
+from lib.jobs.resume import KnownAnswers
+from lib.jobs.run_plan import calls_left
 from lib.segmentation.char_classes import marked
 from lib.studies.evaluation import EvaluatePlan, Variant
 
 _BUTTON = AskButton("evaluate", "Evaluate", ":material/fact_check:")
-_QUESTIONS, _PRICE = "evaluate.questions", "evaluate.price"
+_QUESTIONS, _PRICE, _KNOWN = "evaluate.questions", "evaluate.price", "evaluate.known"
 _PREVIEWED, _LISTED, _CELL = 5, 200, 300  # questions, problems, characters
 _TASKS = {
     Task.SHORT: "Short answers",
@@ -66,7 +71,30 @@ def evaluate_form(before: Plan | None, source: Source) -> Asked:
     plan = _plan(source, name, found, task, grader, limits, mapped.template)
     priced = with_base(plan, base)
     refusal = limits.refusal or _refusal(task, limits) or refusal_of(base, mode)
-    return priced if _BUTTON.pressed(_price(priced), refusal=refusal) else None
+    known = _known(priced)
+    pressed = _BUTTON.pressed(_price(priced, known), refusal=refusal, disabled=_is_below(priced, known))
+    if known is not None:
+        st.caption(f"{known.count(State.DONE):,} of {len(known.outcomes):,} answers are in the report below already.")
+    return None if not pressed else priced if known is None else Known(priced, known)
+
+
+def _is_below(plan: EvaluatePlan, known: Batch | None) -> bool:
+    """Whether the report below is that of this very plan, with every answer."""
+    job = current_job(_BUTTON.page)
+    return known is not None and not known.missing and job is not None and job.plan == plan
+
+
+def _known(plan: EvaluatePlan) -> Batch | None:
+    """The answers of the evaluation on the page that this plan asks for, too: nothing is asked twice."""
+    job = current_job(_BUTTON.page)
+    if job is None or not job.over or not isinstance(job.plan, EvaluatePlan) or job.result is None:
+        return None
+    kept: tuple[Any, Batch | None] | None = st.session_state.get(_KNOWN)
+    if kept is None or kept[0] != (job.id, job.version, plan):
+        found = KnownAnswers(job.plan.calls(), job.result).take(plan.calls())
+        useful = found if found is not None and found.count(State.DONE) else None
+        kept = st.session_state[_KNOWN] = ((job.id, job.version, plan), useful)
+    return kept[1]
 
 
 def _others(source: Source) -> tuple[Source | None, tuple[str, ...]]:
@@ -87,13 +115,13 @@ def _questions(
     return kept[2]
 
 
-def _price(plan: EvaluatePlan) -> str:
-    """What the calls take, worked out again only if the plan has changed."""
-    kept: tuple[EvaluatePlan, str] | None = st.session_state.get(_PRICE)
-    same = kept is not None and kept[0].questions is plan.questions and kept[0] == plan
-    if kept is None or not same:
-        kept = st.session_state[_PRICE] = (plan, price_of(planned(lambda: plan)))
-    return kept[1]
+def _price(plan: EvaluatePlan, known: Batch | None) -> str:
+    """What the calls that are left take, worked out again only if the plan has changed."""
+    kept: tuple[EvaluatePlan, Batch | None, str] | None = st.session_state.get(_PRICE)
+    if kept is None or kept[1] is not known or kept[0] != plan:
+        price = price_of(planned(lambda: plan)) if known is None else budget(calls_left(plan.calls(), known))
+        kept = st.session_state[_PRICE] = (plan, known, price)
+    return kept[2]
 
 
 def _again(before: EvaluatePlan) -> None:

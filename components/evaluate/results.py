@@ -12,7 +12,7 @@ from components.evaluate.changes import changes
 from components.evaluate.figures import VERDICTS, interval, percent, points
 from components.evaluate.grading import grades_for
 from components.evaluate.rows import answer_rows
-from components.evaluate.thresholds import thresholds
+from components.evaluate.thresholds import thresholds, wanted
 from components.jobs.current_job import Run
 from components.pickers.model_label import model_name
 from components.shell.escaping import as_text
@@ -87,20 +87,24 @@ def _place(names: tuple[str, ...]) -> int:
 
 def _made(job: Run, plan: EvaluatePlan, batch: Batch, score: str, names: tuple[str, ...]) -> EvaluationOutcome:
     """The outcome, kept between runs of the page."""
-    grades, kind = grades_for(job), kind_of_map()
+    grades, kind, risks = grades_for(job), kind_of_map(), wanted()
     key = (
         job.id,
         job.version,
         len(batch.outcomes),
         score,
         kind,
+        risks,
         names,
         json.dumps(grades_as_json(grades), sort_keys=True),
     )
     kept: tuple[Any, EvaluationOutcome] | None = st.session_state.get(_KEPT)
     if kept is None or kept[0] != key:
         with st.spinner("Working out the report"):
-            kept = st.session_state[_KEPT] = (key, outcome_of(plan, batch, score, grades, names, kind))
+            kept = st.session_state[_KEPT] = (
+                key,
+                outcome_of(plan, batch, score, grades, names, kind=kind, wanted=risks),
+            )
     return kept[1]
 
 

@@ -37,8 +37,9 @@ def answer_rows(job: Run, outcome: EvaluationOutcome, place: int) -> None:
     if not order:
         st.caption("There are none.")
         return
+    calibrated = {} if found.recalibrated is None else dict(zip(found.rows.tolist(), found.recalibrated.p, strict=True))
     event: Any = st.dataframe(
-        [_row(rows[each], found) for each in order],
+        [_row(rows[each], found, calibrated.get(each)) for each in order],
         hide_index=True, on_select="rerun", selection_mode="single-row", key=f"evaluate.rows.{which}.{place}",
     )  # fmt: skip
     selected = [order[row] for row in event.selection.rows if row < len(order)]
@@ -83,7 +84,7 @@ def _score(row: Answered, found: Report) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def _row(row: Answered, found: Report) -> dict[str, Any]:
+def _row(row: Answered, found: Report, calibrated: float | None) -> dict[str, Any]:
     score = _score(row, found)
     by_hand = ", by hand" if row.overruled else ""
     return {
@@ -94,5 +95,6 @@ def _row(row: Answered, found: Report) -> dict[str, Any]:
         "Right": {True: f"right{by_hand}", False: f"wrong{by_hand}", None: "not graded"}[row.right],
         "Score": round(score, 3) if math.isfinite(score) else None,
         "Probability": None if math.isnan(row.stated) else round(row.stated, 3),
+        "Calibrated": None if calibrated is None else round(float(calibrated), 3),
         "Tokens": row.tokens,
     }

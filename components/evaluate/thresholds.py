@@ -15,6 +15,8 @@ from lib.statistics.selective import RiskCoverage
 from lib.studies.evaluation_report import Guaranteed, Report
 from lib.studies.evaluation_rows import Answered
 
+_RISK, _CERTAINTY = "evaluate.risk.wanted", "evaluate.certainty"
+
 
 def thresholds(found: Report, rows: tuple[Answered, ...]) -> None:
     """Show the risk–coverage curve, and what each risk takes."""
@@ -25,10 +27,30 @@ def thresholds(found: Report, rows: tuple[Answered, ...]) -> None:
         with left:
             _curve(found, found.curve, rows)
         with right:
+            _wanted_fields()
             st.dataframe([_promise(each) for each in found.guarantees], hide_index=True)
-            st.caption("With 90% confidence, for answers like these: same model, same prompt, same kind of question.")
+            st.caption("It holds for answers like these: same model, same prompt, same kind of question.")
             for line in _reasons(found):
                 st.caption(as_text(line))
+
+
+def wanted() -> tuple[tuple[float, float], ...]:
+    """The risk and the certainty that are asked for below."""
+    risk, certainty = st.session_state.get(_RISK), st.session_state.get(_CERTAINTY)
+    return ((risk / 100, (certainty or 90.0) / 100),) if risk else ()
+
+
+def _wanted_fields() -> None:
+    """Show the fields for a risk of one's own."""
+    with st.container(horizontal=True, gap="small"):
+        st.number_input(
+            "Wrong at most (%)", 0.1, 90.0, None, step=1.0, key=_RISK, persist_state="session", width=160,
+            placeholder="such as 5", help="Adds a line: from which score on at most this share of answers is wrong.",
+        )  # fmt: skip
+        st.number_input(
+            "Certainty (%)", 50.0, 99.9, 90.0, step=1.0, key=_CERTAINTY, persist_state="session", width=160,
+            help="Of a hundred data sets like this one, in how many the threshold keeps the risk.",
+        )  # fmt: skip
 
 
 def _curve(found: Report, curve: RiskCoverage, rows: tuple[Answered, ...]) -> None:
@@ -62,7 +84,7 @@ def _rounded(count: int) -> str:
 
 
 def _promise(each: Guaranteed) -> dict[str, str]:
-    risk = formatting.exact_percent(each.risk)
+    risk = f"{formatting.exact_percent(each.risk)} (certainty {formatting.exact_percent(each.certainty)})"
     if each.found is None:
         return {"At most wrong": risk, "Score from": "not shown", "Goes out": "", "Of these wrong": ""}
     low, high = each.found.wrong_range

@@ -33,9 +33,19 @@ def accuracy(right: Outcomes) -> Statistic:
     return _mean_of(np.asarray(right, np.float64))
 
 
-def mean(values: Column) -> Statistic:
-    """The mean of a column."""
-    return _mean_of(np.asarray(values, np.float64))
+def mean(values: Column, where: Outcomes | None = None) -> Statistic:
+    """The mean of a column. where: of these rows only; NaN if a draw has none of them."""
+    column = np.asarray(values, np.float64)
+    if where is None:
+        return _mean_of(column)
+    inside = np.asarray(where, np.float64)
+
+    def statistic(weights: Weights) -> Column:
+        with np.errstate(invalid="ignore"):
+            found: Column = (weights * inside * column).sum(1) / (weights * inside).sum(1)
+        return found
+
+    return statistic
 
 
 def gap(p: Probabilities, right: Outcomes) -> Statistic:

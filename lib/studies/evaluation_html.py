@@ -14,7 +14,7 @@ from lib.studies.evaluation_comparison import Comparison, change
 from lib.studies.evaluation_outcome import EvaluationOutcome, Side
 from lib.studies.evaluation_report import Calibration, Report
 from lib.studies.evaluation_rows import Answered
-from lib.studies.evaluation_svg import reliability_svg, risk_svg
+from lib.studies.evaluation_svg import histogram_svg, reliability_svg, risk_svg
 from lib.studies.evaluation_text import CHANGES, VERDICTS, in_words, number, sentence, share
 
 _CELL = 300  # characters
@@ -35,6 +35,7 @@ th { color: var(--faint); font-weight: 500; } td { white-space: pre-wrap; }
 .faint { color: var(--faint); font-size: 0.9rem; } .wide { overflow-x: auto; }
 .charts { display: flex; flex-wrap: wrap; gap: 1.5rem; } .charts svg { flex: 1 1 20rem; max-width: 28rem; }
 svg text { fill: var(--faint); font-size: 11px; } .band { fill: var(--faint); opacity: 0.2; }
+.right { fill: var(--accent); opacity: 0.8; } .wrong { fill: var(--faint); opacity: 0.8; }
 .line { fill: none; stroke: var(--accent); stroke-width: 2; } .even { fill: none; stroke: var(--faint);
   stroke-dasharray: 2 3; } .rug { stroke: var(--faint); opacity: 0.5; } .grid { stroke: var(--rule); }
 """
@@ -144,8 +145,10 @@ def _headline(found: Report) -> Iterator[tuple[str, ...]]:
 
 def _calibration(found: Calibration) -> Iterator[str]:
     yield f"<h3>Calibration of {_safe(found.what)}: {VERDICTS[found.verdict]}</h3>"
-    yield f"<p>Mean probability minus accuracy: {number(found.figures['gap'])}.</p>"
-    yield f'<div class="charts">{reliability_svg(found.line)}</div>'
+    figures = found.figures
+    yield f"<p>Mean probability minus accuracy: {number(figures['gap'])}. Mean probability of right answers: "
+    yield f"{number(figures['mean of right'])}; of wrong ones: {number(figures['mean of wrong'])}.</p>"
+    yield f'<div class="charts">{reliability_svg(found.line)}{histogram_svg(found.p, found.right)}</div>'
     yield _table(
         ("", "Measured", "If perfectly calibrated", "95% below"),
         [

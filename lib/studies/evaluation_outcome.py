@@ -46,12 +46,14 @@ def outcome_of(
     score: str = "",
     grades: Grades | None = None,
     names: Sequence[str] = (),
+    *,
     kind: Kind = Kind.PLATT,
+    wanted: Sequence[tuple[float, float]] = (),
 ) -> EvaluationOutcome:
     """The outcome of a plan.
 
     score: which score tells confidence; "" for the task's usual one. names: of the sides; by default their models or
-    prompts. kind: the map from the score to a probability.
+    prompts. kind, wanted: as for `report`.
     """
     score = score or scores_of(plan.task)[0]
     plans = plan.variants()
@@ -60,7 +62,7 @@ def outcome_of(
         rows = answered(each, own, (grades or {}).get(place))
         name = names[place] if names else each.label or each.source.name
         weights = next((done.weights for done in own.completions), "")
-        sides.append(Side(name, each.source, weights, rows, report(rows, score, kind=kind)))
+        sides.append(Side(name, each.source, weights, rows, report(rows, score, kind=kind, wanted=wanted)))
     comparisons = tuple(compare(sides[0].rows, each.rows, score) for each in sides[1:])
     return EvaluationOutcome(plan.title(), plan.task, plan.grader, tuple(sides), comparisons)
 

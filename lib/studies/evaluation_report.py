@@ -29,6 +29,7 @@ from lib.statistics.calibration import (
     gap,
     if_perfect,
     log_loss,
+    mean,
     reliability,
     smooth_ece,
 )
@@ -50,6 +51,7 @@ from lib.statistics.selective import (
 from lib.statistics.verdict import Slice, Verdict, by_confidence, by_slice, verdict
 from lib.studies.evaluation_rows import Answered
 
+CERTAINTY = 0.9  # that a threshold keeps its risk
 RISKS = (0.01, 0.02, 0.05, 0.1, 0.2)  # shares of wrong answers that thresholds are sought for
 FEWEST_CALIBRATED = 20  # rows below which nothing is said of calibration
 _SHOWN = 10  # mistakes and successes
@@ -65,7 +67,7 @@ class Calibration:
     what: str  # what the probabilities are
     p: Column
     right: Outcomes
-    figures: dict[str, Both]  # gap, brier, log loss, smooth ECE, debiased ECE
+    figures: dict[str, Both]  # gap, brier, log loss, smooth ECE, debiased ECE, mean of right, mean of wrong
     expected: dict[str, Expected]  # what perfectly calibrated probabilities would show, of the last four
     brier_parts: Decomposition
     line: Reliability
@@ -79,6 +81,7 @@ class Guaranteed:
     """A risk, and the threshold that is shown to keep it; or why none is."""
 
     risk: float
+    certainty: float
     found: Guarantee | None
     why_not: str = ""
     more_labels: int | None = (
@@ -111,8 +114,19 @@ class Report:
     texts: dict[str, Both] = field(default_factory=dict)  # of TEXT: perplexity, bits per character
 
 
-def report(rows: Sequence[Answered], score: str = DEFAULT_SCORE, *, kind: Kind = Kind.PLATT, seed: int = 0) -> Report:
-    """The report of graded rows. score: which score tells confidence; kind: the map from it to a probability."""
+def report(
+    rows: Sequence[Answered],
+    score: str = DEFAULT_SCORE,
+    *,
+    kind: Kind = Kind.PLATT,
+    wanted: Sequence[tuple[float, float]] = (),
+    seed: int = 0,
+) -> Report:
+    """The report of graded rows.
+
+    score: which score tells confidence. kind: the map from it to a probability. wanted: (risk, certainty) that
+    thresholds are sought for, besides `RISKS` at 90%.
+    """
     overall = Report(
         n=len(rows),
         answered=sum(each.right is not None for each in rows),
@@ -140,7 +154,7 @@ def report(rows: Sequence[Answered], score: str = DEFAULT_SCORE, *, kind: Kind =
     )
     if data.one_class:
         return found
-    return replace(found, **_separation(data, seed), **_calibrations(data, kind, seed))
+    return replace(found, **_separation(data, wanted, seed), **_calibrations(data, kind, seed))
 
 
 def _texts(rows: Sequence[Answered], seed: int) -> dict[str, Any]:
@@ -214,7 +228,7 @@ def _missing(data: _Data, graded: int) -> Iterator[str]:
         yield "No column says which rows are alike, so the intervals hold for questions like these only."
 
 
-def _separation(data: _Data, seed: int) -> dict[str, Any]:
+def _separation(data: _Data, wanted: Sequence[tuple[float, float]], seed: int) -> dict[str, Any]:
     statistics = {
         "auroc": auroc(data.scores, data.right),
         "average precision of right": average_precision(data.scores, data.right),
@@ -229,23 +243,23 @@ def _separation(data: _Data, seed: int) -> dict[str, Any]:
         "selective": {name: found[name] for name in areas},
         "references": {name: references(data.right, generalized=name == "augrc") for name in areas},
         "curve": risk_coverage(data.scores, data.right),
-        "guarantees": tuple(_guarantee(data, risk) for risk in RISKS),
+        "guarantees": tuple(_guarantee(data, *each) for each in (*wanted, *((risk, CERTAINTY) for risk in RISKS))),
     }
 
 
-def _guarantee(data: _Data, risk: float) -> Guaranteed:
-    n, fewest = len(data.right), fewest_kept(risk)
-    found = guaranteed(data.scores, data.right, risk) if n >= fewest else None
+def _guarantee(data: _Data, risk: float, certainty: float) -> Guaranteed:
+    n, fewest = len(data.right), fewest_kept(risk, certainty)
+    found = guaranteed(data.scores, data.right, risk, confidence=certainty) if n >= fewest else None
     if found is not None:
-        return Guaranteed(risk, found)
-    needed = labels_needed(data.scores, data.right, risk)
+        return Guaranteed(risk, certainty, found)
+    needed = labels_needed(data.scores, data.right, risk, confidence=certainty)
     if n < fewest:
         why = f"It takes at least {fewest:,} answers, all right; there are {n:,}."
     elif needed is None:
         why = "Even the most confident answers are wrong too often."
     else:
         why = f"{n:,} labels do not show it."
-    return Guaranteed(risk, None, why, max(needed - n, 0) if needed else None)
+    return Guaranteed(risk, certainty, None, why, max(needed - n, 0) if needed else None)
 
 
 def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:
@@ -266,6 +280,7 @@ def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:
 def _calibration(what: str, p: Column, data: _Data, seed: int) -> Calibration:
     measures = {"brier": brier, "log loss": log_loss, "smooth ece": smooth_ece, "debiased ece": debiased_ece}
     statistics = {"gap": gap(p, data.right)} | {name: each(p, data.right) for name, each in measures.items()}
+    statistics |= {"mean of right": mean(p, data.right), "mean of wrong": mean(p, ~data.right)}
     figures = data.both(statistics, seed)
     return Calibration(
         what=what,

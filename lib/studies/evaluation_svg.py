@@ -15,6 +15,7 @@ Column = NDArray[np.floating]
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 440, 300, 48, 40  # pixels
 _MOST_POINTS = 400
+_TICKS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def reliability_svg(found: Reliability) -> str:
@@ -45,19 +46,48 @@ def risk_svg(found: RiskCoverage) -> str:
     return _chart("Risk by coverage", "Answers kept, most confident first", "Wrong among them", top, inside)
 
 
+def histogram_svg(p: Column, right: NDArray[np.bool_]) -> str:
+    """How many right answers, upwards, and wrong ones, downwards, have each probability, in twenty bins."""
+    edges = np.linspace(0, 1, 21)
+    upwards, downwards = (np.histogram(p[which], edges)[0] for which in (right, ~right))
+    most = max(int(upwards.max()), int(downwards.max()), 1)
+    middle, half = _y(0.5), _y(0) - _y(0.5)
+    bars = []
+    for name, counts in (("right", upwards), ("wrong", downwards)):
+        for left, following, count in zip(edges, edges[1:], counts, strict=False):
+            tall = half * count / most
+            top = middle - tall if name == "right" else middle
+            wide = _x(float(following)) - _x(float(left)) - 1
+            bars.append(
+                f'<rect class="{name}" x="{_x(float(left)):.1f}" y="{top:.1f}" width="{wide:.1f}" height="{tall:.1f}"/>'
+            )
+    labels = (
+        f'<text x="{_LEFT + 6}" y="{_y(1) + 12:.1f}">right, at most {most:,} a bin</text>'
+        f'<text x="{_LEFT + 6}" y="{_y(0) - 6:.1f}">wrong</text>'
+    )
+    return _frame("Confidence of right and wrong answers", "Probability", "Answers", "".join((*bars, labels)))
+
+
 def _chart(title: str, x: str, y: str, top: float, inside: Iterable[str]) -> str:
     ticks = []
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        ticks.append(f'<text x="{_x(share):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{share:.0%}</text>')
+    for share in _TICKS:
         height = _y(share)
         ticks.append(f'<text x="{_LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{share * top:.0%}</text>')
         ticks.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{height:.1f}" y2="{height:.1f}"/>')
-    middle = (_LEFT + _WIDTH) / 2
+    return _frame(title, x, y, "".join((*ticks, *inside)))
+
+
+def _frame(title: str, x: str, y: str, inside: str) -> str:
+    """A chart with its labels, and the shares along its lower edge."""
+    middle, edge = (_LEFT + _WIDTH) / 2, _HEIGHT - _BOTTOM
+    shares = "".join(
+        f'<text x="{_x(share):.1f}" y="{edge + 16}" text-anchor="middle">{share:.0%}</text>' for share in _TICKS
+    )
     labels = (
         f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{x}</text>'
-        f'<text transform="rotate(-90)" x="{-(_HEIGHT - _BOTTOM) / 2}" y="12" text-anchor="middle">{y}</text>'
+        f'<text transform="rotate(-90)" x="{-edge / 2}" y="12" text-anchor="middle">{y}</text>'
     )
-    content = "".join((*ticks, *inside, labels))
+    content = f"{shares}{inside}{labels}"
     return f'<svg role="img" aria-label="{title}" viewBox="0 0 {_WIDTH + 8} {_HEIGHT}">{content}</svg>'
 
 

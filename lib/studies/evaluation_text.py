@@ -110,6 +110,8 @@ def _summary(found: Report) -> Iterator[str]:
 
 def _calibration(found: Calibration) -> Iterator[str]:
     yield f"Of {found.what}: {VERDICTS[found.verdict]}; mean minus accuracy {number(found.figures['gap'])}"
+    yield f"  Mean of right answers {number(found.figures['mean of right'])}"
+    yield f"  Mean of wrong answers {number(found.figures['mean of wrong'])}"
     for name, expected in found.expected.items():
         line = f"  {sentence(name)}: {number(found.figures[name])}"
         yield f"{line}; perfect calibration shows {expected.median:.3f}, rarely more than {expected.high:.3f}"
@@ -118,14 +120,15 @@ def _calibration(found: Calibration) -> Iterator[str]:
 def in_words(each: Guaranteed) -> str:
     """What a guarantee means in natural frequencies, or why there is none."""
     risk = formatting.exact_percent(each.risk)
+    certainty = f"with {formatting.exact_percent(each.certainty)} certainty"
     if each.found is None:
         more = f" About {each.more_labels:,} more labels may show it." if each.more_labels else ""
-        return f"At most {risk} wrong: not shown. {each.why_not}{more}"
+        return f"At most {risk} wrong, {certainty}: not shown. {each.why_not}{more}"
     found = each.found
     low, high = found.wrong_range
     wrong = f"{low:,} to {high:,}" if low < high else f"{high:,}"
     return (
-        f"At most {risk} wrong, with {formatting.exact_percent(found.confidence)} confidence: from a score of "
+        f"At most {risk} wrong, {certainty}: from a score of "
         f"{found.threshold:.3f} on. Of {found.n:,} answers like these {found.kept:,} go out, {wrong} of them wrong "
         f"({found.wrong:,} here)."
     )

@@ -44,6 +44,10 @@ OWN = {
 }
 # Names that hold words of Candor's own, each looked at: the function, and the expression.
 LOOKED_AT = {
+    ("_diagram", "limits(right, percents=True)"),
+    ("_diagram", "limits(wrong, percents=True)"),
+    ("_diagram", "percent(right.value)"),
+    ("_diagram", "percent(wrong.value)"),
     ("_downloads", "label"),
     ("_file", "SUMS"),
     ("_flips", "formatting.p_value(found.p_value)"),

@@ -15,7 +15,7 @@ from lib.statistics.calibration import reliability
 from lib.statistics.selective import risk_coverage
 from lib.studies.evaluation_html import as_html
 from lib.studies.evaluation_rows import Answered
-from lib.studies.evaluation_svg import reliability_svg, risk_svg
+from lib.studies.evaluation_svg import histogram_svg, reliability_svg, risk_svg
 from tests.support.evaluations import outcome
 
 ATTACK = "<img src=x onerror=alert(1)>\u202e"
@@ -61,7 +61,9 @@ def test_it_shows_flips_first_then_each_side() -> None:
     order = ["m2 against m1", f"{gained} gained, 0 lost", "Gained</h3>", "<h2>m1</h2>", "<h2>m2</h2>"]
     places = [page.index(each) for each in order]
     assert places == sorted(places)
-    assert page.count("<svg") == 3  # two calibrations and a risk curve of m1; all of m2 are right
+    assert (
+        page.count("<svg") == 5
+    )  # of m1: two calibrations with two charts each, and a risk curve; all of m2 are right
     assert "All 60 answers are right" in page
 
 
@@ -69,7 +71,7 @@ def test_charts_are_well_formed_and_within_their_frame() -> None:
     random = np.random.default_rng(1)
     p = random.random(2_000)
     right = random.random(2_000) < p
-    for chart in (reliability_svg(reliability(p, right)), risk_svg(risk_coverage(p, right))):
+    for chart in (reliability_svg(reliability(p, right)), risk_svg(risk_coverage(p, right)), histogram_svg(p, right)):
         ElementTree.fromstring(chart)
         points = re.findall(r'points="([^"]*)"', chart)
         places = [tuple(map(float, point.split(","))) for each in points for point in each.split()]

@@ -1,0 +1,151 @@
+"""The Evaluate page without a browser: nothing is asked twice, grades stay, and a calibration shows elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components.shell.escaping import as_text
+from components.shell.services import services
+from lib.access.visitor import ALONE
+from lib.core.completion import Completion, StopReason
+from lib.core.request import Request
+from lib.evaluation.calibration import Calibration
+from lib.evaluation.examples import SUMS
+from lib.jobs.engine_pool import Engines
+from lib.statistics.maps import Kind, Map
+from tests.support.own_store import own_store
+from tests.support.scripted_engine import ScriptedEngine, tokens_of
+
+WEIGHTS = (("weights", "abc"),)
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with own_store(tmp_path, monkeypatch):
+        yield
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    """A model that adds up, and is wrong where the sum ends in 3."""
+
+    def script(request: Request) -> Completion:
+        terms = (request.prompt or "").split("\n")[-1].rstrip("=").split("+")
+        total = sum(map(int, terms))
+        text, logprob = ("999", -1.5) if total % 10 == 3 else (str(total), -0.1 - 0.01 * (total % 5))
+        return Completion(
+            request, "m", tokens_of("x"), tokens_of(text, logprob), text, StopReason.STOP, provenance=WEIGHTS
+        )
+
+    made = ScriptedEngine(script)
+    services().engines = Engines(lambda _: made)
+    return made
+
+
+def evaluate() -> None:
+    import streamlit as st
+
+    from components.evaluate.page import EVALUATE
+    from lib.core.sources import LocalModel
+
+    st.session_state["model"] = LocalModel("/models/mine")
+    EVALUATE.show()
+
+
+def page_of(run_id: str = "") -> AppTest:
+    page = AppTest.from_function(evaluate, default_timeout=60)
+    if run_id:
+        page.query_params["run"] = run_id
+    return page.run()
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    next(each for each in page.button if each.label == label).click().run()
+    assert not page.exception, page.exception
+    return page
+
+
+def evaluated(page: AppTest) -> str:
+    """Press Evaluate and wait for the report; returns the id of the run."""
+    press(page, "Evaluate")
+    run_id: str = page.session_state["evaluate.job"]
+    job = services().jobs.find(run_id, ALONE)
+    assert job is not None
+    assert job.wait(60)
+    page.run()
+    assert not page.exception, page.exception
+    return run_id
+
+
+def texts(page: AppTest) -> str:
+    return "\n".join(each.value for each in (*page.caption, *page.markdown))
+
+
+def test_only_what_is_new_is_asked(engine: ScriptedEngine) -> None:
+    page = press(page_of(), SUMS)
+    evaluated(page)
+    asked = len(engine.requests)
+    assert asked == 150
+    assert next(each for each in page.button if each.label == "Evaluate").disabled, "all of it is in the report"
+    page.text_area(key="evaluate.template.2").set_value("{sum}=").run()
+    assert "150 of 300 answers are in the report below already." in texts(page)
+    evaluated(page)
+    assert len(engine.requests) == 2 * asked
+    assert "Prompt 2" in texts(page)
+    page.selectbox(key="evaluate.rule").set_value("exact").run()
+    evaluated(page)
+    assert len(engine.requests) == 2 * asked, "grading by another rule asks nothing"
+
+
+def test_a_grade_set_by_hand_stays_with_the_run(engine: ScriptedEngine) -> None:
+    page = press(page_of(), SUMS)
+    run_id = evaluated(page)
+    before = page.metric[0].value
+    press(page, "Count as wrong")
+    assert "1 grade set by hand." in texts(page)
+    assert page.metric[0].value != before
+    again = page_of(run_id)
+    assert "1 grade set by hand." in texts(again)
+    assert again.metric[0].value == page.metric[0].value
+    press(again, "Back to the rule's grade")
+    assert page_of(run_id).metric[0].value == before
+
+
+def test_labels_that_never_match_are_said_first(engine: ScriptedEngine) -> None:
+    engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of("none", -0.3), "none")
+    page = press(page_of(), SUMS)
+    evaluated(page)
+    assert page.warning[0].value.startswith("No answer matches its label.")
+    assert len(page.dataframe[0].value) == 5
+
+
+def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
+    def explore() -> None:
+        import streamlit as st
+
+        from components.explore.summary import summary
+        from components.rank.results import ranking
+        from lib.display.token_map_view import TokenMapView
+
+        summary(TokenMapView(st.session_state["done"]))
+        ranking([st.session_state["done"]])
+
+    done = Completion(Request("x"), "m", tokens_of("x"), tokens_of("four", -0.25), "four", provenance=WEIGHTS)
+    made = Calibration(Map(Kind.PLATT, 1.0), "sum", 200, "SmolLM2", "embedded", "abc", "sums")
+    page = AppTest.from_function(explore)
+    page.session_state["done"] = done
+    page.session_state["calibrations"] = [made.as_json()]
+    page.run()
+    assert not page.exception, page.exception
+    metric = next(each for each in page.metric if each.label == "Probability of being right")
+    assert metric.value == "26.9%"  # 1 / (1 + e), of four tokens at −0.25
+    assert as_text("calibrated, n = 200, SmolLM2, Sum of logprobs") in texts(page)
+    assert list(page.dataframe[0].value["Probability of being right"]) == ["26.9%"]
+    other = AppTest.from_function(explore)
+    other.session_state["done"] = done
+    other.session_state["calibrations"] = [{**made.as_json(), "weights": "other"}]
+    assert not [each for each in other.run().metric if each.label == "Probability of being right"]
