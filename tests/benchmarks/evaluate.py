@@ -7,9 +7,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
-import numpy as np
+from playwright.sync_api import Page, expect, sync_playwright
 
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
@@ -32,12 +31,10 @@ from lib.store.job_runs import run_about
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 from lib.studies.evaluation import EvaluatePlan
-from lib.studies.evaluation_report import report
-from lib.studies.evaluation_rows import Answered
-from lib.studies.evaluation_text import summary, table
 from tests.benchmarks.client import ARN, NOBODY, answering
 from tests.benchmarks.report import Figure, alternated, seconds
 from tests.benchmarks.wire import prompt_of, response_of
+from tests.support.browser import CHROMIUM_ARGS, chromium_path, serving, wait_for_app, wait_for_map
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
 
 _RATED, _LATENCY = 1_000, 0.1
@@ -66,29 +63,28 @@ def _questions(count: int) -> tuple[Question, ...]:
 
 
 def _report() -> Figure:
-    """Scores that tell right from wrong moderately, of eighty groups, in five slices."""
-    random = np.random.default_rng(0)
-    scores = -random.exponential(2, _REPORTED)
-    right = random.random(_REPORTED) < 0.15 + 0.7 * np.exp(scores)
-    rows = [
-        Answered(
-            replace(question, slices=(("kind", str(place % 5)),), group=str(place % 80)),
-            None,
-            bool(right[place]),
-            tokens=5,
-            scores={"sum": float(scores[place])},
-            stated=float(np.exp(scores[place])),
-        )
-        for place, question in enumerate(_questions(_REPORTED))
-    ]
+    """From the choice of another score to the new figures on the page, in Chromium."""
+    with serving("tests/e2e/apps/server.py", {}) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
+        page = browser.new_page(viewport={"width": 1280, "height": 2000})
+        page.goto(f"{url}/?app=evaluate_app&rows={_REPORTED}")
+        wait_for_map(page)
+        took = [_drawn(page, label) for label in ("Mean logprob", "Lowest logprob", "Sum of logprobs")]
+        browser.close()
+    return Figure(f"the report of {_REPORTED:,} rows with all intervals, computed and drawn, s", min(took), 5)
 
-    def made() -> None:
-        found = report(rows)
-        assert len(list(summary(found))) > 10
-        assert len(table(rows)) == _REPORTED
 
-    made()
-    return Figure(f"the report of {_REPORTED:,} rows with all intervals and its table, s", seconds(made), 5)
+def _drawn(page: Page, score: str) -> float:
+    auroc = page.get_by_test_id("stMetric").filter(has_text="AUROC")
+    before = auroc.inner_text()
+    page.get_by_role("combobox", name="Confidence", exact=True).click()
+    option = page.get_by_role("option", name=score)
+    option.wait_for()
+    began = time.perf_counter()
+    option.click()
+    expect(auroc).not_to_have_text(before, timeout=60_000)
+    wait_for_app(page)
+    return time.perf_counter() - began
 
 
 def _resumed() -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 from lib.core.branching import tokens_after
 from lib.core.completion import Completion
@@ -19,6 +20,7 @@ from lib.engines.local.preview import NO_TEMPLATE
 from lib.engines.local.prompts import encode, render
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.engines.local.scoring import score_texts, score_under, tokenize
+from lib.engines.local.steps import run_steps
 from lib.engines.local.turns import without_gradients
 from lib.models.memory import available_memory
 
@@ -38,7 +40,7 @@ class LocalEngine:
         self.runner = ModelRunner(loaded)
         self.prefix_cache = PrefixCache(self.runner, kept)
         self._scheduler = Scheduler(
-            int(available_memory() * _SHARE) if budget is None else budget, together=self.runner.decode_all
+            int(available_memory() * _SHARE) if budget is None else budget, together=partial(run_steps, self.runner)
         )
 
     @property

@@ -14,8 +14,9 @@ from lib.core.completion import Completion, StopReason, Timing
 from lib.core.request import MAX_SEED, Request
 from lib.core.stream import Delta, End
 from lib.core.tokens import NO_TOKENS, TokenKind, Tokens
+from lib.engines.local.joint_prefill import MOST_TOKENS, PrefillStep
 from lib.engines.local.loading import LoadedModel
-from lib.engines.local.model_runner import DecodeStep, ModelRunner
+from lib.engines.local.model_runner import CHUNK, DecodeStep, ModelRunner
 from lib.engines.local.position_scores import PositionScores, join, rows_of, score, scored_tokens, unscored
 from lib.engines.local.prefill import prefill
 from lib.engines.local.prefix_cache import PrefixCache
@@ -25,7 +26,7 @@ from lib.engines.local.sampling import choose
 from lib.engines.local.turns import in_turns
 
 T = TypeVar("T")
-Turns = Generator[list[Delta] | DecodeStep, Any, None]
+Turns = Generator[list[Delta] | DecodeStep | PrefillStep, Any, None]
 
 
 @dataclass(eq=False)
@@ -75,7 +76,8 @@ def generate(
 ) -> Turns:
     """Yield the deltas of all samples, one list per turn. The passes that read the tokens also score them.
 
-    A turn may also yield a `DecodeStep`; the caller must `send` its logits, which it may compute in a joint pass.
+    A turn may also yield a `DecodeStep` or a `PrefillStep`; the caller must `send` what it waits for, which may be
+    computed in a joint pass.
 
     prefix_cache: searched for the forced beginning of an answer, and extended with the cache of a single sample.
     submitted: `time.monotonic()` when the request was submitted.
@@ -103,7 +105,7 @@ class _Generation:
 
     def turns(self) -> Turns:
         """Read the prompt, then generate."""
-        prefix = yield from in_turns(self._read())
+        prefix = yield from self._begin()
         deltas = self._opening(prefix.scores)
         if self._limit == 0:
             ends = [Delta(each.number, end=End(StopReason.LENGTH, self._clock.timing())) for each in self._samples]
@@ -118,6 +120,15 @@ class _Generation:
                 yield from self._write(prefix, deltas)
         finally:
             self._remember(prefix)
+
+    def _begin(self) -> Generator[list[Delta] | DecodeStep | PrefillStep, Any, _Prefix]:
+        """Read the prompt: along with others if it is short and not scored, else in turns of its own."""
+        ids, request, runner = self._rendered.ids, self._request, self._runner
+        alone = request.prompt_scores or self._forced or not 0 < len(ids) <= MOST_TOKENS
+        if alone or not runner.can_pack(CHUNK + MOST_TOKENS):
+            return (yield from in_turns(self._read()))
+        cache, logits = yield PrefillStep([], list(ids), len(ids) + self._limit)
+        return _Prefix(cache, unscored(len(ids), request.k), logits, [])
 
     def _read(self) -> Generator[None, None, _Prefix]:
         """Read the prompt and the forced tokens, reusing a cached prefix if there is one."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lib.engines.local import model_checks as checks
 from lib.engines.local import threads
 from lib.engines.local.loading import LoadedModel
@@ -89,9 +91,15 @@ class ModelRunner:
 
     def copy_prefix(self, cache: Any, tokens: int, room: int) -> Any:
         """A new cache with the first `tokens` tokens of another, and room for `room` in all."""
+        return self.copy_parts(cache, [(0, tokens)], room)
+
+    def copy_parts(self, cache: Any, parts: Sequence[tuple[int, int]], room: int) -> Any:
+        """A new cache with some tokens of another, and room for `room` in all. parts: (first, end) of each stretch."""
         made = self.new_cache(room)
         for old, new in zip(cache.layers, made.layers, strict=True):
-            new.update(old.keys[:, :, :tokens], old.values[:, :, :tokens])
+            for first, end in parts:
+                if first < end:
+                    new.update(old.keys[:, :, first:end], old.values[:, :, first:end])
         return made
 
     def select(self, cache: Any, rows: Sequence[int]) -> None:
@@ -167,24 +175,39 @@ class ModelRunner:
         """
         import torch
 
+        lengths = [len(text) for text in texts]
+        hidden = self._packed(shared, texts, cache)
+        cache.crop(-sum(lengths))
+        head, *tails = hidden.split([len(shared), *lengths])
+        rows = torch.cat([head, *(tail[:-1] for tail in tails)])
+        for row in range(0, len(rows), _ROWS):
+            yield self._logits(rows[row : row + _ROWS])
+
+    def packed_ends(self, shared: Sequence[int], texts: Sequence[Sequence[int]], cache: Any) -> Any:
+        """The same pass; returns float32 logits [len(texts), V] after each text, valid until the next call.
+
+        texts: at most `_ROWS`. Afterwards the cache holds `shared` and the texts, one after the other.
+        """
+        ends = np.cumsum([len(text) for text in texts]) + len(shared) - 1
+        return self._logits(self._packed(shared, texts, cache)[ends.tolist()])
+
+    def _packed(self, shared: Sequence[int], texts: Sequence[Sequence[int]], cache: Any) -> Any:
+        """Hidden states [n, h] of `shared` and of every text as its continuation."""
+        import torch
+
         from lib.engines.local.sequence_packing import mask_and_positions
 
-        lengths = [len(text) for text in texts]
         ids = torch.tensor([[*shared, *(token for text in texts for token in text)]], device=self.device)
         self._take_threads(ids.numel())
+        lengths = [len(text) for text in texts]
         mask, positions = mask_and_positions(cache.get_seq_length(), len(shared), lengths, self.model.dtype)
-        hidden = self.body(
+        return self.body(
             ids,
             attention_mask=mask.to(self.device),
             position_ids=positions.to(self.device),
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state[0]
-        cache.crop(-sum(lengths))
-        head, *tails = hidden.split([len(shared), *lengths])
-        rows = torch.cat([head, *(tail[:-1] for tail in tails)])
-        for row in range(0, len(rows), _ROWS):
-            yield self._logits(rows[row : row + _ROWS])
 
     def _logits(self, hidden: Any) -> Any:
         """Float32 logits [r, V] of at most `_ROWS` hidden states [r, h]; valid until the next call."""
@@ -232,12 +255,9 @@ class ModelRunner:
 
     def decode_all(self, steps: Sequence[DecodeStep]) -> list[Any]:
         """The logits of each step as from `decode`, in one pass if the model can join requests."""
-        import torch
-
-        with torch.inference_mode():
-            if len(steps) > 1 and self.joins_requests:
-                return self.decode_jointly(steps)
-            return [self.decode(step.ids, step.cache) for step in steps]
+        if len(steps) > 1 and self.joins_requests:
+            return self.decode_jointly(steps)
+        return [self.decode(step.ids, step.cache) for step in steps]
 
     def decode_jointly(self, steps: Sequence[DecodeStep]) -> list[Any]:
         import torch

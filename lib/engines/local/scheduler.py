@@ -5,8 +5,9 @@ by two turns at once. Active works take turns in rotation. Waiting works are adm
 each, so that an owner with fifty requests does not hold up an owner with one.
 
 A work may also yield a `Step`: something the model computes for many works as fast as for one. All works that wait for
-a step get theirs in the same turn. Among works that need turns of their own, each owner has one at a time: an owner's
-prompts are read one after another and delay others by at most one.
+a step get theirs in the same turn, as far as one turn holds them: an owner's first, then the next owner's first, and so
+on. Among works that need turns of their own, each owner has one at a time: an owner's long prompts are read one after
+another and delay others by at most one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from lib.engines.local.ticket import Step, Ticket
+from lib.engines.local.ticket import LATER, Step, Ticket
 from lib.errors import Busy, Cancelled, OutOfMemory
 from lib.models.memory import gigabytes, give_back, lacks_memory
 
@@ -25,8 +26,8 @@ __all__ = ["LARGE", "MAX_ACTIVE", "MAX_ACTIVE_EACH", "MAX_WAITING", "MAX_WAITING
 
 MAX_WAITING = 100
 MAX_WAITING_EACH = 60  # per owner, so that no owner fills the queue alone
-MAX_ACTIVE = 16
-MAX_ACTIVE_EACH = 8  # per owner
+MAX_ACTIVE = 24
+MAX_ACTIVE_EACH = 16  # per owner
 LARGE = 200_000_000  # bytes; above that, the memory of a finished work is returned to the system
 
 Together = Callable[[Sequence[Any]], Sequence[Any]]  # steps in; what each of them waits for out
@@ -121,7 +122,7 @@ class Scheduler:
             reading.setdefault(ticket.owner, ticket)
         for ticket in self._active:
             if ticket.step is not None:
-                return [each for each in self._active if each.step is not None]
+                return _by_turns([each for each in self._active if each.step is not None])
             if reading[ticket.owner] is ticket:
                 return [ticket]
         raise AssertionError("the first ticket of every owner may take a turn")
@@ -161,7 +162,20 @@ def _joint_turn(tickets: list[Ticket], together: Together | None) -> list[Ticket
         for ticket in tickets:
             _fail(ticket, error)
         return []
-    return [each for ticket, answer in zip(tickets, answers, strict=True) for each in _turn(ticket, answer)]
+    staying = []
+    for ticket, answer in zip(tickets, answers, strict=True):
+        staying += [ticket] if answer is LATER else _turn(ticket, answer)
+    return staying
+
+
+def _by_turns(tickets: Sequence[Ticket]) -> list[Ticket]:
+    """The tickets in the order of their submission, each owner's first ones before any owner's second ones."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for ticket in sorted(tickets, key=lambda each: each.number):
+        ranked.append((seen[ticket.owner], ticket.number, ticket))
+        seen[ticket.owner] += 1
+    return [ticket for *_, ticket in sorted(ranked, key=lambda each: each[:2])]
 
 
 def _turn(ticket: Ticket, answer: Any = None) -> list[Ticket]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 _END = object()
 _NUMBERS = itertools.count()
+LATER: Any = object()  # in place of what a step waits for: it is computed in a later turn
 
 
 class Step(Protocol):

@@ -1,6 +1,6 @@
-"""The report of two models on the same hundred and twenty questions, without a model.
+"""The report of two models on the same hundred and twenty questions, without a model; of one, with `?rows=`.
 
-Run by test_evaluate.py.
+Run by test_evaluate.py, and with many rows by the benchmark of the report.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tests.support.scripted_engine import tokens_of
 COUNT = 120
 
 
-def plan() -> EvaluatePlan:
-    """Questions in two slices and twelve groups, for a base model and a tuned one."""
+def plan(count: int, *others: str) -> EvaluatePlan:
+    """Questions in two slices and twelve groups, for a base model and the others."""
     questions = tuple(
         Question(
             number + 1,
@@ -29,17 +29,18 @@ def plan() -> EvaluatePlan:
             slices=(("kind", ("easy", "hard")[number % 2]),),
             group=f"template {number % 12}",
         )
-        for number in range(COUNT)
+        for number in range(count)
     )
-    return EvaluatePlan(LocalModel("base"), questions, name="questions.jsonl", others=(Variant(LocalModel("tuned")),))
+    variants = tuple(Variant(LocalModel(each)) for each in others)
+    return EvaluatePlan(LocalModel("base"), questions, name="questions.jsonl", others=variants)
 
 
-def answers() -> Batch:
-    """Answers of both models: right the more often, the more confident they are; the tuned one more often."""
+def answers(count: int, *others: str) -> Batch:
+    """Answers of all models: right the more often, the more confident they are; others more often than the base."""
     luck = random.Random(3)
     done = []
-    for model, better in (("base", 0.0), ("tuned", 0.25)):
-        for _ in range(COUNT):
+    for model, better in (("base", 0.0), *((each, 0.25) for each in others)):
+        for _ in range(count):
             logprob = -luck.uniform(0.02, 0.8)
             text = "yes" if luck.random() < 0.9 + logprob + better else "no."
             done.append(
@@ -59,7 +60,9 @@ def page() -> None:
 
     st.set_page_config(layout="wide")
     if "job" not in st.session_state:
-        job: Job[Batch] = Job(lambda _: answers(), plan())
+        rows = st.query_params.get("rows")
+        asked = (int(rows),) if rows else (COUNT, "tuned")
+        job: Job[Batch] = Job(lambda _: answers(*asked), plan(*asked))  # type: ignore[arg-type]
         job.run()
         st.session_state.job = job
     EVALUATE.show_job(st.session_state.job)

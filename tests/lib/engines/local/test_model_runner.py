@@ -55,10 +55,17 @@ def _check(tokens: Tokens, logits: np.ndarray, logprobs: np.ndarray) -> None:
 def check_all(directory: Path, completion: Completion) -> None:
     ids = [*completion.prompt.ids.tolist(), *completion.generated.ids.tolist()]
     logits, logprobs = _plain(directory, ids)
-    prompt, written = len(completion.prompt), len(completion.generated)
+    prompt = len(completion.prompt)
     assert np.isnan(completion.prompt.logprobs[0])
     assert completion.prompt.ranks[0] == -1
     _check(completion.prompt[1:], logits[: prompt - 1], logprobs[: prompt - 1])
+    check_answer(directory, completion)
+
+
+def check_answer(directory: Path, completion: Completion) -> None:
+    ids = [*completion.prompt.ids.tolist(), *completion.generated.ids.tolist()]
+    logits, logprobs = _plain(directory, ids)
+    prompt, written = len(completion.prompt), len(completion.generated)
     _check(completion.generated, logits[prompt - 1 :][:written], logprobs[prompt - 1 :][:written])
 
 

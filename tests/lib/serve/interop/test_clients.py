@@ -135,8 +135,8 @@ def test_boto3(local: Served, run: Run) -> None:
 def test_aws_cli(local: Served, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Models are listed, an answer is saved, and what is saved can be decoded."""
     out = run(*examples()["AWS CLI"])
-    newest_first = sorted(local.service.models, key=lambda model: model.imported, reverse=True)
-    assert out.splitlines()[:3] == [f"{model.name}\t{model.arn}" for model in newest_first]
+    newest_first = sorted(local.service.models, key=lambda model: (model.imported, model.name), reverse=True)
+    assert out.splitlines()[: len(newest_first)] == [f"{model.name}\t{model.arn}" for model in newest_first]
     done = answer(local, prompt=PROMPT, max_tokens=5)
     saved = (tmp_path / "response.json").read_text()
     assert out.endswith(saved)
