@@ -37,7 +37,7 @@ from lib.store.run import microseconds
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 from lib.studies.evaluation import EvaluatePlan, Variant, scores_of
-from lib.studies.evaluation_outcome import outcome_of
+from lib.studies.evaluation_outcome import outcome_of, rows_of
 
 _STORE = "answers.sqlite"
 _SAVING = 60.0  # seconds to write what is not saved yet
@@ -60,7 +60,8 @@ def evaluate(options: argparse.Namespace) -> int:
         verb = "repeats" if found.repeated == 1 else "repeat"
         print(f"{formatting.count(found.repeated, 'row')} {verb} another.", file=sys.stderr)
     batch = _run(options, plan, folder)
-    outcome = outcome_of(plan, batch, options.score, grades, kind=Kind(options.map), wanted=wanted)
+    rows = rows_of(plan, batch, grades)
+    outcome = outcome_of(plan, rows, options.score, kind=Kind(options.map), wanted=wanted)
     write_files(outcome, folder)
     return tell(outcome, batch, conditions)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -25,11 +26,21 @@ from lib.segmentation.char_classes import marked
 from lib.studies.evaluation import EvaluatePlan, scores_of
 from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_html import as_html
-from lib.studies.evaluation_outcome import EvaluationOutcome, Side, outcome_of
+from lib.studies.evaluation_outcome import EvaluationOutcome, Rows, Side, outcome_of, rows_of
 from lib.studies.evaluation_report import Report
 
 _KEPT = "evaluate.report"
 _LABEL, _CELL, _EXAMPLES = 60, 300, 5  # characters of a name and a cell; rows that match no label
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """An outcome, and what it was worked out from."""
+
+    graded: tuple[Any, ...]  # the job and the grades set by hand
+    wished: tuple[Any, ...]  # the choices of the page
+    rows: Rows
+    outcome: EvaluationOutcome
 
 
 def show_report(job: Run, batch: Batch) -> None:
@@ -87,25 +98,17 @@ def _place(names: tuple[str, ...]) -> int:
 
 def _made(job: Run, plan: EvaluatePlan, batch: Batch, score: str, names: tuple[str, ...]) -> EvaluationOutcome:
     """The outcome, kept between runs of the page."""
-    grades, kind, risks = grades_for(job), kind_of_map(), wanted()
-    key = (
-        job.id,
-        job.version,
-        len(batch.outcomes),
-        score,
-        kind,
-        risks,
-        names,
-        json.dumps(grades_as_json(grades), sort_keys=True),
-    )
-    kept: tuple[Any, EvaluationOutcome] | None = st.session_state.get(_KEPT)
-    if kept is None or kept[0] != key:
+    grades = grades_for(job)
+    graded = (job.id, job.version, len(batch.outcomes), json.dumps(grades_as_json(grades), sort_keys=True))
+    wished = (score, kind_of_map(), wanted(), names)
+    kept: _Kept | None = st.session_state.get(_KEPT)
+    if kept is None or kept.graded != graded or kept.wished != wished:
         with st.spinner("Working out the report"):
-            kept = st.session_state[_KEPT] = (
-                key,
-                outcome_of(plan, batch, score, grades, names, kind=kind, wanted=risks),
-            )
-    return kept[1]
+            same = kept is not None and kept.graded == graded
+            rows = kept.rows if kept is not None and same else rows_of(plan, batch, grades)
+            outcome = outcome_of(plan, rows, score, names, kind=kind_of_map(), wanted=wanted())
+        kept = st.session_state[_KEPT] = _Kept(graded, wished, rows, outcome)
+    return kept.outcome
 
 
 def _unmatched(side: Side) -> None:

@@ -25,6 +25,7 @@ _CLIP = 1e-12  # distance of a probability from 0 and 1 in log loss
 _WAVES = 128  # cosines that the kernel of the smooth ECE is made of: enough for the narrowest
 _GRID = 256  # places at which the smooth ECE is summed
 _NARROWEST = 0.0125  # kernel width, as a probability
+_MOST_VALUES = 1_000  # of a band's draws
 _STEPS = 12  # halvings in the search for the width
 
 
@@ -42,7 +43,7 @@ def mean(values: Column, where: Outcomes | None = None) -> Statistic:
 
     def statistic(weights: Weights) -> Column:
         with np.errstate(invalid="ignore"):
-            found: Column = (weights * inside * column).sum(1) / (weights * inside).sum(1)
+            found: Column = _over_rows(weights, inside * column) / _over_rows(weights, inside)
         return found
 
     return statistic
@@ -105,7 +106,9 @@ def debiased_ece(p: Probabilities, right: Outcomes, bins: int = BINS) -> Statist
     member = (number[:, None] == np.arange(count)).astype(np.float64)
 
     def statistic(weights: Weights) -> Column:
-        n, stated, true = weights @ member, (weights * p) @ member, (weights * right) @ member
+        inside = member.astype(weights.dtype)
+        n, stated = weights @ inside, (weights * p.astype(weights.dtype)) @ inside
+        true = (weights * right) @ inside
         with np.errstate(invalid="ignore", divide="ignore"):
             stated, true = stated / n, true / n
             bias = np.where(n > 1, true * (1 - true) / (n - 1), 0)
@@ -173,15 +176,26 @@ def reliability(
     """The line, and the band of lines refitted to outcomes drawn from the probabilities themselves."""
     p = np.asarray(p, np.float64)
     values, number, counts = np.unique(p, return_inverse=True, return_counts=True)
-    random = np.random.default_rng(seed)
-    lines = np.empty((draws, len(values)))
-    for draw in range(draws):
-        shares = random.binomial(counts, values) / counts
-        lines[draw] = isotonic_regression(shares, sample_weight=counts.astype(np.float64), y_min=0, y_max=1)
-    low, high = np.quantile(lines, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = _band(values.astype(np.float64), counts, draws, level, seed)
     shares = np.bincount(number, np.asarray(right, np.float64), len(values)) / counts
     line = isotonic_regression(shares, sample_weight=counts.astype(np.float64), y_min=0, y_max=1)
     return Reliability(values.astype(np.float64), counts, line, low, high)
+
+
+def _band(
+    values: Column, counts: NDArray[np.intp], draws: int, level: float, seed: int
+) -> tuple[Column, Column]:  # fmt: skip
+    """Both edges of the band at each value. Of very many values, neighbours are taken together for the draws."""
+    part = np.arange(len(values)) * min(len(values), _MOST_VALUES) // len(values)
+    n = np.bincount(part, counts)
+    p = np.bincount(part, counts * values) / n
+    random = np.random.default_rng(seed)
+    lines = np.empty((draws, len(p)))
+    for draw in range(draws):
+        shares = random.binomial(n.astype(np.intp), np.clip(p, 0, 1)) / n
+        lines[draw] = isotonic_regression(shares, sample_weight=n, y_min=0, y_max=1)
+    low, high = np.quantile(lines, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.interp(values, p, low), np.interp(values, p, high)
 
 
 @dataclass(frozen=True)
@@ -208,8 +222,17 @@ def if_perfect(
 
 
 def _mean_of(column: Column) -> Statistic:
+    """The weighted mean. In the precision of the weights: a product of matrices is fast only if both have the same."""
+
     def statistic(weights: Weights) -> Column:
-        found: Column = (weights * column).sum(1) / weights.sum(1)
+        found: Column = _over_rows(weights, column) / weights.sum(1)
         return found
 
     return statistic
+
+
+def _over_rows(weights: Weights, column: Column) -> Column:
+    """float[d] or, of outcomes of several worlds, float[m]: the sum of a column, with each row's weight."""
+    one = column.ndim == 1
+    found: Column = np.asarray(weights @ column.astype(weights.dtype) if one else (weights * column).sum(1), np.float64)
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics.bootstrap import Statistic, Weights, codes_of, summed
+from lib.statistics.bootstrap import Statistic, Weights, codes_of, ordered, summed
 
 Scores = NDArray[np.floating]
 Labels = NDArray[np.bool_]
@@ -27,18 +27,18 @@ def auroc(scores: Scores, right: Labels, groups: Sequence[object] | None = None)
     starts_tie = np.append(True, (np.diff(code) != 0) | (np.diff(score) != 0))
     first_of_tie = np.flatnonzero(starts_tie)
     first_tie_of_group = np.flatnonzero(np.append(True, np.diff(code[first_of_tie]) != 0))
-    group_of_tie = code[first_of_tie]
+    group_of_tie = _numbered(code[first_of_tie])
 
     def statistic(weights: Weights) -> NDArray[np.float64]:
-        taken = weights[:, order]
+        taken = ordered(weights, order)
         wins = summed(taken * positive, first_of_tie)
         losses = summed(taken * ~positive, first_of_tie)
         below = np.cumsum(losses, axis=1) - losses
-        before_group = below[:, first_tie_of_group][:, _numbered(group_of_tie)]
-        concordant = (wins * (below - before_group + losses / 2)).sum(1)
-        pairs = (
-            np.add.reduceat(wins, first_tie_of_group, axis=1) * np.add.reduceat(losses, first_tie_of_group, axis=1)
-        ).sum(1)
+        rank = below + losses / 2
+        if len(first_tie_of_group) > 1:
+            rank -= below[:, first_tie_of_group][:, group_of_tie]
+        concordant = np.einsum("ij,ij->i", wins, rank)
+        pairs = np.einsum("ij,ij->i", summed(wins, first_tie_of_group), summed(losses, first_tie_of_group))
         with np.errstate(invalid="ignore"):
             return np.where(pairs > 0, concordant / pairs, np.nan)
 
@@ -59,7 +59,7 @@ def average_precision(scores: Scores, right: Labels, *, of_wrong: bool = False) 
     positive = wanted[order]
 
     def statistic(weights: Weights) -> NDArray[np.float64]:
-        taken = weights[:, order]
+        taken = ordered(weights, order)
         found = summed(taken * positive, first_of_tie)
         seen = summed(taken, first_of_tie).cumsum(1)
         with np.errstate(invalid="ignore"):

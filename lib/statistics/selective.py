@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, binom
 
-from lib.statistics.bootstrap import Statistic, Weights, summed
+from lib.statistics.bootstrap import Statistic, Weights, ordered, summed
 
 Scores = NDArray[np.floating]
 Outcomes = NDArray[np.bool_]
@@ -17,6 +17,7 @@ Column = NDArray[np.float64]
 
 _FEWEST_SEEN = 10  # kept answers below which a threshold's risk is not taken as what more labels would show
 _MOST_TIMES = 1_000  # times the labels there are
+_LOOKED_AT = 200  # thresholds
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def labels_needed(scores: Scores, right: Outcomes, risk: float, *, confidence: f
     n, fewest = len(right), fewest_kept(risk, confidence)
     curve = risk_coverage(scores, right)
     best = None
-    for kept, share in zip(curve.coverage * n, curve.risk, strict=True):
+    places = np.unique(np.linspace(0, len(curve.risk) - 1, _LOOKED_AT).astype(int))
+    for kept, share in zip(curve.coverage[places] * n, curve.risk[places], strict=True):
         if share >= risk or kept < _FEWEST_SEEN:
             continue
         times = np.geomspace(1, _MOST_TIMES, 400)
@@ -158,7 +160,7 @@ def _area(scores: Scores, right: Outcomes, *, generalized: bool) -> Statistic:
     wrong = (~np.asarray(right, bool))[order]
 
     def statistic(weights: Weights) -> Column:
-        taken = weights[:, order]
+        taken = ordered(weights, order)
         size = summed(taken, first)
         kept, errors = size.cumsum(1), summed(taken * wrong, first).cumsum(1)
         total = kept[:, -1:]

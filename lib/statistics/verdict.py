@@ -60,7 +60,7 @@ def by_slice(
         inside = None if groups is None else [groups[int(row)] for row in rows]
         measured = interval(gap(p[rows], right[rows]), len(rows), groups=inside, **options)
         found.append(Slice(name, rows, float(p[rows].mean()), float(right[rows].mean()), measured))
-    return sorted(found, key=lambda each: -len(each.rows))
+    return sorted(found, key=lambda each: (-len(each.rows), each.name))
 
 
 def by_confidence(p: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 10, **options: Any) -> list[Slice]:

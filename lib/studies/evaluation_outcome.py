@@ -40,11 +40,19 @@ class EvaluationOutcome:
     comparisons: tuple[Comparison, ...]  # of each side but the first with the first
 
 
+Rows = tuple[tuple[Answered, ...], ...]
+
+
+def rows_of(plan: EvaluatePlan, batch: Batch, grades: Grades | None = None) -> Rows:
+    """For each model or prompt of a plan, what became of each question."""
+    sides = zip(plan.variants(), plan.parts(batch), strict=True)
+    return tuple(answered(each, own, (grades or {}).get(place)) for place, (each, own) in enumerate(sides))
+
+
 def outcome_of(
     plan: EvaluatePlan,
-    batch: Batch,
+    rows: Rows,
     score: str = "",
-    grades: Grades | None = None,
     names: Sequence[str] = (),
     *,
     kind: Kind = Kind.PLATT,
@@ -52,17 +60,15 @@ def outcome_of(
 ) -> EvaluationOutcome:
     """The outcome of a plan.
 
-    score: which score tells confidence; "" for the task's usual one. names: of the sides; by default their models or
-    prompts. kind, wanted: as for `report`.
+    rows: as from `rows_of`. score: which score tells confidence; "" for the task's usual one. names: of the sides; by
+    default their models or prompts. kind, wanted: as for `report`.
     """
     score = score or scores_of(plan.task)[0]
-    plans = plan.variants()
     sides = []
-    for place, (each, own) in enumerate(zip(plans, plan.parts(batch), strict=True)):
-        rows = answered(each, own, (grades or {}).get(place))
+    for place, (each, own) in enumerate(zip(plan.variants(), rows, strict=True)):
         name = names[place] if names else each.label or each.source.name
-        weights = next((done.weights for done in own.completions), "")
-        sides.append(Side(name, each.source, weights, rows, report(rows, score, kind=kind, wanted=wanted)))
+        weights = next((row.completion.weights for row in own if row.completion is not None), "")
+        sides.append(Side(name, each.source, weights, own, report(own, score, kind=kind, wanted=wanted)))
     comparisons = tuple(compare(sides[0].rows, each.rows, score) for each in sides[1:])
     return EvaluationOutcome(plan.title(), plan.task, plan.grader, tuple(sides), comparisons)
 

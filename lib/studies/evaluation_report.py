@@ -143,13 +143,13 @@ def report(
     counted = [place for place, each in enumerate(rows) if _counts(each, score)]
     if not counted:
         return replace(overall, missing=("No answer has logprobs, so nothing can be said of confidence.",))
+    counted.sort(key=lambda place: -rows[place].scores[score])  # so that no statistic has to sort its weights
     data = _Data.of([rows[place] for place in counted], score)
-    order = np.argsort(-data.scores, kind="stable")
     found = replace(
         overall,
         rows=np.array(counted, np.intp),
-        mistakes=tuple(counted[place] for place in order if not data.right[place])[:_SHOWN],
-        doubtful=tuple(counted[place] for place in order[::-1] if data.right[place])[:_SHOWN],
+        mistakes=tuple(place for place, right in zip(counted, data.right, strict=True) if not right)[:_SHOWN],
+        doubtful=tuple(place for place, right in zip(counted[::-1], data.right[::-1], strict=True) if right)[:_SHOWN],
         missing=tuple(_missing(data, len(graded))),
     )
     if data.one_class:

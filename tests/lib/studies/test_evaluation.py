@@ -21,7 +21,7 @@ from lib.jobs.run_plan import run_plan
 from lib.store.plan_codec import details_of, plan_of
 from lib.store.run import Run
 from lib.studies.evaluation import EvaluatePlan, Variant
-from lib.studies.evaluation_outcome import outcome_of
+from lib.studies.evaluation_outcome import outcome_of, rows_of
 from lib.studies.evaluation_rows import answered
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
 
@@ -170,7 +170,7 @@ def test_variants_of_choices_have_their_own_priors() -> None:
 def test_the_sides_of_an_outcome_are_graded_apart() -> None:
     plan = EvaluatePlan(MODEL, SHORT, grader=Grader(Rule.NUMBER), others=(Variant(LocalModel("other")),))
     batch = Batch(tuple(done(each) for each in ("2", "5", "6", "2", "4", "7")))
-    found = outcome_of(plan, batch, grades={1: {"c": True, "a": True}})
+    found = outcome_of(plan, rows_of(plan, batch, {1: {"c": True, "a": True}}))
     assert [each.name for each in found.sides] == ["scripted", "other"]
     assert [[each.right for each in side.rows] for side in found.sides] == [[True, False, True], [True, True, True]]
     assert [each.overruled for each in found.sides[1].rows] == [False, False, True]
