@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
@@ -40,6 +40,15 @@ _ERASED_AT_ONCE = 500  # runs per transaction
 _MAX_RELATED = 200  # runs of one tree
 
 
+@dataclass(frozen=True)
+class Part:
+    """What is new of one answer."""
+
+    place: int  # of the answer in the run
+    part: int  # 0 replaces the answer; later ones hold only what is new
+    piece: Completion
+
+
 _CHANGED_LATER = frozenset({"grades"})
 
 
@@ -65,21 +74,33 @@ class Runs:
 
     def append(self, run_id: str, place: int, part: int, piece: Completion) -> None:
         """Append a part to answer number `place`. Part 0 replaces the answer; later ones hold only what is new."""
-        data = compress_completion(piece)
+        self.append_all(run_id, [Part(place, part, piece)])
+
+    def append_all(self, run_id: str, parts: Sequence[Part]) -> None:
+        """Append parts to different answers of a run, all or none."""
+        if not parts:
+            return
+        data = [compress_completion(each.piece) for each in parts]
         with self.database.writing() as connection:
             number = number_of(connection, run_id)
             if number is None:  # erased in the meantime
                 return
-            if part == 0:
-                connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number, ANSWERS.c.place == place))
-            connection.execute(insert(ANSWERS).values(run=number, place=place, part=part, error="", data=data))
-            self._count(connection, number, piece, len(data))
+            for some in batches([each.place for each in parts if each.part == 0]):
+                connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number, ANSWERS.c.place.in_(some)))
+            connection.execute(
+                insert(ANSWERS),
+                [
+                    {"run": number, "place": each.place, "part": each.part, "error": "", "data": packed}
+                    for each, packed in zip(parts, data, strict=True)
+                ],
+            )
+            self._count(connection, number, [each.piece for each in parts], sum(map(len, data)))
 
-    def _count(self, connection: Connection, number: int, piece: Completion, size: int) -> None:
-        model, tokenizer = fingerprints(piece)
+    def _count(self, connection: Connection, number: int, pieces: Sequence[Completion], size: int) -> None:
+        model, tokenizer = fingerprints(pieces[-1])
         values = {
             "touched": self.clock(),
-            "tokens": RUNS.c.tokens + len(piece.prompt) + len(piece.generated),
+            "tokens": RUNS.c.tokens + sum(len(each.prompt) + len(each.generated) for each in pieces),
             "bytes": RUNS.c.bytes + size,
             "model_fingerprint": model,
             "tokenizer_fingerprint": tokenizer,

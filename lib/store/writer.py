@@ -17,17 +17,19 @@ from typing import Any
 from lib.access.visitor import Visitor
 from lib.core.completion import Completion
 from lib.errors import CandorError
+from lib.jobs.batch import Batch
 from lib.jobs.job import Job
 from lib.store.answer_rows import extends, slice_of
 from lib.store.database import StoreRefused
 from lib.store.job_runs import answers_of, ended
 from lib.store.quota import StoreFull
 from lib.store.run import Run, microseconds
-from lib.store.runs import Runs
+from lib.store.runs import Part, Runs
 
 _INTERVAL = 0.5  # seconds between two looks at the jobs
 _PAUSE = 5.0  # seconds after a failure
 _ERASE_INTERVAL = 60.0  # seconds between two looks for removed runs to erase
+_AT_ONCE = 64  # answers that are appended in one transaction
 _MAX_TRIES = 5  # for a run that the store fails on; the waits between them double
 _MAX_GIVEN_UP = 100  # messages that are remembered
 
@@ -239,24 +241,30 @@ class RunWriter:
                     del self._followed[followed.run.id]
             return True
         if version != followed.version and job.partial is not None:
-            for place, answer in enumerate(answers_of(job.partial)):
-                if answer.completion is not None:
-                    wrote = _write_part(runs, followed, place, answer.completion) or wrote
+            wrote = _write_parts(runs, followed, job.partial) or wrote
             followed.version = version
         return wrote
 
 
-def _write_part(runs: Runs, followed: _Followed, place: int, done: Completion) -> bool:
-    """Append what is new of one answer; returns whether something is."""
+def _write_parts(runs: Runs, followed: _Followed, batch: Batch) -> bool:
+    """Append what is new of every answer, many of them at a time; returns whether something is."""
+    done = {place: each.completion for place, each in enumerate(batch.outcomes) if each.completion is not None}
+    new = [part for place, each in done.items() if (part := _new_part(followed, place, each)) is not None]
+    for first in range(0, len(new), _AT_ONCE):
+        some = new[first : first + _AT_ONCE]
+        runs.append_all(followed.run.id, some)
+        followed.written |= {each.place: (each.part + 1, done[each.place]) for each in some}
+    return bool(new)
+
+
+def _new_part(followed: _Followed, place: int, done: Completion) -> Part | None:
+    """What is new of one answer; None if nothing is."""
     parts, before = followed.written.get(place, (0, done))
     if parts and before is done:
-        return False
+        return None
     if not extends(done, before):
         parts = 0
-    piece = slice_of(done, len(before.generated), len(before.text)) if parts else done
-    runs.append(followed.run.id, place, parts, piece)
-    followed.written[place] = (parts + 1, done)
-    return True
+    return Part(place, parts, slice_of(done, len(before.generated), len(before.text)) if parts else done)
 
 
 def _named(run: Run) -> str:
