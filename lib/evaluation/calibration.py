@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.completion import Completion
+from lib.core.completion import Completion, Origin
+from lib.core.tokens import TokenKind
 from lib.errors import BadFile
 from lib.scores.confidence import ALL_SCORES, SCORES, scored_tokens
 from lib.statistics.maps import Map, map_of
@@ -49,8 +50,13 @@ class Calibration:
         return self.source == completion.model
 
     def probability(self, completion: Completion) -> float:
-        """The probability that an answer is right; NaN for one without logprobs or by another model."""
-        logprobs = scored_tokens(completion) if self.usable and self.fits(completion) else np.empty(0)
+        """The probability that an answer is right.
+
+        NaN for an answer without logprobs or by another model, and for one that is not the model's own: a candidate, or
+        a branch with forced tokens.
+        """
+        own = completion.origin == Origin.GENERATED and not (completion.generated.kinds == TokenKind.FORCED).any()
+        logprobs = scored_tokens(completion) if own and self.usable and self.fits(completion) else np.empty(0)
         if not len(logprobs):
             return math.nan
         return float(self.map(np.array([SCORES[self.score].of(logprobs)]), np.array([len(logprobs)]))[0])

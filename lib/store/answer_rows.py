@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from lib.core.completion import Completion
 from lib.core.tokens import NO_TOKENS, Tokens, concatenate
 from lib.store.compression import compress_completion, decompress_completion
-from lib.store.run import Answer, Run, completed, error_as_json
+from lib.store.run import SET_LATER, Answer, Run, completed, error_as_json
 from lib.store.run_rows import insert_run, number_of, settled_values
 from lib.store.schema import ANSWERS, RUNS, TEXTS
 from lib.store.search_index import Piece, index_text, indexed, searchable_text, unindex
@@ -47,14 +47,16 @@ def pack_run(run: Run, answers: Sequence[Answer]) -> PackedRun:
 
 
 def write_run(connection: Connection, packed: PackedRun, now: int) -> int:
-    """Insert a run, or replace what is stored of it; returns its number. A title that was changed stays."""
+    """Insert a run, or replace what is stored of it; returns its number. A changed title and details set later stay."""
     run = packed.run
     number, title = number_of(connection, run.id), run.title
     if number is None:
         number = insert_run(connection, replace(run, created=run.created or now))
     else:
-        title = connection.execute(select(RUNS.c.title).where(RUNS.c.number == number)).scalar_one() or title
-        changes = settled_values(replace(run, title=title))
+        stored = connection.execute(select(RUNS.c.title, RUNS.c.details).where(RUNS.c.number == number)).one()
+        title = stored.title or title
+        later = {name: value for name, value in json.loads(stored.details).items() if name in SET_LATER}
+        changes = settled_values(replace(run, title=title, details=run.details | later))
         connection.execute(update(RUNS).where(RUNS.c.number == number).values(**changes, touched=now))
         connection.execute(delete(ANSWERS).where(ANSWERS.c.run == number))
         unindex(connection, TEXTS.c.run == number)

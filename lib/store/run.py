@@ -18,6 +18,7 @@ from lib.formatting import beginning
 EARLIEST, LATEST = 0, 253_402_300_799_000_000  # microseconds since 1970, up to the end of the year 9999
 TITLE, EXCERPT = 120, 240  # characters of the generated title and excerpt
 MAX_TITLE, MAX_NOTE, MAX_MODEL = 1_000, 100_000, 4_000  # characters
+SET_LATER = frozenset({"grades"})  # details that are no part of what was asked, and may be set once the run is over
 MAX_TAGS = 100  # per run
 MAX_TAG = 200  # characters of one tag
 

@@ -25,6 +25,7 @@ from lib.store.run import (
     MAX_TAG,
     MAX_TAGS,
     MAX_TITLE,
+    SET_LATER,
     Answer,
     Known,
     Run,
@@ -47,9 +48,6 @@ class Part:
     place: int  # of the answer in the run
     part: int  # 0 replaces the answer; later ones hold only what is new
     piece: Completion
-
-
-_CHANGED_LATER = frozenset({"grades"})
 
 
 class Runs:
@@ -181,9 +179,9 @@ class Runs:
     def set_detail(self, run_id: str, name: str, value: Any, *, by: Visitor) -> bool:
         """Put a JSON value into the details of the visitor's run; returns whether there is such a run.
 
-        `finish` replaces the details, so the run must be over. Raises ValueError for a detail that a plan reads.
+        Raises ValueError for a detail that is not in `SET_LATER`.
         """
-        if name not in _CHANGED_LATER:
+        if name not in SET_LATER:
             raise ValueError(f"{name} cannot be changed")
         with self.database.writing() as connection:
             which = [RUNS.c.id == run_id, *owned_by(by)]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.core.completion import Completion
+from lib.core.completion import Completion, Origin
+from lib.core.tokens import TokenKind
 from lib.errors import BadFile
 from lib.evaluation.calibration import MOST_CHARACTERS, Calibration, calibration_in, calibration_of
 from lib.scores.confidence import CHOICE
@@ -48,6 +49,14 @@ def test_it_speaks_of_its_own_model_only() -> None:
 
 def test_an_answer_without_logprobs_has_none() -> None:
     assert math.isnan(FITTED.probability(answer(logprob=math.nan)))
+
+
+def test_candidates_and_branches_are_not_the_models_own() -> None:
+    assert math.isnan(FITTED.probability(replace(answer(), origin=Origin.SCORED)))
+    done = answer()
+    kinds = done.generated.kinds.copy()
+    kinds[0] = TokenKind.FORCED
+    assert math.isnan(FITTED.probability(replace(done, generated=replace(done.generated, kinds=kinds))))
 
 
 def test_a_score_of_choices_says_nothing_of_other_answers() -> None:
