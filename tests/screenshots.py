@@ -6,13 +6,9 @@ phone.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.support import tiny
-from tests.support.browser import CHROMIUM_ARGS, ROOT, choose, chromium_path, serving, wait_for_app
+from tests.support.browser import CHROMIUM_ARGS, ROOT, chromium_path, serving, wait_for_app
 
 OUT = ROOT / "screenshots"
 SIZES = ((1280, 1500), (390, 2600))
@@ -21,12 +17,12 @@ COLD = 120_000  # milliseconds for the first answer
 
 def main() -> None:
     OUT.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as directory, serving("app.py", {}) as url, sync_playwright() as playwright:
+    with serving("app.py", {}) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_ARGS))
         page = _opened(browser, url, "light", 1280, 860)
         explore = _explore(page)
         page.screenshot(path=ROOT / "docs" / "explore.png")
-        addresses = {"explore": explore, "prompts": _prompts(page, url), "models": _models(page, url, Path(directory))}
+        addresses = {"explore": explore, "prompts": _prompts(page, url), "models": _models(page, url)}
         addresses |= {"rank": _rank(page, url), "evaluate": _evaluate(page, url)}
         addresses |= {"history": f"{url}/history", "connection": f"{url}/connection"}
         addresses |= {"explore-empty": url, "prompts-empty": f"{url}/prompts", "rank-empty": f"{url}/rank"}
@@ -78,18 +74,10 @@ def _prompts(page: Page, url: str) -> str:
     return _saved(page)
 
 
-def _models(page: Page, url: str, directory: Path) -> str:
-    """The embedded model beside a tiny one with random weights."""
-    tiny.make_random(directory / "tiny", "llama")
+def _models(page: Page, url: str) -> str:
     page.goto(f"{url}/models")
     wait_for_app(page)
-    page.get_by_role("textbox", name="Text").fill("The capital of France is Paris, and that of Spain is Madrid.")
-    page.keyboard.press("Tab")
-    choose(page, "Model", "Another model")
-    page.get_by_role("textbox", name="Directory, GGUF file or hub id").fill(str(directory / "tiny"))
-    page.keyboard.press("Enter")
-    wait_for_app(page)
-    page.get_by_role("button", name="Use the sidebar's model").nth(1).click()
+    page.get_by_role("button", name="Base against tuned").click()
     wait_for_app(page)
     page.get_by_role("button", name="Compare").click()
     return _saved(page)

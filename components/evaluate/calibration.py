@@ -9,7 +9,7 @@ import streamlit as st
 
 from components.calibrated import export_button, in_use, use
 from components.evaluate.charts import confidence_histogram, reliability_diagram
-from components.evaluate.figures import VERDICTS, limits, percent, points
+from components.evaluate.figures import VERDICTS, difference, limits, percent
 from components.evaluate.selection import selects_rows, show_only
 from lib.scores.confidence import CHOICE
 from lib.segmentation.char_classes import marked
@@ -151,6 +151,6 @@ def _slice(found: Slice) -> dict[str, Any]:
         "n": len(found.rows),
         "Accuracy": percent(found.accuracy),
         "Mean probability": percent(found.confidence),
-        "Difference": f"{points(found.gap.value)} ({points(found.gap.low)} to {points(found.gap.high)})",
+        "Difference": difference(found.gap),
         "Verdict": VERDICTS[verdict(found.gap)],
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.evaluate.figures import limits, percent, points
+from components.evaluate.figures import difference, limits, percent
 from components.evaluate.selection import show_only
 from components.shell.escaping import as_text, bold
 from lib import formatting
@@ -69,7 +69,7 @@ def _difference(name: str, each: Both) -> str:
     """The difference with its interval; that for other groups where there are any, as it is the wider claim."""
     found = each.over or each.within
     if name in _SHARES:
-        return f"{points(found.value)} ({points(found.low)} to {points(found.high)})"
+        return difference(found)
     return f"{found.value:+.3f} ({limits(found)})".replace("-", "−")
 
 

@@ -36,6 +36,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return "?" if math.isnan(share) else f"{100 * share:+.1f} points".replace("-", "−")
+def difference(found: Interval) -> str:
+    """A difference of shares in percentage points, with its interval."""
+    if math.isnan(found.low):
+        return f"{_signed(found.value)} points"
+    return f"{_signed(found.value)} points ({_signed(found.low)} to {_signed(found.high)})"
+
+
+def _signed(share: float) -> str:
+    return "?" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", "−")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from components.evaluate.calibration import calibration, kind_of_map, slices
 from components.evaluate.changes import changes
-from components.evaluate.figures import VERDICTS, interval, percent, points
+from components.evaluate.figures import VERDICTS, difference, interval, percent
 from components.evaluate.grading import grades_for
 from components.evaluate.rows import answer_rows
 from components.evaluate.thresholds import thresholds, wanted
@@ -89,9 +89,9 @@ def _place(names: tuple[str, ...]) -> int:
     """Show the choice of the model or prompt whose report is shown; return its place."""
     if len(names) < 2:
         return 0
-    chosen = st.segmented_control(
-        "Report on", range(len(names)), key=f"evaluate.side.{len(names)}", required=True, default=1,
-        format_func=lambda place: as_text(names[place]),
+    chosen = st.selectbox(
+        "Report on", range(len(names)), key=f"evaluate.side.{len(names)}", index=1, width=280,
+        format_func=lambda place: names[place],
     )  # fmt: skip
     return int(chosen or 0)
 
@@ -152,7 +152,7 @@ def _headline(found: Report) -> None:
             "The model is", VERDICTS[found.stated.verdict],
             help="The mean probability that the model gives its answers, minus the share that is right.",
         )  # fmt: skip
-        third.caption(f"{points(gap.within.value)} ({points(gap.within.low)} to {points(gap.within.high)})")
+        third.caption(difference(gap.within))
     for column, (name, each) in zip((first, second), found.texts.items(), strict=False):
         column.metric(name.capitalize(), f"{each.within.value:.3f}", help=_TEXTS[name])
         column.caption(interval(each))

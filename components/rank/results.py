@@ -54,7 +54,7 @@ _BY = {
         "Least confident span",
         "Mean logprob of the 8 consecutive tokens the model was least confident of.",
     ),
-    "tenth": _Order("10 % quantile", "10 %", "A tenth of the tokens have this logprob or a lower one."),
+    "tenth": _Order("10% quantile", "10%", "A tenth of the tokens have this logprob or a lower one."),
     "agreement": _Order("Agreement", "Agreement", "Share of the samples that say the same."),
     "both": _Order(
         "Consistency × confidence",
@@ -99,7 +99,7 @@ def _notes(found: tuple[Ranked, ...]) -> None:
     if lengths_differ(found):
         st.warning(
             "Some answers are more than 1.5 times as long as others. Sum and mean then favor one side by length "
-            "alone; the least confident span and the 10 % quantile less so.",
+            "alone; the least confident span and the 10% quantile less so.",
             icon=":material/straighten:",
         )
     if len(found) == 1 and sum(len(each.places) for each in found) == 1:
@@ -136,7 +136,7 @@ def _row(place: int, each: Ranked) -> dict[str, Any]:
         "Mean": scores.mean,
         "Sum": scores.total if math.isfinite(scores.total) else None,
         "Least confident span": scores.lowest,
-        "10 %": scores.tenth,
+        "10%": scores.tenth,
         "Perplexity": scores.perplexity,
         "Tokens": scores.tokens,
         "Agreement": each.agreement,
@@ -162,7 +162,7 @@ _COLUMNS = {
     "Mean": _nats("mean"),
     "Sum": _nats("sum"),
     "Least confident span": _nats("lowest"),
-    "10 %": _nats("tenth"),
+    "10%": _nats("tenth"),
     "Perplexity": st.column_config.NumberColumn(format="%.2f", help="exp(−mean logprob)."),
     "Tokens": st.column_config.NumberColumn(help="Tokens the scores rest on."),
     "Agreement": st.column_config.NumberColumn(format="percent", help=_BY["agreement"].meaning),

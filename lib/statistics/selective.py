@@ -116,7 +116,7 @@ def guaranteed(
 
 
 def fewest_kept(risk: float, confidence: float = 0.9) -> int:
-    """How many answers, all of them right, it takes to show a risk: 22 for 10 % and 45 for 5 % at 90 %."""
+    """How many answers, all of them right, it takes to show a risk: 22 for 10% and 45 for 5% at 90%."""
     return int(np.ceil(np.log(1 - confidence) / np.log(1 - risk)))
 
 

@@ -71,7 +71,7 @@ def test_two_models_from_what_changed_to_a_calibration_in_use(page: Page, serve_
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("tuned against base")).to_be_visible()
     expect(main.get_by_text("McNemar's exact test: p")).to_be_visible()
-    expect(page.get_by_role("radio", name="tuned")).to_be_checked()
+    expect(page.get_by_role("combobox", name="Report on")).to_have_value("tuned")
     accuracy = page.get_by_test_id("stMetric").filter(has_text="Accuracy")
     before = accuracy.inner_text()
 
