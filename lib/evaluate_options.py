@@ -43,65 +43,85 @@ def add_evaluate(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("data", help="the file, - for standard input, or a ready set such as ready:facts-chat")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where answers and the report are kept")
-    parser.add_argument(
+    _add_model(parser.add_argument_group("the models"))
+    _add_rows(parser.add_argument_group("the rows"))
+    _add_asking(parser.add_argument_group("how they are asked and graded"))
+    _add_report(parser.add_argument_group("the report"))
+    _add_limits(parser.add_argument_group("limits"))
+    return parser
+
+
+def _add_model(group: Any) -> None:
+    group.add_argument(
         "--model",
         default="embedded",
         help="embedded, ardenworks (its tuned sibling), a model directory, a LoRA adapter's directory, a GGUF file, "
         "a hub id or an ARN (default %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--other-model", action="append", default=[], metavar="MODEL",
         help="compare with another model, such as a tuned one with its base. Can be repeated",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument("--region", default="", help="the AWS region of an imported model")
+    group.add_argument("--profile", default="", help="the AWS profile")
+    group.add_argument("--endpoint", default="", metavar="URL", help="an endpoint instead of Bedrock's own")
+    group.add_argument("--tokenizer", default="", metavar="PATH", help="the tokenizer of an imported model")
+
+
+def _add_rows(group: Any) -> None:
+    group.add_argument("--task", choices=list(Task), help="choice, short or text; guessed from the columns")
+    group.add_argument("--template", default="", help="the prompt, with {column}; guessed from the columns")
+    group.add_argument(
         "--other-template", action="append", default=[], metavar="TEMPLATE",
         help="compare with another prompt for the same rows. Can be repeated",
     )  # fmt: skip
-    parser.add_argument("--region", default="", help="the AWS region of an imported model")
-    parser.add_argument("--profile", default="", help="the AWS profile")
-    parser.add_argument("--endpoint", default="", metavar="URL", help="an endpoint instead of Bedrock's own")
-    parser.add_argument("--tokenizer", default="", metavar="PATH", help="the tokenizer of an imported model")
-    parser.add_argument("--task", choices=list(Task), help="choice, short or text; guessed from the columns")
-    parser.add_argument("--template", default="", help="the prompt, with {column}; guessed from the columns")
-    parser.add_argument("--expected", default="", metavar="COLUMN", help="the column of expected answers")
-    parser.add_argument(
+    group.add_argument("--expected", default="", metavar="COLUMN", help="the column of expected answers")
+    group.add_argument(
         "--choices", action="append", default=[], metavar="COLUMN", help="a column of lists, or one per choice"
     )
-    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="report its values separately")
-    parser.add_argument("--group", default="", metavar="COLUMN", help="says which rows are alike, such as a template")
-    parser.add_argument("--id", default="", metavar="COLUMN", help="the ids of rows; by default their numbers")
-    parser.add_argument("--rule", choices=list(Rule), help="how answers are compared (default normalized)")
-    parser.add_argument("--tolerance", type=float, default=0.0, help="of the rule number, relative (default 0)")
-    parser.add_argument("--field", default="", help="of the rule json field: its name, or names joined by dots")
-    parser.add_argument("--chat", action="store_true", help="send prompts as chat messages")
-    parser.add_argument("--max-tokens", type=int, default=32, help="new tokens per answer (default %(default)s)")
-    parser.add_argument(
+    group.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="report its values separately")
+    group.add_argument("--group", default="", metavar="COLUMN", help="says which rows are alike, such as a template")
+    group.add_argument("--id", default="", metavar="COLUMN", help="the ids of rows; by default their numbers")
+
+
+def _add_asking(group: Any) -> None:
+    group.add_argument("--chat", action="store_true", help="send prompts as chat messages")
+    group.add_argument("--max-tokens", type=int, default=32, help="new tokens per answer (default %(default)s)")
+    group.add_argument(
         "--prior", default="", metavar="PROMPT", help="of choices: take off how likely each is after this"
     )
-    parser.add_argument("--by-length", action="store_true", help="of choices: compare logprobs per character")
-    parser.add_argument(
+    group.add_argument("--by-length", action="store_true", help="of choices: compare logprobs per character")
+    group.add_argument("--rule", choices=list(Rule), help="how answers are compared (default normalized)")
+    group.add_argument("--tolerance", type=float, default=0.0, help="of the rule number, relative (default 0)")
+    group.add_argument("--field", default="", help="of the rule json field: its name, or names joined by dots")
+    group.add_argument(
+        "--grades", default="", metavar="CSV",
+        help="grades set by hand: a file like rows.csv, with id and right, and side where there are several",
+    )  # fmt: skip
+
+
+def _add_report(group: Any) -> None:
+    group.add_argument(
         "--score", choices=list(ALL_SCORES), default="",
         help=f"what counts as confidence (default {DEFAULT_SCORE}; of choices, {CHOICE})",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--map", choices=list(Kind), default=Kind.PLATT,
         help="from score to probability (default %(default)s; temperature for choices only, isotonic from 500 rows)",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--risk", type=float, metavar="N",
         help="seek the threshold from which on at most this share of answers is wrong, such as 0.05",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--certainty", type=float, default=0.9, metavar="N", help="with which --risk is kept (default %(default)s)"
     )
-    parser.add_argument(
-        "--grades", default="", metavar="CSV",
-        help="grades set by hand: a file like rows.csv, with id and right, and other where several models are compared",
-    )  # fmt: skip
-    parser.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
-    parser.add_argument("--max-calls", type=int, metavar="N", help="the most calls to make")
-    parser.add_argument(
+
+
+def _add_limits(group: Any) -> None:
+    group.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
+    group.add_argument("--max-calls", type=int, metavar="N", help="the most calls to make")
+    group.add_argument(
         "--fail-if", action="append", default=[], metavar="CONDITION",
         help=f"exit with {CONDITION_MET} if it holds, such as accuracy<0.8 or smooth_ece>0.1. Can be repeated",
     )  # fmt: skip
-    return parser

@@ -68,7 +68,7 @@ def evaluate_form(before: Plan | None, source: Source) -> Asked:
         _BUTTON.pressed("", disabled=True)
         return None
     _preview(found.questions)
-    plan = _plan(source, name, found, task, grader, limits, mapped.template)
+    plan = _plan(source, name, found, task, grader, limits)
     priced = with_base(plan, base)
     refusal = limits.refusal or _refusal(task, limits) or refusal_of(base, mode)
     known = _known(priced)
@@ -261,9 +261,7 @@ def _preview(found: Questions) -> None:
             )
 
 
-def _plan(
-    source: Source, name: str, found: AllPrompts, task: Task, grader: Grader, limits: Limits, template: str
-) -> EvaluatePlan:
+def _plan(source: Source, name: str, found: AllPrompts, task: Task, grader: Grader, limits: Limits) -> EvaluatePlan:
     state = st.session_state
     mode = Mode(state["evaluate.mode"])
     further = [state[f"evaluate.template.{number}"] for number in range(2, 2 + len(found.prompts))]
@@ -281,7 +279,7 @@ def _plan(
         prompt_scores=prompt_scores,
         prior=(state.get("evaluate.prior") or "") if task is Task.CHOICE else "",
         by_length=bool(state.get("evaluate.by_length")) and task is Task.CHOICE,
-        label=template if further else "",
+        label=state["evaluate.template"] if further else "",
         others=tuple(
             Variant(source, prompts, mode, k, prompt_scores, name=str(text))
             for text, prompts in zip(further, found.prompts, strict=True)

@@ -12,7 +12,8 @@ from components.evaluate.selection import show_only
 from components.shell.escaping import as_text
 from lib import formatting
 from lib.statistics.selective import RiskCoverage
-from lib.studies.evaluation_report import Guaranteed, Report
+from lib.statistics.thresholds import Guaranteed
+from lib.studies.evaluation_report import Report
 from lib.studies.evaluation_rows import Answered
 
 _RISK, _CERTAINTY = "evaluate.risk.wanted", "evaluate.certainty"

@@ -38,16 +38,13 @@ from lib.statistics.likelihood import bits_per_character, perplexity
 from lib.statistics.maps import Kind, Map
 from lib.statistics.recalibration import FEWEST, cross_fitted, fitted, kinds_for
 from lib.statistics.selective import (
-    Guarantee,
     RiskCoverage,
     augrc,
     aurc,
-    fewest_kept,
-    guaranteed,
-    labels_needed,
     references,
     risk_coverage,
 )
+from lib.statistics.thresholds import Guaranteed, sought
 from lib.statistics.verdict import Slice, Verdict, by_confidence, by_slice, verdict
 from lib.studies.evaluation_rows import Answered
 
@@ -74,19 +71,6 @@ class Calibration:
     verdict: Verdict
     bins: tuple[Slice, ...]
     slices: tuple[Slice, ...]
-
-
-@dataclass(frozen=True)
-class Guaranteed:
-    """A risk, and the threshold that is shown to keep it; or why none is."""
-
-    risk: float
-    certainty: float
-    found: Guarantee | None
-    why_not: str = ""
-    more_labels: int | None = (
-        None  # about how many more would show it; None if unknown, or if labels are not what lacks
-    )
 
 
 @dataclass(frozen=True)
@@ -236,6 +220,7 @@ def _separation(data: _Data, wanted: Sequence[tuple[float, float]], seed: int) -
     }
     if data.groups is not None:
         statistics["auroc within groups"] = auroc(data.scores, data.right, data.groups)
+    risks = (*wanted, *((risk, CERTAINTY) for risk in RISKS))
     areas = {"aurc": aurc(data.scores, data.right), "augrc": augrc(data.scores, data.right)}
     found = data.both(statistics | areas, seed)
     return {
@@ -243,23 +228,8 @@ def _separation(data: _Data, wanted: Sequence[tuple[float, float]], seed: int) -
         "selective": {name: found[name] for name in areas},
         "references": {name: references(data.right, generalized=name == "augrc") for name in areas},
         "curve": risk_coverage(data.scores, data.right),
-        "guarantees": tuple(_guarantee(data, *each) for each in (*wanted, *((risk, CERTAINTY) for risk in RISKS))),
+        "guarantees": tuple(sought(data.scores, data.right, *each) for each in risks),
     }
-
-
-def _guarantee(data: _Data, risk: float, certainty: float) -> Guaranteed:
-    n, fewest = len(data.right), fewest_kept(risk, certainty)
-    found = guaranteed(data.scores, data.right, risk, confidence=certainty) if n >= fewest else None
-    if found is not None:
-        return Guaranteed(risk, certainty, found)
-    needed = labels_needed(data.scores, data.right, risk, confidence=certainty)
-    if n < fewest:
-        why = f"It takes at least {fewest:,} answers, all right; there are {n:,}."
-    elif needed is None:
-        why = "Even the most confident answers are wrong too often."
-    else:
-        why = f"{n:,} labels do not show it."
-    return Guaranteed(risk, certainty, None, why, max(needed - n, 0) if needed else None)
 
 
 def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:

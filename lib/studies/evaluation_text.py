@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from lib import formatting
 from lib.scores.confidence import ALL_SCORES
 from lib.statistics.bootstrap import Both, Interval
+from lib.statistics.thresholds import Guaranteed
 from lib.statistics.verdict import Verdict
 from lib.studies.evaluation_comparison import Change, Comparison, change
 from lib.studies.evaluation_outcome import EvaluationOutcome
-from lib.studies.evaluation_report import Calibration, Guaranteed, Report
+from lib.studies.evaluation_report import Calibration, Report
 
 VERDICTS = {
     Verdict.OVER: "overconfident",
