@@ -6,10 +6,14 @@ import streamlit as st
 
 from components.jobs.current_job import Run
 from components.jobs.history_sync import detail_of, is_mine, set_detail
+from components.shell.escaping import as_text
+from lib import formatting
 from lib.evaluation.grades import Grades, grades_as_json, grades_of
+from lib.segmentation.char_classes import marked
 from lib.studies.evaluation_rows import Answered
 
 _DETAIL = "grades"
+_CHARACTERS = 120  # of what was compared
 
 
 def grades_for(job: Run) -> Grades:
@@ -28,6 +32,7 @@ def grade_buttons(job: Run, place: int, row: Answered) -> None:
     by = "set by hand" if row.overruled else "by the rule"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{'Right' if row.right else 'Wrong'}** {by}", width="content")
+        st.caption(as_text(_compared(row)), width="content")
         if not is_mine(job):
             return
         label = "Back to the rule's grade" if row.overruled else f"Count as {'wrong' if row.right else 'right'}"
@@ -35,6 +40,13 @@ def grade_buttons(job: Run, place: int, row: Answered) -> None:
         if st.button(label, key=f"evaluate.grade.{row.overruled}.{row.right}", icon=icon, type="tertiary"):
             _set(job, place, row.question.row_id, None if row.overruled else not row.right)
             st.rerun()  # all of the page, as every figure may have changed
+
+
+def _compared(row: Answered) -> str:
+    """What the rule compared with what."""
+    ours = marked(formatting.beginning(row.compared, _CHARACTERS)) or "nothing"
+    theirs = marked(formatting.beginning(" | ".join(row.question.expected), _CHARACTERS))
+    return f"Compared: {ours}. Expected: {theirs}."
 
 
 def _set(job: Run, place: int, row_id: str, right: bool | None) -> None:
