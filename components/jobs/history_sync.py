@@ -148,14 +148,15 @@ def _back(job: Job[Any]) -> None:
 
 
 def detail_of(run_id: str, name: str) -> Any:
-    """A detail of a saved run that was set later; None if there is none."""
+    """A detail of a saved run that was set later; None if there is none, or if the visitor may not open the run."""
     if (store := services().store.runs()) is None:
         return None
     try:
         run = store.get(run_id)
     except CandorError:
         return None
-    return None if run is None else run.details.get(name)
+    opens = run is not None and visitor().opens(run.owner, shared=run.shared)
+    return run.details.get(name) if run is not None and opens else None
 
 
 def set_detail(run_id: str, name: str, value: Any) -> None:

@@ -473,6 +473,7 @@ INTERNAL = {
     "Jobs.restore": "called with runs that were looked up with the visitor",
     "Runs.begin": "the keeper writes a job's own run",
     "Runs.append": "the keeper writes a job's own run",
+    "Runs.append_all": "the keeper writes a job's own run",
     "Runs.finish": "the keeper writes a job's own run; imports write under the visitor's owner",
     "Runs.get": "tells whose it is, so that it can be decided",
     "Runs.known": "tells whose it is, so that it can be decided",

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.test_history import choose_rows, open_response
 from tests.support.browser import PATIENCE, serving, wait_for_app, wait_for_map
 from tests.support.oidc import provider
+from tests.support.serve_clients import until
 
 pytestmark = pytest.mark.browser
 
@@ -79,6 +80,8 @@ def test_a_link_opens_for_others_only_once_it_is_shared(visitor: Callable[[str],
 
     bob.get_by_role("button", name="Sign out").click()
     expect(bob.get_by_role("heading", name="Sign in to Candor")).to_be_visible()
+    # The page says so before the browser has gone to the address that takes the cookie away.
+    assert until(lambda: not any(each["name"].startswith("_streamlit_user") for each in bob.context.cookies()))
     bob.goto(link)
     expect(bob.get_by_text("open your link again")).to_be_visible()
     expect(bob.locator(".candor")).to_have_count(0)
