@@ -69,7 +69,8 @@ test-elsewhere:
 UNIT := tests/architecture $(filter-out %/engines %/serve %/store %/models %/jobs %/studies %/conftest.py,$(wildcard tests/lib/*))
 
 # Files that try hundreds of inputs, or wait: for `make test`.
-THOROUGH := $(foreach name,test_bounds test_evaluate_command core/test_serialization statistics/test_calibration \
+THOROUGH := $(foreach name,test_bounds test_evaluate_command test_evaluate_faults core/test_serialization evaluation/test_ready \
+	statistics/test_bootstrap statistics/test_calibration statistics/test_discrimination statistics/test_recalibration \
 	statistics/test_selective statistics/test_verdict \
 	display/test_token_map_view tokenizers/test_chat_templates tokenizers/test_foreign_files wire/test_envelopes \
 	wire/test_fuzz wire/test_hostile wire/test_law wire/test_spelling_check,--ignore=tests/lib/$(name).py)
