@@ -15,7 +15,7 @@ from components.shell.messages import show_error
 from lib import formatting
 from lib.core.completion import Completion
 from lib.errors import BadFile, CandorError
-from lib.evaluation.calibration import Calibration, calibration_in, calibration_of
+from lib.evaluation.calibration import MOST_IN_USE, Calibration, calibration_in, calibration_of
 from lib.scores.confidence import ALL_SCORES
 from lib.segmentation.char_classes import marked
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHOSEN = "calibrations"  # the setting: calibrations as JSON values
-MOST = 10
 COLUMN = "Probability of being right"
 _PROBLEM = "calibrations.problem"
 
@@ -85,7 +84,7 @@ def _percent(p: float) -> str | None:
 def use(found: Calibration) -> None:
     """Use a calibration from now on, instead of an earlier one for the same model."""
     others = [each for each in chosen() if (each.source, each.weights) != (found.source, found.weights)]
-    st.session_state[CHOSEN] = [each.as_json() for each in (found, *others)][:MOST]
+    st.session_state[CHOSEN] = [each.as_json() for each in (found, *others)][:MOST_IN_USE]
 
 
 def in_use(found: Calibration) -> bool:

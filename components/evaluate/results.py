@@ -100,13 +100,14 @@ def _made(job: Run, plan: EvaluatePlan, batch: Batch, score: str, names: tuple[s
     """The outcome, kept between runs of the page."""
     grades = grades_for(job)
     graded = (job.id, job.version, len(batch.outcomes), json.dumps(grades_as_json(grades), sort_keys=True))
-    wished = (score, kind_of_map(), wanted(), names)
+    kind, risks = kind_of_map(), wanted()
+    wished = (score, kind, risks, names)
     kept: _Kept | None = st.session_state.get(_KEPT)
     if kept is None or kept.graded != graded or kept.wished != wished:
         with st.spinner("Working out the report"):
             same = kept is not None and kept.graded == graded
             rows = kept.rows if kept is not None and same else rows_of(plan, batch, grades)
-            outcome = outcome_of(plan, rows, score, names, kind=kind_of_map(), wanted=wanted())
+            outcome = outcome_of(plan, rows, score, names, kind=kind, wanted=risks)
         kept = st.session_state[_KEPT] = _Kept(graded, wished, rows, outcome)
     return kept.outcome
 

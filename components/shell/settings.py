@@ -22,7 +22,7 @@ from lib.core.pasted_arn import as_arn
 from lib.core.pasted_endpoint import as_endpoint
 from lib.core.request import MAX_K, MAX_SAMPLES, Mode
 from lib.errors import BadFile, CandorError, InvalidRequest
-from lib.evaluation.calibration import calibration_of
+from lib.evaluation.calibration import MOST_IN_USE, calibration_of
 from lib.store.settings import read_settings, write_settings
 
 _KNOWN = "settings.known"  # what is stored, as far as this session knows
@@ -62,7 +62,7 @@ def _mode(value: Any) -> bool:
 
 
 def _calibrations(value: Any) -> bool:
-    if not isinstance(value, list) or len(value) > 10 or len(json.dumps(value)) > _LONGEST_CALIBRATIONS:
+    if not isinstance(value, list) or len(value) > MOST_IN_USE or len(json.dumps(value)) > _LONGEST_CALIBRATIONS:
         return False
     try:
         return all(calibration_of(each) for each in value)

@@ -19,6 +19,7 @@ from lib.errors import BadFile
 from lib.scores.confidence import ALL_SCORES, SCORES, scored_tokens
 from lib.statistics.maps import Map, map_of
 
+MOST_IN_USE = 10  # calibrations of one owner
 MOST_CHARACTERS = 20_000  # of a calibration as JSON
 _LONGEST = 400  # characters of a name
 _MOST_LABELS = 10_000_000
