@@ -80,6 +80,22 @@ def cross_fitted(
     return found
 
 
+def cross_fitted_if_possible(
+    kind: Kind,
+    scores: NDArray[np.floating],
+    tokens: NDArray[np.integer],
+    right: Outcomes,
+    groups: Sequence[object] | None = None,
+) -> Column | None:
+    """The same; None if the answers are too few, a score is missing or infinite, or a fold lacks one of the classes."""
+    if len(scores) < FEWEST or not np.isfinite(scores).all():
+        return None
+    try:
+        return cross_fitted(kind, scores, tokens, right, groups)
+    except ValueError:
+        return None
+
+
 def _isotonic(values: Column, outcomes: Outcomes) -> Map:
     model = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(values, outcomes.astype(np.float64))
     x, y = np.asarray(model.X_thresholds_, np.float64), np.asarray(model.y_thresholds_, np.float64)

@@ -21,7 +21,7 @@ from lib.statistics.discrimination import auroc
 from lib.statistics.likelihood import bits_per_character
 from lib.statistics.maps import Kind
 from lib.statistics.paired import difference, flips
-from lib.statistics.recalibration import FEWEST, cross_fitted
+from lib.statistics.recalibration import cross_fitted_if_possible
 from lib.studies.evaluation_rows import Answered
 
 Column = NDArray[np.float64]
@@ -126,14 +126,9 @@ def _confidence(rows: Sequence[Answered], score: str) -> dict[str, Statistic]:
 
 def _calibrated(rows: Sequence[Answered], scores: Column, right: NDArray[np.bool_]) -> Column | None:
     """Each answer's probability by a map that did not see it; None if none can be fitted."""
-    if len(rows) < FEWEST or not np.isfinite(scores).all():
-        return None
     groups = [each.question.group for each in rows]
     tokens = np.array([each.tokens for each in rows], np.intp)
-    try:
-        return cross_fitted(Kind.PLATT, scores, tokens, right, groups if len(set(groups)) > 1 else None)
-    except ValueError:  # a fold without both classes
-        return None
+    return cross_fitted_if_possible(Kind.PLATT, scores, tokens, right, groups if len(set(groups)) > 1 else None)
 
 
 def _measure(
