@@ -38,9 +38,10 @@ def chosen() -> tuple[Calibration, ...]:
     return tuple(found)
 
 
-def calibration_for(completion: Completion) -> Calibration | None:
-    """The newest calibration in use for the model of an answer; None without one."""
-    return next((each for each in chosen() if each.usable and each.fits(completion)), None)
+def calibrations_for(completions: Sequence[Completion]) -> list[Calibration | None]:
+    """For each answer, the newest calibration in use for its model; None without one."""
+    usable = [each for each in chosen() if each.usable]
+    return [next((each for each in usable if each.fits(done)), None) for done in completions]
 
 
 def about(found: Calibration) -> str:
@@ -50,7 +51,7 @@ def about(found: Calibration) -> str:
 
 def probability_metric(completion: Completion) -> None:
     """Show the calibrated probability that an answer is right, if a calibration for its model is in use."""
-    found = calibration_for(completion)
+    found = calibrations_for([completion])[0]
     if found is None or math.isnan(p := found.probability(completion)):
         return
     st.metric(
@@ -65,14 +66,17 @@ def probability_metric(completion: Completion) -> None:
 
 def with_probability(rows: pd.DataFrame, completions: Sequence[Completion]) -> None:
     """Add a column with the calibrated probabilities of answers to their table, if there are any."""
-    found = [(calibration_for(each), each) for each in completions]
-    if any(each is not None for each, _ in found):
-        rows[COLUMN] = [None if each is None else _percent(each.probability(done)) for each, done in found]
+    found = calibrations_for(completions)
+    if any(found):
+        rows[COLUMN] = [
+            None if each is None else _percent(each.probability(done))
+            for each, done in zip(found, completions, strict=True)
+        ]
 
 
 def note_under_table(completions: Sequence[Completion]) -> None:
     """Say what the calibrated probabilities in a table rest on."""
-    found = dict.fromkeys(about(each) for each in map(calibration_for, completions) if each is not None)
+    found = dict.fromkeys(about(each) for each in calibrations_for(completions) if each is not None)
     if found:
         st.caption(as_text(f"{COLUMN}: {'; '.join(found)}. It holds for questions like those."))
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from components.calibrated import export_button, in_use, use
 from components.evaluate.charts import confidence_histogram, reliability_diagram
-from components.evaluate.figures import VERDICTS, difference, limits, percent
+from components.evaluate.figures import VERDICTS, limits, percent
 from components.evaluate.selection import selects_rows, show_only
 from lib.scores.confidence import CHOICE
 from lib.segmentation.char_classes import marked
@@ -18,6 +18,7 @@ from lib.statistics.recalibration import kinds_for
 from lib.statistics.verdict import Slice, verdict
 from lib.studies.evaluation_outcome import Side, calibration_from
 from lib.studies.evaluation_report import Calibration, Report
+from lib.studies.evaluation_text import points
 
 _NAMES = {
     "brier": "Brier score",
@@ -151,6 +152,6 @@ def _slice(found: Slice) -> dict[str, Any]:
         "n": len(found.rows),
         "Accuracy": percent(found.accuracy),
         "Mean probability": percent(found.confidence),
-        "Difference": difference(found.gap),
+        "Difference": points(found.gap),
         "Verdict": VERDICTS[verdict(found.gap)],
     }

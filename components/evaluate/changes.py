@@ -6,14 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from components.evaluate.figures import difference, limits, percent
+from components.evaluate.figures import limits, percent
 from components.evaluate.selection import show_only
 from components.shell.escaping import as_text, bold
 from lib import formatting
 from lib.statistics.bootstrap import Both
 from lib.studies.evaluation_comparison import Change, Comparison, change
 from lib.studies.evaluation_outcome import EvaluationOutcome
-from lib.studies.evaluation_text import sentence
+from lib.studies.evaluation_text import points, sentence
 
 _SHARES = ("accuracy", "mean probability", "mean calibrated probability", "gap")
 _SHOWN = {Change.UP: "higher", Change.DOWN: "lower", Change.NOT_SHOWN: "no difference shown"}
@@ -69,7 +69,7 @@ def _difference(name: str, each: Both) -> str:
     """The difference with its interval; that for other groups where there are any, as it is the wider claim."""
     found = each.over or each.within
     if name in _SHARES:
-        return difference(found)
+        return points(found)
     return f"{found.value:+.3f} ({limits(found)})".replace("-", "−")
 
 

@@ -34,14 +34,3 @@ def limits(found: Interval, *, percents: bool = False) -> str:
 def percent(share: float) -> str:
     """A share with one decimal."""
     return f"{100 * share:.1f}%"
-
-
-def difference(found: Interval) -> str:
-    """A difference of shares in percentage points, with its interval."""
-    if math.isnan(found.low):
-        return f"{_signed(found.value)} points"
-    return f"{_signed(found.value)} points ({_signed(found.low)} to {_signed(found.high)})"
-
-
-def _signed(share: float) -> str:
-    return "?" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", "−")

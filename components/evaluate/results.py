@@ -10,9 +10,10 @@ import streamlit as st
 
 from components.evaluate.calibration import calibration, kind_of_map, slices
 from components.evaluate.changes import changes
-from components.evaluate.figures import VERDICTS, difference, interval, percent
+from components.evaluate.figures import VERDICTS, interval, percent
 from components.evaluate.grading import grades_for
 from components.evaluate.rows import answer_rows
+from components.evaluate.selection import narrows
 from components.evaluate.thresholds import thresholds, wanted
 from components.jobs.current_job import Run
 from components.pickers.model_label import model_name
@@ -28,6 +29,7 @@ from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_html import as_html
 from lib.studies.evaluation_outcome import EvaluationOutcome, Rows, Side, outcome_of, rows_of
 from lib.studies.evaluation_report import Report
+from lib.studies.evaluation_text import points
 
 _KEPT = "evaluate.report"
 _LABEL, _CELL, _EXAMPLES = 60, 300, 5  # characters of a name and a cell; rows that match no label
@@ -58,6 +60,7 @@ def show_report(job: Run, batch: Batch) -> None:
     outcome = _made(job, job.plan, batch, score, names)
     changes(outcome)
     side = outcome.sides[place]
+    narrows((job.id, place))
     if len(names) > 1:
         st.subheader(as_text(side.name))
     _unmatched(side)
@@ -153,7 +156,7 @@ def _headline(found: Report) -> None:
             "The model is", VERDICTS[found.stated.verdict],
             help="The mean probability that the model gives its answers, minus the share that is right.",
         )  # fmt: skip
-        third.caption(difference(gap.within))
+        third.caption(points(gap.within))
     for column, (name, each) in zip((first, second), found.texts.items(), strict=False):
         column.metric(name.capitalize(), f"{each.within.value:.3f}", help=_TEXTS[name])
         column.caption(interval(each))

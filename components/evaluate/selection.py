@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import streamlit as st
 
 _ONLY = "evaluate.only"
+_OWNER = "evaluate.only.owner"
+
+
+def narrows(owner: Hashable) -> None:
+    """Say whose answers the page shows: a choice among the answers of another run, model or prompt is dropped."""
+    if st.session_state.get(_OWNER) != owner:
+        show_all()
+        st.session_state[_OWNER] = owner
 
 
 def show_only(places: Iterable[int], name: str) -> None:

@@ -36,6 +36,11 @@ def kinds_for(n: int, *, log_odds: bool = False) -> tuple[Kind, ...]:
     return (Kind.PLATT, *temperature, *((Kind.ISOTONIC,) if n >= FEWEST_ISOTONIC else ()))
 
 
+def kind_for(wanted: Kind, n: int, *, log_odds: bool = False) -> Kind:
+    """The wanted map if it can be fitted to n labelled answers; otherwise the usual one."""
+    return wanted if wanted in kinds_for(n, log_odds=log_odds) else Kind.PLATT
+
+
 def fitted(kind: Kind, scores: NDArray[np.floating], tokens: NDArray[np.integer], right: Outcomes) -> Map:
     """The map that makes the outcomes most likely. Raises ValueError for fewer than two classes or a missing score."""
     values, outcomes = np.asarray(scores, np.float64), np.asarray(right, bool)

@@ -14,14 +14,14 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.scores.confidence import DEFAULT_SCORE
+from lib.scores.confidence import CHOICE, DEFAULT_SCORE
 from lib.statistics.bootstrap import Both, Interval, Statistic, both_intervals
 from lib.statistics.calibration import accuracy, brier, gap, log_loss, mean, smooth_ece
 from lib.statistics.discrimination import auroc
 from lib.statistics.likelihood import bits_per_character
 from lib.statistics.maps import Kind
 from lib.statistics.paired import difference, flips
-from lib.statistics.recalibration import cross_fitted_if_possible
+from lib.statistics.recalibration import cross_fitted_if_possible, kind_for
 from lib.studies.evaluation_rows import Answered
 
 Column = NDArray[np.float64]
@@ -57,9 +57,14 @@ class Comparison:
 
 
 def compare(
-    first: Sequence[Answered], second: Sequence[Answered], score: str = DEFAULT_SCORE, *, seed: int = 0
+    first: Sequence[Answered],
+    second: Sequence[Answered],
+    score: str = DEFAULT_SCORE,
+    *,
+    kind: Kind = Kind.PLATT,
+    seed: int = 0,
 ) -> Comparison:
-    """Compare the answers to the same questions, in the same order."""
+    """Compare the answers to the same questions, in the same order. kind: of the map that each side is fitted."""
     pairs = list(zip(first, second, strict=True))
     graded = [place for place, (a, b) in enumerate(pairs) if a.right is not None and b.right is not None]
     if not graded:
@@ -78,7 +83,7 @@ def compare(
     _measure(found, {"accuracy": (accuracy(right[0]), accuracy(right[1]))}, groups, seed)
     if scored:
         sides = tuple([pairs[place][side] for place in scored] for side in (0, 1))
-        statistics = [_confidence(side, score) for side in sides]
+        statistics = [_confidence(side, score, kind) for side in sides]
         both = {name: (statistics[0][name], statistics[1][name]) for name in statistics[0] if name in statistics[1]}
         _measure(found, both, [each.question.group for each in sides[0]], seed)
     return found
@@ -103,7 +108,7 @@ def _has(row: Answered, score: str) -> bool:
     return not math.isnan(row.scores.get(score, math.nan)) and not math.isnan(row.stated)
 
 
-def _confidence(rows: Sequence[Answered], score: str) -> dict[str, Statistic]:
+def _confidence(rows: Sequence[Answered], score: str, kind: Kind) -> dict[str, Statistic]:
     """The figures of one side that need its confidence."""
     right = np.array([bool(each.right) for each in rows])
     stated = np.array([each.stated for each in rows], np.float64)
@@ -116,19 +121,19 @@ def _confidence(rows: Sequence[Answered], score: str) -> dict[str, Statistic]:
         "log loss": log_loss(stated, right),
         "smooth ece": smooth_ece(stated, right),
     }
-    calibrated = _calibrated(rows, scores, right)
+    groups = [each.question.group for each in rows]
+    calibrated = cross_fitted_if_possible(
+        kind_for(kind, len(rows), log_odds=score == CHOICE),
+        scores,
+        np.array([each.tokens for each in rows], np.intp),
+        right,
+        groups if len(set(groups)) > 1 else None,
+    )
     if calibrated is not None:
         found["mean calibrated probability"] = mean(calibrated)
         found["brier, recalibrated"] = brier(calibrated, right)
         found["smooth ece, recalibrated"] = smooth_ece(calibrated, right)
     return found
-
-
-def _calibrated(rows: Sequence[Answered], scores: Column, right: NDArray[np.bool_]) -> Column | None:
-    """Each answer's probability by a map that did not see it; None if none can be fitted."""
-    groups = [each.question.group for each in rows]
-    tokens = np.array([each.tokens for each in rows], np.intp)
-    return cross_fitted_if_possible(Kind.PLATT, scores, tokens, right, groups if len(set(groups)) > 1 else None)
 
 
 def _measure(

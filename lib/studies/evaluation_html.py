@@ -15,7 +15,7 @@ from lib.studies.evaluation_outcome import EvaluationOutcome, Side
 from lib.studies.evaluation_report import Calibration, Report
 from lib.studies.evaluation_rows import Answered
 from lib.studies.evaluation_svg import histogram_svg, reliability_svg, risk_svg
-from lib.studies.evaluation_text import CHANGES, VERDICTS, in_words, number, sentence, share
+from lib.studies.evaluation_text import CHANGES, VERDICTS, in_words, number, points, sentence, share
 
 _CELL = 300  # characters
 _MOST_FLIPS = 200
@@ -163,10 +163,8 @@ def _calibration(found: Calibration) -> Iterator[str]:
 
 
 def _slice(each: Slice) -> tuple[str, ...]:
-    gap = each.gap
-    limits = f"{100 * gap.value:+.1f} points ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
-    return (each.name, f"{len(each.rows):,}", f"{each.accuracy:.1%}", f"{each.confidence:.1%}", limits,
-            VERDICTS[verdict(gap)])  # fmt: skip
+    return (each.name, f"{len(each.rows):,}", f"{each.accuracy:.1%}", f"{each.confidence:.1%}", points(each.gap),
+            VERDICTS[verdict(each.gap)])  # fmt: skip
 
 
 def _rows(title: str, places: Sequence[int], rows: Sequence[Answered], score: str) -> Iterator[str]:

@@ -69,7 +69,7 @@ def outcome_of(
         name = names[place] if names else each.label or each.source.name
         weights = next((row.completion.weights for row in own if row.completion is not None), "")
         sides.append(Side(name, each.source, weights, own, report(own, score, kind=kind, wanted=wanted)))
-    comparisons = tuple(compare(sides[0].rows, each.rows, score) for each in sides[1:])
+    comparisons = tuple(compare(sides[0].rows, each.rows, score, kind=kind) for each in sides[1:])
     return EvaluationOutcome(plan.title(), plan.task, plan.grader, tuple(sides), comparisons)
 
 

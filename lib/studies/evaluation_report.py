@@ -36,7 +36,7 @@ from lib.statistics.calibration import (
 from lib.statistics.discrimination import auroc, average_precision
 from lib.statistics.likelihood import bits_per_character, perplexity
 from lib.statistics.maps import Kind, Map
-from lib.statistics.recalibration import FEWEST, cross_fitted_if_possible, fitted, kinds_for
+from lib.statistics.recalibration import FEWEST, cross_fitted_if_possible, fitted, kind_for
 from lib.statistics.selective import (
     RiskCoverage,
     augrc,
@@ -236,7 +236,7 @@ def _calibrations(data: _Data, kind: Kind, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if len(data.rows) >= FEWEST_CALIBRATED and not np.isnan(data.stated).any():
         found["stated"] = _calibration("the probability that the model gives its answer", data.stated, data, seed)
-    kind = kind if kind in kinds_for(len(data.rows), log_odds=data.log_odds) else Kind.PLATT
+    kind = kind_for(kind, len(data.rows), log_odds=data.log_odds)
     p = cross_fitted_if_possible(kind, data.scores, data.tokens, data.right, data.groups)
     if p is not None:
         found["recalibrated"] = _calibration("the recalibrated probability", p, data, seed)

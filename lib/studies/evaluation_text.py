@@ -141,6 +141,17 @@ def sentence(name: str) -> str:
     return " ".join(words)[:1].upper() + " ".join(words)[1:]
 
 
+def points(found: Interval) -> str:
+    """A difference of shares in percentage points, with its interval."""
+    if math.isnan(found.low):
+        return f"{_signed(found.value)} points"
+    return f"{_signed(found.value)} points ({_signed(found.low)} to {_signed(found.high)})"
+
+
+def _signed(share: float) -> str:
+    return "?" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", "−")
+
+
 def share(both: Both) -> str:
     """A share as a percentage, with its intervals and n."""
     return _with_limits(both, percents=True)

@@ -60,7 +60,7 @@ LOOKED_AT = {
     ("grade_buttons", "by"),
     ("grade_buttons", "label"),
     ("other_prompts", "number"),
-    ("_headline", "difference(gap.within)"),
+    ("_headline", "points(gap.within)"),
     ("_headline", "interval(auroc)"),
     ("_headline", "interval(found.accuracy, percents=True)"),
     ("_preview", "asked"),

@@ -16,6 +16,7 @@ from lib.costs.ledger import Caps, Ledger
 from lib.engines.bedrock.capabilities import Abilities
 from lib.errors import InvalidRequest
 from lib.wire.formats import Format
+from tests.support.app_pages import press
 
 ALL = {Format.BEDROCK, Format.OPENAI, Format.CHAT}
 
@@ -64,12 +65,6 @@ def models() -> None:
     st.session_state["asked"] = models_form(
         None, BedrockModel("arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234")
     )
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    next(each for each in page.button if each.label == label).click().run()
-    assert not page.exception
-    return page
 
 
 def captions(page: AppTest) -> str:

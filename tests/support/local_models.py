@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lib.core.completion import Completion
+from lib.core.request import Request
+from lib.core.stream import fold
+from lib.engines.base import CallContext
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import LoadedModel, load
 from tests.support import tiny
@@ -31,6 +35,13 @@ def passes_of(loaded: LoadedModel) -> Iterator[list[int]]:
         yield lengths
     finally:
         handle.remove()
+
+
+def answered_together(engine: LocalEngine, requests: Sequence[Request], *, owners: int) -> Iterator[Completion]:
+    """The completions of requests that are asked all at once, by so many owners in turn."""
+    streams = [engine.stream(request, CallContext(str(place % owners))) for place, request in enumerate(requests)]
+    for stream in streams:
+        yield from fold(stream)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

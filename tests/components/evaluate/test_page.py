@@ -10,13 +10,13 @@ from streamlit.testing.v1 import AppTest
 
 from components.shell.escaping import as_text
 from components.shell.services import services
-from lib.access.visitor import ALONE
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
 from lib.evaluation.calibration import Calibration
 from lib.evaluation.examples import SUMS
 from lib.jobs.engine_pool import Engines
 from lib.statistics.maps import Kind, Map
+from tests.support.app_pages import press, settled
 from tests.support.own_store import own_store
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
 
@@ -63,22 +63,9 @@ def page_of(run_id: str = "") -> AppTest:
     return page.run()
 
 
-def press(page: AppTest, label: str) -> AppTest:
-    next(each for each in page.button if each.label == label).click().run()
-    assert not page.exception, page.exception
-    return page
-
-
 def evaluated(page: AppTest) -> str:
     """Press Evaluate and wait for the report; returns the id of the run."""
-    press(page, "Evaluate")
-    run_id: str = page.session_state["evaluate.job"]
-    job = services().jobs.find(run_id, ALONE)
-    assert job is not None
-    assert job.wait(60)
-    page.run()
-    assert not page.exception, page.exception
-    return run_id
+    return settled(press(page, "Evaluate"), "evaluate")
 
 
 def texts(page: AppTest) -> str:
@@ -113,6 +100,23 @@ def test_a_grade_set_by_hand_stays_with_the_run(engine: ScriptedEngine) -> None:
     assert again.metric[0].value == page.metric[0].value
     press(again, "Back to the rule's grade")
     assert page_of(run_id).metric[0].value == before
+
+
+def test_answers_narrowed_by_a_click_are_those_of_the_run_that_is_shown(engine: ScriptedEngine) -> None:
+    page = press(page_of(), SUMS)
+    evaluated(page)
+    page.text_area(key="evaluate.template.2").set_value("{sum}=").run()
+    engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of("0", -0.3), "0")
+    run_id = evaluated(page)
+    press(page, "Lost")
+    assert "right only before" in texts(page)
+    page.selectbox(key="evaluate.side.2").set_value(0).run()
+    assert "right only before" not in texts(page), "of another prompt"
+    press(page, "Lost")
+    press(page, SUMS)
+    evaluated(page)
+    assert page.session_state["evaluate.job"] != run_id
+    assert "right only before" not in texts(page), "of another run"
 
 
 def test_labels_that_never_match_are_said_first(engine: ScriptedEngine) -> None:

@@ -23,6 +23,7 @@ from lib.jobs.job import Job
 from lib.store.job_runs import ended, run_about
 from lib.store.run import Answer
 from lib.studies.prompt_comparison import PromptsPlan
+from tests.support.app_pages import press, settled
 from tests.support.asking import over
 from tests.support.own_store import own_store
 from tests.support.scripted_engine import ScriptedEngine, ScriptedStream, says, stream_of
@@ -82,20 +83,6 @@ def errors(page: AppTest) -> str:
     return " ".join(each.value for each in page.error)
 
 
-def press(page: AppTest, label: str) -> None:
-    next(each for each in page.button if each.label.startswith(label)).click().run()
-    assert not page.exception
-
-
-def settled(page: AppTest) -> None:
-    """Run the page again once its job is over."""
-    job = services().jobs.find(page.session_state["prompts.job"], ALONE)
-    assert job is not None
-    assert job.latest.wait(10)
-    page.run()
-    assert not page.exception
-
-
 def test_a_run_whose_model_is_gone_opens_and_keeps_its_answers() -> None:
     run_id = stored("an apple", None)
 
@@ -106,7 +93,7 @@ def test_a_run_whose_model_is_gone_opens_and_keeps_its_answers() -> None:
     page = tab(run_id)
     assert "It failed" in errors(page)
     press(page, "Retry")
-    settled(page)
+    settled(page, "prompts")
     assert "There is no model at" in errors(page)
     job = services().jobs.find(page.session_state["prompts.job"], ALONE)
     assert job is not None
@@ -122,8 +109,8 @@ def test_two_tabs_on_one_plan_ask_once() -> None:
     first, second = tab(run_id), tab(run_id)
     press(first, "Retry")
     press(second, "Retry")
-    settled(first)
-    settled(second)
+    settled(first, "prompts")
+    settled(second, "prompts")
     assert [each.last_user_text for each in engine.requests] == ["Second?"]
     for page in (first, second):
         assert not errors(page)
@@ -140,11 +127,11 @@ def test_a_cap_in_the_middle_leaves_the_rest_for_later() -> None:
     services().engines = Engines(lambda _: engine)
     page = tab(run_id)
     press(page, "Retry")
-    settled(page)
+    settled(page, "prompts")
     assert "cap of 1 call" in errors(page)
     engine.script = says("a pear")
     press(page, "Retry the 1 missing")
-    settled(page)
+    settled(page, "prompts")
     assert not errors(page)
     assert [each.last_user_text for each in engine.requests].count("First?") == 1
 

@@ -10,6 +10,8 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lib.evaluation.dataset import Question
+from lib.statistics.maps import Kind
+from lib.statistics.recalibration import cross_fitted
 from lib.studies.evaluation_comparison import Change, Comparison, change, compare
 from lib.studies.evaluation_rows import Answered
 
@@ -49,6 +51,19 @@ def test_differences_by_other_ways() -> None:
     assert over is not None
     assert over.groups == 15
     assert "brier, recalibrated" in found.differences
+
+
+def test_both_sides_are_recalibrated_by_the_map_that_is_asked_for() -> None:
+    first, second = sides(600, better=0.1, groups=12)
+    found = {kind: compare(first, second, kind=kind) for kind in (Kind.PLATT, Kind.ISOTONIC)}
+    after = {kind: each.second["brier, recalibrated"] for kind, each in found.items()}
+    assert after[Kind.PLATT] != after[Kind.ISOTONIC]
+    right, stated = columns(second)
+    scores, groups = np.log(stated), [each.question.group for each in second]
+    p = cross_fitted(Kind.ISOTONIC, scores, np.full(600, 3), right, groups)
+    assert after[Kind.ISOTONIC] == pytest.approx(brier_score_loss(right, p))
+    few = compare(first[:90], second[:90], kind=Kind.ISOTONIC)
+    assert few == compare(first[:90], second[:90], kind=Kind.PLATT), "too few for the map that is asked for"
 
 
 def test_a_paired_interval_is_narrower_than_two_separate_ones() -> None:

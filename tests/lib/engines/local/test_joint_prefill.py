@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.core.request import Request
-from lib.core.stream import fold
-from lib.engines.base import CallContext
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.joint_prefill import MOST_TOKENS, PrefillStep, fitting
 from lib.engines.local.model_runner import CHUNK, ModelRunner
@@ -20,6 +18,7 @@ from lib.engines.local.scheduler import Scheduler
 from lib.engines.local.ticket import LATER
 from tests.lib.engines.local.test_model_runner import check_answer
 from tests.support import tiny
+from tests.support.local_models import answered_together
 
 _PACKING = {"llama", "qwen2", "qwen3", "gpt2"}
 _PROMPTS = ("x" * 30 + "ab", "x" * 30 + "abcd", "x" * 30, "x" * 29 + "yzz", "q", "x" * 30 + "ab", "w" * 250)
@@ -46,10 +45,8 @@ def test_every_prompt_has_its_own_scores(
             Request(prompt=prompt, max_tokens=4, k=3, n=1 + place % 2, temperature=place % 2, prompt_scores=False)
             for place, prompt in enumerate(_PROMPTS)
         ]
-        streams = [engine.stream(request, CallContext(str(place % 3))) for place, request in enumerate(requests)]
-        for stream in streams:
-            for done in fold(stream):
-                check_answer(random_model(architecture), done)
+        for done in answered_together(engine, requests, owners=3):
+            check_answer(random_model(architecture), done)
     finally:
         engine.close()
     assert (max(sizes, default=0) > 1) == engine.runner.can_pack(CHUNK + MOST_TOKENS)

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from lib.core.request import Request
-from lib.core.stream import fold
-from lib.engines.base import CallContext
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.model_runner import DecodeStep, ModelRunner
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.errors import Cancelled, OutOfMemory
 from tests.lib.engines.local.test_model_runner import check_all
 from tests.support import tiny
+from tests.support.local_models import answered_together
 
 _JOINING = {"llama", "mistral", "qwen2", "qwen3", "cohere", "gpt2", "gpt_bigcode"}
 
@@ -50,10 +49,8 @@ def test_every_request_gets_its_own_scores(
             )
             for size in (1, 2, 3, 5, 8)
         ]
-        streams = [engine.stream(request, CallContext(str(number))) for number, request in enumerate(requests)]
-        for stream in streams:
-            for done in fold(stream):
-                check_all(random_model(architecture), done)
+        for done in answered_together(engine, requests, owners=len(requests)):
+            check_all(random_model(architecture), done)
     finally:
         engine.close()
     assert max(sizes) > 1  # some steps ran jointly
