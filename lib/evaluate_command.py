@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import VERSION, formatting
-from lib.access.policy import policy_for
-from lib.access.visitor import ALONE
+from lib import formatting
+from lib.answers_in_folder import answers_to, services_for, source_of_option
 from lib.core.request import Mode
-from lib.core.sources import BedrockModel, LocalModel, Source
-from lib.errors import BadFile, CandorError, InvalidRequest
+from lib.errors import BadFile, InvalidRequest
 from lib.evaluate_output import condition_of, tell, write_files
 from lib.evaluation.dataset import Mapped, Questions, Task, guessed
 from lib.evaluation.grades import Grades, grades_in
@@ -24,24 +18,11 @@ from lib.evaluation.grading import Grader, Rule
 from lib.evaluation.prompts import for_all_prompts
 from lib.evaluation.ready import PREFIX, ready_set, ready_table
 from lib.evaluation.table import Table, read_table
-from lib.jobs.batch import Batch, State
-from lib.jobs.job import Job
-from lib.jobs.resume import KnownAnswers
-from lib.jobs.run_plan import calls_left, run_plan
-from lib.services import Services
 from lib.statistics.maps import Kind
-from lib.store.database import open_database
-from lib.store.job_runs import restored, run_about
-from lib.store.queries import Filter, listed
-from lib.store.run import microseconds
-from lib.store.runs import Runs
-from lib.store.writer import RunWriter
 from lib.studies.evaluation import EvaluatePlan, Variant, scores_of
 from lib.studies.evaluation_outcome import outcome_of, rows_of
 
 _STORE = "answers.sqlite"
-_SAVING = 60.0  # seconds to write what is not saved yet
-_LOOK = 0.5  # seconds between two lines of progress
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -59,7 +40,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if found.repeated:
         verb = "repeats" if found.repeated == 1 else "repeat"
         print(f"{formatting.count(found.repeated, 'row')} {verb} another.", file=sys.stderr)
-    batch = _run(options, plan, folder)
+    batch = answers_to(plan, services_for(options), folder / _STORE)
     rows = rows_of(plan, batch, grades)
     outcome = outcome_of(plan, rows, options.score, kind=Kind(options.map), wanted=wanted)
     write_files(outcome, folder)
@@ -92,7 +73,7 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
     found = for_all_prompts(data.table, task, mapped, grader, options.other_template)
     mode = Mode.CHAT if chat else Mode.RAW
     plan = EvaluatePlan(
-        _source(options, options.model),
+        source_of_option(options, options.model),
         found.questions.questions,
         task,
         grader,
@@ -104,9 +85,9 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
         by_length=options.by_length,
         label=mapped.template if options.other_template else "",
         others=(
-            *(Variant(_source(options, each), mode=mode) for each in options.other_model),
+            *(Variant(source_of_option(options, each), mode=mode) for each in options.other_model),
             *(
-                Variant(_source(options, options.model), prompts, mode, name=template)
+                Variant(source_of_option(options, options.model), prompts, mode, name=template)
                 for template, prompts in zip(options.other_template, found.prompts, strict=True)
             ),
         ),
@@ -149,116 +130,3 @@ def _bytes(file: str) -> bytes:
         raise BadFile(
             f"{file} cannot be read: {error.strerror}.", "Give the path of a file with labelled rows."
         ) from error
-
-
-def _source(options: argparse.Namespace, model: str) -> Source:
-    if not model.startswith("arn:"):
-        return LocalModel(model)
-    return BedrockModel(
-        model,
-        tokenizer=options.tokenizer,
-        region=options.region,
-        profile=options.profile,
-        endpoint=options.endpoint,
-    )
-
-
-def _run(options: argparse.Namespace, plan: EvaluatePlan, folder: Path) -> Batch:
-    """Ask what is missing; what is there already comes from the folder."""
-    caps = {"CANDOR_MAX_DOLLARS": options.max_dollars, "CANDOR_MAX_CALLS": options.max_calls}
-    environ = os.environ | {name: str(value) for name, value in caps.items() if value is not None}
-    services = Services(environ, lambda: policy_for("127.0.0.1", {}))
-    for source in (plan.source, *(each.source for each in plan.others)):
-        if isinstance(source, BedrockModel):  # the options are the user's own choice
-            services.account.choose(source.place, source.tokenizer)
-    database = open_database(f"sqlite:///{folder.resolve() / _STORE}")
-    try:
-        runs = Runs(database)
-        earlier = earlier_runs(runs)
-        if (known := complete(plan, earlier)) is not None:
-            return known
-        batch = _asked(services, runs, plan, earlier)
-        runs.remove([each.id for each in earlier], by=ALONE)
-        runs.erase(microseconds() + 1)
-        return batch
-    finally:
-        database.close()
-
-
-@dataclass(frozen=True)
-class _Earlier:
-    """A run in the folder."""
-
-    id: str
-    plan: EvaluatePlan
-    batch: Batch
-
-
-def earlier_runs(runs: Runs) -> list[_Earlier]:
-    """The runs in the folder, the last one first: finished, or cut off by a kill."""
-    found = []
-    for run in listed(runs.database, Filter(page=EvaluatePlan.page)).runs:
-        if (opened := runs.open(run.id)) is not None:
-            came = restored(*opened)
-            if isinstance(came["plan"], EvaluatePlan) and came["result"] is not None:
-                found.append(_Earlier(run.id, came["plan"], came["result"]))
-    return found
-
-
-def complete(plan: EvaluatePlan, earlier: Sequence[_Earlier]) -> Batch | None:
-    """The outcome of the plan if the last run has all of it; None if something is to be asked."""
-    if not earlier:
-        return None
-    calls = plan.calls()
-    found = KnownAnswers(earlier[0].plan.calls(), earlier[0].batch).take(calls)
-    return None if found is None or calls_left(calls, found) else found
-
-
-def _asked(services: Services, runs: Runs, plan: EvaluatePlan, earlier: Sequence[_Earlier]) -> Batch:
-    """The outcome of the plan, with what the last run lacks asked now. Raises CandorError."""
-    known, of = (earlier[0].batch, earlier[0].plan) if earlier else (None, None)
-    writer = RunWriter(lambda: runs)
-    try:
-        job: Job[Batch] = services.jobs.start(run_plan(services.engines, plan, resume=known, resume_of=of), plan)
-        writer.follow(job, run_about(job, plan.page, owner="", version=VERSION))
-        with _stops(job):
-            _watch(job, services)
-        if job.error is not None:
-            raise job.error
-        if not writer.close(_SAVING):
-            raise writer.problem or CandorError("The answers could not be saved.", "Run the command again.")
-    finally:
-        writer.close(_SAVING)
-    return job.result or job.partial or Batch()
-
-
-@contextmanager
-def _stops(job: Job[Batch]) -> Iterator[None]:
-    """Ctrl+C stops the job, and pressed again drops the calls in flight."""
-    usual = signal.signal(signal.SIGINT, lambda *_: job.cancel())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-
-
-def _watch(job: Job[Batch], services: Services) -> None:
-    """Tell how far the job is, until it is over."""
-    told = ""
-    while not job.wait(_LOOK):
-        line = _progress(job.partial, services.ledger.dollars)
-        if line and line != told and sys.stderr.isatty():
-            print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
-            told = line
-    if told:
-        print(file=sys.stderr)
-
-
-def _progress(batch: Batch | None, dollars: float) -> str:
-    if batch is None or not batch.outcomes:
-        return ""
-    done, failed = batch.count(State.DONE), batch.count(State.FAILED)
-    words = [f"{done:,} of {formatting.count(len(batch.outcomes), 'answer')}"] + [f"{failed:,} failed"] * bool(failed)
-    if batch.seconds_left is not None:
-        words.append(f"about {formatting.seconds(batch.seconds_left)} left")
-    return " · ".join([*words, *[formatting.dollars(dollars)] * bool(dollars)])

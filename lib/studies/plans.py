@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib.jobs.plan import Plan
 from lib.studies.ablation import AblationPlan
+from lib.studies.doubts_sets import DoubtsSetsPlan
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.model_comparison import ModelsPlan
@@ -11,5 +12,6 @@ from lib.studies.prompt_comparison import PromptsPlan
 from lib.studies.ranking import RankPlan
 
 PLANS: dict[str, type[Plan]] = {
-    each.kind: each for each in (ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan)
+    each.kind: each
+    for each in (ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan, DoubtsSetsPlan)
 }

@@ -10,6 +10,7 @@ from contextlib import closing
 
 from playwright.sync_api import Page, expect, sync_playwright
 
+from lib.answers_in_folder import complete, earlier_runs
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
 from lib.core.sources import EMBEDDED, AwsTarget, BedrockModel, LocalModel
@@ -19,7 +20,6 @@ from lib.engines.bedrock.calls import AT_ONCE
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.opening import open_local
-from lib.evaluate_command import complete, earlier_runs
 from lib.evaluation.dataset import Question, Task
 from lib.jobs.batch import State
 from lib.jobs.engine_pool import Engines
@@ -103,7 +103,7 @@ def _resumed() -> Figure:
         asked = len(engine.requests)
 
         def again() -> None:
-            found = complete(plan, earlier_runs(runs))
+            found = complete(plan, earlier_runs(runs, EvaluatePlan))
             assert found is not None
             assert found.count(State.DONE) == _RESUMED
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lib import evaluate_command
+from lib import answers_in_folder
 from lib.cli import main
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
@@ -52,14 +52,14 @@ def engine() -> ScriptedEngine:
 @pytest.fixture
 def evaluate(engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
     """Run the command on rows with the scripted engine."""
-    made = evaluate_command.Services
+    made = answers_in_folder.Services
 
     def services(*arguments: Any) -> Any:
         found = made(*arguments)
         found.engines = Engines(lambda _: engine)
         return found
 
-    monkeypatch.setattr(evaluate_command, "Services", services)
+    monkeypatch.setattr(answers_in_folder, "Services", services)
 
     def run(rows: list[dict[str, object]], *options: str) -> int:
         data = tmp_path / "rows.jsonl"

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from babel import Locale
+from babel.core import get_global
 from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 from countryinfo import CountryInfo
@@ -31,6 +32,7 @@ _CONTINENTS = {
     "SA": ("South America", "the Americas", "Latin America"),
     "OC": ("Oceania", "Australia", "Australasia"),
 }
+_OFTEN, _RARELY = 10, 1  # percent of a country's people who speak a language
 _ON_TWO = words("countries on two continents")
 _NAMED_IN = {"fr": "French", "es": "Spanish", "de": "German", "it": "Italian"}
 
@@ -104,6 +106,17 @@ def _languages() -> Iterator[Fact]:
         names = [ENGLISH.languages[each] for each in official if each in ENGLISH.languages]
         if names:
             yield _of(code, [*names, *(other for each in names for other in TONGUES.get(each, ()))])
+
+
+def spoken(country: str) -> tuple[list[str], list[str]]:
+    """The languages that at least a tenth of a country's people speak, and those that fewer, but at least 1%, do."""
+    (code,) = (each for each in countries() if name_of(each) == country)
+    found: tuple[list[str], list[str]] = ([], [])
+    for short, about in get_global("territory_languages").get(code, {}).items():
+        if short in ENGLISH.languages and about["population_percent"] >= _RARELY:
+            name = ENGLISH.languages[short]
+            found[about["population_percent"] < _OFTEN].extend((name, *TONGUES.get(name, ())))
+    return found
 
 
 def _people() -> Iterator[Fact]:

@@ -1,0 +1,156 @@
+"""Answers to a plan that are kept in a folder, without a browser: only what is missing there is asked."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from lib import VERSION, formatting
+from lib.access.policy import policy_for
+from lib.access.visitor import ALONE
+from lib.core.sources import BedrockModel, LocalModel, Source
+from lib.errors import CandorError
+from lib.jobs.batch import Batch, State
+from lib.jobs.job import Job
+from lib.jobs.plan import Plan, models_of
+from lib.jobs.resume import KnownAnswers
+from lib.jobs.run_plan import calls_left, run_plan
+from lib.services import Services
+from lib.store.database import open_database
+from lib.store.job_runs import restored, run_about
+from lib.store.queries import Filter, listed
+from lib.store.run import microseconds
+from lib.store.runs import Runs
+from lib.store.writer import RunWriter
+
+_SAVING = 60.0  # seconds to write what is not saved yet
+_LOOK = 0.5  # seconds between two lines of progress
+P = TypeVar("P", bound=Plan)
+
+
+def source_of_option(options: argparse.Namespace, model: str) -> Source:
+    """The model that an option names; region, profile, endpoint and tokenizer are options of their own."""
+    if not model.startswith("arn:"):
+        return LocalModel(model)
+    return BedrockModel(
+        model,
+        tokenizer=options.tokenizer,
+        region=options.region,
+        profile=options.profile,
+        endpoint=options.endpoint,
+    )
+
+
+def services_for(options: argparse.Namespace) -> Services:
+    """Services that keep the caps of the options --max-dollars and --max-calls."""
+    caps = {"CANDOR_MAX_DOLLARS": options.max_dollars, "CANDOR_MAX_CALLS": options.max_calls}
+    environ = os.environ | {name: str(value) for name, value in caps.items() if value is not None}
+    return Services(environ, lambda: policy_for("127.0.0.1", {}))
+
+
+def answers_to(plan: Plan, services: Services, file: Path) -> Batch:
+    """The outcome of a plan: what is in the file already, and the rest, which is asked now and kept there.
+
+    Raises CandorError.
+    """
+    for source in models_of(plan.calls()):
+        if isinstance(source, BedrockModel):  # the options are the user's own choice
+            services.account.choose(source.place, source.tokenizer)
+    database = open_database(f"sqlite:///{file.resolve()}")
+    try:
+        runs = Runs(database)
+        earlier = earlier_runs(runs, type(plan))
+        if (known := complete(plan, earlier)) is not None:
+            return known
+        batch = _asked(services, runs, plan, earlier)
+        runs.remove([each.id for each in earlier], by=ALONE)
+        runs.erase(microseconds() + 1)
+        return batch
+    finally:
+        database.close()
+
+
+@dataclass(frozen=True)
+class EarlierRun(Generic[P]):
+    """A run in the folder."""
+
+    id: str
+    plan: P
+    batch: Batch
+
+
+def earlier_runs(runs: Runs, kind: type[P]) -> list[EarlierRun[P]]:
+    """The runs of one kind of plan, the last one first: finished, or cut off by a kill."""
+    found = []
+    for run in listed(runs.database, Filter(page=kind.page)).runs:
+        if (opened := runs.open(run.id)) is not None:
+            came = restored(*opened)
+            if isinstance(came["plan"], kind) and came["result"] is not None:
+                found.append(EarlierRun(run.id, came["plan"], came["result"]))
+    return found
+
+
+def complete(plan: P, earlier: Sequence[EarlierRun[P]]) -> Batch | None:
+    """The outcome of the plan if the last run has all of it; None if something is to be asked."""
+    if not earlier:
+        return None
+    calls = plan.calls()
+    found = KnownAnswers(earlier[0].plan.calls(), earlier[0].batch).take(calls)
+    return None if found is None or calls_left(calls, found) else found
+
+
+def _asked(services: Services, runs: Runs, plan: P, earlier: Sequence[EarlierRun[P]]) -> Batch:
+    """The outcome of the plan, with what the last run lacks asked now. Raises CandorError."""
+    known, of = (earlier[0].batch, earlier[0].plan) if earlier else (None, None)
+    writer = RunWriter(lambda: runs)
+    try:
+        job: Job[Batch] = services.jobs.start(run_plan(services.engines, plan, resume=known, resume_of=of), plan)
+        writer.follow(job, run_about(job, plan.page, owner="", version=VERSION))
+        with _stops(job):
+            _watch(job, services)
+        if job.error is not None:
+            raise job.error
+        if not writer.close(_SAVING):
+            raise writer.problem or CandorError("The answers could not be saved.", "Run the command again.")
+    finally:
+        writer.close(_SAVING)
+    return job.result or job.partial or Batch()
+
+
+@contextmanager
+def _stops(job: Job[Batch]) -> Iterator[None]:
+    """Ctrl+C stops the job, and pressed again drops the calls in flight."""
+    usual = signal.signal(signal.SIGINT, lambda *_: job.cancel())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _watch(job: Job[Batch], services: Services) -> None:
+    """Tell how far the job is, until it is over."""
+    told = ""
+    while not job.wait(_LOOK):
+        line = _progress(job.partial, services.ledger.dollars)
+        if line and line != told and sys.stderr.isatty():
+            print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
+            told = line
+    if told:
+        print(file=sys.stderr)
+
+
+def _progress(batch: Batch | None, dollars: float) -> str:
+    if batch is None or not batch.outcomes:
+        return ""
+    done, failed = batch.count(State.DONE), batch.count(State.FAILED)
+    words = [f"{done:,} of {formatting.count(len(batch.outcomes), 'answer')}"] + [f"{failed:,} failed"] * bool(failed)
+    if batch.seconds_left is not None:
+        words.append(f"about {formatting.seconds(batch.seconds_left)} left")
+    return " · ".join([*words, *[formatting.dollars(dollars)] * bool(dollars)])
