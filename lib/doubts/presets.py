@@ -1,4 +1,4 @@
-"""From which score on a term is flagged: few, usual and many flags by each method. docs/doubts.md says what they find."""
+"""The score from which a term is flagged: few, usual or many, for each method. docs/doubts.md says what they find."""
 
 from __future__ import annotations
 
