@@ -1,1 +1,1 @@
-"""What a model may have made up: words and terms of an answer, scores of their doubt, and how good these scores are."""
+"""What an answer's logprobs say of its words, and what to do about it."""

@@ -60,17 +60,28 @@ def intervals(
     codes = codes_of(groups, n)
     count = int(codes.max()) + 1
     draws = draws or (DRAWS if n <= _MANY else _FEWER_DRAWS)
-    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in statistics}
-    if not over_groups or count > 1:
-        for weights in _weights(codes, over_groups, draws, seed):
-            for name, statistic in statistics.items():
-                found[name].append(statistic(weights))
+    found = drawn(statistics, codes, draws, over_groups=over_groups, seed=seed)
     resampled = count if over_groups else 0
     made = {}
     for name, statistic in statistics.items():
         value = float(statistic(np.ones((1, n)))[0])
         made[name] = Interval(value, *_limits(found[name], draws), n, resampled)
     return made
+
+
+def drawn(
+    statistics: Mapping[str, Statistic], codes: NDArray[np.intp], draws: int, *, over_groups: bool, seed: int = 0
+) -> dict[str, NDArray[np.float64]]:
+    """float[draws] of each statistic: its value in every draw; none if there is only one group to resample.
+
+    codes: int[n], the number of each row's group. over_groups: as for `intervals`.
+    """
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in statistics}
+    if not over_groups or int(codes.max()) > 0:
+        for weights in _weights(codes, over_groups, draws, seed):
+            for name, statistic in statistics.items():
+                found[name].append(statistic(weights))
+    return {name: np.concatenate(each) if each else np.empty(0) for name, each in found.items()}
 
 
 def interval(statistic: Statistic, n: int, **options: Any) -> Interval:
@@ -96,9 +107,8 @@ def both_intervals(
     return {name: Both(within[name], over.get(name)) for name in statistics}
 
 
-def _limits(found: Sequence[NDArray[np.float64]], draws: int) -> tuple[float, float]:
+def _limits(values: NDArray[np.float64], draws: int) -> tuple[float, float]:
     """The quantiles between which 95% of the draws lie; NaN if the statistic was undefined in half of them."""
-    values = np.concatenate(found) if found else np.empty(0)
     values = values[~np.isnan(values)]
     if len(values) < max(draws / 2, 1):
         return np.nan, np.nan

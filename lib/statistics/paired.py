@@ -38,3 +38,27 @@ def difference(first: Statistic, second: Statistic) -> Statistic:
         return second(weights) - first(weights)
 
     return statistic
+
+
+def ratio(first: Statistic, second: Statistic) -> Statistic:
+    """The second statistic divided by the first, on the same draws; NaN where the first is 0."""
+
+    def statistic(weights: Weights) -> NDArray[np.float64]:
+        below = first(weights)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(below == 0, np.nan, second(weights) / below)
+
+    return statistic
+
+
+def chance_of_no_difference(drawn: NDArray[np.float64]) -> float:
+    """The two-sided p value that a difference is zero, from its bootstrap draws: the percentile interval's other side.
+
+    It is the smallest α whose 1 − α interval leaves out zero (Efron & Tibshirani 1993, 15.4), with one draw added to
+    either side, so that it is never 0. NaN without draws.
+    """
+    known = drawn[~np.isnan(drawn)]
+    if not len(known):
+        return float("nan")
+    below, above = int((known <= 0).sum()), int((known >= 0).sum())
+    return min(1.0, 2 * (min(below, above) + 1) / (len(known) + 1))

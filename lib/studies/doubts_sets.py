@@ -27,7 +27,7 @@ class DoubtsSetsPlan:
     """Prompts whose answers show how well scores of doubt find errors."""
 
     kind: ClassVar[str] = "doubts sets"
-    page: ClassVar[str] = "doubts"
+    page: ClassVar[str] = "evaluate-doubts"
 
     source: Source
     items: tuple[Item, ...] = ()

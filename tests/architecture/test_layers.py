@@ -21,7 +21,7 @@ LIB = (
     ("lib.engines.registry",),
     ("lib.jobs",),
     ("lib.evaluation", "lib.serve"),
-    ("lib.doubts.sheets",),
+    ("lib.doubts",),
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),
