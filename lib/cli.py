@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lib.doubts_options import add_evaluate_doubts
 from lib.errors import BadResponse, CandorError
 from lib.evaluate_options import add_evaluate
 
@@ -41,6 +42,7 @@ def argument_parser() -> argparse.ArgumentParser:
     decode.set_defaults(run=_decode)
     _add_serve(commands)
     add_evaluate(commands).set_defaults(run=_evaluate)
+    add_evaluate_doubts(commands).set_defaults(run=_evaluate_doubts)
     return parser
 
 
@@ -120,6 +122,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     from lib.evaluate_command import evaluate
 
     return evaluate(options)
+
+
+def _evaluate_doubts(options: argparse.Namespace) -> int:
+    from lib.doubts_command import evaluate_doubts
+
+    return evaluate_doubts(options)
 
 
 def _fetch(_: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ _LONGEST, _MOST_WORDS = 60, 6  # of a value: characters, words; what is longer i
 _MOST_FIELDS, _MOST_EXPECTED = 20, 200
 # A value ends at a mark that is no part of a number or a saint's name, or at a word that joins clauses.
 _END = re.compile(
-    r"[,;:](?!\d)|(?<!\bSt)(?<!\bMt)\.(?=[\s\"”']|$)|[!?\n(\[]|[\"”]|\s[-–—]\s"
+    r"[,;:](?!\d)|(?<!\bSt)(?<!\bMt)\.(?=[\s\"”']|$)|[!?\n(\[]|<\||[\"”]|\s[-–—]\s"
     r"|\s(?:and|or|as|with|which|that|who|whose|where|while|but|is|are|was|it|its|in)\b"
 )
 _START = re.compile(r"[\s:\"“']*(?:(?:the|an?)\s+)?")
@@ -73,9 +73,9 @@ def spans(sheet: Sheet, text: str) -> list[Span]:
 
     What follows a value up to the end of its clause, such as a second language, is a span that isn't graded.
     """
-    found = []
+    found: list[Span] = []
     place = 0
-    line = text.split("\n\n")[0]
+    line = text.split("\n")[0]
     for field in sheet.fields:
         cue = re.compile(re.escape(field.cue) + r"(?!\w)", re.IGNORECASE).search(line, place) if field.cue else None
         if field.cue and cue is None:
@@ -150,7 +150,7 @@ def sheets(part: str = "") -> tuple[Sheet, ...]:
 def sheet_of(row: Mapping[str, Any]) -> Sheet:
     """A row of a file of sheets. Raises BadFile."""
     names = ("id", "kind", "template", "entity", "part", "prompt")
-    texts = [row.get(name) for name in names]
+    row_id, kind, template, entity, part, prompt = texts = [row.get(name) for name in names]
     if not all(isinstance(each, str) and each for each in texts):
         raise BadFile("A sheet lacks one of its texts.", _REMEDY)
     fields = tuple(_fields(row.get("fields")))
@@ -159,7 +159,9 @@ def sheet_of(row: Mapping[str, Any]) -> Sheet:
     stop = row.get("stop")
     if not isinstance(stop, list) or not all(isinstance(each, str) and each for each in stop):
         raise BadFile("A sheet's stop sequences are no texts.", _REMEDY)
-    return Sheet(*map(str, texts), tuple(stop), fields)
+    return Sheet(
+        str(row_id), str(kind), str(template), str(entity), str(part), str(prompt), tuple(stop), fields
+    )  # fmt: skip
 
 
 def _fields(rows: Any) -> Iterator[Field]:
@@ -172,11 +174,16 @@ def _fields(rows: Any) -> Iterator[Field]:
         given, unclear, tolerance = row.get("given", ""), row.get("unclear", []), row.get("tolerance", 0.0)
         if not all(isinstance(each, str) for each in (name, cue, after, given)) or not name:
             raise BadFile("A field of a sheet lacks its name or its words.", _REMEDY)
-        for values in (expected, unclear):
-            if not isinstance(values, list) or len(values) > _MOST_EXPECTED:
-                raise BadFile("The values of a field are no list, or too many.", _REMEDY)
-            if not all(isinstance(each, str) and normalized(each) for each in values):
-                raise BadFile("A value of a field is no text.", _REMEDY)
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
             raise BadFile("The tolerance of a field is no share.", _REMEDY)
-        yield Field(str(name), str(cue), tuple(expected), str(after), float(tolerance), tuple(unclear), str(given))
+        yield Field(
+            str(name), str(cue), _texts(expected), str(after), float(tolerance), _texts(unclear), str(given)
+        )  # fmt: skip
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or len(values) > _MOST_EXPECTED:
+        raise BadFile("The values of a field are no list, or too many.", _REMEDY)
+    if not all(isinstance(each, str) and normalized(each) for each in values):
+        raise BadFile("A value of a field is no text.", _REMEDY)
+    return tuple(values)

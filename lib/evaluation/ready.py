@@ -91,11 +91,16 @@ def ready_set(name: str) -> ReadySet:
     return READY[name]
 
 
+def ready_file(name: str) -> Path:
+    """The file of a set. Raises InvalidRequest if there is none of that name."""
+    return _SETS / ready_set(name).file
+
+
 @cache
 def ready_table(name: str) -> Table:
     """The rows of a set, read on first use. Raises InvalidRequest if there is none of that name."""
     found = ready_set(name)
-    table = read_table((_SETS / found.file).read_bytes(), found.file)
+    table = read_table(ready_file(name).read_bytes(), found.file)
     numbered = zip(table.numbers, table.rows, strict=True)
     own = [(number, row) for number, row in numbered if not found.style or row["style"] == found.style]
     return replace(table, rows=tuple(row for _, row in own), numbers=tuple(number for number, _ in own))

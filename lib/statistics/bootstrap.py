@@ -65,7 +65,7 @@ def intervals(
     made = {}
     for name, statistic in statistics.items():
         value = float(statistic(np.ones((1, n)))[0])
-        made[name] = Interval(value, *_limits(found[name], draws), n, resampled)
+        made[name] = Interval(value, *limits(found[name], draws), n, resampled)
     return made
 
 
@@ -107,7 +107,7 @@ def both_intervals(
     return {name: Both(within[name], over.get(name)) for name in statistics}
 
 
-def _limits(values: NDArray[np.float64], draws: int) -> tuple[float, float]:
+def limits(values: NDArray[np.float64], draws: int) -> tuple[float, float]:
     """The quantiles between which 95% of the draws lie; NaN if the statistic was undefined in half of them."""
     values = values[~np.isnan(values)]
     if len(values) < max(draws / 2, 1):

@@ -25,9 +25,9 @@ LIB = (
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),
-    ("lib.answers_in_folder", "lib.evaluate_options"),
+    ("lib.answers_in_folder", "lib.doubts_items", "lib.doubts_options", "lib.doubts_report", "lib.evaluate_options"),
     ("lib.evaluate_output",),
-    ("lib.evaluate_command",),
+    ("lib.doubts_command", "lib.evaluate_command"),
     ("lib.cli",),
     ("lib.__main__",),
 )

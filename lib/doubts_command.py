@@ -1,0 +1,178 @@
+"""What `candor evaluate-doubts` does: how well scores of doubt find a model's errors, measured without a browser."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lib import VERSION, formatting
+from lib.answers_in_folder import answers_to, services_for, source_of_option
+from lib.core.completion import Completion
+from lib.core.request import Mode
+from lib.doubts.detection import measured
+from lib.doubts.graded import (
+    GradedSpan,
+    Labelled,
+    Level,
+    answer_level,
+    listed_alternatives,
+    span_level,
+    spans_of,
+    with_scores,
+    word_level,
+)
+from lib.doubts.sheets import FILE, Sheet, sheets
+from lib.doubts_items import item, peer_scores, write_items
+from lib.doubts_options import MOST_K
+from lib.doubts_report import Reported, as_json, as_text
+from lib.errors import InvalidRequest
+from lib.evaluation.ready import ready_file, ready_set, ready_table
+from lib.jobs.batch import Batch, State
+from lib.scores.token_scores import answer_mask
+from lib.studies.doubts_sets import DoubtsSetsPlan, Item
+
+HELD_OUT = "held-out"
+ANSWER_SETS = {"facts-few-shot": "answers, few-shot", "facts-chat": "answers, chat"}
+_SHEET_TOKENS, _ANSWER_TOKENS = 64, 32
+_REPORT, _TABLES, _ITEMS = "report.json", "report.md", "items.jsonl"
+
+
+def evaluate_doubts(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    if options.part == HELD_OUT and not options.final:
+        raise InvalidRequest(
+            "The held-out part is to be scored once, when methods and defaults are chosen.",
+            "Use --part development until then; add --final to score it now.",
+        )
+    if not 1 <= options.k <= MOST_K:
+        raise InvalidRequest(f"--k is {options.k}.", f"Ask for 1 to {MOST_K} alternatives per position.")
+    peers = dict(map(peer_scores, options.peer))
+    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in _files()}
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    if options.final:
+        print("\n".join((f"Scored on {moment}.", *(f"SHA-256 of {name}: {each}" for name, each in hashes.items()))))
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = plan_of(options)
+    batch = answers_to(plan, services_for(options), folder / f"answers-{options.part}.sqlite")
+    asked = _Asked(options.part, {each.row_id: done for each, done in _answered(plan, batch)})
+    levels = [_with_peers(each, peers) for each in asked.levels()]
+    write_items(asked.items(levels), folder / _ITEMS)
+    reported = [Reported(each, measured(each)) for each in levels]
+    about = {
+        "version": VERSION,
+        "date": moment,
+        "model": plan.source.name,
+        "weights": next((each.weights for each in asked.completions.values() if each.weights), ""),
+        "part": options.part,
+        "sets": hashes,
+        "asked": len(plan.items),
+        "answered": len(asked.completions),
+        "alternatives": listed_alternatives(asked.completions.values()),
+    }
+    report = json.dumps(as_json(reported, about), indent=1, ensure_ascii=False)
+    (folder / _REPORT).write_text(report, encoding="utf-8")
+    text = "\n".join(as_text(reported))
+    (folder / _TABLES).write_text(text, encoding="utf-8")
+    print(text)
+    return _tell_failures(batch)
+
+
+def plan_of(options: argparse.Namespace) -> DoubtsSetsPlan:
+    """The prompts of one part of all sets, for the model of the options."""
+    items = [Item(each.row_id, each.prompt, Mode.RAW, _SHEET_TOKENS, each.stop) for each in sheets(options.part)]
+    for name in ANSWER_SETS:
+        mode = ready_set(name).mode
+        stop = () if mode is Mode.CHAT else ("\n",)
+        items += [Item(row["id"], row["prompt"], mode, _ANSWER_TOKENS, stop) for row in _rows(name, options.part)]
+    return DoubtsSetsPlan(source_of_option(options, options.model), tuple(items), options.k)
+
+
+def _files() -> tuple[Path, ...]:
+    """The files of the sets, each once."""
+    return tuple(dict.fromkeys((*map(ready_file, ANSWER_SETS), FILE)))
+
+
+def _rows(name: str, part: str) -> Iterator[Mapping[str, Any]]:
+    return (row for row in ready_table(name).rows if row["part"] == part)
+
+
+def _answered(plan: DoubtsSetsPlan, batch: Batch) -> Iterator[tuple[Item, Completion]]:
+    for each, outcome in zip(plan.items, batch.outcomes, strict=False):
+        if outcome.state is State.DONE and outcome.completion is not None:
+            yield each, outcome.completion
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The answers to one part of the sets."""
+
+    part: str
+    completions: Mapping[str, Completion]  # by the id of the row
+
+    def levels(self) -> list[Level]:
+        """Answers, values and words with their grades and scores."""
+        found = [self._answers(name, level) for name, level in ANSWER_SETS.items()]
+        own = self._sheets()
+        return [*found, span_level(self._spans()), word_level(own, [self.completions[each.row_id] for each in own])]
+
+    def items(self, levels: Sequence[Level]) -> Iterator[dict[str, Any]]:
+        """The lines of items.jsonl: answers and values."""
+        for level in levels[: len(ANSWER_SETS)]:
+            for place, row in enumerate(level.rows):
+                done = self.completions[row.item_id]
+                tokens = done.generated[answer_mask(done.generated)]
+                yield item(level, place, tokens, self.part, answer=done.text)
+        for place, each in enumerate(self._spans()):
+            first, last = int(each.terms.first[0]), int(each.terms.last[0])
+            field = next(field for field in each.sheet.fields if field.name == each.span.field)
+            yield item(
+                levels[len(ANSWER_SETS)], place, each.completion.generated[first:last], self.part,
+                answer=each.completion.text, value=each.terms.text[each.span.start : each.span.end],
+                start=each.span.start, field=field.name, expected=list(field.expected),
+                asked=each.sheet.prompt.split("\n")[-1],
+            )  # fmt: skip
+
+    def _answers(self, name: str, level: str) -> Level:
+        rows, completions = [], []
+        for row in _rows(name, self.part):
+            if (done := self.completions.get(row["id"])) is not None:
+                right = ready_set(name).grader.grade(done.text, row["expected"]).right
+                rows.append(Labelled(row["id"], row["template"], row["entity"], right))
+                completions.append(done)
+        return answer_level(level, rows, completions)
+
+    def _sheets(self) -> list[Sheet]:
+        return [each for each in sheets(self.part) if each.row_id in self.completions]
+
+    def _spans(self) -> list[GradedSpan]:
+        return [span for each in self._sheets() for span in spans_of(each, self.completions[each.row_id])]
+
+
+def _with_peers(level: Level, peers: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Level:
+    """The level with the peers' scores of its rows, if they have any."""
+    ids = {each.item_id for each in level.rows}
+    for name, methods in peers.items():
+        for method, scores in methods.items():
+            if not ids.isdisjoint(scores):
+                level = with_scores(level, f"{name}: {method}", scores)
+    return level
+
+
+def _tell_failures(batch: Batch) -> int:
+    """Say on standard error what failed; returns the exit code."""
+    failed = [each.error for each in batch.outcomes if each.state is not State.DONE]
+    if failed:
+        print(f"{formatting.count(len(failed), 'prompt')} without an answer.", file=sys.stderr)
+    for error in dict.fromkeys(str(each) for each in failed if each is not None):
+        print(error, file=sys.stderr)
+    if batch.cap is not None:
+        print(batch.cap, file=sys.stderr)
+    return int(bool(failed))

@@ -1,0 +1,50 @@
+"""The options of `candor evaluate-doubts`. Light: every command of `candor` reads them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+PARTS = ("design", "development", "held-out")
+MOST_K = 20
+
+
+def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
+    """Add the command `evaluate-doubts`, and return its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "evaluate-doubts",
+        help="measure how well every score of doubt finds a model's errors, in answers, values and words",
+        description="Asks a model the ready sets of facts and fact sheets, grades the answers, and reports how well "
+        "each method tells right from wrong. What was answered is kept in the output folder and not asked again.",
+        epilog="docs/doubts.md explains the sets and the figures.",
+    )
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where answers, items and the report are kept")
+    asked = parser.add_argument_group("what is asked")
+    asked.add_argument(
+        "--part", choices=PARTS, default="development",
+        help="the part of the sets: methods are chosen on development (default %(default)s)",
+    )  # fmt: skip
+    asked.add_argument(
+        "--final", action="store_true", help="score the held-out part, which is to be looked at once only"
+    )
+    asked.add_argument(
+        "--k", type=int, default=MOST_K, metavar="N", help="alternatives per position to ask for (default %(default)s)"
+    )
+    compared = parser.add_argument_group("what it is compared with")
+    compared.add_argument(
+        "--peer", action="append", default=[], metavar="NAME=FILE",
+        help="scores by another library for the lines of items.jsonl, the higher the more confident. Can be repeated",
+    )  # fmt: skip
+    model = parser.add_argument_group("the model")
+    model.add_argument(
+        "--model", default="embedded",
+        help="embedded, ardenworks, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
+    )  # fmt: skip
+    model.add_argument("--region", default="", help="the AWS region of an imported model")
+    model.add_argument("--profile", default="", help="the AWS profile")
+    model.add_argument("--endpoint", default="", metavar="URL", help="an endpoint instead of Bedrock's own")
+    model.add_argument("--tokenizer", default="", metavar="PATH", help="the tokenizer of an imported model")
+    limits = parser.add_argument_group("limits")
+    limits.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
+    limits.add_argument("--max-calls", type=int, metavar="N", help="the most calls to make")
+    return parser
