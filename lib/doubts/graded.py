@@ -16,14 +16,15 @@ from lib.doubts import answers, methods
 from lib.doubts.answers import ANSWER_METHODS
 from lib.doubts.methods import METHODS
 from lib.doubts.sheets import Sheet, Span, spans
-from lib.doubts.words import Kind, Terms, terms, words
+from lib.doubts.words import Gate, Kind, Terms, terms, words
 
 Column = NDArray[np.float64]
 
 SPANS, WORDS = "values of fact sheets", "words of fact sheets"
 BASELINE = "mean"  # of answers and values: what the default is compared with
-ALL_WORDS, TERMS_ONLY = "all words", "terms only"
-WORD_BASELINE = f"sum, {ALL_WORDS}"
+TERMS_ONLY = "terms only"
+GATES = {TERMS_ONLY: Gate.TERMS, "content words": Gate.CONTENT, "all words": Gate.ALL}
+WORD_BASELINE = "sum, all words"
 _CERTAIN = 1e6  # the confidence of words that a gate leaves out, above that of any other
 
 
@@ -63,8 +64,8 @@ class GradedSpan:
 
 
 def listed_alternatives(completions: Iterable[Completion]) -> int:
-    """The alternatives per position that all answers come with."""
-    return min((each.generated.k for each in completions if len(each.generated)), default=0)
+    """The alternatives per position that all answers come with, the chosen token among them; 0 without answers."""
+    return min((max(1, each.generated.k) for each in completions if len(each.generated)), default=0)
 
 
 def answer_level(name: str, rows: Sequence[Labelled], completions: Sequence[Completion]) -> Level:
@@ -108,24 +109,26 @@ def span_level(graded: Sequence[GradedSpan]) -> Level:
 def word_level(sheets: Sequence[Sheet], completions: Sequence[Completion]) -> Level:
     """The level of words: those of wrong values against all others, without those of values that aren't graded.
 
-    Each method is tried on all words, and on terms only: then words outside terms count as certain.
+    Each method is tried with each gate: words that it leaves out count as certain. Without a gate, each word has its
+    own score; terms of several words have one for all of them.
     """
     k = listed_alternatives(completions)
     usable, left_out = _usable({each.name: each.needs_k for each in METHODS.values()}, k)
     rows: list[Labelled] = []
-    columns: dict[str, list[Column]] = {f"{name}, {gate}": [] for name in usable for gate in (TERMS_ONLY, ALL_WORDS)}
+    columns: dict[str, list[Column]] = {f"{name}, {gate}": [] for name in usable for gate in GATES}
     for sheet, done in zip(sheets, completions, strict=True):
-        found, gated = words(done), terms(done)
+        found = words(done)
         right, kept = word_grades(sheet, found)
         rows += [
             Labelled(f"{sheet.row_id}: word {place}", sheet.template, sheet.entity, bool(right[place]))
             for place in np.flatnonzero(kept)
         ]
-        inside = _term_of(found, gated)
-        for name in usable:
-            columns[f"{name}, {ALL_WORDS}"].append(-METHODS[name].of(done, found)[kept])
-            own = np.append(-METHODS[name].of(done, gated), _CERTAIN)
-            columns[f"{name}, {TERMS_ONLY}"].append(own[inside][kept])
+        for label, gate in GATES.items():
+            gated = found if gate is Gate.ALL else terms(done, gate)
+            inside = _term_of(found, gated)
+            for name in usable:
+                own = np.append(-METHODS[name].of(done, gated), _CERTAIN)
+                columns[f"{name}, {label}"].append(own[inside][kept])
     scores = {name: np.concatenate([*each, np.empty(0)]) for name, each in columns.items()}
     default = f"{methods.DEFAULT}, {TERMS_ONLY}"
     return Level(WORDS, tuple(rows), scores, default, WORD_BASELINE, "ap", by_entity=True, left_out=left_out)

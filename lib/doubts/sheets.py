@@ -24,6 +24,7 @@ _END = re.compile(
     r"[,;:](?!\d)|(?<!\bSt)(?<!\bMt)\.(?=[\s\"”']|$)|[!?\n(\[]|<\||[\"”]|\s[-–—]\s"
     r"|\s(?:and|or|as|with|which|that|who|whose|where|while|but|is|are|was|it|its|in)\b"
 )
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _START = re.compile(r"[\s:\"“']*(?:(?:the|an?)\s+)?")
 _REMEDY = "Reinstall Candor, or correct the file."
 
@@ -125,10 +126,10 @@ def _is_expected_rest(line: str, end: int, sheet: Sheet, field: Field) -> bool:
 
 def _is_right(value: str, field: Field) -> bool | None:
     """The grade of a value; None if it is too long, or has an expected value as a part, or is a part of one."""
-    ours = normalized(value)
+    ours = normalized(_THOUSANDS.sub("", value))
     if not field.expected or len(value) > _LONGEST or len(value.split()) > _MOST_WORDS:
         return None
-    theirs = [normalized(each) for each in field.expected]
+    theirs = [normalized(_THOUSANDS.sub("", each)) for each in field.expected]
     if ours in theirs:
         return True
     number = number_in(value) if field.tolerance else None

@@ -27,9 +27,7 @@ def as_results(item: dict[str, Any]) -> list[dict[str, Any]] | None:
         {
             "token": each["token"],
             "logprob": each["logprob"],
-            "top_logprobs": [
-                {"token": text, "logprob": value} for text, value in each["top"][:K] if value is not None
-            ],
+            "top_logprobs": [{"token": text, "logprob": value} for text, value in each["top"][:K] if value is not None],
         }
         for each in item["tokens"]
     ]

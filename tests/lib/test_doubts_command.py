@@ -1,0 +1,168 @@
+"""`candor evaluate-doubts`: what it asks, prints and writes, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib import answers_in_folder, doubts_command
+from lib.cli import main
+from lib.doubts import detection
+from lib.doubts.sheets import FILE, sheets
+from lib.doubts_items import peer_scores
+from lib.errors import BadFile, InvalidRequest
+from lib.evaluation.ready import ready_table
+from lib.jobs.engine_pool import Engines
+from tests.support.scripted_engine import ScriptedEngine, fails
+from tests.support.sheet_answers import answer_of
+
+Evaluate = Callable[..., int]
+_SHEETS, _ROWS = 24, 30
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine(answer_of)
+
+
+@pytest.fixture
+def evaluate(engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
+    """Run the command on a few rows of each set with the scripted engine."""
+    made = answers_in_folder.Services
+
+    def services(*arguments: Any) -> Any:
+        found = made(*arguments)
+        found.engines = Engines(lambda _: engine)
+        return found
+
+    def some(name: str) -> Any:
+        table = ready_table(name)
+        rows = [row for part in ("development", "held-out") for row in table.rows if row["part"] == part][:_ROWS]
+        return replace(table, rows=tuple(rows), numbers=tuple(range(1, len(rows) + 1)))
+
+    monkeypatch.setattr(answers_in_folder, "Services", services)
+    monkeypatch.setattr(doubts_command, "sheets", lambda part: sheets(part)[:_SHEETS])
+    monkeypatch.setattr(doubts_command, "ready_table", some)
+    monkeypatch.setattr(detection, "DRAWS", 60)
+    return lambda *options: main(["evaluate-doubts", "--out", str(tmp_path / "out"), *options])
+
+
+def items(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "out" / "items.jsonl").read_text().splitlines()]
+
+
+def level(folder: Path, name: str) -> dict[str, Any]:
+    report = json.loads((folder / "out" / "report.json").read_text())
+    return next(each for each in report["levels"] if each["name"] == name)
+
+
+def test_report_items_and_tables(evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate() == 0
+    said = capsys.readouterr().out
+    assert said.strip() == (tmp_path / "out" / "report.md").read_text().strip()
+    for title in ("Answers, few-shot", "Answers, chat", "Values of fact sheets", "Words of fact sheets"):
+        assert f"### {title}" in said
+    assert "| entropy | not computed: needs 5 alternatives per position; there are 1 |" in said
+    values = level(tmp_path, "values of fact sheets")
+    assert values["n"] == sum("value" in each for each in items(tmp_path)) > 40
+    own = {each["method"]: each for each in values["methods"]}
+    assert own["sum"]["auroc"]["value"] == 1.0, "wrong values have a low logprob"
+    assert own["mean"]["auroc"]["value"] == 1.0
+    assert "difference" not in own["mean"]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["sets"]["sheets.jsonl"] == hashlib.sha256(FILE.read_bytes()).hexdigest()
+    assert report["asked"] == report["answered"] == _SHEETS + 2 * _ROWS
+    assert (report["part"], report["model"], report["alternatives"]) == ("development", "embedded", 1)
+
+
+def test_a_line_of_the_items_has_what_another_library_needs(evaluate: Evaluate, tmp_path: Path) -> None:
+    evaluate()
+    lines = items(tmp_path)
+    assert len({each["id"] for each in lines}) == len(lines)
+    value = next(each for each in lines if "value" in each and not each["right"])
+    assert "".join(each["token"] for each in value["tokens"]) == value["value"] == "Xanadu"
+    assert sum(each["logprob"] for each in value["tokens"]) == pytest.approx(value["scores"]["sum"], abs=1e-3)
+    assert {"id", "level", "template", "entity", "part", "right", "answer", "tokens", "scores"} <= set(value)
+
+
+def test_nothing_is_asked_twice_and_each_part_is_kept(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    evaluate()
+    asked = len(engine.requests)
+    first = (tmp_path / "out" / "report.md").read_text()
+    evaluate()
+    assert len(engine.requests) == asked
+    assert (tmp_path / "out" / "report.md").read_text() == first
+    evaluate("--part", "held-out", "--final")
+    more = len(engine.requests)
+    assert more > asked
+    evaluate()
+    assert len(engine.requests) == more
+    evaluate("--k", "5")
+    assert len(engine.requests) == more + asked, "other requests have other answers"
+
+
+def test_the_held_out_part_is_refused_without_final(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate("--part", "held-out") == 1
+    assert "add --final" in capsys.readouterr().err
+    assert engine.requests == []
+    assert not (tmp_path / "out").exists()
+    assert evaluate("--part", "held-out", "--final") == 0
+    said = capsys.readouterr().out
+    assert f"SHA-256 of sheets.jsonl: {hashlib.sha256(FILE.read_bytes()).hexdigest()}" in said
+    assert said.startswith("Scored on 20")
+    assert {each["part"] for each in items(tmp_path)} == {"held-out"}
+
+
+def test_scores_of_another_library_stand_in_the_same_table(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate()
+    peers = tmp_path / "scores.jsonl"
+    lines = [{"id": each["id"], "oracle": float(each["right"]), "gaps": None} for each in items(tmp_path)]
+    peers.write_text("\n".join(map(json.dumps, lines)))
+    capsys.readouterr()
+    assert evaluate("--peer", f"other={peers}") == 0
+    assert "| other: oracle |" in capsys.readouterr().out
+    own = {each["method"]: each for each in level(tmp_path, "values of fact sheets")["methods"]}
+    assert own["other: oracle"]["auroc"]["value"] == 1.0
+    assert own["other: oracle"]["missing"] == 0
+
+
+def test_what_fails_is_said(evaluate: Evaluate, engine: ScriptedEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.script = fails(InvalidRequest("The model has no chat template.", "Use few-shot prompts."))
+    assert evaluate() == 1
+    said = capsys.readouterr()
+    assert "without an answer" in said.err
+    assert "The model has no chat template." in said.err
+    assert said.out.count("Nothing was graded.") == 4
+
+
+@pytest.mark.parametrize("k", ["0", "21"])
+def test_more_alternatives_than_anything_returns_are_refused(evaluate: Evaluate, k: str) -> None:
+    assert evaluate("--k", k) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["x", "[]", "{}", '{"id": 5}', '{"id": "a", "m": "x"}', '{"id": "a", "m": true}', "[" * 100_000]
+)
+def test_a_file_of_scores_that_cannot_be_read(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "scores.jsonl"
+    file.write_text(f'{{"id": "a", "m": 1.0}}\n{line}\n')
+    with pytest.raises(BadFile, match="Line 2 of"):
+        peer_scores(f"peer={file}")
+
+
+@pytest.mark.parametrize("text", ["", "peer", "peer=", "=file", "peer=/no/such/file"])
+def test_a_peer_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(BadFile):
+        peer_scores(text)
