@@ -20,7 +20,7 @@ LIB = (
     ("lib.engines.bedrock", "lib.engines.local"),
     ("lib.engines.registry",),
     ("lib.jobs",),
-    ("lib.evaluation", "lib.serve"),
+    ("lib.doubts", "lib.evaluation", "lib.serve"),
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),
