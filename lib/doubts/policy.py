@@ -114,7 +114,8 @@ def from_ranges(name: str, measure: str, ranges: Sequence[Range]) -> Policy:
     about = _measure(measure)
     ends = []
     for each in ranges:
-        low, high = _low(each, about), _high(each, about)
+        low = -math.inf if each.low is None or each.low == about.low else float(each.low)
+        high = math.inf if each.high is None else float(each.high)
         if math.isnan(low) or math.isnan(high):
             raise InvalidRequest("An end of a range is not a number.", _NUMBER_REMEDY)
         if low >= high:
@@ -123,7 +124,7 @@ def from_ranges(name: str, measure: str, ranges: Sequence[Range]) -> Policy:
             )
         ends.append((low, high, action_of(each.action)))
     ends.sort(key=lambda each: each[0], reverse=True)
-    if ends[0][1] != math.inf:
+    if ends[0][1] not in (about.high, math.inf):
         raise InvalidRequest(f"No range has the values from {ends[0][1]:g} up.", "Leave the highest range open above.")
     for (low, _, _), (_, high, _) in pairwise(ends):
         if high < low:
@@ -200,16 +201,6 @@ def _check_rules(rules: Sequence[Rule], measure: Measure) -> None:
                 f"The thresholds are out of order: {first.at_least:g} comes before {second.at_least:g}.",
                 "Put the highest threshold first.",
             )
-
-
-def _low(each: Range, about: Measure) -> float:
-    """The lower end of a range; −inf if it takes all lower values."""
-    return -math.inf if each.low is None or each.low == about.low else float(each.low)
-
-
-def _high(each: Range, about: Measure) -> float:
-    """The upper end of a range; inf if it takes all higher values."""
-    return math.inf if each.high is None or each.high == about.high else float(each.high)
 
 
 def _check_length(what: str, text: str, most: int) -> None:

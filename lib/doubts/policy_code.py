@@ -55,10 +55,12 @@ def decide(@NAME@):
     @NAME@: @ABOUT@;
     None if it is not known.
     """
-    if @NAME@ is None or @NAME@ != @NAME@:
+    known = @NAME@ is not None and @NAME@ == @NAME@
+    if not known:
         return @MISSING@
     value = @NAME@
 '''
+_WORDS = re.compile(r"[^ ]* |[^ ]+")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
 
@@ -111,14 +113,18 @@ def literal(text: str, before: int = 0, *, inner: int = 0) -> str:
     if len(indent) + len(whole) <= _WIDTH:
         return f"(\n{indent}{whole}\n{' ' * inner})"
     parts, part, size = [], "", 0
-    for each in text:
-        added = len(_quoted(each)) - 2
-        if part and size + added > _CHUNK:
-            parts.append(part)
-            part, size = "", 0
-        part, size = part + each, size + added
+    for word in _WORDS.findall(text):
+        for each in [word] if _size(word) <= _CHUNK else word:
+            if part and size + _size(each) > _CHUNK:
+                parts.append(part)
+                part, size = "", 0
+            part, size = part + each, size + _size(each)
     lines = "".join(f"{indent}{_quoted(each)}\n" for each in (*parts, part))
     return f"(\n{lines}{' ' * inner})"
+
+
+def _size(text: str) -> int:
+    return len(_quoted(text)) - 2
 
 
 def _quoted(text: str) -> str:
