@@ -14,7 +14,7 @@ from enum import StrEnum
 from lib.doubts.json_paths import inside, item, named, quoted
 
 MOST_DEEP = 200  # objects and arrays inside each other
-MOST_VALUES = 50_000  # objects and arrays included
+MOST_VALUES = 20_000  # objects and arrays included
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
