@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,7 +16,7 @@ from lib.errors import InvalidRequest
 
 Choices = Mapping[str, Sequence[str]]  # by path; "orders[].status" is of all items
 
-MOST_RESOLVED = 2_000  # fields of an answer
+MOST_RESOLVED = 1_000  # fields of an answer; those after them have no spread
 _LONGEST = 1_000  # characters of a value
 _MOST_STEPS = 10_000  # places of a schema
 _DEEPEST = 40  # places of a schema inside each other, references included
@@ -75,11 +76,11 @@ def choices_in(schema: Any) -> dict[str, tuple[str, ...]]:
 
 def _parts(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(path, part) of each place of a schema."""
-    waiting: list[tuple[str, Any, int]] = [("", schema, 0)]
+    waiting: deque[tuple[str, Any, int]] = deque([("", schema, 0)])  # outer places first, as inner ones may not end
     for _ in range(_MOST_STEPS):
         if not waiting:
             return
-        path, part, depth = waiting.pop()
+        path, part, depth = waiting.popleft()
         if not isinstance(part, Mapping) or depth > _DEEPEST:
             continue
         yield path, part
@@ -94,7 +95,7 @@ def _parts(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if isinstance(reference := part.get("$ref"), str):
             inner.append((path, _referred(schema, reference)))
         room = max(_MOST_STEPS - len(waiting), 0)
-        waiting += [(where, each, depth + 1) for where, each in reversed(inner[:room])]
+        waiting += [(where, each, depth + 1) for where, each in inner[:room]]
 
 
 def _referred(schema: Any, reference: str) -> Any:
