@@ -120,11 +120,8 @@ def looks_of(plan: SecondLooksPlan, batch: Batch) -> SecondLooks:
     yes, no = (math.nan, math.nan) if verdict is None else _yes_and_no(verdict)
     both = yes + no
     scored = take(2) if plan.other_prompt.strip() else [None, None]
-    words = tuple(
-        (prefix, rest_of_word(done.text))
-        for prefix, done in zip(plan.prefixes, take(len(plan.prefixes)), strict=True)
-        if done
-    )
+    continued = zip(plan.prefixes, take(len(plan.prefixes)), strict=True)
+    words = tuple((prefix, rest_of_word(_new_text(done, prefix))) for prefix, done in continued if done is not None)
     return SecondLooks(
         samples,
         yes / both if both > 0 else None,
