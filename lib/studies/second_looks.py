@@ -66,17 +66,8 @@ class SecondLooksPlan:
                 scored = replace(with_prompt(plain, prompt), max_tokens=0)
                 yield Call(self.source, scored, candidates=(self.answer,))
         for prefix in self.prefixes:
-            yield Call(
-                self.source,
-                replace(
-                    plain,
-                    prefix_ids=prefix,
-                    max_tokens=_WORD_TOKENS,
-                    temperature=0.0,
-                    k=min(plain.k, 1),
-                    prompt_scores=False,
-                ),
-            )
+            short = replace(plain, max_tokens=_WORD_TOKENS, temperature=0.0, k=min(plain.k, 1), prompt_scores=False)
+            yield Call(self.source, replace(short, prefix_ids=prefix))
 
     def _asked_for_a_verdict(self, plain: Request) -> Request:
         cue = "" if plain.messages else _CUE
