@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from lib.jobs.plan import Plan
 from lib.studies.ablation import AblationPlan
+from lib.studies.doubts import DoubtsPlan
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.model_comparison import ModelsPlan
 from lib.studies.prompt_comparison import PromptsPlan
 from lib.studies.ranking import RankPlan
+from lib.studies.second_looks import SecondLooksPlan
 
 PLANS: dict[str, type[Plan]] = {
-    each.kind: each for each in (ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan)
-}
+    each.kind: each
+    for each in (
+        ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan, DoubtsPlan, SecondLooksPlan,
+    )
+}  # fmt: skip
