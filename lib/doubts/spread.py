@@ -38,9 +38,12 @@ class Texts:
     folded: Callable[[str], str] = str  # what of a spelling is compared
 
     def begun(self, spelt: bytes, places: Iterable[int]) -> list[int]:
-        """Which of the texts at some places a spelling begins or has written."""
+        """Which of the texts at some places a spelling begins or has written; of those it has written, the longest."""
         made = self.folded(_shown(spelt))
-        return [place for place in places if self._fits(made, self.before + self.texts[place])]
+        fits = [place for place in places if self._fits(made, self.before + self.texts[place])]
+        written = [place for place in fits if made.startswith(self.before + self.texts[place])]
+        longest = max((len(self.texts[place]) for place in written), default=0)
+        return [place for place in fits if place not in written or len(self.texts[place]) == longest]
 
     def _fits(self, made: str, text: str) -> bool:
         return text.startswith(made) or (made.startswith(text) and self.ends(made[len(text)]))
