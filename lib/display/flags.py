@@ -43,5 +43,5 @@ class Flags:
 
     @property
     def scale(self) -> int:
-        """A checksum of unit, presets and threshold: a threshold that was chosen on another scale means nothing here."""
+        """A checksum of unit, presets and threshold. A threshold chosen on another scale means nothing here."""
         return crc32(json.dumps([self.unit, list(self.presets.items()), self.threshold]).encode())

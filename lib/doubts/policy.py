@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from lib.doubts.measures import DOUBTFUL_TERMS, MEASURES, PROBABILITY, Measure, threshold_problem
 from lib.errors import InvalidRequest
 from lib.formatting import exact_percent
 from lib.segmentation.char_classes import encodable
-from lib.statistics.thresholds import Guaranteed
+
+if TYPE_CHECKING:
+    from lib.statistics.thresholds import Guaranteed  # which needs scipy, slow to import
 
 MOST_RULES = 20
 LONGEST_NAME = 100  # characters
