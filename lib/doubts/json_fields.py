@@ -57,7 +57,7 @@ class Field:
     complete: bool  # whether the answer does not end inside it
     repeated: bool  # whether an earlier key of the same object is the same
     choices: tuple[str, ...] = ()  # the whole values that it is one of
-    spread: Spread | None = None  # how the probability divides among them; None if there are none
+    spread: Spread | None = None  # how the probability divides among them; None if they are not known
 
     @property
     def whole_values(self) -> tuple[tuple[str, float], ...]:
@@ -68,7 +68,7 @@ class Field:
 
     @property
     def outside(self) -> bool:
-        """Whether it is none of the values that it should be one of."""
+        """Whether it is not one of its allowed values."""
         return bool(self.choices) and self.complete and self.text not in self.choices
 
 
@@ -84,7 +84,7 @@ class JsonReading:
 def fields_of(completion: Completion, choices: Choices | None = None) -> JsonReading:
     """The fields of an answer's first JSON object or array.
 
-    choices: the values that fields can have, by path; see `json_choices`. Raises InvalidRequest if they are none.
+    choices: the values that fields can have, by path; see `json_choices`. Raises InvalidRequest if they are not usable.
     """
     known = whole_values(choices or {})
     tokens = completion.generated
@@ -195,10 +195,10 @@ def _problem(found: Scan, cells: Cells, completion: Completion) -> str:
         why = _ENDED.get(completion.ended, "")
         said.append(f"The answer ends {found.fault.what}, {_after(found.fault, cells)}{': ' * bool(why)}{why}.")
     elif found.fault is not None:
-        said.append(f"{found.fault.what}, {_after(found.fault, cells)}. What comes before is read.")
+        said.append(f"{found.fault.what}, {_after(found.fault, cells)}. The fields before that are read.")
     said += [f"{each.what}, {_after(each, cells)}." for each in found.notes[:_MOST_NOTES]]
     more = len(found.notes) - _MOST_NOTES
-    return " ".join(said) + (f" There are {more:,} more places like that." if more > 0 else "")
+    return " ".join(said) + (f" {more:,} more problems like these." if more > 0 else "")
 
 
 def _after(fault: Fault, cells: Cells) -> str:
@@ -232,9 +232,9 @@ def _notes(field: Field) -> Iterator[str]:
     if not field.complete:
         yield "cut off"
     if field.repeated:
-        yield "the key is there more than once"
+        yield "the key occurs more than once"
     if field.outside:
-        yield "none of the values that it can have"
+        yield "not one of its allowed values"
 
 
 def _shown(text: str) -> str:

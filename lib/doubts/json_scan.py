@@ -140,7 +140,7 @@ class _Scanner:
             self._stop(f"Only the first {MOST_VALUES:,} values are read")
         elif character in _CLOSES:
             if len(self.open) == MOST_DEEP:
-                self._stop(f"Only {MOST_DEEP} objects and arrays inside each other are read")
+                self._stop(f"Only {MOST_DEEP} levels of nesting are read")
                 return
             self.open.append(_Open(character, self.path))
             self.repeated = False
@@ -151,7 +151,9 @@ class _Scanner:
             self._valued()
         elif character in ",:]}":
             trailing = character == "]" and self.open[-1].bracket == "["
-            self._stop("There is a comma before the ]" if trailing else f"The value of {named(self.path)} is missing")
+            self._stop(
+                "There is a trailing comma before ]" if trailing else f"The value of {named(self.path)} is missing"
+            )
         else:
             self._number_or_word()
 
@@ -165,8 +167,8 @@ class _Scanner:
             self._add(_kind(next((each for each in _CONSTANTS if each.startswith(run)), run)), end, complete=False)
             self._stop(f"inside the value of {named(self.path)}", cut=True)
         else:
-            instead = f": JSON writes {_ELSEWHERE[run]}" if run in _ELSEWHERE else ""
-            self._stop(f"{quoted(run)} is no value of JSON{instead}")
+            instead = f": JSON spells it {_ELSEWHERE[run]}" if run in _ELSEWHERE else ""
+            self._stop(f"{quoted(run)} is not a JSON value{instead}")
 
     def _add(self, kind: Kind, end: int, *, complete: bool) -> None:
         self.found.values.append(Found(self.path, kind, self.at, end, complete, self.repeated))
@@ -187,7 +189,7 @@ class _Scanner:
             frame.keys.add(text)
             self.path = path
             if self.repeated:
-                self.found.notes.append(Fault(f"The key {named(path)} is there more than once", start))
+                self.found.notes.append(Fault(f"The key {named(path)} occurs more than once", start))
             self.found.keys.append(Found(path, kind, start, end, match is not None, self.repeated))
         else:
             self.found.values.append(Found(path, kind, start, end, match is not None, self.repeated))
@@ -197,7 +199,7 @@ class _Scanner:
             self._stop(f"inside {what} {named(path)}", cut=True)
             return raw
         if decoded is None:
-            self.found.notes.append(Fault(f"An escape in {named(path)} is none of JSON's", start))
+            self.found.notes.append(Fault(f"{named(path)} has an escape that JSON does not know", start))
         self.at = end + 1
         return raw if decoded is None else decoded
 
@@ -210,7 +212,7 @@ class _Scanner:
             if self.state is not None:
                 self.state = _State.COLON
         elif character == "}":
-            self._stop("There is a comma before the }")
+            self._stop("There is a trailing comma before }")
         else:
             self._stop(f"A key of {named(self.open[-1].path)} is not in double quotes")
 
@@ -229,9 +231,9 @@ class _Scanner:
         elif character == _CLOSES[frame.bracket]:
             self._close()
         elif character in "}]":
-            self._stop(f"A {character} closes {named(frame.path)}, which a {_CLOSES[frame.bracket]} must close")
+            self._stop(f"{character} closes {named(frame.path)}, where {_CLOSES[frame.bracket]} is expected")
         else:
-            self._stop(f"A comma is missing after {named(self.path)}, or a quote in it is not escaped")
+            self._stop(f"A comma is missing after {named(self.path)}, or a quote inside it is not escaped")
 
     def _close_empty(self) -> None:
         path = self.open[-1].path
@@ -275,7 +277,7 @@ def _kind(run: str) -> Kind:
 
 
 def decoded_string(raw: str) -> str | None:
-    """A string's characters from what is between its quotes; None if an escape is none of JSON's."""
+    """A string's characters from what is between its quotes; None if JSON does not know an escape."""
     if "\\" not in raw:
         return raw
     try:

@@ -58,13 +58,12 @@ def threshold_problem(measure: Measure, value: float) -> str:
         return "A threshold is not a number."
     if math.isinf(value):
         return "A threshold is infinite."
-    if value == measure.low:
-        return f"Every value reaches the threshold {value:g}, so that no lower range has any."
     slack = _ROUNDING if measure.unit == "nats" else 0.0
-    if value < measure.low or value > measure.high + slack:
-        bounds = {
-            "probability": "a probability is between 0 and 1",
-            "nats": "a doubt in nats is never below 0" if measure.doubt else "a logprob is never above 0",
-        }
-        return f"The threshold {value:g} is never reached: {bounds[measure.unit]}."
-    return ""
+    if measure.low < value <= measure.high + slack:
+        return ""
+    bounds = {
+        "probability": "a probability is between 0 and 1",
+        "nats": "a doubt in nats is never below 0" if measure.doubt else "a logprob is never above 0",
+    }
+    found = "Every value reaches" if value <= measure.low else "No value reaches"
+    return f"{found} the threshold {value:g}: {bounds[measure.unit]}."

@@ -54,7 +54,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Policy:
-    """Ranges of a measure, each with its action. Raises InvalidRequest if they are no policy."""
+    """Ranges of a measure, each with its action. Raises InvalidRequest if they are not a policy."""
 
     name: str
     measure: str  # a name in `MEASURES`
@@ -128,11 +128,11 @@ def from_ranges(name: str, measure: str, ranges: Sequence[Range]) -> Policy:
         ends.append((low, high, action_of(each.action)))
     ends.sort(key=lambda each: each[0], reverse=True)
     if ends[0][1] not in (about.high, math.inf):
-        raise InvalidRequest(f"No range has the values from {ends[0][1]:g} up.", "Leave the highest range open above.")
+        raise InvalidRequest(f"No range covers values from {ends[0][1]:g} up.", "Leave the highest range open above.")
     for (low, _, _), (_, high, _) in pairwise(ends):
         if high < low:
             raise InvalidRequest(
-                f"There is a gap: no range has the values from {high:g} to {low:g}.",
+                f"There is a gap: no range covers values from {high:g} to {low:g}.",
                 "Let each range begin where another ends.",
             )
         if high > low:
@@ -140,7 +140,7 @@ def from_ranges(name: str, measure: str, ranges: Sequence[Range]) -> Policy:
                 f"Two ranges overlap from {low:g} to {high:g}.", "Let each range begin where another ends."
             )
     if ends[-1][0] != -math.inf:
-        raise InvalidRequest(f"No range has the values below {ends[-1][0]:g}.", "Leave the lowest range open below.")
+        raise InvalidRequest(f"No range covers values below {ends[-1][0]:g}.", "Leave the lowest range open below.")
     return Policy(name, measure, tuple(Rule(action, low) for low, _, action in ends))
 
 
@@ -194,7 +194,7 @@ def _check_rules(rules: Sequence[Rule], measure: Measure) -> None:
         raise InvalidRequest("A threshold is not a number.", _NUMBER_REMEDY)
     if last != -math.inf:
         raise InvalidRequest(
-            f"There is a gap: no range has the values below {last:g}.", "Leave the lowest range open below."
+            f"There is a gap: no range covers values below {last:g}.", "Leave the lowest range open below."
         )
     for first, second in pairwise(rules):
         if first.at_least == second.at_least:

@@ -42,16 +42,16 @@ def as_json(policy: Policy) -> dict[str, Any]:
 def policy_of(values: Any) -> Policy:
     """Read what `as_json` returned. Raises BadFile."""
     if not isinstance(values, Mapping) or values.get("kind") != _KIND:
-        raise BadFile("This is no policy of Candor.", f'A policy is a JSON object with "kind": "{_KIND}".')
+        raise BadFile("This is not a Candor policy.", f'A policy is a JSON object with "kind": "{_KIND}".')
     if type(values.get("version")) is not int or values["version"] != _VERSION:
-        raise BadFile("The policy is of a version that this Candor does not read.", "Update Candor.")
+        raise BadFile("This version of Candor cannot read the policy.", "Update Candor.")
     unknown = sorted(set(values) - _FIELDS)
     if unknown:
         raise BadFile(f"A policy has no field “{str(unknown[0])[:80]}”.", _REMEDY)
     name, measure, note = (_text(values, each) for each in ("name", "measure", "note"))
     missing, texts = values.get("missing", str(Action.PERSON)), values.get("texts", {})
     if not isinstance(texts, Mapping) or not all(isinstance(each, str) for each in texts.values()):
-        raise BadFile("The policy's “texts” is no object of texts.", _REMEDY)
+        raise BadFile("The policy's “texts” is not an object of texts.", _REMEDY)
     try:
         found = from_ranges(name, measure, _ranges(values.get("ranges")))
         if (unit := values.get("unit")) not in (None, MEASURES[measure].unit):
@@ -78,14 +78,14 @@ def policy_in(data: bytes) -> Policy:
 def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise BadFile("A field of the policy is there twice.", "Remove one of them.")
+        raise BadFile("A field of the policy occurs twice.", "Remove one of them.")
     return found
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name, "" if name == "note" else None)
     if not isinstance(value, str):
-        raise BadFile(f"The policy's “{name}” is missing or no text.", _REMEDY)
+        raise BadFile(f"The policy's “{name}” is missing or not a text.", _REMEDY)
     if len(value) > LONGEST_TEXT:
         raise BadFile(f"The policy's “{name}” has {len(value):,} characters.", f"Use at most {LONGEST_TEXT:,}.")
     return value
@@ -106,7 +106,7 @@ def _end(value: Any, number: int) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadFile(f"An end of range {number} is no number.", _REMEDY)
+        raise BadFile(f"An end of range {number} is not a number.", _REMEDY)
     try:
         end = float(value)
     except OverflowError:

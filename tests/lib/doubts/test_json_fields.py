@@ -142,7 +142,10 @@ def test_a_cut_is_explained(fields: dict[str, str], why: str) -> None:
 
 def test_a_fault_is_explained_and_what_comes_before_it_is_kept() -> None:
     reading = fields_of(said('{"a": ', "1", ', "b": ', "True", "}"))
-    assert reading.problem == "“True” is no value of JSON: JSON writes true, after 3 tokens. What comes before is read."
+    assert (
+        reading.problem
+        == "“True” is not a JSON value: JSON spells it true, after 3 tokens. The fields before that are read."
+    )
     assert [each.path for each in reading.fields] == ["a"]
     assert fields_of(said("No", " data.")).problem == "The answer has no JSON object or array."
     assert fields_of(completion_of(tokens_of("?"), tokens_of())).problem == "The answer has no JSON object or array."
@@ -151,7 +154,7 @@ def test_a_fault_is_explained_and_what_comes_before_it_is_kept() -> None:
 def test_notes_are_bounded() -> None:
     reading = fields_of(said("{" + ", ".join(['"a": 1'] * 9) + "}"))
     assert reading.problem.count("more than once") == 3
-    assert reading.problem.endswith("There are 5 more places like that.")
+    assert reading.problem.endswith("5 more problems like these.")
     assert [each.repeated for each in reading.fields] == [False] + [True] * 8
 
 
@@ -200,8 +203,8 @@ def test_the_table_shows_plain_values() -> None:
     rows = table(reading.fields)
     assert rows[0]["value"].startswith("x‹U+202E›yx")  # type: ignore[union-attr]
     assert len(str(rows[0]["value"])) < 2_000
-    assert rows[0]["note"] == "none of the values that it can have"
-    assert rows[1]["note"] == "cut off; the key is there more than once"
+    assert rows[0]["note"] == "not one of its allowed values"
+    assert rows[1]["note"] == "cut off; the key occurs more than once"
     assert rows[1]["probability"] == pytest.approx(math.exp(-4 / 8))
 
 

@@ -120,21 +120,21 @@ def problem(text: str) -> str:
         ('{"a": [1, {"b": 2}', "before “a” is closed"),
         ("[", "before the outermost object or array is closed"),
         ("[1,", "before the outermost object or array is closed"),
-        ("[1,]", "There is a comma before the ]"),
-        ('{"a": 1,}', "There is a comma before the }"),
+        ("[1,]", "There is a trailing comma before ]"),
+        ('{"a": 1,}', "There is a trailing comma before }"),
         ("{'a': 1}", "A key of the outermost object or array is not in double quotes"),
         ('{"a" 1}', "A colon is missing after the key “a”"),
-        ('{"a": 1 "b": 2}', "A comma is missing after “a”, or a quote in it is not escaped"),
-        ('{"a": "say "hi""}', "A comma is missing after “a”, or a quote in it is not escaped"),
+        ('{"a": 1 "b": 2}', "A comma is missing after “a”, or a quote inside it is not escaped"),
+        ('{"a": "say "hi""}', "A comma is missing after “a”, or a quote inside it is not escaped"),
         ('{"a": }', "The value of “a” is missing"),
         ('{"a": [1, , 2]}', "The value of “a[1]” is missing"),
-        ('{"a": [1}', "A } closes “a”, which a ] must close"),
-        ('{"a": True}', "“True” is no value of JSON: JSON writes true"),
-        ('{"a": 012}', "“012” is no value of JSON"),
-        ("{\"a\": 'x'}", "“'x'” is no value of JSON"),
-        ('{"a": +1}', "“+1” is no value of JSON"),
-        ('{"a": // x', "“//” is no value of JSON"),
-        ('{"a": \u202etrue}', "“‹U+202E›true” is no value of JSON"),
+        ('{"a": [1}', "} closes “a”, where ] is expected"),
+        ('{"a": True}', "“True” is not a JSON value: JSON spells it true"),
+        ('{"a": 012}', "“012” is not a JSON value"),
+        ("{\"a\": 'x'}", "“'x'” is not a JSON value"),
+        ('{"a": +1}', "“+1” is not a JSON value"),
+        ('{"a": // x', "“//” is not a JSON value"),
+        ('{"a": \u202etrue}', "“‹U+202E›true” is not a JSON value"),
     ],
 )
 def test_faults_in_words(text: str, what: str) -> None:
@@ -145,8 +145,8 @@ def test_what_is_read_nevertheless_is_noted() -> None:
     found = scan('{"a": 1, "a": 2, "b": "\\x", "c": "two\nlines"}', 0)
     assert found.fault is None
     assert [each.what for each in found.notes] == [
-        "The key “a” is there more than once",
-        "An escape in “b” is none of JSON's",
+        "The key “a” occurs more than once",
+        "“b” has an escape that JSON does not know",
     ]
     assert [(each.path, each.repeated) for each in found.values] == [
         ("a", False), ("a", True), ("b", False), ("c", False),
@@ -177,7 +177,7 @@ def test_deep_nesting_ends_in_words() -> None:
         taken, found = seconds(text)
         assert taken < 1
         if len(text) > 1_000:
-            assert problem(text) == f"Only {MOST_DEEP} objects and arrays inside each other are read"
+            assert problem(text) == f"Only {MOST_DEEP} levels of nesting are read"
             assert found.end < 6 * (MOST_DEEP + 1)
         else:
             assert found.fault is None

@@ -72,13 +72,16 @@ def test_a_policy_survives_its_file(policy: Policy) -> None:
     [
         ((), "has 0 ranges"),
         (tuple(Rule(Action.ANSWER, -float(place)) for place in range(30)), "has 30 ranges"),
-        ((Rule(Action.ANSWER, -1.0),), "There is a gap: no range has the values below -1"),
+        ((Rule(Action.ANSWER, -1.0),), "There is a gap: no range covers values below -1"),
         ((Rule(Action.ANSWER, -2.0), Rule(Action.VERIFY, -1.0), Rule(Action.PERSON, -INF)), "out of order"),
         ((Rule(Action.ANSWER, -1.0), Rule(Action.VERIFY, -1.0), Rule(Action.PERSON, -INF)), "both begin at -1"),
         ((Rule(Action.ANSWER, NAN), Rule(Action.PERSON, -INF)), "not a number"),
         ((Rule(Action.PERSON, NAN),), "not a number"),
         ((Rule(Action.ANSWER, INF), Rule(Action.PERSON, -INF)), "infinite"),
-        ((Rule(Action.ANSWER, 0.8), Rule(Action.PERSON, -INF)), "0.8 is never reached: a logprob is never above 0"),
+        (
+            (Rule(Action.ANSWER, 0.8), Rule(Action.PERSON, -INF)),
+            "No value reaches the threshold 0.8: a logprob is never above 0",
+        ),
         ((Rule("dance", -INF),), "no action “dance”"),
     ],
 )
@@ -98,7 +101,10 @@ def test_rules_that_are_no_policy(rules: tuple[Rule, ...], problem: str) -> None
         ({"missing": "dance"}, "no action “dance”"),
         ({"texts": ((Action.VERIFY, "a"), (Action.VERIFY, "b"))}, "two texts"),
         ({"rules": (Rule(Action.ANSWER, 0.0), Rule(Action.PERSON, -INF))}, "Every value reaches the threshold 0"),
-        ({"measure": DOUBTFUL_TERMS, "rules": (Rule(Action.VERIFY, -1.0), Rule(Action.ANSWER, -INF))}, "never below 0"),
+        (
+            {"measure": DOUBTFUL_TERMS, "rules": (Rule(Action.VERIFY, -1.0), Rule(Action.ANSWER, -INF))},
+            "Every value reaches the threshold -1: a doubt",
+        ),
     ],
 )
 def test_other_faults_of_a_policy(fields: dict[str, object], problem: str) -> None:
@@ -109,15 +115,15 @@ def test_other_faults_of_a_policy(fields: dict[str, object], problem: str) -> No
 @pytest.mark.parametrize(
     ("ranges", "problem"),
     [
-        ([(0.5, None), (None, 0.4)], "There is a gap: no range has the values from 0.4 to 0.5"),
+        ([(0.5, None), (None, 0.4)], "There is a gap: no range covers values from 0.4 to 0.5"),
         ([(0.5, None), (None, 0.6)], "Two ranges overlap from 0.5 to 0.6"),
-        ([(0.5, None)], "No range has the values below 0.5"),
-        ([(None, 0.5)], "No range has the values from 0.5 up"),
+        ([(0.5, None)], "No range covers values below 0.5"),
+        ([(None, 0.5)], "No range covers values from 0.5 up"),
         ([(0.6, 0.5), (None, 0.6)], "from 0.6 to 0.5 is empty"),
         ([(NAN, None)], "not a number"),
         ([], "has 0 ranges"),
         ([(0.1, 0.2)] * 21, "has 21 ranges"),
-        ([(1.5, None), (None, 1.5)], "never reached: a probability is between 0 and 1"),
+        ([(1.5, None), (None, 1.5)], "No value reaches the threshold 1.5: a probability is between 0 and 1"),
     ],
 )
 def test_ranges_that_are_no_policy(ranges: list[tuple[float | None, float | None]], problem: str) -> None:
@@ -147,16 +153,16 @@ def test_whatever_a_file_holds_is_refused_as_a_file(values: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"version": 2}, "version"),
-        ({"version": True}, "version"),
-        ({"kind": "candor calibration"}, "no policy"),
+        ({"version": 2}, "cannot read"),
+        ({"version": True}, "cannot read"),
+        ({"kind": "candor calibration"}, "not a Candor policy"),
         ({"more": 1}, "no field “more”"),
-        ({"name": 3}, "“name” is missing or no text"),
+        ({"name": 3}, "“name” is missing or not a text"),
         ({"unit": "nats"}, "not that of the measure"),
         ({"missing": "dance"}, "no action “dance”"),
         ({"missing": 3}, "no action “3”"),
         ({"texts": {"dance": "x"}}, "no action “dance”"),
-        ({"ranges": [{"action": "answer", "from": True, "below": None}]}, "no number"),
+        ({"ranges": [{"action": "answer", "from": True, "below": None}]}, "is not a number"),
         ({"ranges": [{"action": "answer", "from": INF, "below": None}]}, "infinite"),
         ({"ranges": [{"action": "answer", "from": 10**400, "below": None}]}, "infinite"),
         ({"ranges": [{"action": "answer", "from": None, "till": None}]}, "Range 1"),
