@@ -12,6 +12,7 @@ import streamlit as st
 
 from components.calibrated import calibrations_for
 from components.doubts.flagged import Flagged
+from components.doubts.follow_up import follow_up
 from components.jobs.current_job import Run
 from components.policies import own_policy, use_policy
 from components.shell.escaping import as_text, bold
@@ -57,6 +58,7 @@ def actions(job: Run, found: Flagged) -> None:
         st.caption(as_text(_because(policy, value)), width="content")
     if text := dict(policy.texts).get(action):
         st.caption(as_text(text))
+    follow_up(job, found, action)
     with st.expander("Edit the policy, or take it away", icon=":material/tune:"):
         _edit(policy)
         _take_away(policy)

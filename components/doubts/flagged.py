@@ -24,8 +24,8 @@ from lib.segmentation.char_classes import marked
 _MAP, _COLUMNS = "doubts.map", (2.4, 1.0)
 _KEPT = "doubts.kept"
 _GATES = {
-    Gate.TERMS: "Names, numbers, dates, quoted terms",
-    Gate.CONTENT: "Words that say something",
+    Gate.TERMS: "Names and numbers",
+    Gate.CONTENT: "Content words",
     Gate.ALL: "All words",
 }
 
@@ -61,7 +61,8 @@ def _gate() -> Gate:
     gate = st.segmented_control(
         "Flag", list(Gate), key="doubts.gate", default=Gate.TERMS, required=True, persist_state="session",
         format_func=lambda each: _GATES[each],
-        help="Facts are mostly in names, numbers and dates. Ordinary words have many alternatives that mean the same.",
+        help="Names and numbers: also dates and quoted terms, which most facts are in. Content words: also ordinary "
+        "words, which have many alternatives that mean the same.",
     )  # fmt: skip
     return Gate(gate)
 

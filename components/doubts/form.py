@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from components.jobs.asking_page import Asked, planned
-from components.jobs.form import AskButton, fill, mode_and_examples, price_of, set_defaults, untouched
+from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, price_of, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
 from components.pickers.saved_response import saved_form
 from components.shell.access import policy
@@ -18,6 +18,7 @@ from lib.studies.doubts import DoubtsPlan
 from lib.studies.exploration import ExplorePlan
 
 _PAGE = "doubts"
+SENT = "doubts.sent"  # a follow-up that was sent, which the form then shows
 _SAVED = "saved response"  # a mode of its own: no model is asked
 _BUTTON = AskButton(_PAGE, "Find doubts", ":material/flag:")
 _SHEETS = (
@@ -38,8 +39,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "prompt": "Explain how the Portfolio Synergy Quotient (PSQ) is applied in multi-asset investment strategies?",
         "max_tokens": 80,
     },
-    "A fact sheet": {"mode": Mode.RAW, "prompt": _SHEETS, "max_tokens": 28},
-    "An order as JSON": {"mode": Mode.RAW, "prompt": _ORDER, "max_tokens": 70},
+    "A fact sheet": {"mode": Mode.RAW, "prompt": _SHEETS, "max_tokens": 40, "stop": r"\n"},
+    "An order as JSON": {"mode": Mode.RAW, "prompt": _ORDER, "max_tokens": 100, "stop": r"\n"},
 }
 
 
@@ -47,7 +48,11 @@ def doubts_form(before: Plan | None, source: Source) -> Asked:
     """Show the form; return the plan once Find doubts is pressed, or why it is invalid, or a saved response."""
     if before is not None and untouched(_PAGE, "prompt"):
         fill(_PAGE, _values(before))
-    set_defaults(_PAGE, {"mode": Mode.CHAT, "prompt": "", "system": "", "max_tokens": 120, "temperature": 0.0})
+    if (sent := st.session_state.pop(SENT, None)) is not None:
+        fill(_PAGE, {"mode": Mode.CHAT, "prompt": sent})
+    set_defaults(
+        _PAGE, {"mode": Mode.CHAT, "prompt": "", "system": "", "stop": "", "max_tokens": 120, "temperature": 0.0}
+    )
     chosen = mode_and_examples(_PAGE, EXAMPLES, (Mode.CHAT, Mode.RAW, _SAVED))
     if chosen == _SAVED:
         st.caption("Open a response you saved earlier.")
@@ -69,6 +74,11 @@ def _parameters(mode: Mode) -> None:
     with st.popover("Parameters", icon=":material/tune:"):
         if mode is Mode.CHAT:
             st.text_input("System prompt", key="doubts.system", persist_state="session", placeholder="Optional")
+        else:
+            st.text_area(
+                "Stop sequences", key="doubts.stop", persist_state="session", height=68,
+                help=r"One per line. The answer ends before the first of them. Write \n for a line break.",
+            )  # fmt: skip
         st.number_input("Max new tokens", 1, 100_000, key="doubts.max_tokens", persist_state="session")
         st.slider("Temperature", 0.0, 2.0, step=0.1, key="doubts.temperature", persist_state="session")
 
@@ -78,7 +88,12 @@ def _values(plan: Plan) -> dict[str, Any]:
     if isinstance(plan, DoubtsPlan | ExplorePlan):
         request = plan.calls()[0].original_request
         system = request.messages[0].content if len(request.messages) > 1 else ""
-        return {"mode": mode_of(request), "prompt": request.last_user_text, "system": system}
+        return {
+            "mode": mode_of(request),
+            "prompt": request.last_user_text,
+            "system": system,
+            "stop": as_field(request.stop),
+        }
     return {}
 
 
@@ -91,6 +106,7 @@ def _plan(source: Source, mode: Mode, limits: Limits) -> DoubtsPlan:
         mode,
         int(values["doubts.max_tokens"]),
         float(values["doubts.temperature"]),
+        lines(values.get("doubts.stop") or "") if mode is Mode.RAW else (),
         min(DoubtsPlan.k, limits.can.max_k),
         limits.can.streamed_prompt_scores,
     )

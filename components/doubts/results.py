@@ -7,6 +7,7 @@ import streamlit as st
 from components.doubts.actions import actions
 from components.doubts.flagged import flagged
 from components.doubts.json_answer import json_answer
+from components.doubts.label_choices import label_choices
 from components.doubts.looks import second_looks
 from components.doubts.ranked_sentences import ranked_sentences
 from components.jobs.current_job import Run
@@ -38,6 +39,7 @@ def _answer(job: Run, done: Completion) -> None:
     if len(terms(done)):
         actions(job, found)
     second_looks(job, found)
+    label_choices(job, done)
     ranked_sentences(done)
 
 

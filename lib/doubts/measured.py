@@ -119,6 +119,9 @@ def _measured_of(values: Any) -> Measured:
     }
     if any(each.shape != wrong.shape for each in scores.values()):
         raise ValueError("the columns differ in length")
-    auroc = {str(name): Interval(float(each[0]), float(each[1]), float(each[2]), int(each[3])) for name, each in values["auroc"].items()}
+    auroc = {
+        str(name): Interval(float(each[0]), float(each[1]), float(each[2]), int(each[3]))
+        for name, each in values["auroc"].items()
+    }
     texts = [str(values[name])[:400] for name in ("weights", "model", "part", "date")]
     return Measured(texts[0], texts[1], texts[2], texts[3], int(values["answers"]), wrong, scores, auroc)

@@ -7,6 +7,7 @@ from lib.studies.ablation import AblationPlan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
+from lib.studies.label_choices import LabelsPlan
 from lib.studies.model_comparison import ModelsPlan
 from lib.studies.prompt_comparison import PromptsPlan
 from lib.studies.ranking import RankPlan
@@ -16,5 +17,6 @@ PLANS: dict[str, type[Plan]] = {
     each.kind: each
     for each in (
         ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan, DoubtsPlan, SecondLooksPlan,
+        LabelsPlan,
     )
 }  # fmt: skip
