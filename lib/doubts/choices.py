@@ -47,7 +47,7 @@ class Distribution:
 
     rows: tuple[DistributionRow, ...]
     others: float = 0.0  # probability outside the labels; 0 for candidates, which are compared with each other only
-    undecided: float = 0.0  # probability of tokens that begin several labels
+    undecided: float = 0.0  # probability of tokens that begin several labels, or only white space and markup
     notes: tuple[str, ...] = ()
 
 

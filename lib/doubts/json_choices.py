@@ -13,6 +13,8 @@ from lib.core.tokens import Tokens
 from lib.doubts.json_paths import inside
 from lib.doubts.spread import MOST_TEXTS, Spread, Texts, spread
 from lib.errors import InvalidRequest
+from lib.formatting import beginning
+from lib.segmentation.char_classes import marked
 
 Choices = Mapping[str, Sequence[str]]  # by path; "orders[].status" is of all items
 
@@ -24,17 +26,19 @@ _AFTER_A_VALUE = ",}] \t\r\n"
 
 
 def whole_values(choices: Choices) -> dict[str, tuple[str, ...]]:
-    """The choices, checked. Raises InvalidRequest."""
+    """The choices, checked. Values that are not texts are taken as JSON writes them. Raises InvalidRequest."""
     found = {}
     for path, values in choices.items():
-        texts = tuple(values)
+        if isinstance(values, str):
+            raise InvalidRequest(f"The values of the field {_shown(path)} are not a list.", "Give a list of values.")
+        texts = tuple(map(_as_text, values))
         if not 0 < len(texts) <= MOST_TEXTS:
-            raise InvalidRequest(f"The field {path[:80]} has {len(texts):,} values.", f"Give 1 to {MOST_TEXTS}.")
+            raise InvalidRequest(f"The field {_shown(path)} has {len(texts):,} values.", f"Give 1 to {MOST_TEXTS}.")
         if len(set(texts)) < len(texts):
-            raise InvalidRequest(f"The field {path[:80]} has a value twice.", "Remove one of them.")
+            raise InvalidRequest(f"The field {_shown(path)} has a value twice.", "Remove one of them.")
         if any(len(each) > _LONGEST for each in texts):
             raise InvalidRequest(
-                f"A value of the field {path[:80]} is too long.", f"Use at most {_LONGEST:,} characters."
+                f"A value of the field {_shown(path)} is too long.", f"Use at most {_LONGEST:,} characters."
             )
         found[path] = texts
     return found
@@ -107,6 +111,10 @@ def _referred(schema: Any, reference: str) -> Any:
         key = name.replace("~1", "/").replace("~0", "~")
         part = part.get(key) if isinstance(part, Mapping) else None
     return part
+
+
+def _shown(path: str) -> str:
+    return marked(beginning(path, 80))
 
 
 def _as_text(value: Any) -> str:

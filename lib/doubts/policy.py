@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lib.doubts.measures import DOUBTFUL_TERMS, MEASURES, PROBABILITY, Measure, threshold_problem
+from lib.doubts.methods import DEFAULT
+from lib.doubts.presets import presets_of
 from lib.errors import InvalidRequest
 from lib.formatting import exact_percent
 from lib.segmentation.char_classes import encodable
@@ -212,15 +214,16 @@ def _check_length(what: str, text: str, most: int) -> None:
 
 
 _START = "A starting point: these thresholds are not measured on your model. Evaluate finds some on labelled answers."
+_TERMS = presets_of(DEFAULT)  # so that an answer is verified where the map flags a term
 READY = {
     each.name: replace(each, note=_START)
     for each in (
         Policy(
-            "Answer or verify", DOUBTFUL_TERMS, (Rule(Action.VERIFY, 2.3), Rule(Action.ANSWER, -math.inf)),
+            "Answer or verify", DOUBTFUL_TERMS, (Rule(Action.VERIFY, _TERMS.usual), Rule(Action.ANSWER, -math.inf)),
         ),
         Policy(
             "Research", DOUBTFUL_TERMS,
-            (Rule(Action.RETRIEVE, 4.6), Rule(Action.VERIFY, 2.3), Rule(Action.ANSWER, -math.inf)),
+            (Rule(Action.RETRIEVE, _TERMS.few), Rule(Action.VERIFY, _TERMS.usual), Rule(Action.ANSWER, -math.inf)),
         ),
         Policy(
             "Support desk", PROBABILITY,

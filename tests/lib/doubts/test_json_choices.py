@@ -66,14 +66,20 @@ def test_true_and_false_are_told_without_being_asked_for() -> None:
     ("values", "problem"),
     [
         ([], "0 values"),
+        ("open", "are not a list"),
+        (["1", 1], "twice"),
         (["a"] * 2, "twice"),
         (["a" * 2_000], "too long"),
         ([str(number) for number in range(201)], "201 values"),
     ],
 )
-def test_values_that_cannot_be(values: list[str], problem: str) -> None:
+def test_values_that_cannot_be(values: Any, problem: str) -> None:
     with pytest.raises(InvalidRequest, match=problem):
         whole_values({"a": values})
+
+
+def test_values_may_be_as_json_has_them() -> None:
+    assert whole_values({"a": [1, None, True, "x", 1.5]}) == {"a": ("1", "null", "true", "x", "1.5")}
 
 
 def test_the_values_of_a_schema() -> None:
