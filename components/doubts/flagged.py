@@ -58,8 +58,9 @@ def flagged(done: Completion) -> Flagged:
 
 
 def _gate() -> Gate:
+    st.session_state.setdefault("doubts.gate", Gate.TERMS)
     gate = st.segmented_control(
-        "Flag", list(Gate), key="doubts.gate", default=Gate.TERMS, required=True, persist_state="session",
+        "Flag", list(Gate), key="doubts.gate", required=True, persist_state="session",
         format_func=lambda each: _GATES[each],
         help="Names and numbers: also dates and quoted terms, which most facts are in. Content words: also ordinary "
         "words, which have many alternatives that mean the same.",

@@ -13,6 +13,7 @@ from components.pickers.saved_response import saved_form
 from components.shell.access import policy
 from lib.core.request import Mode, mode_of
 from lib.core.sources import Source
+from lib.doubts.words import Gate
 from lib.jobs.plan import Plan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.exploration import ExplorePlan
@@ -36,12 +37,15 @@ _ORDER = (
 EXAMPLES: dict[str, dict[str, Any]] = {
     "A made-up metric": {
         "mode": Mode.CHAT,
+        "gate": Gate.CONTENT,
         "prompt": "Explain how the Portfolio Synergy Quotient (PSQ) is applied in multi-asset investment strategies?",
         "max_tokens": 80,
     },
-    "A fact sheet": {"mode": Mode.RAW, "prompt": _SHEETS, "max_tokens": 40, "stop": r"\n"},
-    "An order as JSON": {"mode": Mode.RAW, "prompt": _ORDER, "max_tokens": 100, "stop": r"\n"},
+    "A fact sheet": {"mode": Mode.RAW, "gate": Gate.TERMS, "prompt": _SHEETS, "max_tokens": 40, "stop": r"\n"},
+    "An order as JSON": {"mode": Mode.RAW, "gate": Gate.TERMS, "prompt": _ORDER, "max_tokens": 100, "stop": r"\n"},
 }
+
+_DEFAULTS = {"mode": Mode.CHAT, "prompt": "", "system": "", "stop": "", "max_tokens": 120, "temperature": 0.0}
 
 
 def doubts_form(before: Plan | None, source: Source) -> Asked:
@@ -50,9 +54,7 @@ def doubts_form(before: Plan | None, source: Source) -> Asked:
         fill(_PAGE, _values(before))
     if (sent := st.session_state.pop(SENT, None)) is not None:
         fill(_PAGE, {"mode": Mode.CHAT, "prompt": sent})
-    set_defaults(
-        _PAGE, {"mode": Mode.CHAT, "prompt": "", "system": "", "stop": "", "max_tokens": 120, "temperature": 0.0}
-    )
+    set_defaults(_PAGE, _DEFAULTS)
     chosen = mode_and_examples(_PAGE, EXAMPLES, (Mode.CHAT, Mode.RAW, _SAVED))
     if chosen == _SAVED:
         st.caption("Open a response you saved earlier.")

@@ -18,7 +18,6 @@ from components.shell.messages import show_error
 from lib import formatting
 from lib.core.completion import Completion
 from lib.core.request import Mode, mode_of
-from lib.core.sources import Source
 from lib.doubts.choices import Distribution, from_answer
 from lib.errors import InvalidRequest
 from lib.segmentation.char_classes import marked
@@ -66,7 +65,7 @@ def _scored(job: Run, done: Completion, labels: tuple[str, ...]) -> None:
         help="Divides by the label's probability after a prompt without a question.",
     )  # fmt: skip
     plan = LabelsPlan(source, request, labels, _NEUTRAL[mode] if corrected else "", "" if mode is Mode.CHAT else "\n")
-    _ask(job, plan, source)
+    _ask(job, plan)
     beside = job_beside("doubts", job, _PLACE)
     if beside is None or beside.plan != plan:
         return
@@ -76,7 +75,7 @@ def _scored(job: Run, done: Completion, labels: tuple[str, ...]) -> None:
         _shown(found, scored=True)
 
 
-def _ask(job: Run, plan: LabelsPlan, source: Source) -> None:
+def _ask(job: Run, plan: LabelsPlan) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button("Score each label", icon=":material/ballot:", key="doubts.labels.go")
         st.caption(budget(plan.calls()), width="content")

@@ -39,7 +39,7 @@ _MOST_ROWS = 300
 
 
 def source_of(job: Run) -> Source | None:
-    """The model that answered; None if there is none to ask again."""
+    """The model that answered; None if there is none to ask."""
     if job.plan is None:
         return None
     models = models_of(job.plan.calls())
@@ -51,7 +51,7 @@ def second_looks(job: Run, found: Flagged) -> None:
     source, request = source_of(job), found.doubts.completion.request
     with st.expander("Second looks", icon=":material/visibility:"):
         if source is None or request is None:
-            st.caption("A saved response has no model to ask again. Ask the question above with a model instead.")
+            st.caption("A saved response has no model to ask. Ask the question above with a model instead.")
             return
         limits = limits_of(source, chat=mode_of(request) is Mode.CHAT, ask=False)
         plan = _chosen(found, source, request, scores=limits.can.scores_candidates)
@@ -91,7 +91,7 @@ _VIEW = JobView("doubts.looks", lambda *_: None, "Second looks", answer_name=lam
 
 
 def _chosen(found: Flagged, source: Source, request: Request, *, scores: bool) -> SecondLooksPlan:
-    """Show what can be asked again; return the plan for what is chosen."""
+    """Show what can be asked; return the plan for what is chosen."""
     done = found.doubts.completion
     prefixes = _prefixes(found.flags, done.generated.ids.tolist(), done.pieces.ids.tolist())
     left, right = st.columns(2, gap="medium")

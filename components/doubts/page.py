@@ -13,6 +13,6 @@ DOUBTS = AskingPage(
     results=show_doubts,
     empty="The answer appears here with the words that the model was unsure of, what else it could have written, and "
     "what to do about them. Pick an example above, or open an answer from Explore or History.",
-    gone="The answer this link points to is no longer available. Ask again.",
+    gone="The answer this link points to is no longer available. Press Find doubts again.",
     takes=frozenset({"explore", "rank", "prompts", "models"}),
 )

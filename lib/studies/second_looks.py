@@ -33,7 +33,7 @@ _CUE = "\nAnswer:"
 
 @dataclass(frozen=True)
 class SecondLooksPlan:
-    """What to ask again about one answer. Each part costs its own calls; a part that is not wanted costs none."""
+    """What else to ask about one answer. Each part costs its own calls; a part that is not wanted costs none."""
 
     kind: ClassVar[str] = "second looks"
     page: ClassVar[str] = "doubts"
@@ -89,7 +89,7 @@ def with_prompt(request: Request, prompt: str) -> Request:
 
 @dataclass(frozen=True)
 class SecondLooks:
-    """What came of second looks; a part that was not asked for, or failed, is missing."""
+    """The outcome of second looks; a part that was not asked for, or failed, is missing."""
 
     samples: tuple[str, ...] = ()
     p_true: float | None = None  # p(Yes) / (p(Yes) + p(No))
