@@ -32,7 +32,7 @@ def checked_threshold(chosen: Any, flags: Flags) -> float:
     if not isinstance(chosen, dict):
         return flags.threshold
     value, scale = chosen.get("value"), chosen.get("scale")
-    if type(value) not in (int, float) or type(scale) is not int or scale != flags.scale:
+    if not isinstance(value, int | float) or type(value) is bool or type(scale) is not int or scale != flags.scale:
         return flags.threshold
     try:
         number = float(value)

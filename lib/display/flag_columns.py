@@ -12,21 +12,21 @@ from lib.display.flags import Flags
 from lib.display.token_map_columns import text_columns
 from lib.display.token_map_view import TokenMapView
 
-MOST_ALTERNATIVES = 5  # that are sent of a candidate
+MOST_ALTERNATIVES = 5  # that are sent of a term
 LONGEST = 200  # characters that are sent of an alternative
 
 
 def packed_flags(view: TokenMapView, flags: Flags) -> bytes:
     """The flags of a view in the columnar format, sorted by place.
 
-    Per candidate: first and last (its cells, the last one excluded), score, and listed (its number of alternatives).
-    Per alternative: its text and probability. Candidates that begin before the view's base are left out. Raises
+    Per term: first and last (its cells, the last one excluded), score, and listed (its number of alternatives).
+    Per alternative: its text and probability. Terms that begin before the view's base are left out. Raises
     ValueError for rows that the answer does not have.
     """
     first, last = cells_of(view, flags)
     shown = np.flatnonzero(first >= 0)
     shown = shown[np.lexsort((last[shown], first[shown]))]
-    lists = [flags.alternatives[row][:MOST_ALTERNATIVES] for row in shown]
+    lists = [flags.alternatives[row][:MOST_ALTERNATIVES] for row in shown.tolist()]
     texts = [_sendable(text) for listed in lists for text, _ in listed]
     clear, strong = flags.severities
     meta = {
@@ -52,9 +52,9 @@ def packed_flags(view: TokenMapView, flags: Flags) -> bytes:
 
 
 def cells_of(view: TokenMapView, flags: Flags) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """int64[m], int64[m]: the first cell of each candidate and the one after its last; −1 if it begins before the base.
+    """int64[m], int64[m]: the first cell of each term and the one after its last; −1 if it begins before the base.
 
-    A cell that a candidate covers in part belongs to it. Raises ValueError for rows that the answer does not have.
+    A cell that a term covers in part belongs to it. Raises ValueError for rows that the answer does not have.
     """
     begin, end = flags.first.astype(np.int64), flags.last.astype(np.int64)
     if ((begin < 0) | (end <= begin) | (end > len(view.completion.generated))).any():

@@ -15,9 +15,9 @@ _STEP = 1.5  # between severities, as a factor of the threshold, where presets d
 
 @dataclass(frozen=True, eq=False)
 class Flags:
-    """`m` candidates for flags. Which of them are flagged depends on the reader's threshold."""
+    """`m` terms for flags. Which of them are flagged depends on the reader's threshold."""
 
-    first: NDArray[np.int32]  # int32[m], the row in `completion.generated` of each candidate's first token
+    first: NDArray[np.int32]  # int32[m], the row in `completion.generated` of each term's first token
     last: NDArray[np.int32]  # int32[m], the row after its last token
     scores: NDArray[np.float64]  # float64[m], in `unit`; the higher the more doubtful; NaN: no score
     alternatives: Sequence[Sequence[tuple[str, float]]]  # m lists of (text, probability), most likely first
@@ -27,7 +27,7 @@ class Flags:
 
     def __post_init__(self) -> None:
         if not len(self.first) == len(self.last) == len(self.scores) == len(self.alternatives):
-            raise ValueError("flags need one first row, last row, score and list of alternatives per candidate")
+            raise ValueError("flags need one first row, last row, score and list of alternatives per term")
 
     def __len__(self) -> int:
         return len(self.first)

@@ -1,6 +1,6 @@
 // The threshold of the flags, and the list of what is flagged. Both follow the reader without a message to Python.
 
-import { Candidates, SEVERITIES, amount, bySeverity, passageAt } from "./flags.js";
+import { Terms, SEVERITIES, amount, bySeverity, passageAt } from "./flags.js";
 import { FlagEntries } from "./flag_entries.js";
 import { count, element } from "./words.js";
 
@@ -13,8 +13,8 @@ export class FlagPanel {
    */
   constructor(heard) {
     this.heard = heard;
-    /** @type {Candidates | null} */
-    this.candidates = null; // null: this text has no flags
+    /** @type {Terms | null} */
+    this.terms = null; // null: this text has no flags
     this.about = ""; // what tells these flags from others
     this.wanted = null; // the reader's threshold: {value, scale}
     this.order = "reading";
@@ -51,14 +51,14 @@ export class FlagPanel {
     const about = frame.options.flags?.join() ?? "";
     if (same && about === this.about) return;
     this.about = about;
-    this.candidates = frame.flags ? new Candidates(frame.flags, view) : null;
+    this.terms = frame.flags ? new Terms(frame.flags, view) : null;
     this.entries.forget();
-    this.bar.hidden = this.list.hidden = !this.candidates;
-    if (this.candidates) this.buildPresets();
+    this.bar.hidden = this.list.hidden = !this.terms;
+    if (this.terms) this.buildPresets();
   }
 
   buildPresets() {
-    const { meta, slider } = this.candidates;
+    const { meta, slider } = this.terms;
     this.slider.min = slider.least;
     this.slider.max = slider.most;
     this.slider.step = slider.step;
@@ -67,13 +67,13 @@ export class FlagPanel {
   }
 
   get threshold() {
-    const { threshold } = this.candidates.meta;
+    const { threshold } = this.terms.meta;
     return this.isMoved ? this.wanted.value : threshold;
   }
 
   /** Whether the reader's threshold, not Python's, is in use. One that was chosen on another scale means nothing here. */
   get isMoved() {
-    return this.wanted !== null && this.wanted.scale === this.candidates?.meta.scale;
+    return this.wanted !== null && this.wanted.scale === this.terms?.meta.scale;
   }
 
   /** Take up earlier choices. They come from storage, so they may be anything. */
@@ -90,7 +90,7 @@ export class FlagPanel {
   // --- the threshold ---
 
   move(value) {
-    this.wanted = { value, scale: this.candidates.meta.scale };
+    this.wanted = { value, scale: this.terms.meta.scale };
     this.show();
     this.heard.moved();
   }
@@ -104,10 +104,10 @@ export class FlagPanel {
 
   /** Work out what is flagged, and show it beside the text. */
   show() {
-    const { candidates } = this;
-    this.passages = candidates?.passages(this.threshold) ?? [];
-    this.marks = candidates?.marks(this.passages) ?? new Uint8Array(0);
-    if (!candidates) return;
+    const { terms } = this;
+    this.passages = terms?.passages(this.threshold) ?? [];
+    this.marks = terms?.marks(this.passages) ?? new Uint8Array(0);
+    if (!terms) return;
     const words = this.withUnit(this.threshold);
     this.slider.value = this.threshold;
     this.value.textContent = words;
@@ -118,29 +118,29 @@ export class FlagPanel {
   }
 
   withUnit(value) {
-    return `${amount(value)} ${this.candidates.meta.unit}`;
+    return `${amount(value)} ${this.terms.meta.unit}`;
   }
 
   // --- the list ---
 
   showList() {
-    const { candidates, passages, order } = this;
+    const { terms, passages, order } = this;
     for (const button of this.orders.children) {
       button.setAttribute("aria-checked", button.value === order);
       button.tabIndex = button.value === order ? 0 : -1;
     }
-    this.entries.show(candidates, order === "severity" ? bySeverity(passages) : passages);
+    this.entries.show(terms, order === "severity" ? bySeverity(passages) : passages);
     this.entries.highlight(passageAt(passages, this.at));
     this.note.textContent = [this.entries.left(), this.without()].filter(Boolean).join(" ");
   }
 
   /** What else there is to say of the list. */
   without() {
-    const { candidates, passages } = this;
-    if (!candidates.length) return "There is nothing to flag in this answer.";
-    const { unscored } = candidates;
+    const { terms, passages } = this;
+    if (!terms.length) return "There is nothing to flag in this answer.";
+    const { unscored } = terms;
     const none = passages.length ? "" : `Nothing reaches ${this.withUnit(this.threshold)}.`;
-    return unscored ? `${none} ${count(unscored, "candidate has", "candidates have")} no score.`.trim() : none;
+    return unscored ? `${none} ${count(unscored, "term has", "terms have")} no score.`.trim() : none;
   }
 
   sort(button) {

@@ -1,4 +1,4 @@
-// What of an answer is flagged: candidates with scores (lib/display/flag_columns.py), and the passages that those make
+// What of an answer is flagged: terms with scores (lib/display/flag_columns.py), and the passages that those make
 // which reach a threshold. No elements here: flag_panel.js shows them.
 
 import { textsOf } from "./frame.js";
@@ -6,13 +6,13 @@ import { marked } from "./words.js";
 
 export const SEVERITIES = ["mild", "clear", "strong"];
 export const Mark = { SEVERITY: 0x03, BEGINS: 0x04, ENDS: 0x08 }; // in a cell's mark; severity 1 is mild, 0 no flag
-const BETWEEN = /^[\s\p{P}\p{Cf}`]*$/u; // what may lie between two candidates that make one passage
+const BETWEEN = /^[\s\p{P}\p{Cf}`]*$/u; // what may lie between two terms that make one passage
 const LINE = /[\n\r\u2028\u2029]/; // … unless it has one of these
 const STEPS = 200; // about as many places on the slider
 const BEFORE = 40; // characters of what precedes a passage
 
-/** The candidates of a view: where they are, how doubtful, and what could be there instead. */
-export class Candidates {
+/** The terms of a view: where they are, how doubtful, and what could be there instead. */
+export class Terms {
   /**
    * @param {{meta: any, columns: any}} flags of a frame
    * @param {import("./frame.js").View} view
@@ -43,7 +43,7 @@ export class Candidates {
   }
 
   /**
-   * The flagged passages in reading order. Flagged candidates with only white space or punctuation between them are one.
+   * The flagged passages in reading order. Flagged terms with only white space or punctuation between them are one.
    * @returns {{first: number, last: number, score: number, severity: number, of: number[]}[]}
    */
   passages(threshold) {
@@ -69,10 +69,10 @@ export class Candidates {
     return first <= last || this.solid[first] === this.solid[last];
   }
 
-  /** Alternatives to a candidate, most likely first. */
-  alternatives(candidate) {
+  /** Alternatives to a term, most likely first. */
+  alternatives(term) {
     const found = [];
-    for (let row = this.listed[candidate]; row < this.listed[candidate + 1]; row++) {
+    for (let row = this.listed[term]; row < this.listed[term + 1]; row++) {
       found.push({ text: this.texts[row], probability: this.probabilities[row] });
     }
     return found;

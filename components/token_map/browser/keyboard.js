@@ -42,7 +42,7 @@ export class Keyboard {
       Escape: () => (map.tip.hide(), map.pin.clear()),
       n: () => this.seek(+1),
       N: () => this.seek(-1),
-      ...(map.flags.candidates && { f: () => this.seekFlag(at, +1), F: () => this.seekFlag(at, -1) }),
+      ...(map.flags.terms && { f: () => this.seekFlag(at, +1), F: () => this.seekFlag(at, -1) }),
     };
     if (!Object.hasOwn(acts, event.key) || (far && event.key !== "Home" && event.key !== "End")) return;
     event.preventDefault();

@@ -380,9 +380,9 @@ export class TokenMap {
 
   /** Show the flags of the text, if it has any. They are drawn when the text is. */
   showFlags() {
-    const { candidates } = this.flags;
-    this.root.toggleAttribute("data-flags", candidates !== null);
-    this.text.setAttribute("aria-label", `${LABEL}, n to the next unsure place, ${candidates ? "f to the next flag, " : ""}Enter pins.`);
+    const { terms } = this.flags;
+    this.root.toggleAttribute("data-flags", terms !== null);
+    this.text.setAttribute("aria-label", `${LABEL}, n to the next unsure place, ${terms ? "f to the next flag, " : ""}Enter pins.`);
     this.flags.show();
     this.blocks.marks = this.flags.marks;
   }

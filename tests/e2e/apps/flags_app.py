@@ -11,7 +11,7 @@ from tests.e2e.apps.token_map_app import PROMPT, Row, completion
 from tests.support.hostile_text import STRINGS
 
 PRESETS = {"Few": 6.0, "Usual": 3.0, "Many": 1.0}
-# Passages with their score and what could be there instead; other rows are no candidates.
+# Passages with their score and what could be there instead; other rows are no terms.
 WORDS: tuple[tuple[str, float, tuple[tuple[str, float], ...]], ...] = (
     (" Ada", 0.4, ((" Ada", 0.7), (" Alan", 0.2))),
     (" Lovelace", 0.2, ()),
@@ -41,10 +41,10 @@ WORDS: tuple[tuple[str, float, tuple[tuple[str, float], ...]], ...] = (
 
 
 def answer() -> tuple[Completion, Flags]:
-    """The answer of the page, with its candidates."""
+    """The answer of the page, with its terms."""
     rows = [Row(text, float(np.exp(-max(score, 0.02)))) for text, score, _ in WORDS]
-    candidates = [row for row, (_, score, _) in enumerate(WORDS) if score >= 0]
-    return completion(PROMPT, rows), _flags(candidates)
+    terms = [row for row, (_, score, _) in enumerate(WORDS) if score >= 0]
+    return completion(PROMPT, rows), _flags(terms)
 
 
 def _flags(rows: list[int]) -> Flags:
@@ -59,13 +59,13 @@ def _flags(rows: list[int]) -> Flags:
 
 
 def long_answer(tokens: int) -> tuple[Completion, Flags]:
-    """An answer of many tokens, three in ten of them candidates."""
+    """An answer of many tokens, three in ten of them terms."""
     some = (" The", " river", " Elbe", " rises", " near", " Prague", " at", " 1,386", " metres", ".")
     rows = [Row(some[i % 10], 0.5 + 0.04 * (i % 10)) for i in range(tokens)]
-    candidates = np.array([i for i in range(tokens) if i % 10 in (2, 5, 7)], np.int32)
-    scores = 12.0 * np.random.default_rng(5).random(len(candidates)) ** 2
+    terms = np.array([i for i in range(tokens) if i % 10 in (2, 5, 7)], np.int32)
+    scores = 12.0 * np.random.default_rng(5).random(len(terms)) ** 2
     return completion((), rows), Flags(
-        candidates, candidates + 1, scores, [(("Rhine", 0.2), ("Danube", 0.1))] * len(candidates), PRESETS, 3.0
+        terms, terms + 1, scores, [(("Rhine", 0.2), ("Danube", 0.1))] * len(terms), PRESETS, 3.0
     )
 
 

@@ -42,7 +42,7 @@ def flags(draw: st.DrawFn, tokens: int) -> Flags:
 
 @dataclass
 class Read:
-    """Packed flags as the browser decodes them: (first, last, score, [(text, probability)]) per candidate."""
+    """Packed flags as the browser decodes them: (first, last, score, [(text, probability)]) per term."""
 
     rows: list[tuple[int, int, float, list[tuple[str, float]]]]
 
@@ -100,7 +100,7 @@ def test_flags_of_a_later_view_are_those_from_its_base_on(done: Completion, data
     assert (last[kept] + before).tolist() == in_whole[1][kept].tolist()
 
 
-def test_a_candidate_covers_all_of_a_character_that_it_covers_in_part() -> None:
+def test_a_term_covers_all_of_a_character_that_it_covers_in_part() -> None:
     done = completion_of(tokens_of("?"), tokens_of("a", b"\xf0\x9f", b"\x98\x80", "b"))
     first, last = cells_of(TokenMapView(done), flags_of([(1, 2), (2, 4), (3, 4)], [1.0] * 3, [[]] * 3))
     assert (first.tolist(), last.tolist()) == ([2, 2, 3], [3, 4, 4])
