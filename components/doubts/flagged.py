@@ -65,7 +65,7 @@ def _gate() -> Gate:
         help="Names and numbers: also dates and quoted terms, which most facts are in. Content words: also ordinary "
         "words, which have many alternatives that mean the same.",
     )  # fmt: skip
-    return Gate(gate)
+    return gate or Gate.TERMS
 
 
 def _method(done: Completion) -> str:
