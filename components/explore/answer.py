@@ -15,6 +15,7 @@ from components.explore.token_table import token_table
 from components.jobs.current_job import Run, in_tree, tree_of
 from components.shell.escaping import bold
 from components.shell.messages import show_text_itself, show_warnings
+from components.shell.page_scripts import SCRIPTS
 from components.token_map import growing_map, token_map
 from components.token_map.details import token_detail
 from components.token_map.feed import key_for, reachable
@@ -82,6 +83,7 @@ def _below_the_map(job: Run, view: TokenMapView) -> None:
     show_warnings(done.warnings)
     show_text_itself(done)
     summary(view)
+    _to_doubts(job, view)
     with st.expander("Logprob by position", icon=":material/show_chart:", expanded=True):
         logprob_by_position(done)
     with st.expander("What if it were sampled?", icon=":material/casino:"):
@@ -91,6 +93,15 @@ def _below_the_map(job: Run, view: TokenMapView) -> None:
     all_answers(tree_of(_PAGE))
     show_call(done, job.plan.call.source if isinstance(job.plan, ExplorePlan) else None)
     downloads(done)
+
+
+def _to_doubts(job: Run, view: TokenMapView) -> None:
+    """Offer to read the answer for doubts."""
+    if len(view.completion.generated) and st.button("Find doubtful words", icon=":material/flag:", type="tertiary"):
+        st.session_state["doubts.job"] = job.id
+        if (place := st.session_state.get(f"explore.which.{job.id}")) is not None:
+            st.session_state[f"doubts.which.{job.id}"] = place
+        st.switch_page(SCRIPTS["doubts"], query_params={"run": job.id})
 
 
 def _map(job: Run, view: TokenMapView | None, *, live: bool) -> None:

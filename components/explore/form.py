@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from components.explore.saved_response_form import saved_form
 from components.jobs.asking_page import Asked, planned
 from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, price_of, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
+from components.pickers.saved_response import saved_form
 from components.shell.access import policy
 from lib.core.request import MAX_K, MAX_SAMPLES, Mode, Request, mode_of, prompt_fields
 from lib.core.sources import Source

@@ -18,6 +18,7 @@ from lib.store.archive import export_runs
 from lib.store.run import Run
 from lib.store.runs import Runs
 
+_READABLE = ("explore", "rank", "prompts", "models")  # pages whose answers Doubts shows
 _TITLE, _NOTE = 120, 10_000  # characters of a title and a note that can be typed
 
 
@@ -27,7 +28,9 @@ def run_actions(store: Runs, chosen: list[Run]) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"**{formatting.count(len(chosen), 'run')} selected**", width="content")
         if len(chosen) == 1 and st.button("Open", icon=":material/open_in_new:", type="primary"):
-            _open(chosen[0])
+            _open(chosen[0], chosen[0].page)
+        if len(chosen) == 1 and chosen[0].page in _READABLE and st.button("Find doubts", icon=":material/flag:"):
+            _open(chosen[0], "doubts")
         st.download_button(
             "Export", lambda: "".join(export_runs(store, ids, by=who)), "candor-runs.json", "application/json",
             icon=":material/download:", on_click="ignore",
@@ -43,8 +46,8 @@ def run_actions(store: Runs, chosen: list[Run]) -> None:
         _side_by_side(store, chosen)
 
 
-def _open(run: Run) -> None:
-    page = run.page if run.page in PAGES else "explore"
+def _open(run: Run, page: str) -> None:
+    page = page if page in PAGES else "explore"
     st.session_state[f"{page}.job"] = run.id
     st.session_state.pop(f"{page}.tree", None)
     st.switch_page(PAGES[page], query_params={"run": run.id})

@@ -47,11 +47,12 @@ class AskingPage:
     while_running: bool = False  # whether results are shown while the job runs
     fed: Callable[[], bool] = never  # whether results of a running job fetch what is new by themselves
     answer_name: Callable[[Plan | None, int], str] = answer_number  # what to call an answer, by its place
+    takes: frozenset[str] = frozenset()  # other pages whose jobs it shows, too
 
     def show(self) -> None:
         """Show the page."""
         st.title(self.title)
-        job = current_job(self.name)
+        job = current_job(self.name, self.takes)
         with st.container():
             submitted = self.form(None if job is None else job.plan, st.session_state["model"])
         job, problem = self._start(job, submitted)
@@ -75,10 +76,10 @@ class AskingPage:
         if isinstance(submitted, CandorError):
             return job, submitted
         if isinstance(submitted, SavedResponse):
-            return open_saved(self.name, submitted)
+            return open_saved(self.name, submitted, self.takes)
         if isinstance(submitted, Known):
-            return start(self.name, submitted.plan, submitted.batch)
-        return start(self.name, submitted)
+            return start(self.name, submitted.plan, submitted.batch, self.takes)
+        return start(self.name, submitted, takes=self.takes)
 
 
 def planned(make: Callable[[], P]) -> P | CandorError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import streamlit as st
 
@@ -27,13 +27,16 @@ PAGES = {each.page: SCRIPTS[each.page] for each in PLANS.values() if each.page i
 Run = Job[Batch]
 
 
-def current_job(page: str) -> Run | None:
-    """The job this page showed last, or the one its address names."""
+def current_job(page: str, takes: Container[str] = ()) -> Run | None:
+    """The job this page showed last, or the one its address names.
+
+    takes: other pages whose jobs this page shows, too.
+    """
     name = st.session_state.get(f"{page}.job") or st.query_params.get(_PARAMETER)
     job = (find(name) or reopen(name)) if name else None
     if job is None:
         return None
-    if (other := page_of(job)) != page:
+    if (other := page_of(job)) != page and other not in takes:
         st.session_state.pop(f"{page}.job", None)
         st.switch_page(PAGES[other], query_params={_PARAMETER: job.id})
     _remember(page, job)
@@ -46,18 +49,21 @@ def page_of(job: Run) -> str:
     return page if page in PAGES else "explore"
 
 
-def start(page: str, plan: Plan, known: Batch | None = None) -> tuple[Run | None, CandorError | None]:
+def start(
+    page: str, plan: Plan, known: Batch | None = None, takes: Container[str] = ()
+) -> tuple[Run | None, CandorError | None]:
     """Start a plan; return its job, or the previous job and why no new one could start.
 
     While the same plan is running on the page, it is not started again: a double click asks once.
 
-    known: the answers that are there already.
+    known: the answers that are there already. takes: other pages whose jobs the page shows, too.
     """
-    before = current_job(page)
+    before = current_job(page, takes)
     if before is not None and not before.over and before.plan == plan:
         return before, None
     try:
-        job = _started(plan, known, replacing=before)
+        own = before is not None and page_of(before) == page
+        job = _started(plan, known, replacing=before if own else None)
     except CandorError as error:
         return before, error
     keep(page, job)
@@ -65,9 +71,12 @@ def start(page: str, plan: Plan, known: Batch | None = None) -> tuple[Run | None
     return job, None
 
 
-def start_beside(page: str, plan: Plan, of: Run) -> CandorError | None:
-    """Start a second plan about the result of `of`, which stays on the page; return why it could not start, or None."""
-    running = find(st.session_state.get(f"{page}.beside"))
+def start_beside(page: str, plan: Plan, of: Run, place: str = "beside") -> CandorError | None:
+    """Start a second plan about the result of `of`, which stays on the page; return why it could not start, or None.
+
+    place: a name for where the page shows it, if it has several such places.
+    """
+    running = find(st.session_state.get(f"{page}.{place}"))
     if running is not None and not running.over and running.plan == plan:
         return None
     try:
@@ -75,8 +84,15 @@ def start_beside(page: str, plan: Plan, of: Run) -> CandorError | None:
     except CandorError as error:
         return error
     keep(page, job, of.id)
-    st.session_state[f"{page}.beside"], st.session_state[f"{page}.beside_of"] = job.id, of.id
+    st.session_state[f"{page}.{place}"], st.session_state[f"{page}.{place}_of"] = job.id, of.id
     return None
+
+
+def job_beside(page: str, of: Run, place: str = "beside") -> Run | None:
+    """The second plan about the result of `of` that was started last; None without one."""
+    if st.session_state.get(f"{page}.{place}_of") != of.id:
+        return None
+    return find(st.session_state.get(f"{page}.{place}"))
 
 
 def start_branch(page: str, before: Run, plan: ExplorePlan) -> None:
@@ -111,9 +127,12 @@ def may_retry(job: Run) -> bool:
     return job.over and job.plan is not None and is_mine(job)
 
 
-def open_saved(page: str, saved: SavedResponse) -> tuple[Run | None, CandorError | None]:
-    """Read a saved response as a job; return it, or the previous job and why no new one could start."""
-    before = current_job(page)
+def open_saved(page: str, saved: SavedResponse, takes: Container[str] = ()) -> tuple[Run | None, CandorError | None]:
+    """Read a saved response as a job; return it, or the previous job and why no new one could start.
+
+    takes: other pages whose jobs the page shows, too.
+    """
+    before = current_job(page, takes)
     try:
         saved.tokenizer.check(policy())
         visitor().check_size(len(saved.data) + saved.tokenizer.size)

@@ -6,9 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from components.difference_map import difference_map
-from components.jobs.current_job import Run, start_beside
+from components.jobs.current_job import Run, job_beside, start_beside
 from components.jobs.estimate import budget
-from components.jobs.history_sync import find
 from components.jobs.job_view import JobView
 from components.pickers.capabilities import limits_of
 from components.shell.escaping import as_text
@@ -45,8 +44,7 @@ def what_helped(job: Run, plan: PromptsPlan, batch: Batch) -> None:
         "new is generated."
     )
     _choose_and_start(job, plan, answers)
-    beside = find(st.session_state.get(f"{_PAGE}.beside"))
-    if beside is not None and st.session_state.get(f"{_PAGE}.beside_of") == job.id:
+    if (beside := job_beside(_PAGE, job)) is not None:
         _VIEW.show(beside)
 
 

@@ -21,12 +21,14 @@ from components.shell.services import services
 from lib.core.pasted_arn import as_arn
 from lib.core.pasted_endpoint import as_endpoint
 from lib.core.request import MAX_K, MAX_SAMPLES, Mode
+from lib.doubts.policy_file import policy_of
 from lib.errors import BadFile, CandorError, InvalidRequest
 from lib.evaluation.calibration import MOST_IN_USE, calibration_of
 from lib.store.settings import read_settings, write_settings
 
 _KNOWN = "settings.known"  # what is stored, as far as this session knows
 _LONGEST = 2_000  # characters of a text
+_LONGEST_POLICY = 15_000  # characters of it as JSON
 _LONGEST_CALIBRATIONS = 15_000  # characters of all of them as JSON
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,13 @@ def _calibrations(value: Any) -> bool:
         return False
 
 
+def _policy(value: Any) -> bool:
+    try:
+        return len(json.dumps(value)) <= _LONGEST_POLICY and policy_of(value) is not None
+    except BadFile:
+        return False
+
+
 _TEMPERATURE = _share(0.0, 2.0)
 _ANSWER: Mapping[str, Check] = {"mode": _mode, "max_tokens": _whole(1, 10_000), "temperature": _TEMPERATURE}
 
@@ -98,7 +107,11 @@ _KEPT: Mapping[str, Check] = {
     "prompts.samples": _whole(2, MAX_SAMPLES),
     **{f"rank.{name}": check for name, check in _ANSWER.items()},
     "rank.samples": _whole(0, MAX_SAMPLES),
+    "doubts.mode": _mode,
+    "doubts.max_tokens": _whole(1, 100_000),
+    "doubts.temperature": _TEMPERATURE,
     "calibrations": _calibrations,
+    "policy": _policy,
 }
 
 

@@ -16,7 +16,9 @@ import streamlit as st
 
 from components.shell.component_assets import component
 from components.token_map.feed import Key, give_up
+from components.token_map.flags import flag_part
 from components.token_map.frames import SHARED, framed
+from lib.display.flags import Flags
 from lib.display.token_map_columns import fingerprint
 from lib.display.token_map_view import PASSAGES, TokenMapView
 
@@ -30,7 +32,13 @@ _mount = component("token_map", Path(__file__).parent / "browser", js="main.js",
 
 
 def token_map(
-    view: TokenMapView, *, key: str, live: bool = False, beside: str = "", shown: Sequence[str] = ()
+    view: TokenMapView,
+    *,
+    key: str,
+    live: bool = False,
+    beside: str = "",
+    shown: Sequence[str] = (),
+    flags: Flags | None = None,
 ) -> int | None:
     """Draw the map; returns the cell that the reader pinned (index into the view's cells), or None.
 
@@ -40,8 +48,9 @@ def token_map(
     live: more is coming, and the end stays in view while the reader is there.
     beside: a name shared by maps side by side. They scroll together and share metric, grouping and toggles.
     shown: names of toggles that are on until the reader changes them, such as ANSWER_FIRST.
+    flags: passages to mark and list from a threshold on, which the reader moves; `chosen_threshold` returns it.
     """
-    frame = _whole_frame(view, {"key": key, "beside": beside, "shown": list(shown), "live": live})
+    frame = _whole_frame(view, {"key": key, "beside": beside, "shown": list(shown), "live": live}, flags)
     return pinned_cell(_mounted(key, frame).pinned, view)
 
 
@@ -67,6 +76,7 @@ def _mounted(key: str, frame: bytes) -> Any:
         on_pinned_change=_ignore,
         on_asked_change=_ignore,
         on_over_change=_ignore,
+        on_threshold_change=_ignore,
         on_unreachable_change=give_up,
     )
 
@@ -75,15 +85,17 @@ def _ignore() -> None:
     """Declare the state; without a callback Streamlit leaves it out of the result until it is first set."""
 
 
-def _whole_frame(view: TokenMapView, options: dict[str, Any]) -> bytes:
+def _whole_frame(view: TokenMapView, options: dict[str, Any], flags: Flags | None) -> bytes:
     asked, tokens = asked_for(options["key"]), len(view.tokens)
     # Long texts get their colours first, then the alternatives; groups only when the browser requests them.
     whole = tokens <= _LONG or asked.whole == fingerprint(view.completion, tokens)
     passages = tokens <= _GROUPED or asked.grouping in PASSAGES
     blob = view.packed(asked.pattern, passages=passages, lists=whole)
+    part, about = flag_part(view, flags)
+    options |= about
     if options["live"]:
-        return deflated_frame(blob, options, whole=whole)
-    return view.framed(blob, lambda packed: deflated_frame(packed, options, whole=whole))
+        return deflated_frame(blob + part, options, whole=whole)
+    return view.framed(blob, part, lambda: deflated_frame(blob + part, options, whole=whole))
 
 
 def deflated_frame(blob: bytes, options: dict[str, Any], *, whole: bool = True) -> bytes:

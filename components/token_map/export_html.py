@@ -19,11 +19,13 @@ from pathlib import Path
 
 import minify_html
 
+from components.token_map.flags import flag_part
 from components.token_map.frames import SHARED, framed
 from lib import formatting
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.tokens import Tokens
+from lib.display.flags import Flags
 from lib.display.token_map_view import TokenMapView
 from lib.scores.token_scores import Summary, summarise_answer, summarise_prompt
 from lib.segmentation.cells import split
@@ -37,6 +39,9 @@ _MODULES = (
         "words",
         "frame",
         "colours",
+        "flags",
+        "flag_entries",
+        "flag_panel",
         "cells",
         "tooltip",
         "controls",
@@ -108,10 +113,15 @@ button { background: none; border: 1px solid currentColor; border-radius: .375re
 ).replace("LIGHT", "--st-background-color: #ffffff; --st-text-color: #222222; color-scheme: light;")
 
 
-def to_html(done: Completion, made: datetime | None = None) -> bytes:
-    """A completion as an HTML file in UTF-8. made: the time written on it; now by default."""
+def to_html(done: Completion, made: datetime | None = None, flags: Flags | None = None) -> bytes:
+    """A completion as an HTML file in UTF-8.
+
+    made: the time written on it; now by default.
+    flags: passages to mark and list; their `threshold` is the one that the file opens with.
+    """
     view = TokenMapView(done)
-    options = {"key": "file", "live": False, "deflated": False, "whole": True, "file": True, "shared": SHARED}
+    part, about = flag_part(view, flags)
+    options = {"key": "file", "live": False, "deflated": False, "whole": True, "file": True, "shared": SHARED} | about
     day = f"{made or datetime.now().astimezone():%Y-%m-%d %H:%M}"
     page = _PAGE.format(
         policy=_policy(),
@@ -124,7 +134,7 @@ def to_html(done: Completion, made: datetime | None = None) -> bytes:
         plain=_plain(done),
         sheet=_sheet(),
         code=_bundle(),
-        data=_base64(zlib.compress(framed(options, view.packed()), 9)),
+        data=_base64(zlib.compress(framed(options, view.packed() + part), 9)),
         loader=_LOADER,
     )
     return page.encode("utf-8", "replace")

@@ -33,7 +33,7 @@ class _Cache:
     """The last results of a view, each with what it was made from."""
 
     packed: tuple[tuple[str, bool, bool], bytes] | None = None  # ((pattern, passages, lists), columns)
-    framed: tuple[bytes, bytes] | None = None  # (columns, frame)
+    framed: tuple[bytes, bytes, bytes] | None = None  # (columns, what follows them, frame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +156,12 @@ class TokenMapView:
             self._cache.packed = (key, self._pack(pattern, passages, lists))
         return self._cache.packed[1]
 
-    def framed(self, packed: bytes, make: Callable[[bytes], bytes]) -> bytes:
-        """The frame that `make` builds from a result of `packed`. The last frame is cached."""
-        if self._cache.framed is None or self._cache.framed[0] is not packed:
-            self._cache.framed = (packed, make(packed))
-        return self._cache.framed[1]
+    def framed(self, packed: bytes, part: bytes, make: Callable[[], bytes]) -> bytes:
+        """The frame that `make` builds from a result of `packed` and what follows it. The last frame is cached."""
+        cached = self._cache.framed
+        if cached is None or cached[0] is not packed or cached[1] != part:
+            cached = self._cache.framed = (packed, part, make())
+        return cached[2]
 
     def _pack(self, pattern: str, passages: bool, lists: bool) -> bytes:
         tokens, parts = self.tokens if lists else without_lists(self.tokens), self._parts

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lib.core.completion import Completion
 from lib.core.tokens import TokenKind, Tokens
 from lib.doubts.methods import METHODS, SUDDEN, Method, drop, scored
+from lib.doubts.presets import Presets, presets_of
 from lib.doubts.words import Gate, Kind, Terms
 
 Column = NDArray[np.float64]
@@ -69,9 +70,9 @@ class Doubts:
         """The terms whose score is at least the threshold, in reading order."""
         drops = drop(self.completion, self.terms)
         places = np.flatnonzero(self.scores >= threshold)
-        return tuple(self._flag(int(place), threshold, float(drops[place])) for place in places)
+        return tuple(self._flag(int(place), float(drops[place])) for place in places)
 
-    def _flag(self, place: int, threshold: float, fall: float) -> Flag:
+    def _flag(self, place: int, fall: float) -> Flag:
         found, score = self.terms, float(self.scores[place])
         return Flag(
             place,
@@ -80,7 +81,7 @@ class Doubts:
             int(found.first[place]),
             int(found.last[place]),
             score,
-            severity(score, threshold),
+            severity(score, presets_of(self.method.name)),
             bool(fall >= SUDDEN),
             found.before(place, BEFORE),
             self.alternatives(place),
@@ -123,11 +124,11 @@ def doubts_of(completion: Completion, method: str, gate: Gate = Gate.TERMS) -> D
     return Doubts(completion, METHODS[method], found, scores)
 
 
-def severity(score: float, threshold: float) -> Severity:
-    """In words: mild from the threshold on, clear from twice, strong from four times as much."""
-    if score >= 4 * threshold:
+def severity(score: float, presets: Presets) -> Severity:
+    """In words: clear from the usual threshold on, strong from that of few flags."""
+    if score >= presets.few:
         return Severity.STRONG
-    return Severity.CLEAR if score >= 2 * threshold else Severity.MILD
+    return Severity.CLEAR if score >= presets.usual else Severity.MILD
 
 
 def _unlikely(tokens: Tokens) -> list[float]:

@@ -53,7 +53,28 @@ CHOICE_SCORE = Score(CHOICE, "Log-odds of the choice", "log p / (1 − p), with 
 ALL_SCORES = {**SCORES, CHOICE: CHOICE_SCORE}
 
 
-def scored_tokens(completion: Completion) -> NDArray[np.float64]:
-    """float[n]: the logprobs of an answer's scored tokens; −inf for those the model holds impossible."""
-    logprobs = completion.generated.logprobs[answer_mask(completion.generated)].astype(np.float64)
+def scored_tokens(completion: Completion, *, stop: bool = False) -> NDArray[np.float64]:
+    """float[n]: the logprobs of an answer's scored tokens; −inf for those the model holds impossible.
+
+    stop: whether the stop token counts.
+    """
+    logprobs = completion.generated.logprobs[answer_mask(completion.generated, stop=stop)].astype(np.float64)
     return logprobs[~np.isnan(logprobs)]
+
+
+def total(completion: Completion, *, stop: bool = False) -> float:
+    """The sum of an answer's logprobs, in nats; NaN if no token is scored."""
+    logprobs = scored_tokens(completion, stop=stop)
+    return float(logprobs.sum()) if len(logprobs) else math.nan
+
+
+def choice_probabilities(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[c]: the probabilities of choices, adding up to 1, from their sums of logprobs.
+
+    NaN if a sum is missing, and if all choices are impossible.
+    """
+    if not len(sums) or np.isnan(sums).any() or not np.isfinite(sums.max()):
+        return np.full(len(sums), np.nan)
+    weights = np.exp(sums - sums.max())
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares

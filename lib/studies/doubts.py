@@ -23,6 +23,7 @@ class DoubtsPlan:
     mode: Mode = Mode.CHAT
     max_tokens: int = 120
     temperature: float = 0.0
+    stop: tuple[str, ...] = ()  # the answer ends before the first of these strings
     k: int = 10
     prompt_scores: bool = False  # whether the answer comes with logprobs of the prompt
 
@@ -32,6 +33,7 @@ class DoubtsPlan:
             **prompt_fields(self.mode, self.prompt, self.system if self.mode is Mode.CHAT else ""),
             max_tokens=self.max_tokens,
             temperature=self.temperature,
+            stop=self.stop,
             k=self.k,
             prompt_scores=self.prompt_scores,
         )

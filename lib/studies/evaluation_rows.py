@@ -13,7 +13,7 @@ from lib.core.completion import Completion
 from lib.errors import CandorError, InvalidPattern
 from lib.evaluation.dataset import Question, Task
 from lib.jobs.batch import Batch, Outcome, State
-from lib.scores.confidence import CHOICE, SCORES, scored_tokens
+from lib.scores.confidence import CHOICE, SCORES, choice_probabilities, scored_tokens, total
 from lib.studies.evaluation import EvaluatePlan
 
 _MOST_ODDS = 700.0  # log-odds of a choice beside which all others underflow
@@ -91,16 +91,15 @@ def _chosen(
     done = [each.completion for each in outcomes if each.state is State.DONE and each.completion is not None]
     if len(done) < len(question.choices):
         return Answered(question, None, None, error=error)
-    sums = np.array([_total(each) for each in done])
+    sums = np.array([total(each) for each in done])
     if prior is not None:
         sums = sums - prior
     if by_length:
         sums = sums / np.array([len(each) for each in question.choices])
-    if np.isnan(sums).any() or np.isinf(sums).all():
+    shares = choice_probabilities(sums)
+    if np.isnan(shares).any():
         return Answered(question, None, None, error=error)
     chosen = int(sums.argmax())
-    shares = np.exp(sums - sums[chosen])
-    shares /= shares.sum()
     text = question.choices[chosen]
     about = Answered(question, done[chosen], text == question.expected[0], text)
     about = _scored(about, scored_tokens(done[chosen]))
@@ -112,11 +111,6 @@ def _chosen(
     )  # fmt: skip
 
 
-def _total(done: Completion) -> float:
-    logprobs = scored_tokens(done)
-    return float(logprobs.sum()) if len(logprobs) else math.nan
-
-
 def _priors(plan: EvaluatePlan, outcomes: Sequence[Outcome]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float64]]]:
     """The sums of logprobs of each set of choices after the prior's prompt; those that failed are left out."""
     first = 0
@@ -124,7 +118,7 @@ def _priors(plan: EvaluatePlan, outcomes: Sequence[Outcome]) -> Iterator[tuple[t
         own = outcomes[first : first + len(choices)]
         first += len(choices)
         if len(own) == len(choices) and all(each.completion is not None for each in own):
-            yield choices, np.array([_total(each.completion) for each in own if each.completion is not None])
+            yield choices, np.array([total(each.completion) for each in own if each.completion is not None])
 
 
 def _overruled(about: Answered, grades: Mapping[str, bool]) -> Answered:

@@ -8,6 +8,7 @@ from lib.studies.doubts import DoubtsPlan
 from lib.studies.doubts_sets import DoubtsSetsPlan
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
+from lib.studies.label_choices import LabelsPlan
 from lib.studies.model_comparison import ModelsPlan
 from lib.studies.prompt_comparison import PromptsPlan
 from lib.studies.ranking import RankPlan
@@ -17,6 +18,6 @@ PLANS: dict[str, type[Plan]] = {
     each.kind: each
     for each in (
         ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan, DoubtsPlan, DoubtsSetsPlan,
-        SecondLooksPlan,
+        SecondLooksPlan, LabelsPlan,
     )
 }  # fmt: skip

@@ -33,7 +33,7 @@ _CUE = "\nAnswer:"
 
 @dataclass(frozen=True)
 class SecondLooksPlan:
-    """What to ask again about one answer. Each part costs its own calls; a part that is not wanted costs none."""
+    """What else to ask about one answer. Each part costs its own calls; a part that is not wanted costs none."""
 
     kind: ClassVar[str] = "second looks"
     page: ClassVar[str] = "doubts"
@@ -66,17 +66,8 @@ class SecondLooksPlan:
                 scored = replace(with_prompt(plain, prompt), max_tokens=0)
                 yield Call(self.source, scored, candidates=(self.answer,))
         for prefix in self.prefixes:
-            yield Call(
-                self.source,
-                replace(
-                    plain,
-                    prefix_ids=prefix,
-                    max_tokens=_WORD_TOKENS,
-                    temperature=0.0,
-                    k=min(plain.k, 1),
-                    prompt_scores=False,
-                ),
-            )
+            short = replace(plain, max_tokens=_WORD_TOKENS, temperature=0.0, k=min(plain.k, 1), prompt_scores=False)
+            yield Call(self.source, replace(short, prefix_ids=prefix))
 
     def _asked_for_a_verdict(self, plain: Request) -> Request:
         cue = "" if plain.messages else _CUE
@@ -98,7 +89,7 @@ def with_prompt(request: Request, prompt: str) -> Request:
 
 @dataclass(frozen=True)
 class SecondLooks:
-    """What came of second looks; a part that was not asked for, or failed, is missing."""
+    """The outcome of second looks; a part that was not asked for, or failed, is missing."""
 
     samples: tuple[str, ...] = ()
     p_true: float | None = None  # p(Yes) / (p(Yes) + p(No))
@@ -120,11 +111,8 @@ def looks_of(plan: SecondLooksPlan, batch: Batch) -> SecondLooks:
     yes, no = (math.nan, math.nan) if verdict is None else _yes_and_no(verdict)
     both = yes + no
     scored = take(2) if plan.other_prompt.strip() else [None, None]
-    words = tuple(
-        (prefix, rest_of_word(done.text))
-        for prefix, done in zip(plan.prefixes, take(len(plan.prefixes)), strict=True)
-        if done
-    )
+    continued = zip(plan.prefixes, take(len(plan.prefixes)), strict=True)
+    words = tuple((prefix, rest_of_word(_new_text(done, prefix))) for prefix, done in continued if done is not None)
     return SecondLooks(
         samples,
         yes / both if both > 0 else None,

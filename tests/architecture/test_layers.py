@@ -35,6 +35,7 @@ COMPONENTS = (
     ("components.shell",),
     (
         "components.calibrated",
+        "components.policies",
         "components.charts",
         "components.difference_map",
         "components.jobs",
@@ -43,6 +44,7 @@ COMPONENTS = (
     ),
     (
         "components.connection",
+        "components.doubts",
         "components.evaluate",
         "components.explore",
         "components.history",

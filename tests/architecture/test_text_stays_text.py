@@ -112,6 +112,12 @@ LOOKED_AT = {
     ("stop_button", "_dropped(job)"),
     ("stop_button", "stop"),
     ("what_became", "label"),
+    ("_method", "METHODS[DEFAULT].label"),
+    ("_method", "METHODS[chosen].label"),
+    ("_method", "METHODS[chosen].needs_k"),
+    ("_method", "k"),
+    ("_send", "price"),
+    ("second_looks", "price"),
 }
 
 

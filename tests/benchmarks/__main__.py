@@ -18,6 +18,7 @@ GROUPS = (
     "page",
     "weights",
     "evaluate",
+    "doubts",
 )
 
 

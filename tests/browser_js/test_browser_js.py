@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from components.token_map.flags import flag_part
 from components.token_map.frames import SHARED, framed
 from lib.core.completion import Completion
 from lib.core.tokens import Tokens
+from lib.display.flag_columns import cells_of
+from lib.display.flags import Flags
 from lib.display.scales import SCALES
 from lib.display.token_map_columns import fingerprint
 from lib.display.token_map_view import PASSAGES, TokenMapView
@@ -39,9 +42,10 @@ def completion(directory: Path) -> Completion:
     return done
 
 
-def write_frame(path: Path, view: TokenMapView, *, deflated: bool = False) -> None:
-    options = {"key": "test", "live": False, "deflated": deflated, "whole": True, "shared": SHARED}
-    blob = view.packed()
+def write_frame(path: Path, view: TokenMapView, *, deflated: bool = False, flags: Flags | None = None) -> None:
+    part, about = flag_part(view, flags)
+    options = {"key": "test", "live": False, "deflated": deflated, "whole": True, "shared": SHARED} | about
+    blob = view.packed() + part
     path.write_bytes(framed(options, zlib.compress(blob) if deflated else blob))
 
 
@@ -57,11 +61,22 @@ def described(tokens: Tokens, row: int) -> dict[str, object]:
     }
 
 
+def flags_of(done: Completion) -> Flags:
+    """A flag on every other token, each more doubtful than the one before."""
+    first = np.arange(0, len(done.generated), 2, dtype=np.int32)
+    texts = [[(f"{row} 😀", 0.5), ("é", 0.25)][: row % 3] for row in range(len(first))]
+    return Flags(first, first + 1, 0.5 * np.arange(len(first)), texts, {"few": 4.0, "many": 1.0}, 2.0)
+
+
 def test_node(tmp_path: Path) -> None:
     done = completion(tmp_path)
     view = TokenMapView(done)
     write_frame(tmp_path / "whole.frame", view)
     write_frame(tmp_path / "deflated.frame", view, deflated=True)
+    flags = flags_of(done)
+    write_frame(tmp_path / "flags.frame", view, flags=flags)
+    write_frame(tmp_path / "flags_deflated.frame", view, deflated=True, flags=flags)
+    first, last = cells_of(view, flags)
     settled = view.settled
     assert settled > 0
     beginning = Completion(done.request, done.model, done.prompt, done.generated[:3], "")
@@ -74,6 +89,13 @@ def test_node(tmp_path: Path) -> None:
         "steps": {scale.name: view.steps("token")[scale.name].tolist() for scale in SCALES},
         "groups": {name: view.groups(name).tolist() for name in PASSAGES},
         "fingerprint": fingerprint(done, len(view.tokens)),
+        "flags": {
+            "first": first.tolist(),
+            "last": last.tolist(),
+            "scores": flags.scores.tolist(),
+            "alternatives": [[text for text, _ in listed] for listed in flags.alternatives],
+            "scale": flags.scale,
+        },
         "own": "".join(view.text_of(cell) for cell in range(view.boundary) if not view.template[cell]),
     }
     (tmp_path / "expected.json").write_text(json.dumps(expected))

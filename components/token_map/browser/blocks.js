@@ -1,7 +1,7 @@
 // The text as elements: lines in runs ("blocks") of cells, drawn when they are in sight and repainted when colours change.
 
 import { Kind } from "./frame.js";
-import { classesOf, estimate, fill, stepName, trim } from "./cells.js";
+import { classesOf, estimate, fill, markName, stepName, trim } from "./cells.js";
 import { element } from "./words.js";
 
 const BLOCK = 250; // cells after which a block ends at the next line
@@ -21,6 +21,7 @@ export class Blocks {
     this.controls = controls;
     this.gone = gone;
     this.view = null;
+    this.marks = new Uint8Array(0); // the flag of each cell; as in flags.js
     this.folded = false; // whether the prompt's cells are hidden
     this.all = []; // {element, first, end, turn}, by their cells; turn null: not drawn yet
     this.cells = []; // one element per cell, in blocks that are drawn
@@ -148,7 +149,7 @@ export class Blocks {
   nameOf(cell) {
     const { of } = this.controls.groups;
     const joins = of && cell > 0 && of[cell] === of[cell - 1] && cell !== this.view.boundary;
-    return `${this.classes[cell]}${joins ? "j " : ""}${stepName(this.colour(cell))}`;
+    return `${this.classes[cell]}${joins ? "j " : ""}${markName(this.marks[cell])}${stepName(this.colour(cell))}`;
   }
 
   /**

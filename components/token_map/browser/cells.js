@@ -2,11 +2,22 @@
 
 import { shared } from "./shared.js";
 import { Kind } from "./frame.js";
+import { Mark } from "./flags.js";
 import { BLANK, DIRECTION, HIDDEN, codePoint, element } from "./words.js";
 
 const ORDINARY = new RegExp(`^ ?[^\\s${BLANK}]+$`, "u");
 const PARTS = new RegExp(`(?<n>\\r\\n|\\n|\\r)|(?<t>\\t)|(?<p> +)|(?<c>${HIDDEN.source})`, "gu");
 const STEP_NAMES = Array.from({ length: 256 }, (_, colour) => `s${colour}`);
+
+const MARK_NAMES = Array.from({ length: 16 }, (_, mark) => {
+  const severity = mark & Mark.SEVERITY;
+  return severity ? `d${severity} ${mark & Mark.BEGINS ? "da " : ""}${mark & Mark.ENDS ? "dz " : ""}` : "";
+});
+
+/** The classes for the flag of a cell. */
+export function markName(mark) {
+  return mark ? MARK_NAMES[mark] : "";
+}
 
 /** The class for a colour. */
 export function stepName(colour) {

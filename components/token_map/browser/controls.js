@@ -6,7 +6,7 @@ import { count, element } from "./words.js";
 
 const GROUPINGS = { token: "token", word: "word", sentence: "sentence", line: "line", pattern: "pattern …" };
 const PICTURES = { "": "Picture …", png: "PNG", svg: "SVG" };
-export const TOGGLES = { spaces: "Spaces", code: "Fixed width", fold: "Fold prompt", mute: "Mute template" };
+export const TOGGLES = { spaces: "Spaces", code: "Fixed width", fold: "Fold prompt", mute: "Mute template", plain: "Flags only" };
 
 /**
  * Keeps what the reader chose, and tells: `changed` after colours did, `moved` after thresholds did, `shown` after a

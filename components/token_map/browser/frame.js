@@ -11,25 +11,32 @@ const NONE = 0xffffffff; // a ref that points to nothing
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * A frame: u32 length, JSON options, then a packed view or nothing, deflated where the options say so.
+ * A frame: u32 length, JSON options, then a packed view, and flags if the options say so, or nothing; deflated where the
+ * options say so.
  * @param {Uint8Array} data
- * @returns {Promise<{options: object, meta: object, columns: object}>}
+ * @returns {Promise<{options: object, meta: object, columns: object, flags: {meta: object, columns: object} | null}>}
  */
 export async function readFrame(data) {
   const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
   const options = JSON.parse(utf8.decode(data.subarray(4, 4 + length)));
   const rest = data.subarray(4 + length);
-  if (!rest.length) return { options, meta: null, columns: {} };
+  if (!rest.length) return { options, meta: null, columns: {}, flags: null };
   // A copy either way, as typed arrays need aligned offsets.
   const blob = await (options.deflated ? inflate(rest) : rest.slice().buffer);
-  const start = 12 + new DataView(blob).getUint32(8, true);
-  const header = JSON.parse(utf8.decode(new Uint8Array(blob, 12, start - 12)));
+  const flags = options.flags ? unpacked(blob, blob.byteLength - options.flags[0]) : null;
+  return { options, ...unpacked(blob, 0), flags };
+}
+
+/** The header and the columns that begin at a place in a buffer. */
+function unpacked(blob, at) {
+  const start = at + 12 + new DataView(blob).getUint32(at + 8, true);
+  const header = JSON.parse(utf8.decode(new Uint8Array(blob, at + 12, start - at - 12)));
   const columns = {};
   for (const [name, type, , offset, bytes] of header.columns) {
     const Column = ARRAYS[type];
     columns[name] = new Column(blob, start + offset, bytes / Column.BYTES_PER_ELEMENT);
   }
-  return { options, meta: header.meta, columns };
+  return { meta: header.meta, columns };
 }
 
 function inflate(bytes) {
@@ -73,7 +80,7 @@ function keyOf(id, text) {
 }
 
 /** The texts of a column of UTF-8 and its lengths in UTF-16 units. */
-function textsOf(columns, name) {
+export function textsOf(columns, name) {
   const text = utf8.decode(columns[`${name}.text`]);
   const texts = [];
   let start = 0;

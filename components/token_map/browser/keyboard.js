@@ -42,6 +42,7 @@ export class Keyboard {
       Escape: () => (map.tip.hide(), map.pin.clear()),
       n: () => this.seek(+1),
       N: () => this.seek(-1),
+      ...(map.flags.terms && { f: () => this.seekFlag(at, +1), F: () => this.seekFlag(at, -1) }),
     };
     if (!Object.hasOwn(acts, event.key) || (far && event.key !== "Home" && event.key !== "End")) return;
     event.preventDefault();
@@ -73,7 +74,8 @@ export class Keyboard {
     }
     this.moveTo(cell);
     tip.show(cell, undefined, lines);
-    map.status.textContent = spoken(map.view, cell, controls.grouping, controls.scale, blocks.colour(cell));
+    map.status.textContent = spoken(map.view, cell, controls.grouping, controls.scale, blocks.colour(cell))
+      + map.flags.spoken(cell);
   }
 
   /** Go a visual line up or down, to the cell nearest to where the way began. */
@@ -107,6 +109,12 @@ export class Keyboard {
   rect(cell) {
     const drawn = this.map.blocks.element(cell);
     return drawn.getClientRects()[0] ?? drawn.getBoundingClientRect();
+  }
+
+  /** Go to the next flag, around the end if need be. */
+  seekFlag(from, way) {
+    const cell = this.map.flags.next(from, way);
+    if (cell !== null) this.visit(cell);
   }
 
   /** Go to the next unsure group, around the end if need be. */

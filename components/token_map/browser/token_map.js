@@ -9,6 +9,7 @@ import { View, readFrame } from "./frame.js";
 import { edgesOf, remember, remembered, withUnit } from "./colours.js";
 import { element, excerpt } from "./words.js";
 import { Controls, TOGGLES } from "./controls.js";
+import { FlagPanel } from "./flag_panel.js";
 import { Blocks } from "./blocks.js";
 import { Tip } from "./tip.js";
 import { Pin } from "./pin.js";
@@ -17,6 +18,7 @@ import { passage, selected } from "./passage.js";
 import { lead, placeIn } from "./beside.js";
 import { asPng, asSvg, layOut, save } from "./picture.js";
 
+const LABEL = "Token map. Left and right move by token";
 const FOLLOW = 32; // pixels from the end within which the reader counts as being there
 
 /** One map per shadow root. @type {WeakMap<Node, TokenMap>} */
@@ -85,25 +87,35 @@ export class TokenMap {
       },
       pictured: (form) => this.picture(form),
     });
+    this.flags = new FlagPanel({
+      moved: () => this.flagsMoved(),
+      settled: () => this.tellThreshold(),
+      opened: (cell) => this.open(cell),
+      told: (text) => (this.status.textContent = text),
+    });
     this.count = element("span");
     this.back = element("button", { type: "button", title: "Previous unsure place (N)", "aria-label": "Previous unsure place" }, "‹");
     this.on = element("button", { type: "button", title: "Next unsure place (n)", "aria-label": "Next unsure place" }, "›");
     this.text = element("div", {
       class: "text", tabindex: "0", role: "application", "aria-roledescription": "token map",
-      "aria-label": "Token map. Left and right move by token, n to the next unsure place, Enter pins.",
+      "aria-label": LABEL,
     });
     this.opener = element("button", { type: "button", class: "fold", hidden: "", "aria-expanded": "false", title: "Show the prompt" });
     this.text.append(this.opener);
     this.blocks = new Blocks(this.text, this.controls, this.gone.signal);
     this.tip = new Tip(this.text, this.blocks, this.controls);
-    this.pin = new Pin(this.blocks, this.controls, () => this.tell());
+    this.pin = new Pin(this.blocks, this.controls, () => this.pinned());
     this.keyboard = new Keyboard(this);
     this.status = element("div", { class: "status", role: "status", "aria-live": "polite" });
     const hint = element("p", { class: "hint" }, "Click a token to pin it. Keys: ", ...keys("← → ↑ ↓"), " move, ",
-      ...keys("n N"), " next and previous unsure place, ", ...keys("Enter"), " pins, ", ...keys("Esc"), " unpins.");
+      ...keys("n N"), " next and previous unsure place, ",
+      element("span", { class: "of-flags" }, ...keys("f F"), " next and previous flag, "),
+      ...keys("Enter"), " pins, ", ...keys("Esc"), " unpins.");
     const seek = element("span", { class: "seek" }, this.back, this.count, this.on);
+    const reading = element("div", { class: "reading" }, element("div", {}, this.text, hint), this.flags.list);
     this.root = element("div", { class: "candor" },
-      ...this.controls.elements(seek), this.text, hint, this.pin.panel, this.tip.element, this.status);
+      ...this.controls.elements(seek), this.flags.bar, reading, this.pin.panel, this.tip.element, this.status);
+    this.flags.bar.append(this.controls.labels.plain);
     this.listen();
     this.parent.append(this.root);
     living.add(this);
@@ -166,7 +178,9 @@ export class TokenMap {
     const follow = view.options.live && this.isAtEnd();
     this.view = this.controls.view = this.blocks.view = view;
     this.root.hidden = view.length === 0;
+    this.flags.offer(frame, view, grew && view.length === old.length);
     if (old === null) this.recall();
+    this.showFlags();
     this.dress();
     this.foldPrompt();
     const kept = grew ? view.cellsInCommon(old, base > 0 ? view.cellOf(base) : 0) : 0;
@@ -234,22 +248,24 @@ export class TokenMap {
     const { key, shown } = this.view.options;
     const chosen = choices.get(this.name) ?? remembered("sessionStorage", `candor.${this.name}`);
     this.controls.recall(chosen);
+    this.flags.recall(chosen.flags);
     this.retold = choices.get(key)?.retold ?? -Infinity;
     this.pin.told = choices.get(key)?.pin ?? null;
     for (const name of Object.keys(TOGGLES)) this.showMarks(name, Boolean(chosen[name] ?? shown?.includes(name)));
     // Streamlit forgets what a component said once its page is left. But a page that mounts the map again in every run
     // must not be told in every run, as telling it is what makes it run.
     if (performance.now() - this.retold < 2000) return;
-    const [ours, asks] = [this.pin.isOurs, this.controls.missing];
-    if (ours || asks) this.retold = performance.now();
+    const [ours, asks, moved] = [this.pin.isOurs, this.controls.missing, this.flags.isMoved];
+    if (ours || asks || moved) this.retold = performance.now();
     if (ours) this.tell();
     if (asks) this.ask();
+    if (moved) this.tellThreshold();
   }
 
   keep() {
     const { key } = this.view.options;
     const shown = Object.fromEntries(Object.entries(this.controls.toggles).map(([name, input]) => [name, input.checked]));
-    const chosen = { ...this.controls.chosen, ...shown };
+    const chosen = { ...this.controls.chosen, ...shown, flags: this.flags.chosen };
     choices.set(key, { ...choices.get(key), pin: this.pin.told, retold: this.retold });
     choices.set(this.name, { ...choices.get(this.name), ...chosen });
     remember("sessionStorage", `candor.${this.name}`, chosen);
@@ -259,6 +275,12 @@ export class TokenMap {
   tell() {
     this.keep();
     this.send("pinned", this.pin.told);
+  }
+
+  /** Tell Python the score that the reader wants flags from. */
+  tellThreshold() {
+    this.keep();
+    this.send("threshold", this.flags.wanted);
   }
 
   /** Tell Python what the reader wants to group by. */
@@ -354,7 +376,49 @@ export class TokenMap {
     this.back.disabled = this.on.disabled = inPrompt + inAnswer === 0;
   }
 
+  // --- flags ---
+
+  /** Show the flags of the text, if it has any. They are drawn when the text is. */
+  showFlags() {
+    const { terms } = this.flags;
+    this.root.toggleAttribute("data-flags", terms !== null);
+    this.text.setAttribute("aria-label", `${LABEL}, n to the next unsure place, ${terms ? "f to the next flag, " : ""}Enter pins.`);
+    this.flags.show();
+    this.blocks.marks = this.flags.marks;
+  }
+
+  /** Another threshold, or another order of the list. */
+  flagsMoved() {
+    this.blocks.marks = this.flags.marks;
+    this.paint();
+    this.keep();
+  }
+
+  /** Pin the first cell of a passage, and bring it into sight. */
+  open(cell) {
+    this.tip.hide();
+    this.reveal(cell);
+    this.keyboard.moveTo(cell);
+    if (this.pin.cell === cell) this.flags.choose(cell);
+    else this.pin.toggle(cell);
+  }
+
+  /** Scroll to a cell, with the lines before it in sight as well. */
+  reveal(cell) {
+    const { text } = this;
+    const drawn = this.blocks.element(cell);
+    const [line, box] = [drawn.getBoundingClientRect(), text.getBoundingClientRect()];
+    if (line.top < box.top || line.bottom > box.bottom) text.scrollTop += line.top - box.top - text.clientHeight / 3;
+    drawn.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
   // --- clicks, copies and pictures ---
+
+  /** A cell was pinned or unpinned. */
+  pinned() {
+    this.flags.choose(this.pin.cell);
+    this.tell();
+  }
 
   clicked(event) {
     const cell = event.target.closest("i")?.cell;

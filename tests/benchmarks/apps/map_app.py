@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import math
 
+import numpy as np
 import streamlit as st
 
 from components.token_map import token_map
 from lib.core.completion import Completion
+from lib.display.flags import Flags
 from lib.display.token_map_view import TokenMapView
 from lib.formatting import percent
 from tests.benchmarks.completions import long_completion
@@ -31,6 +33,15 @@ def spans(done: Completion) -> str:
     return f'<div class="spans" style="white-space:pre-wrap">{"".join(made)}</div>'
 
 
+def flags_of(done: Completion) -> Flags:
+    """Flags on three tokens in ten, with three alternatives each."""
+    tokens, names = done.generated, done.pieces.texts
+    first = np.array([row for row in range(len(tokens)) if row % 10 in (2, 5, 6)], np.int32)
+    others = [[(names[ref], 0.1) for ref in refs] for refs in tokens.top_refs[first, :3]]
+    presets = {"Few": 6.0, "Usual": 3.0, "Many": 1.0}
+    return Flags(first, first + 1, -tokens.logprobs[first].astype(np.float64), others, presets, 3.0)
+
+
 def main() -> None:
     """Draw a short text, and after a click the one that the page's address asks for."""
     state, asked = st.session_state, st.query_params
@@ -40,10 +51,10 @@ def main() -> None:
     done = long_completion(int(asked["tokens"]) if state.shown else 10)
     if asked["way"] == "spans":
         st.html(spans(done))
-    elif asked["way"] == "map":
+    elif asked["way"] in ("map", "flags"):
         if "view" not in state or state.view.completion is not done:
             state.view = TokenMapView(done)
-        pinned = token_map(state.view, key="map")
+        pinned = token_map(state.view, key="map", flags=flags_of(done) if asked["way"] == "flags" else None)
         st.write(f"runs: {state.runs} · pinned: {pinned}")
 
 

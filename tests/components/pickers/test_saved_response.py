@@ -9,15 +9,15 @@ import streamlit as st
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from components.explore import saved_response_form
+from components.pickers import saved_response
 from lib.access.visitor import Visitor
 
 ANSWER = {"generation": " yes", "logprobs": [{"1": -0.5}], "stop_reason": "stop"}
-LARGE = json.dumps({**ANSWER, "padding": "é" * saved_response_form.LARGE_TEXT}, ensure_ascii=False)
+LARGE = json.dumps({**ANSWER, "padding": "é" * saved_response.LARGE_TEXT}, ensure_ascii=False)
 
 
 def page() -> None:
-    from components.explore.saved_response_form import saved_form
+    from components.pickers.saved_response import saved_form
     from lib.access.policy import Policy
 
     asked = saved_form(Policy(open=True))
@@ -72,7 +72,7 @@ def test_a_large_text_can_be_removed(form: AppTest) -> None:
 
 def test_a_visitor_is_told_of_a_text_that_is_too_large(form: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lib.access.visitor.MOST_UPLOADED", 1)
-    monkeypatch.setattr(saved_response_form, "visitor", lambda: Visitor("somebody", alone=False))
+    monkeypatch.setattr(saved_response, "visitor", lambda: Visitor("somebody", alone=False))
     paste(form, LARGE)
     assert form.text_area(key="saved.text").value == ""
     assert "is 1 MB per upload" in form.error[0].value
@@ -82,5 +82,5 @@ def test_a_visitor_is_told_of_a_text_that_is_too_large(form: AppTest, monkeypatc
 
 
 def test_what_a_field_takes_fits_into_a_message() -> None:
-    assert st.get_option("server.maxWidgetStateSize") * 1_000_000 > 3 * saved_response_form.MAX_PASTED
+    assert st.get_option("server.maxWidgetStateSize") * 1_000_000 > 3 * saved_response.MAX_PASTED
     assert st.get_option("server.maxWidgetStateSize") < config.get_option("server.maxMessageSize")

@@ -1,0 +1,190 @@
+"""Second looks at an answer: samples, the model's own verdict, another prompt, whole words. Each has a price."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import streamlit as st
+
+from components.doubts.flagged import Flagged
+from components.jobs.current_job import Run, job_beside, start_beside
+from components.jobs.estimate import budget
+from components.jobs.job_view import JobView
+from components.pickers.capabilities import limits_of
+from components.shell.escaping import as_text
+from components.shell.messages import show_error
+from lib import formatting
+from lib.core.request import Mode, Request, mode_of
+from lib.core.sources import Source
+from lib.doubts.flags import Flag
+from lib.doubts.measured import measured_for
+from lib.errors import CandorError, InvalidRequest
+from lib.jobs.plan import models_of
+from lib.segmentation.char_classes import marked
+from lib.studies.second_looks import (
+    MOST_CONTINUED,
+    MOST_SAMPLES,
+    SecondLooks,
+    SecondLooksPlan,
+    agreement,
+    looks_of,
+    shift,
+)
+
+_PLACE = "looks"
+_ALTERNATIVES = 2  # of a flag that are completed
+P_TRUE = "p true"  # the name of the model's own verdict among measured scores
+_MOST_ROWS = 300
+
+
+def source_of(job: Run) -> Source | None:
+    """The model that answered; None if there is none to ask."""
+    if job.plan is None:
+        return None
+    models = models_of(job.plan.calls())
+    return models[0] if len(models) == 1 else None
+
+
+def second_looks(job: Run, found: Flagged) -> None:
+    """Show the choice of second looks and, once there are any, what they found."""
+    source, request = source_of(job), found.doubts.completion.request
+    with st.expander("Second looks", icon=":material/visibility:"):
+        if source is None or request is None:
+            st.caption("A saved response has no model to ask. Ask the question above with a model instead.")
+            return
+        limits = limits_of(source, chat=mode_of(request) is Mode.CHAT, ask=False)
+        plan = _chosen(found, source, request, scores=limits.can.scores_candidates)
+        try:
+            price = budget(plan.calls())
+        except InvalidRequest as error:
+            price = as_text(error.remedy)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            pressed = st.button("Look again", icon=":material/visibility:", key="doubts.looks.go")
+            st.caption(price, width="content")
+        if pressed:
+            _start(job, plan)
+        beside = job_beside("doubts", job, _PLACE)
+        if beside is not None and _is_about(beside, found):
+            _VIEW.show(beside)
+            if beside.over and beside.result is not None and isinstance(beside.plan, SecondLooksPlan):
+                _found(beside.plan, looks_of(beside.plan, beside.result), found)
+
+
+def _start(job: Run, plan: SecondLooksPlan) -> None:
+    try:
+        plan.calls()
+        error: CandorError | None = start_beside("doubts", plan, job, _PLACE)
+    except InvalidRequest as problem:
+        error = problem
+    if error is not None:
+        show_error(error)
+    else:
+        st.rerun()
+
+
+def _is_about(beside: Run, found: Flagged) -> bool:
+    return isinstance(beside.plan, SecondLooksPlan) and beside.plan.answer == found.doubts.completion.text
+
+
+_VIEW = JobView("doubts.looks", lambda *_: None, "Second looks", answer_name=lambda _, place: f"Look {place + 1}")
+
+
+def _chosen(found: Flagged, source: Source, request: Request, *, scores: bool) -> SecondLooksPlan:
+    """Show what can be asked; return the plan for what is chosen."""
+    done = found.doubts.completion
+    prefixes = _prefixes(found.flags, done.generated.ids.tolist(), done.pieces.ids.tolist())
+    left, right = st.columns(2, gap="medium")
+    samples = left.number_input(
+        "More samples", 0, MOST_SAMPLES, 5, key="doubts.looks.samples", persist_state="session",
+        help="Answers to the same prompt at temperature 1. A fact that comes back in most of them is not made up at "
+        "random; it may still be wrong.",
+    )  # fmt: skip
+    words = left.checkbox(
+        f"Complete {formatting.count(len(prefixes), 'alternative')} to whole words", key="doubts.looks.words",
+        persist_state="session", disabled=not prefixes,
+    )  # fmt: skip
+    verdict = left.checkbox(
+        "Ask the model if its answer is correct", key="doubts.looks.verdict", persist_state="session",
+        help="P(True): the probability of Yes against No.",
+    )  # fmt: skip
+    other = right.text_area(
+        "Score the answer after another prompt", key="doubts.looks.other", persist_state="session", height=110,
+        disabled=not scores, placeholder="The prompt without its context, or without its question",
+        help="Facts that are as likely without the context do not come from it."
+        if scores
+        else "This model doesn't return prompt logprobs, so it can't score text you supply.",
+    )  # fmt: skip
+    return SecondLooksPlan(
+        source, request, done.text, int(samples), bool(verdict), (other or "") if scores else "",
+        prefixes if words else (),
+    )  # fmt: skip
+
+
+def _prefixes(flags: tuple[Flag, ...], ids: list[int], vocabulary: list[int]) -> tuple[tuple[int, ...], ...]:
+    """The ids that end in each alternative's beginning of a word. Tokens without an id cannot be sent."""
+    found = []
+    for flag in flags:
+        for each in [one for one in flag.alternatives if not one.whole][:_ALTERNATIVES]:
+            prefix = (*ids[: each.row], vocabulary[each.ref])
+            if min(prefix) >= 0:
+                found.append(prefix)
+    return tuple(found[:MOST_CONTINUED])
+
+
+def _found(plan: SecondLooksPlan, looks: SecondLooks, found: Flagged) -> None:
+    rows = _rows(plan, looks, found)
+    if rows:
+        st.dataframe(rows[:_MOST_ROWS], hide_index=True)
+    if looks.samples:
+        st.caption(
+            f"In samples: how many of {formatting.count(len(looks.samples), 'answer')} have the same words. Few "
+            "samples tell little: 5 of 5 leaves anything from 48% to 100%."
+        )
+    if plan.other_prompt.strip():
+        st.caption(
+            "From the prompt: how much more likely the words are after their own prompt than after the other, in nats."
+            if looks.with_prompt is not None and looks.without is not None
+            else "The answer could not be scored after both prompts."
+        )
+    if plan.verdict:
+        _verdict(looks, found)
+
+
+def _rows(plan: SecondLooksPlan, looks: SecondLooks, found: Flagged) -> list[dict[str, Any]]:
+    done = found.doubts.completion
+    shifts = shift(looks, found.doubts.terms) if plan.other_prompt.strip() else []
+    completed = dict(looks.words)
+    ids, vocabulary = done.generated.ids.tolist(), done.pieces.ids.tolist()
+    rows = []
+    for flag in found.flags:
+        row: dict[str, Any] = {"Flagged": marked(flag.text), "Doubt": formatting.number(flag.score, 2)}
+        if looks.samples:
+            row["In samples"] = f"{agreement(flag.text, looks.samples)} of {len(looks.samples)}"
+        if shifts:
+            row["From the prompt"] = "?" if math.isnan(shifts[flag.place]) else formatting.signed(shifts[flag.place], 2)
+        if completed:
+            row["Alternatives as words"] = ", ".join(
+                f"{marked(each.text)}{marked(completed.get((*ids[: each.row], vocabulary[each.ref]), ''))} "
+                f"{formatting.percent(each.probability)}"
+                for each in flag.alternatives[:_ALTERNATIVES]
+            )
+        rows.append(row)
+    return rows
+
+
+def _verdict(looks: SecondLooks, found: Flagged) -> None:
+    """Show P(True), beside how well it tells right from wrong on this model, or that this is not known."""
+    if looks.p_true is None:
+        st.caption("The model answered neither Yes nor No, so it gives no verdict.")
+        return
+    measured = measured_for(found.doubts.completion)
+    auroc = None if measured is None else measured.auroc.get(P_TRUE)
+    st.metric("P(True), by the model itself", formatting.percent(looks.p_true), width="content")
+    known = (
+        "How well this tells right from wrong is not measured on this model, so do not rely on it."
+        if auroc is None
+        else f"On {auroc.n:,} labelled answers of this model its AUROC is {auroc.value:.2f} ({auroc.low:.2f} to "
+        f"{auroc.high:.2f}); 0.5 says nothing."
+    )
+    st.caption(as_text(f"Yes and No together have {formatting.percent(looks.told or 0.0)} of the probability. {known}"))

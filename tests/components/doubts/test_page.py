@@ -1,0 +1,171 @@
+"""The Doubts page without a browser: what is flagged, what the policy does, follow-ups, and further looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components.policies import POLICY
+from components.shell.services import services
+from lib.access.visitor import ALONE
+from lib.core.completion import Completion
+from lib.core.request import Request
+from lib.core.sources import LocalModel
+from lib.doubts.policy import READY
+from lib.doubts.policy_file import as_json
+from lib.engines.base import Capabilities
+from lib.jobs.call import Call
+from lib.jobs.engine_pool import Engines
+from lib.studies.exploration import ExplorePlan
+from tests.support.answers import answer_of
+from tests.support.app_pages import press, settled
+from tests.support.asking import over
+from tests.support.own_store import own_store
+from tests.support.scripted_engine import ScriptedEngine
+
+TEXT = "The capital of Zorgland is Zorgopolis."
+LISTS = {" Zorgopolis.": ((" Zorgopolis.", -2.0), (" Zor", -1.0), (" Paris.", -1.5))}
+LOGPROBS = {" Zorgopolis.": -2.0, " Zorgland": -0.5}
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with own_store(tmp_path, monkeypatch):
+        yield
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    """A model that makes up a capital."""
+
+    def script(request: Request) -> Completion:
+        text = "Yes" if "Is the proposed answer correct?" in request.last_user_text else TEXT
+        made = answer_of(text, LOGPROBS, lists=LISTS if text == TEXT else {"Yes": (("Yes", -0.5), ("No", -1.5))})
+        return replace(made, request=request)
+
+    made = ScriptedEngine(script)
+    services().engines = Engines(lambda _: made)
+    return made
+
+
+def doubts() -> None:
+    import streamlit as st
+
+    from components.doubts.page import DOUBTS
+    from lib.core.sources import LocalModel
+
+    st.session_state["model"] = LocalModel("/models/mine")
+    DOUBTS.show()
+
+
+def page_of(run_id: str = "") -> AppTest:
+    page = AppTest.from_function(doubts, default_timeout=60)
+    if run_id:
+        page.query_params["run"] = run_id
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def asked(engine: ScriptedEngine) -> AppTest:
+    assert not engine.requests
+    page = page_of()
+    page.text_area(key="doubts.prompt").set_value("What is the capital of Zorgland?").run()
+    settled(press(page, "Find doubts"), "doubts")
+    return page
+
+
+def texts(page: AppTest) -> str:
+    return "\n".join(each.value for each in (*page.caption, *page.markdown)).replace("\\", "").replace(":small[]", "")
+
+
+def test_an_answer_is_read_and_the_policy_decides(engine: ScriptedEngine) -> None:
+    page = asked(engine)
+    assert "A flag marks words that the model held unlikely" in texts(page)
+    assert "is not measured on this model" in texts(page)
+    assert "**Verify first**" in texts(page)  # 2 nats, above the usual threshold
+    assert "Most doubtful term: 2.00 nats." in texts(page)
+    draft = next(each for each in page.text_area if each.label == "Draft")
+    assert "“Zorgopolis”" in draft.value
+    page.selectbox(key="doubts.policy").set_value("Support desk").run()
+    assert "No calibration of this model is in use" in texts(page)
+    assert "**Send to a person**" in texts(page)
+
+
+def test_a_follow_up_is_sent_with_one_press(engine: ScriptedEngine) -> None:
+    page = asked(engine)
+    first = page.session_state["doubts.job"]
+    page.segmented_control(key="doubts.follow.kind.verify").set_value("Retrieval query").run()
+    draft = next(each for each in page.text_area if each.label == "Draft")
+    draft.set_value("capital of Zorgland, sources").run()
+    settled(press(page, "Send"), "doubts")
+    assert page.session_state["doubts.job"] != first
+    assert engine.requests[-1].last_user_text == "capital of Zorgland, sources"
+    assert page.text_area(key="doubts.prompt").value == "capital of Zorgland, sources"
+
+
+def test_second_looks_have_a_price_and_say_what_they_found(engine: ScriptedEngine) -> None:
+    page = asked(engine)
+    page.number_input(key="doubts.looks.samples").set_value(3).run()
+    page.checkbox(key="doubts.looks.verdict").set_value(True).run()
+    press(page, "Look again")
+    job = services().jobs.find(page.session_state["doubts.looks"], ALONE)
+    assert job is not None
+    assert job.wait(60)
+    page.run()
+    (table,) = [each.value for each in page.dataframe if "In samples" in each.value]
+    assert table["Flagged"].tolist() == ["Zorgopolis"]
+    assert table["In samples"].tolist() == ["3 of 3"]
+    assert next(each for each in page.metric if each.label.startswith("P(True)")).value == "73.1%"
+    assert "not measured on this model, so do not rely on it" in texts(page)
+    assert len(engine.requests) == 3  # the answer, three samples at once, and the verdict
+
+
+def test_labels(engine: ScriptedEngine) -> None:
+    page = asked(engine)
+    page.text_area(key="doubts.labels.typed").set_value("The\nA").run()
+    table = next(each.value for each in page.dataframe if "Label" in each.value)
+    assert table["Label"].tolist() == ["The", "A", "(undecided)", "(others)"]
+    page.text_area(key="doubts.labels.typed").set_value("The\nthe").run()
+    assert "are the same" in " ".join(each.value for each in page.error)
+
+
+def test_answers_of_other_pages_and_of_a_model_without_alternatives(engine: ScriptedEngine) -> None:
+    engine.can = {True: Capabilities(max_k=1), False: Capabilities(max_k=1)}
+    engine.script = lambda request: replace(answer_of(TEXT, LOGPROBS), request=request)
+    plan = ExplorePlan(Call(LocalModel("/models/mine"), Request("Where?", k=1)))
+    batch = over(services().engines, *plan.calls())
+    job = services().jobs.start(lambda _: batch, plan, ALONE)
+    assert job.wait(10)
+    page = page_of(job.id)
+    assert "**Verify first**" in texts(page)
+    assert page.text_area(key="doubts.prompt").value == "Where?"
+    page.selectbox(key="doubts.method").set_value("entropy").run()
+    assert "Highest entropy needs 5 alternatives per position; this answer has 1." in texts(page)
+    assert page.session_state["doubts.job"] == job.id
+
+
+@pytest.mark.parametrize("text", ["...", "x", "好", "\u202e\u202d", '{"a": [1, "b', "👩‍👩‍👧"])
+def test_an_answer_of_little(engine: ScriptedEngine, text: str) -> None:
+    engine.script = lambda request: replace(answer_of(text, pieces=[text]), request=request)
+    page = asked(engine)
+    assert "doubts.job" in page.session_state
+
+
+def test_a_policy_of_ones_own_is_kept_and_a_broken_one_is_not_used(engine: ScriptedEngine) -> None:
+    page = asked(engine)
+    own = replace(READY["Answer or verify"], name="Mine", note="")
+    page.session_state[POLICY] = as_json(own)
+    page.selectbox(key="doubts.policy").set_value("Your own").run()
+    assert not page.exception
+    assert page.text_input[-1].value == "Mine"
+    assert "def decide" in page.code[-1].value
+    page.session_state[POLICY] = json.loads('{"kind": "candor policy", "ranges": "all"}')
+    page.run()
+    assert not page.exception
+    assert "**Verify first**" in texts(page)

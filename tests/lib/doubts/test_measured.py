@@ -1,0 +1,90 @@
+"""Measurements of flags: what a threshold would have found, and files that are none."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from lib.doubts.measured import MOST_BYTES, Measured, as_json, at_threshold, measured_for, measured_in, shipped
+from lib.doubts.methods import METHODS
+from lib.errors import BadFile
+from lib.statistics.bootstrap import Interval
+from lib.statistics.shares import exact_share
+from tests.support.answers import answer_of
+
+MADE = Measured(
+    "abc",
+    "Mine",
+    "held-out",
+    "2026-11-30",
+    3,
+    np.array([True, True, False, False, True]),
+    {"sum": np.array([3.0, 1.0, 2.0, 0.5, math.nan])},
+    {"sum": Interval(0.75, 0.5, 0.9, 5)},
+)
+
+
+def test_what_a_threshold_would_have_found() -> None:
+    found = at_threshold(MADE, "sum", 1.5)
+    assert found is not None
+    assert (found.n, found.flagged, found.wrong, found.found) == (4, 2, 2, 1)
+    assert found.precision.value == found.recall.value == 0.5
+    assert at_threshold(MADE, "entropy", 1.5) is None
+    none = at_threshold(MADE, "sum", math.inf)
+    assert none is not None
+    assert math.isnan(none.precision.value)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_share_has_the_exact_interval(counts: tuple[int, int]) -> None:
+    count, n = counts
+    found, other = exact_share(count, n), binomtest(count, n).proportion_ci(0.95, "exact")
+    assert (found.low, found.high) == pytest.approx((other.low, other.high))
+    assert found.value in found
+
+
+def test_a_measurement_is_that_of_the_model_of_the_answer() -> None:
+    done = answer_of("Rome")
+    assert measured_for(done, [MADE]) is None
+    assert measured_for(replace(done, provenance=(("weights", "abc"),)), [MADE]) is MADE
+    assert measured_for(replace(done, provenance=(("weights", "other"),)), [MADE]) is None
+
+
+def test_a_file_comes_back() -> None:
+    again = measured_in(json.dumps(as_json(MADE)).encode())
+    assert (again.weights, again.answers, again.auroc) == ("abc", 3, MADE.auroc)
+    assert again.wrong.tolist() == MADE.wrong.tolist()
+    assert again.scores["sum"].tolist() == pytest.approx(MADE.scores["sum"].tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b" " * (MOST_BYTES + 1),
+        json.dumps(as_json(MADE) | {"wrong": [1]}).encode(),
+        json.dumps(as_json(MADE) | {"scores": {"sum": ["x"]}}).encode(),
+        json.dumps(as_json(MADE) | {"auroc": {"sum": [1]}}).encode(),
+        json.dumps(as_json(MADE) | {"version": 2}).encode(),
+    ],
+)
+def test_other_files_are_refused(data: bytes) -> None:
+    with pytest.raises(BadFile):
+        measured_in(data)
+
+
+def test_those_that_ship_are_of_methods_that_exist() -> None:
+    for each in shipped():
+        assert set(each.scores) <= set(METHODS)
+        assert each.weights
+        assert each.wrong.any()
