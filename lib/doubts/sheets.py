@@ -37,7 +37,7 @@ class Field:
     cue: str  # the words before it; "" if the answer begins with it
     expected: tuple[str, ...]  # values that are right; empty if that is not known
     after: str = ""  # the words after it, if it isn't followed by a mark or a new clause
-    tolerance: float = 0.0  # the share by which a number may differ
+    tolerance: float = 0.0  # the share by which a number may differ, at least one half; 0: it is compared as text
     unclear: tuple[str, ...] = ()  # values that are neither clearly right nor clearly wrong
     given: str = ""  # the field that must be right for this one to be graded, as a city's country for its capital
 
@@ -135,7 +135,7 @@ def _is_right(value: str, field: Field) -> bool | None:
     number = number_in(value) if field.tolerance else None
     if number is not None:
         wanted = [each for each in map(number_in, field.expected) if each is not None]
-        return any(abs(number - each) <= max(field.tolerance * abs(each), 0.5) for each in wanted)
+        return any(abs(number - each) < max(field.tolerance * abs(each), 0.5) for each in wanted)
     overlaps = any(f" {each} " in f" {ours} " or f" {ours} " in f" {each} " for each in theirs)
     unclear = ours in [normalized(each) for each in field.unclear]
     return None if overlaps or unclear else False

@@ -22,9 +22,9 @@ from tests.making.audit import wilson
 Drawn = tuple[Sheet, Field, Span, str]
 
 
-def sample(files: list[Path], seed: int, count: int) -> list[Drawn]:
-    """Graded values of the last run in each file, drawn at random from all of them."""
-    known = {each.row_id: each for each in sheets()}
+def sample(files: list[Path], seed: int, count: int, templates: list[str]) -> list[Drawn]:
+    """Graded values of the last run in each file, drawn at random from all of them. templates: none for all."""
+    known = {each.row_id: each for each in sheets() if not templates or each.template in templates}
     found: list[Drawn] = []
     for file in files:
         run = earlier_runs(Runs(open_database(f"sqlite:///{file.resolve()}")), DoubtsSetsPlan)[0]
@@ -42,9 +42,10 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--template", action="append", default=[], help="only these forms of sheets")
     parser.add_argument("--grades", type=Path)
     options = parser.parse_args()
-    drawn = sample(options.files, options.seed, options.count)
+    drawn = sample(options.files, options.seed, options.count, options.template)
     if options.grades is None:
         for place, (sheet, field, span, text) in enumerate(drawn, 1):
             marked = f"{text[: span.start]}[{text[span.start : span.end]}]{text[span.end :]}".strip()

@@ -100,17 +100,18 @@ SHAPES = (
     ),
     Shape(
         "year, born", "year",
-        "Someone born in {0} turned 20 in [age]. The century is the [century], and ten years before their birth was "
+        "Someone born in {0} turned 20 in [age]. They were born in the [century], and ten years before their birth was "
         "[decade earlier].",
     ),
     Shape(
         "date, days", "date",
-        "The day after {0} is [day after]. The day before is [day before], and one week later it is [week after].",
+        "The day after {0} is [day after]. The day before {0} is [day before], and one week after {0} it is "
+        "[week after].",
     ),
     Shape(
         "date, week", "date",
-        "One week after {0} it is [week after]. The next day is [day after], the day before is [day before], and the "
-        "date is in the [quarter] quarter of the year.",
+        "One week after {0} it is [week after]. The day after {0} is [day after], the day before {0} is [day before], "
+        "and {0} is in the [quarter] quarter of the year.",
     ),
     Shape(
         "number, forms", "number",
@@ -124,7 +125,7 @@ SHAPES = (
     ),
 )  # fmt: skip
 # Fields whose expected number is rounded: the share by which a value may differ.
-TOLERANCES = {"atomic weight": 0.005}
+TOLERANCES = {"atomic weight": 0.002}
 # Shapes that say which languages people speak, rather than which are official.
 SPOKEN = {"country, facts", "country, people", "city, country"}
 # Other names of right values, as the facts of the ready sets do not have them.
@@ -146,3 +147,5 @@ REGIONS = (
     "Indian Ocean",
     "Eurasia",
 )
+# What people may be called besides the name of their country's people.
+WIDER_PEOPLES = ("Arab", "African", "European", "Asian", "American", "Caribbean", "Latin American", "Hispanic")

@@ -13,7 +13,7 @@ from typing import Any
 from tests.making.countries import spoken
 from tests.making.facts import Fact, Relation
 from tests.making.ready_sets import SETS, as_lines, relations
-from tests.making.shapes import OTHER_NAMES, REGIONS, SHAPES, SPOKEN, TOLERANCES, Shape
+from tests.making.shapes import OTHER_NAMES, REGIONS, SHAPES, SPOKEN, TOLERANCES, WIDER_PEOPLES, Shape
 from tests.making.splitting import DESIGN, DEVELOPMENT, HELD_OUT, SHOTS, order, parts_of_entities
 
 _FILE = "sheets.jsonl"
@@ -21,6 +21,7 @@ _SHOTS = 3  # examples in a prompt
 _FEWEST_FIELDS = 2  # that an entity must have a value for
 MOST = {DESIGN: 12}  # sheets of a shape by part
 _MOST = 45  # of the shape's own part
+_UNCLEAR = {"continent": REGIONS, "people": WIDER_PEOPLES}
 _VALUE = re.compile(r"\[([^\]]+)\]")
 
 
@@ -105,7 +106,7 @@ def _answers(shape: Shape, name: str, known: Fact | None) -> tuple[list[str], li
     if name == "currency":
         found += [f"{each}s" for each in found if each.islower() and not each.endswith("s")]
     if name != "language":
-        return list(dict.fromkeys(found)), list(REGIONS) if name == "continent" else []
+        return list(dict.fromkeys(found)), list(_UNCLEAR.get(name, ()))
     often, rarely = spoken(known.entity.split(": ")[1])
     if shape.name in SPOKEN:
         return list(dict.fromkeys((*found, *often))), [each for each in rarely if each not in found]
@@ -118,7 +119,7 @@ def _names(text: str, subject: str) -> bool:
 
 def _fields(shape: Shape, entity: str, subject: str, values: Values) -> Iterator[dict[str, Any]]:
     """The fields of a sheet in order. One whose value is not known has no expected answers."""
-    literals = _VALUE.split(shape.text)[::2]
+    literals = _VALUE.split(shape.text.format(subject))[::2]
     for place, name in enumerate(_VALUE.findall(shape.text)):
         known = values.of(name, entity, subject if name == shape.subject else "")
         expected, unclear = _answers(shape, name, known)

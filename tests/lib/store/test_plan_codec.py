@@ -23,6 +23,7 @@ from lib.store.job_runs import CUT_OFF, answers_of, ended, restored, run_about, 
 from lib.store.plan_codec import call_as_json, call_of
 from lib.store.run import RunState
 from lib.studies.ablation import AblationPlan
+from lib.studies.doubts_sets import DoubtsSetsPlan, Item
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.model_comparison import ModelsPlan, Side
@@ -53,6 +54,7 @@ EXAMPLES: list[Plan] = [
     EvaluatePlan(
         MODEL, (Question(1, "a", "1+1=", ("2",), (), (("kind", "sum"),), "g"),), grader=Grader(Rule.NUMBER, 0.1)
     ),
+    DoubtsSetsPlan(MODEL, (Item("a", "Peru is in"), Item("b", "Is it?", Mode.CHAT, 9, ())), 7),
 ]
 
 
