@@ -9,8 +9,10 @@ import streamlit as st
 
 from components.evaluate.charts import risk_by_coverage
 from components.evaluate.selection import show_only
+from components.policies import own_policy, use_policy
 from components.shell.escaping import as_text
 from lib import formatting
+from lib.doubts.policy import from_threshold
 from lib.statistics.selective import RiskCoverage
 from lib.statistics.thresholds import Guaranteed
 from lib.studies.evaluation_report import Report
@@ -33,6 +35,7 @@ def thresholds(found: Report, rows: tuple[Answered, ...]) -> None:
             st.caption("It holds for answers like these: same model, same prompt, same kind of question.")
             for line in _reasons(found):
                 st.caption(as_text(line))
+            _as_policy(found)
 
 
 def wanted() -> tuple[tuple[float, float], ...]:
@@ -52,6 +55,30 @@ def _wanted_fields() -> None:
             "Certainty (%)", 50.0, 99.9, 90.0, step=1.0, key=_CERTAINTY, persist_state="session", width=160,
             help="Of a hundred data sets like this one, in how many the threshold keeps the risk.",
         )  # fmt: skip
+
+
+def _as_policy(found: Report) -> None:
+    """Offer the thresholds that were found as policies for Doubts."""
+    shown = [each for each in found.guarantees if each.found is not None]
+    if not shown:
+        return
+
+    def label(place: int) -> str:
+        each = shown[place]
+        return f"{formatting.exact_percent(each.risk)}, certainty {formatting.exact_percent(each.certainty)}"
+
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        place = st.selectbox(
+            "Allowed share of wrong answers", range(len(shown)), format_func=label, width=260,
+            key="evaluate.policy.risk",
+        )  # fmt: skip
+        policy = from_threshold(shown[place], found.score)
+        st.button(
+            "Use in Doubts", icon=":material/rule_settings:", type="tertiary", key="evaluate.policy",
+            on_click=use_policy, args=(policy,), help="Makes this threshold your own policy there.",
+        )  # fmt: skip
+    if own_policy() == policy:
+        st.caption("In use: choose “Your own” among the policies on Doubts.")
 
 
 def _curve(found: Report, curve: RiskCoverage, rows: tuple[Answered, ...]) -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.policies import POLICY
 from components.shell.escaping import as_text
 from components.shell.services import services
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
+from lib.doubts.policy import Action
+from lib.doubts.policy_file import policy_of
 from lib.evaluation.calibration import Calibration
 from lib.evaluation.examples import SUMS
 from lib.jobs.engine_pool import Engines
@@ -153,3 +156,14 @@ def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
     other.session_state["done"] = done
     other.session_state["calibrations"] = [{**made.as_json(), "weights": "other"}]
     assert not [each for each in other.run().metric if each.label == "Probability of being right"]
+
+
+def test_a_guaranteed_threshold_becomes_a_policy(engine: ScriptedEngine) -> None:
+    page = press(page_of(), SUMS)
+    evaluated(page)
+    press(page, "Use in Doubts")
+    assert "In use: choose" in texts(page)
+    policy = policy_of(page.session_state[POLICY])
+    assert policy.measure == "sum"
+    assert policy.rules[0].action is Action.ANSWER
+    assert "certainty, at most" in policy.note
