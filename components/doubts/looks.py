@@ -19,6 +19,7 @@ from lib.core.request import Mode, Request, mode_of
 from lib.core.sources import Source
 from lib.doubts.flags import Flag
 from lib.doubts.measured import measured_for
+from lib.doubts.verdicts import P_TRUE
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.plan import models_of
 from lib.segmentation.char_classes import marked
@@ -34,7 +35,6 @@ from lib.studies.second_looks import (
 
 _PLACE = "looks"
 _ALTERNATIVES = 2  # of a flag that are completed
-P_TRUE = "p true"  # the name of the model's own verdict among measured scores
 _MOST_ROWS = 300
 
 
