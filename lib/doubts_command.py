@@ -16,8 +16,10 @@ from lib import VERSION, formatting
 from lib.answers_in_folder import answers_to, services_for, source_of_option
 from lib.core.completion import Completion
 from lib.core.request import Mode
-from lib.doubts.detection import measured
+from lib.doubts import measured
+from lib.doubts.detection import detected
 from lib.doubts.graded import (
+    SPANS,
     GradedSpan,
     Labelled,
     Level,
@@ -31,7 +33,7 @@ from lib.doubts.graded import (
 from lib.doubts.sheets import FILE, Sheet, sheets
 from lib.doubts_items import item, peer_scores, write_items
 from lib.doubts_options import MOST_K
-from lib.doubts_report import Reported, as_json, as_text
+from lib.doubts_report import Reported, as_json, as_text, measurement
 from lib.errors import InvalidRequest
 from lib.evaluation.ready import ready_file, ready_set, ready_table
 from lib.jobs.batch import Batch, State
@@ -41,7 +43,7 @@ from lib.studies.doubts_sets import DoubtsSetsPlan, Item
 HELD_OUT = "held-out"
 ANSWER_SETS = {"facts-few-shot": "answers, few-shot", "facts-chat": "answers, chat"}
 _SHEET_TOKENS, _ANSWER_TOKENS = 64, 32
-_REPORT, _TABLES, _ITEMS = "report.json", "report.md", "items.jsonl"
+_REPORT, _TABLES, _ITEMS, _FLAGS = "report.json", "report.md", "items.jsonl", "flags.json"
 
 
 def evaluate_doubts(options: argparse.Namespace) -> int:
@@ -65,7 +67,8 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     asked = _Asked(options.part, {each.row_id: done for each, done in _answered(plan, batch)})
     levels = [_with_peers(each, peers) for each in asked.levels()]
     write_items(asked.items(levels), folder / _ITEMS)
-    reported = [Reported(each, measured(each)) for each in levels]
+    reported = [Reported(each, detected(each)) for each in levels]
+    values = next(each for each in reported if each.level.name == SPANS)
     about = {
         "version": VERSION,
         "date": moment,
@@ -79,6 +82,8 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     }
     report = json.dumps(as_json(reported, about), indent=1, ensure_ascii=False)
     (folder / _REPORT).write_text(report, encoding="utf-8")
+    flags = measurement(values, asked.answers_with_values(), about)
+    (folder / _FLAGS).write_text(json.dumps(measured.as_json(flags)), encoding="utf-8")
     text = "\n".join(as_text(reported))
     (folder / _TABLES).write_text(text, encoding="utf-8")
     print(text)
@@ -139,6 +144,10 @@ class _Asked:
                 start=each.span.start, field=field.name, expected=list(field.expected),
                 asked=each.sheet.prompt.split("\n")[-1],
             )  # fmt: skip
+
+    def answers_with_values(self) -> int:
+        """The number of answers that values were graded in."""
+        return len({each.sheet.row_id for each in self._spans()})
 
     def _answers(self, name: str, level: str) -> Level:
         rows, completions = [], []

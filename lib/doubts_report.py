@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lib import formatting
+from lib.doubts import measured
 from lib.doubts.answers import ANSWER_METHODS
-from lib.doubts.detection import FIGURES, Against, Measured, Two
+from lib.doubts.detection import FIGURES, Against, Detected, Two
 from lib.doubts.graded import Level
 from lib.doubts.methods import METHODS
 
 PRIMARY = "answers, few-shot"  # the level whose default is compared with its baseline first, as named beforehand
+_MOST_DOUBT = 1e6  # a score for what the model held impossible, as JSON has no infinity
 LEAST_EFFECT = 0.02  # a difference below this is of no interest
 _NAMES = {"auroc": "AUROC", "auroc within": "AUROC within", "ap": "AP of wrong", "ap within": "AP within"}
 
@@ -23,7 +27,7 @@ class Reported:
     """A level and what was measured on it."""
 
     level: Level
-    methods: Sequence[Measured]
+    methods: Sequence[Detected]
 
 
 def as_json(levels: Sequence[Reported], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def _level(found: Reported) -> dict[str, Any]:
     }
 
 
-def _method(each: Measured) -> dict[str, Any]:
+def _method(each: Detected) -> dict[str, Any]:
     about: dict[str, Any] = {"method": each.method, "missing": each.missing}
     about |= {name: _two(each.figures[name]) for name in FIGURES}
     if each.against is not None:
@@ -68,6 +72,21 @@ def _two(figure: Two) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return round(float(value), 5) if math.isfinite(value) else None
+
+
+def measurement(found: Reported, answers: int, about: Mapping[str, Any]) -> measured.Measured:
+    """What the page shows of a model: values of fact sheets with their scores. answers: how many they were in."""
+    own = [each for each in found.methods if each.method in METHODS]
+    return measured.Measured(
+        weights=about["weights"],
+        model=about["model"],
+        part=about["part"],
+        date=about["date"],
+        answers=answers,
+        wrong=np.array([not each.right for each in found.level.rows], bool),
+        scores={each.method: np.minimum(-found.level.scores[each.method], _MOST_DOUBT) for each in own},
+        auroc={each.method: each.figures["auroc"].here for each in own},
+    )
 
 
 def as_text(levels: Sequence[Reported]) -> Iterator[str]:
@@ -125,7 +144,7 @@ def _table(found: Reported) -> Iterator[str]:
     yield ""
 
 
-def _label(each: Measured, level: Level) -> str:
+def _label(each: Detected, level: Level) -> str:
     name, gate = each.method.split(", ", 1) if level.figure == "ap" and ", " in each.method else (each.method, "")
     known = METHODS if level.by_entity else ANSWER_METHODS
     label = known[name].label if name in known else name

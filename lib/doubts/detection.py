@@ -47,7 +47,7 @@ class Against:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Detected:
     """How well a method finds errors."""
 
     method: str
@@ -76,7 +76,7 @@ def average_precision_within(scores: Column, right: NDArray[np.bool_], groups: S
     return statistic
 
 
-def measured(level: Level, draws: int | None = None) -> list[Measured]:
+def detected(level: Level, draws: int | None = None) -> list[Detected]:
     """Every method of a level on the same rows and draws, the default first, then as they are.
 
     draws: None for 2,000, or 1,000 of many rows.
@@ -99,7 +99,7 @@ def measured(level: Level, draws: int | None = None) -> list[Measured]:
     others = [name for name in against if name != level.default]
     adjusted = dict(zip(others, holm([against[name].p_value for name in others]), strict=True))
     return [
-        Measured(
+        Detected(
             name,
             int(np.isnan(level.scores[name]).sum()),
             {figure: ways.two(name, figure) for figure in FIGURES},

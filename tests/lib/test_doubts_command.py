@@ -14,6 +14,7 @@ import pytest
 from lib import answers_in_folder, doubts_command
 from lib.cli import main
 from lib.doubts import detection
+from lib.doubts.measured import measured_in
 from lib.doubts.sheets import FILE, sheets
 from lib.doubts_items import peer_scores
 from lib.errors import BadFile, InvalidRequest
@@ -75,6 +76,12 @@ def test_report_items_and_tables(evaluate: Evaluate, tmp_path: Path, capsys: pyt
     assert own["sum"]["auroc"]["value"] == 1.0, "wrong values have a low logprob"
     assert own["mean"]["auroc"]["value"] == 1.0
     assert "difference" not in own["mean"]
+    flags = measured_in((tmp_path / "out" / "flags.json").read_bytes())
+    assert flags.part == "development"
+    assert len(flags.wrong) == values["n"]
+    assert flags.wrong.sum() == values["wrong"]
+    assert flags.scores["sum"][flags.wrong].min() > flags.scores["sum"][~flags.wrong].max()
+    assert flags.auroc["sum"].value == 1.0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["sets"]["sheets.jsonl"] == hashlib.sha256(FILE.read_bytes()).hexdigest()
     assert report["asked"] == report["answered"] == _SHEETS + 2 * _ROWS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from lib.doubts.detection import average_precision_within, filled, measured
+from lib.doubts.detection import average_precision_within, detected, filled
 from lib.doubts.graded import Labelled, Level
 
 
@@ -29,7 +29,7 @@ def level(*, by_entity: bool = False, n: int = 240, figure: str = "auroc") -> Le
 def test_figures_are_those_of_scikit_learn() -> None:
     given = level()
     right = np.array([each.right for each in given.rows])
-    found = {each.method: each for each in measured(given, 50)}
+    found = {each.method: each for each in detected(given, 50)}
     assert next(iter(found)) == "good", "the default comes first"
     for name in ("good", "fair", "useless"):
         scores = given.scores[name]
@@ -55,7 +55,7 @@ def test_average_precision_within_templates_is_weighted_by_wrong_rows() -> None:
 
 @pytest.mark.parametrize("figure", ["auroc", "ap"])
 def test_methods_are_compared_with_the_baseline_on_the_same_rows(figure: str) -> None:
-    found = {each.method: each for each in measured(level(figure=figure), 400)}
+    found = {each.method: each for each in detected(level(figure=figure), 400)}
     assert found["fair"].against is None
     good, useless = found["good"].against, found["useless"].against
     assert good is not None
@@ -71,7 +71,7 @@ def test_methods_are_compared_with_the_baseline_on_the_same_rows(figure: str) ->
 
 def test_both_ways_to_resample() -> None:
     for by_entity in (False, True):
-        figure = next(iter(measured(level(by_entity=by_entity), 100))).figures["auroc"]
+        figure = next(iter(detected(level(by_entity=by_entity), 100))).figures["auroc"]
         assert figure.elsewhere.groups == 6
         assert figure.here.groups == (60 if by_entity else 0)
         assert figure.here.low < figure.value < figure.here.high
@@ -81,4 +81,4 @@ def test_what_is_missing_or_infinite_has_a_score_that_tells_nothing() -> None:
     assert filled(np.array([1.0, np.nan, 3.0])).tolist() == [1.0, 2.0, 3.0]
     assert filled(np.array([-np.inf, np.inf, 0.0])).tolist() == [-1e9, 1e9, 0.0]
     assert filled(np.array([np.nan])).tolist() == [0.0]
-    assert measured(Level("answers", (), {"good": np.empty(0)}, "good", "good")) == []
+    assert detected(Level("answers", (), {"good": np.empty(0)}, "good", "good")) == []
