@@ -153,7 +153,7 @@ def _take_away(policy: Policy) -> None:
             help="One function that an application calls with the logprobs of an answer. It needs nothing of Candor.",
         )  # fmt: skip
     st.code(as_python(policy), language="python")
-    st.file_uploader("Open a policy", type=["json"], key=_FILE, on_change=_read)
+    st.file_uploader("Open a policy", type=["json"], key=_FILE, on_change=_read, max_upload_size=1)
 
 
 def _read() -> None:

@@ -132,10 +132,11 @@ def _meaning(done: Completion, found: Flagged) -> None:
     measured = measured_for(done)
     if measured is None:
         st.caption(
-            "How good flags are is not measured on this model: `candor evaluate-doubts` measures it on labelled facts."
+            "How often flags are right is not measured on this model. `candor evaluate-doubts` measures it on labelled "
+            "facts."
         )
     elif found.doubts.method.name not in measured.scores:
-        st.caption("How good flags by this method are is not measured on this model.")
+        st.caption("How often flags by this method are right is not measured on this model.")
     else:
         _figures(measured, found)
 

@@ -24,7 +24,9 @@ from lib.segmentation.char_classes import marked
 from lib.studies.label_choices import LabelsPlan, distribution_of
 
 _PLACE = "labels"
-_VIEW = JobView("doubts.labels", lambda *_: None, "Labels", answer_name=lambda _, place: f"Label {place + 1}")
+_VIEW = JobView(
+    "doubts.labels", lambda *_: None, "The scoring of labels", answer_name=lambda _, place: f"Label {place + 1}"
+)
 _NEUTRAL = {Mode.CHAT: "Answer.", Mode.RAW: "Answer:"}
 
 

@@ -19,9 +19,11 @@ from lib.core.request import Mode, Request, mode_of
 from lib.core.sources import Source
 from lib.doubts.flags import Flag
 from lib.doubts.measured import measured_for
+from lib.doubts.verdicts import P_TRUE
 from lib.errors import CandorError, InvalidRequest
 from lib.jobs.plan import models_of
 from lib.segmentation.char_classes import marked
+from lib.statistics.shares import exact_share
 from lib.studies.second_looks import (
     MOST_CONTINUED,
     MOST_SAMPLES,
@@ -34,7 +36,6 @@ from lib.studies.second_looks import (
 
 _PLACE = "looks"
 _ALTERNATIVES = 2  # of a flag that are completed
-P_TRUE = "p true"  # the name of the model's own verdict among measured scores
 _MOST_ROWS = 300
 
 
@@ -87,7 +88,7 @@ def _is_about(beside: Run, found: Flagged) -> bool:
     return isinstance(beside.plan, SecondLooksPlan) and beside.plan.answer == found.doubts.completion.text
 
 
-_VIEW = JobView("doubts.looks", lambda *_: None, "Second looks", answer_name=lambda _, place: f"Look {place + 1}")
+_VIEW = JobView("doubts.looks", lambda *_: None, "The second look", answer_name=lambda _, place: f"Look {place + 1}")
 
 
 def _chosen(found: Flagged, source: Source, request: Request, *, scores: bool) -> SecondLooksPlan:
@@ -136,10 +137,10 @@ def _found(plan: SecondLooksPlan, looks: SecondLooks, found: Flagged) -> None:
     rows = _rows(plan, looks, found)
     if rows:
         st.dataframe(rows[:_MOST_ROWS], hide_index=True)
-    if looks.samples:
+    if n := len(looks.samples):
         st.caption(
-            f"In samples: how many of {formatting.count(len(looks.samples), 'answer')} have the same words. Few "
-            "samples tell little: 5 of 5 leaves anything from 48% to 100%."
+            f"In samples: how many of {formatting.count(n, 'answer')} have the same words. {n:,} of {n:,} leaves any "
+            f"share from {exact_share(n, n).low:.0%} to 100%."
         )
     if plan.other_prompt.strip():
         st.caption(

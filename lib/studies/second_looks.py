@@ -13,22 +13,16 @@ import regex
 from lib.core.completion import Completion
 from lib.core.request import Message, Request
 from lib.core.sources import Source
+from lib.doubts.verdicts import verdict_prompt, yes_and_no
 from lib.doubts.words import Terms
 from lib.errors import InvalidRequest
 from lib.jobs.batch import Batch, State
 from lib.jobs.call import Call
-from lib.scores.token_scores import answer_mask
 
 MOST_SAMPLES = 20
 MOST_CONTINUED = 40  # alternatives that are completed to whole words
 _WORD_TOKENS = 6  # new tokens for the rest of a word
 _TEMPERATURE = 1.0  # of further samples: the model's own distribution
-
-# Kadavath et al. 2022, "Language Models (Mostly) Know What They Know": P(True), asked without examples.
-_VERDICT = (
-    "{question}\n\nProposed answer: {answer}\n\nIs the proposed answer correct? Answer with one word, Yes or No.{cue}"
-)
-_CUE = "\nAnswer:"
 
 
 @dataclass(frozen=True)
@@ -70,9 +64,7 @@ class SecondLooksPlan:
             yield Call(self.source, replace(short, prefix_ids=prefix))
 
     def _asked_for_a_verdict(self, plain: Request) -> Request:
-        cue = "" if plain.messages else _CUE
-        question = self.request.last_user_text.strip()
-        text = _VERDICT.format(question=question, answer=self.answer.strip(), cue=cue)
+        text = verdict_prompt(self.request.last_user_text, self.answer, chat=bool(plain.messages))
         return replace(with_prompt(plain, text), max_tokens=1, temperature=0.0, prompt_scores=False)
 
     def title(self) -> str:
@@ -108,7 +100,7 @@ def looks_of(plan: SecondLooksPlan, batch: Batch) -> SecondLooks:
 
     samples = tuple(each.text for each in take(plan.samples) if each is not None)
     verdict = take(1)[0] if plan.verdict else None
-    yes, no = (math.nan, math.nan) if verdict is None else _yes_and_no(verdict)
+    yes, no = (math.nan, math.nan) if verdict is None else yes_and_no(verdict)
     both = yes + no
     scored = take(2) if plan.other_prompt.strip() else [None, None]
     continued = zip(plan.prefixes, take(len(plan.prefixes)), strict=True)
@@ -121,27 +113,6 @@ def looks_of(plan: SecondLooksPlan, batch: Batch) -> SecondLooks:
         scored[1],
         words,
     )
-
-
-def _yes_and_no(verdict: Completion) -> tuple[float, float]:
-    """The probability of each word at the first token with ink; NaN if there is none, or if it is neither word."""
-    tokens, pieces = verdict.generated, verdict.pieces
-    for row in np.flatnonzero(answer_mask(tokens)).tolist():
-        chosen = pieces.text_of(int(tokens.refs[row])).strip().casefold()
-        if not chosen:
-            continue
-        p = math.exp(float(tokens.logprobs[row]))
-        if tokens.k < 2:  # the chosen token alone is known: the rest is taken to be the other word
-            return {"yes": (p, 1 - p), "no": (1 - p, p)}.get(chosen, (math.nan, math.nan))
-        listed = zip(tokens.top_refs[row].tolist(), tokens.top_logprobs[row].tolist(), strict=True)
-        shares = {ref: math.exp(logprob) for ref, logprob in listed if ref >= 0}
-        shares.setdefault(int(tokens.refs[row]), p)
-        yes, no = (
-            sum(share for ref, share in shares.items() if pieces.text_of(ref).strip().casefold() == word)
-            for word in ("yes", "no")
-        )
-        return yes, no
-    return math.nan, math.nan
 
 
 def _new_text(done: Completion, prefix: tuple[int, ...]) -> str:

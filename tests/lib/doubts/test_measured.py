@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from lib.doubts.measured import MOST_BYTES, Measured, as_json, at_threshold, measured_for, measured_in, shipped
+from lib.doubts.measured import (
+    MOST_BYTES,
+    Measured,
+    as_json,
+    at_threshold,
+    measured_for,
+    measured_in,
+    shipped,
+)
 from lib.doubts.methods import METHODS
 from lib.errors import BadFile
 from lib.statistics.bootstrap import Interval
