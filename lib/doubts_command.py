@@ -33,7 +33,7 @@ from lib.doubts.graded import (
 from lib.doubts.sheets import FILE, Sheet, sheets
 from lib.doubts_items import item, peer_scores, write_items
 from lib.doubts_options import MOST_K
-from lib.doubts_report import Reported, as_json, as_text, measurement
+from lib.doubts_report import PRIMARY, Reported, as_json, as_text, measurement
 from lib.errors import InvalidRequest
 from lib.evaluation.ready import ready_file, ready_set, ready_table
 from lib.jobs.batch import Batch, State
@@ -67,7 +67,7 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     asked = _Asked(options.part, {each.row_id: done for each, done in _answered(plan, batch)})
     levels = [_with_peers(each, peers) for each in asked.levels()]
     write_items(asked.items(levels), folder / _ITEMS)
-    reported = [Reported(each, detected(each)) for each in levels]
+    reported = [Reported(each, detected(each, primary=each.name == PRIMARY)) for each in levels]
     values = next(each for each in reported if each.level.name == SPANS)
     about = {
         "version": VERSION,
