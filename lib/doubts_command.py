@@ -35,7 +35,7 @@ from lib.doubts.sheets import FILE, Sheet, sheets
 from lib.doubts.verdicts import P_TRUE, p_true, verdict_prompt
 from lib.doubts_items import item, peer_scores, write_items
 from lib.doubts_options import MOST_K
-from lib.doubts_report import Reported, as_json, as_text, measurement
+from lib.doubts_report import PRIMARY, Reported, as_json, as_text, measurement
 from lib.errors import InvalidRequest
 from lib.evaluation.ready import ready_file, ready_set, ready_table
 from lib.jobs.batch import Batch, State
@@ -73,7 +73,7 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
         scores = _verdicts(options, plan, asked, folder)
         levels = [with_scores(each, P_TRUE, scores) if each.name in ANSWER_SETS.values() else each for each in levels]
     write_items(asked.items(levels), folder / _ITEMS)
-    reported = [Reported(each, detected(each)) for each in levels]
+    reported = [Reported(each, detected(each, primary=each.name == PRIMARY)) for each in levels]
     values = next(each for each in reported if each.level.name == SPANS)
     about = {
         "version": VERSION,

@@ -43,7 +43,7 @@ class Against:
     difference: Two
     ratio: Two
     p_value: float  # that there is no difference, the larger of both ways to resample
-    adjusted: float  # Holm's; that of the primary comparison is not adjusted
+    adjusted: float  # Holm's over the methods of the level; that of the primary comparison is not adjusted
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def average_precision_within(scores: Column, right: NDArray[np.bool_], groups: S
     return statistic
 
 
-def detected(level: Level, draws: int | None = None) -> list[Detected]:
+def detected(level: Level, draws: int | None = None, *, primary: bool = False) -> list[Detected]:
     """Every method of a level on the same rows and draws, the default first, then as they are.
 
-    draws: None for 2,000, or 1,000 of many rows.
+    draws: None for 2,000, or 1,000 of many rows. primary: whether the default's comparison was named beforehand.
     """
     if not level.rows:
         return []
@@ -96,7 +96,7 @@ def detected(level: Level, draws: int | None = None) -> list[Detected]:
     ways = _Ways(level, statistics, draws)
     names = sorted(level.scores, key=lambda name: name != level.default)
     against = {name: ways.against(name) for name in names if name != level.baseline}
-    others = [name for name in against if name != level.default]
+    others = [name for name in against if not (primary and name == level.default)]
     adjusted = dict(zip(others, holm([against[name].p_value for name in others]), strict=True))
     return [
         Detected(
@@ -145,8 +145,9 @@ class _Ways:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = [way[own] / way[base] for way in (self._here, self._elsewhere)]
             ratio = self._of(self._values[own] / np.float64(self._values[base]), *ratios)
-        p_values = [each for each in map(chance_of_no_difference, differences) if not np.isnan(each)]
-        difference = self._of(self._values[own] - self._values[base], *differences)
+        value = self._values[own] - self._values[base]
+        p_values = [each for each in (chance_of_no_difference(value, way) for way in differences) if not np.isnan(each)]
+        difference = self._of(value, *differences)
         return Against(difference, ratio, max(p_values, default=np.nan), np.nan)
 
     def _of(self, value: float, here: Column, elsewhere: Column) -> Two:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from lib.statistics.bootstrap import Statistic, Weights
 
 Outcomes = NDArray[np.bool_]
+_FEWEST = 20  # draws for a standard deviation
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,16 @@ def difference(first: Statistic, second: Statistic) -> Statistic:
     return statistic
 
 
-def ratio(first: Statistic, second: Statistic) -> Statistic:
-    """The second statistic divided by the first, on the same draws; NaN where the first is 0."""
+def chance_of_no_difference(value: float, drawn: NDArray[np.float64]) -> float:
+    """The two-sided p value that a difference is zero, from the standard deviation of its bootstrap draws.
 
-    def statistic(weights: Weights) -> NDArray[np.float64]:
-        below = first(weights)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(below == 0, np.nan, second(weights) / below)
-
-    return statistic
-
-
-def chance_of_no_difference(drawn: NDArray[np.float64]) -> float:
-    """The two-sided p value that a difference is zero, from its bootstrap draws: the percentile interval's other side.
-
-    It is the smallest α whose 1 − α interval leaves out zero (Efron & Tibshirani 1993, 15.4), with one draw added to
-    either side, so that it is never 0. NaN without draws.
+    2 Φ(−|value| / sd) (Efron & Tibshirani 1993, 12.5). Unlike the share of draws on the other side of zero, it is not
+    bounded from below by the number of draws, so it can be adjusted for many comparisons. NaN without draws.
     """
     known = drawn[~np.isnan(drawn)]
-    if not len(known):
+    if len(known) < _FEWEST or np.isnan(value):
         return float("nan")
-    below, above = int((known <= 0).sum()), int((known >= 0).sum())
-    return min(1.0, 2 * (min(below, above) + 1) / (len(known) + 1))
+    spread = float(known.std(ddof=1))
+    if spread == 0:
+        return 1.0 if value == 0 else 0.0
+    return float(2 * norm.sf(abs(value) / spread))
