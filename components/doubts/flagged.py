@@ -16,7 +16,7 @@ from lib.display.flags import Flags
 from lib.display.token_map_view import TokenMapView
 from lib.doubts.flags import Doubts, Flag, doubts_of, shown
 from lib.doubts.measured import Measured, at_threshold, measured_for
-from lib.doubts.methods import DEFAULT, METHODS
+from lib.doubts.methods import DEFAULT, DEFAULT_GATE, METHODS
 from lib.doubts.presets import presets_of
 from lib.doubts.words import Gate
 from lib.segmentation.char_classes import marked
@@ -58,14 +58,14 @@ def flagged(done: Completion) -> Flagged:
 
 
 def _gate() -> Gate:
-    st.session_state.setdefault("doubts.gate", Gate.TERMS)
+    st.session_state.setdefault("doubts.gate", DEFAULT_GATE)
     gate = st.segmented_control(
         "Flag", list(Gate), key="doubts.gate", required=True, persist_state="session",
         format_func=lambda each: _GATES[each],
         help="Names and numbers: also dates and quoted terms, which most facts are in. Content words: also ordinary "
         "words, which have many alternatives that mean the same.",
     )  # fmt: skip
-    return gate or Gate.TERMS
+    return gate or DEFAULT_GATE
 
 
 def _method(done: Completion) -> str:

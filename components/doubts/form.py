@@ -13,7 +13,6 @@ from components.pickers.saved_response import saved_form
 from components.shell.access import policy
 from lib.core.request import Mode, mode_of
 from lib.core.sources import Source
-from lib.doubts.words import Gate
 from lib.jobs.plan import Plan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.exploration import ExplorePlan
@@ -37,12 +36,11 @@ _ORDER = (
 EXAMPLES: dict[str, dict[str, Any]] = {
     "A made-up metric": {
         "mode": Mode.CHAT,
-        "gate": Gate.CONTENT,
         "prompt": "Explain how the Portfolio Synergy Quotient (PSQ) is applied in multi-asset investment strategies?",
         "max_tokens": 80,
     },
-    "A fact sheet": {"mode": Mode.RAW, "gate": Gate.TERMS, "prompt": _SHEETS, "max_tokens": 40, "stop": r"\n"},
-    "An order as JSON": {"mode": Mode.RAW, "gate": Gate.TERMS, "prompt": _ORDER, "max_tokens": 100, "stop": r"\n"},
+    "A fact sheet": {"mode": Mode.RAW, "prompt": _SHEETS, "max_tokens": 40, "stop": r"\n"},
+    "An order as JSON": {"mode": Mode.RAW, "prompt": _ORDER, "max_tokens": 100, "stop": r"\n"},
 }
 
 _DEFAULTS = {"mode": Mode.CHAT, "prompt": "", "system": "", "stop": "", "max_tokens": 120, "temperature": 0.0}

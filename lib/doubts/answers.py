@@ -197,4 +197,4 @@ ANSWER_METHODS = {
         ),
     )
 }  # fmt: skip
-DEFAULT = "sum"
+DEFAULT = "sum"  # the best on the development part of the answers with examples

@@ -22,9 +22,9 @@ Column = NDArray[np.float64]
 
 SPANS, WORDS = "values of fact sheets", "words of fact sheets"
 BASELINE = "mean"  # of answers and values: what the default is compared with
-TERMS_ONLY = "terms only"
-GATES = {TERMS_ONLY: Gate.TERMS, "content words": Gate.CONTENT, "all words": Gate.ALL}
-WORD_BASELINE = "sum, all words"
+GATES = {"terms only": Gate.TERMS, "content words": Gate.CONTENT, "all words": Gate.ALL}
+# The raw probabilities of tokens: a word is as doubtful as its least likely token.
+WORD_BASELINE = "max, all words"
 _CERTAIN = 1e6  # the confidence of words that a gate leaves out, above that of any other
 
 
@@ -130,7 +130,7 @@ def word_level(sheets: Sequence[Sheet], completions: Sequence[Completion]) -> Le
                 own = np.append(-METHODS[name].of(done, gated), _CERTAIN)
                 columns[f"{name}, {label}"].append(own[inside][kept])
     scores = {name: np.concatenate([*each, np.empty(0)]) for name, each in columns.items()}
-    default = f"{methods.DEFAULT}, {TERMS_ONLY}"
+    default = f"{methods.DEFAULT}, {next(name for name, gate in GATES.items() if gate is methods.DEFAULT_GATE)}"
     return Level(WORDS, tuple(rows), scores, default, WORD_BASELINE, "ap", by_entity=True, left_out=left_out)
 
 
