@@ -34,7 +34,10 @@ jan feb mar apr jun jul aug sep sept oct nov dec
 """
 _PARTICLES = "of the de da do dos du del della di la le les el al bin ibn van von der den ter"
 
+_ABBREVIATIONS = "st dr mr mrs ms jr sr prof gen col capt lt mt ft rev sen rep no vs inc co corp ltd"
+
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 NUMBER_WORDS = frozenset(_NUMBER_WORDS.split())  # numbers that are spelled out
 MONTHS = frozenset(_MONTHS.split())
 PARTICLES = frozenset(_PARTICLES.split())  # small words inside names: Bay of Bengal, Leonardo da Vinci
+ABBREVIATIONS = frozenset(_ABBREVIATIONS.split())  # before names: St. Louis, Dr. Who

@@ -18,7 +18,7 @@ import regex
 from numpy.typing import NDArray
 
 from lib.core.completion import Completion
-from lib.doubts.function_words import FUNCTION_WORDS, MONTHS, NUMBER_WORDS, PARTICLES
+from lib.doubts.function_words import ABBREVIATIONS, FUNCTION_WORDS, MONTHS, NUMBER_WORDS, PARTICLES
 from lib.scores.token_scores import answer_mask
 from lib.segmentation.cells import Cells, split
 from lib.segmentation.char_classes import Classes, points_of
@@ -187,13 +187,18 @@ class _Words:
         """The next word of a term of this kind; None if it ends."""
         for following in range(place + 1, min(place + 2 + _MOST_PARTICLES, len(self.kinds))):
             gap = self.text[self.ends[following - 1] : self.starts[following]]
-            if not _JOINING[kind].fullmatch(gap):
+            if not _JOINING[kind].fullmatch(gap) or (gap[:1] == "." and not self._is_short_for(following - 1)):
                 return None
             if self.kinds[following] is kind:
                 return following
             if kind is not Kind.NAME or self.lower[following] not in PARTICLES:
                 return None
         return None
+
+    def _is_short_for(self, place: int) -> bool:
+        """Whether a full stop after a word shortens it rather than ends a sentence: J., U.S., St."""
+        lower = self.lower[place]
+        return len(lower) == 1 or "." in lower or lower in ABBREVIATIONS
 
     def _date(self, place: int) -> int | None:
         """The last word of a date that begins at a word; None if none does: 5 May 1990, May 1990, 1990-05-17."""
@@ -260,7 +265,7 @@ _MOST_OF_A_DATE = 4
 _MOST_PROMPT = 100_000  # characters
 _JOINING = {
     Kind.NAME: regex.compile(r"[^\S\n]|-|–|\.[^\S\n]?|[^\S\n]?&[^\S\n]?|['’]s?[^\S\n]?"),
-    Kind.NUMBER: regex.compile(r"[^\S\n]?[-–/:×.,^][^\S\n]?|[^\S\n]"),
+    Kind.NUMBER: regex.compile(r"[^\S\n]?[-–/:×^][^\S\n]?|[.,]|[^\S\n]"),
     Kind.QUOTED: regex.compile(r"[^“”„\"«»‹›「」『』`\n]*"),
 }
 _IN_DATES = regex.compile(r"[^\S\n]|,[^\S\n]?|\.[^\S\n]?|-|/|(?:st|nd|rd|th)?[^\S\n]")

@@ -218,8 +218,9 @@ _TERMS = presets_of(DEFAULT)  # so that an answer is verified where the map flag
 READY = {
     each.name: replace(each, note=_START)
     for each in (
-        # The first goes by tokens, so that the exported function needs nothing but their logprobs.
-        Policy("Answer or verify", "min", (Rule(Action.ANSWER, -_TERMS.usual), Rule(Action.VERIFY, -math.inf))),
+        Policy(
+            "Answer or verify", DOUBTFUL_TERMS, (Rule(Action.VERIFY, _TERMS.usual), Rule(Action.ANSWER, -math.inf)),
+        ),
         Policy(
             "Research", DOUBTFUL_TERMS,
             (Rule(Action.RETRIEVE, _TERMS.few), Rule(Action.VERIFY, _TERMS.usual), Rule(Action.ANSWER, -math.inf)),

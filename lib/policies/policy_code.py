@@ -25,7 +25,7 @@ _FORMULAS = {
 _NUMBERS = {
     CHOICE: ("log_odds", "log(p / (1 - p)), with p the probability of the chosen label among the labels"),
     PROBABILITY: ("probability", "the calibrated probability that the answer is right, 0 to 1"),
-    DOUBTFUL_TERMS: ("doubt", "the score of the answer's most doubtful term, in nats"),
+    DOUBTFUL_TERMS: ("doubt", "what most_doubtful_term returns for the answer's tokens"),
 }
 _FROM_LOGPROBS = '''\
 def decide(logprobs):
@@ -60,6 +60,45 @@ def decide(@NAME@):
         return @MISSING@
     value = @NAME@
 '''
+_TERMS = '''\
+OPENERS = set(
+    "A An And As At But For From He Her His I If In It Its Of On Or Our She So That The "
+    "Their There These They This Those To We When With You Your".split()
+)
+
+
+def most_doubtful_term(tokens):
+    """Return the surprisal of an answer's least likely name or number, in nats.
+
+    tokens: (text, logprob) pairs in order, without the stop token.
+    A name is a word that begins with a capital, a number one that begins with a
+    digit; with those of its kind right before it. Candor also tells dates, quoted
+    terms and other scripts.
+    """
+    words, waiting = [], 0.0
+    for text, logprob in tokens:
+        if not words or text[:1].isspace() or words[-1][0][-1:].isspace():
+            words.append(["", 0.0])
+            waiting = 0.0
+        words[-1][0] += text
+        waiting -= logprob
+        if any(map(str.isalnum, text)):  # punctuation counts inside a word, as in 3.5
+            words[-1][1] += waiting
+            waiting = 0.0
+    worst, doubt, kind = 0.0, 0.0, ""
+    for text, surprisal in words:
+        word = text.strip("\\t\\r\\n !\\"'()*,-./:;?[]_`{}")
+        before, kind = kind, "number" if word[:1].isdigit() else "name"
+        if word in OPENERS or not (word[:1].isdigit() or word[:1].isupper()):
+            kind = ""
+        doubt = (doubt if kind == before else 0.0) + surprisal if kind else 0.0
+        worst = max(worst, doubt)
+        if not text.strip()[-1:].isalnum():
+            kind = ""  # punctuation ends a term
+    return worst
+
+
+'''
 _WORDS = re.compile(r"[^ ]* |[^ ]+")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
@@ -89,7 +128,7 @@ def _head(policy: Policy) -> str:
         template = _FROM_LOGPROBS
         parts |= {"LABEL": f"{policy.about.label.lower()}, in nats", "FORMULA": _FORMULAS[policy.measure]}
     else:
-        template = _FROM_NUMBER
+        template = (_TERMS if policy.measure == DOUBTFUL_TERMS else "") + _FROM_NUMBER
         parts["NAME"], parts["ABOUT"] = _NUMBERS[policy.measure]
     return re.sub("@([A-Z]+)@", lambda found: parts[found[1]], template)
 

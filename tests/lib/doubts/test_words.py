@@ -28,6 +28,7 @@ def listed(found: Terms) -> list[tuple[str, Kind]]:
             [("France", Kind.NAME), ("Western Europe", Kind.NAME), ("Paris", Kind.NAME), ("67.4 million", Kind.NUMBER)],
         ),
         ("J. K. Rowling wrote Harry Potter.", [("J. K. Rowling", Kind.NAME), ("Harry Potter", Kind.NAME)]),
+        ("It is Lima. Peru, St. Louis", [("Lima", Kind.NAME), ("Peru", Kind.NAME), ("St. Louis", Kind.NAME)]),
         ("the Bay of Bengal and Vietnam", [("Bay of Bengal", Kind.NAME), ("Vietnam", Kind.NAME)]),
         ("on 5 May 1990, or 2024-05-17", [("5 May 1990", Kind.DATE), ("2024-05-17", Kind.DATE)]),
         ("in May 2020, March 3rd, 1999", [("May 2020", Kind.DATE), ("March 3rd, 1999", Kind.DATE)]),

@@ -8,16 +8,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lib.policies.measures import MEASURES, value_of
+from lib.doubts.flags import doubts_of
+from lib.policies.measures import DOUBTFUL_TERMS, MEASURES, value_of
 from lib.policies.policy import READY, Action, Policy, Rule, decide
 from lib.policies.policy_code import as_python, literal
 from lib.scores.confidence import SCORES
+from tests.support.answers import answer_of
 from tests.support.paths import ROOT
 from tests.support.strategies import NAN, completion_of, tokens_of
 
@@ -59,7 +62,8 @@ def test_the_function_decides_as_the_policy_does(policy: Policy, values: list[fl
     assert names["NAME"] == policy.name
     assert names.get("NOTE", "") == policy.note
     assert names.get("TEXTS", {}) == {str(action): text for action, text in policy.texts}
-    assert set(names) <= {"__builtins__", "__doc__", "NAME", "NOTE", "TEXTS", "decide"}
+    own = {"OPENERS", "most_doubtful_term"} if policy.measure == DOUBTFUL_TERMS else set()
+    assert set(names) <= {"__builtins__", "__doc__", "NAME", "NOTE", "TEXTS", "decide", *own}
 
 
 LOGPROBS = st.lists(st.floats(-30, 0, width=32) | st.sampled_from([NAN, -INF]), max_size=40)
@@ -144,10 +148,28 @@ def test_it_is_formatted_as_ruff_would(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", READY)
 def test_it_is_short_and_stands_alone(name: str, tmp_path: Path) -> None:
     code = as_python(READY[name])
-    assert len(code.splitlines()) < 50
+    assert len(code.splitlines()) < (80 if READY[name].measure == DOUBTFUL_TERMS else 50)
     (tmp_path / "policy.py").write_text(code)
     missing = "[]" if READY[name].measure in SCORES else "None"
     call = f"import sys; sys.path.insert(0, '.'); import policy; print(policy.decide({missing}))"
     done = subprocess.run([sys.executable, "-I", "-c", call], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "send to a person"
     assert str(ROOT) not in code
+
+
+WORDS = [(" Rome",), (" New", "ville"), (" is",), (" a",), (" dog",), (" 12",), (" 3", ".", "5"), (" It",), (" Zorg",)]
+UNITS = st.tuples(st.sampled_from(WORDS), st.sampled_from([(), (), (",",), (".",)])).map(
+    lambda unit: (*unit[0], *unit[1])
+)
+
+
+@given(st.lists(UNITS, max_size=12), st.randoms(use_true_random=False))
+def test_of_plain_sentences_the_exported_term_is_candors(units: list[tuple[str, ...]], random: Random) -> None:
+    names = run(Policy("P", DOUBTFUL_TERMS, (Rule(Action.VERIFY, 1.0), Rule(Action.ANSWER, -INF))))
+    function = names["most_doubtful_term"]
+    assert callable(function)
+    texts = [text for unit in units for text in unit]
+    logprobs = [-random.uniform(0.01, 5) for _ in texts]
+    done = answer_of("".join(texts), logprobs, pieces=texts)
+    scores = doubts_of(done, "sum").scores
+    assert function(list(zip(texts, logprobs, strict=True))) == pytest.approx(float(scores.max(initial=0.0)), abs=1e-4)
