@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lib.doubts.policy import Policy
-from lib.doubts.policy_file import as_json, policy_of
 from lib.errors import BadFile
+from lib.policies.policy import Policy
+from lib.policies.policy_file import as_json, policy_of
 
 POLICY = "policy"  # the setting: the policy as JSON values
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ from lib.doubts.graded import (
     with_scores,
     word_level,
 )
+from lib.doubts.measured import keep_measured
 from lib.doubts.sheets import FILE, Sheet, sheets
+from lib.doubts.verdicts import P_TRUE, p_true, verdict_prompt
 from lib.doubts_items import item, peer_scores, write_items
 from lib.doubts_options import MOST_K
 from lib.doubts_report import PRIMARY, Reported, as_json, as_text, measurement
@@ -38,6 +40,7 @@ from lib.errors import InvalidRequest
 from lib.evaluation.ready import ready_file, ready_set, ready_table
 from lib.jobs.batch import Batch, State
 from lib.scores.token_scores import answer_mask
+from lib.statistics.bootstrap import Interval
 from lib.studies.doubts_sets import DoubtsSetsPlan, Item
 
 HELD_OUT = "held-out"
@@ -66,6 +69,9 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     batch = answers_to(plan, services_for(options), folder / f"answers-{options.part}.sqlite")
     asked = _Asked(options.part, {each.row_id: done for each, done in _answered(plan, batch)})
     levels = [_with_peers(each, peers) for each in asked.levels()]
+    if options.verdict:
+        scores = _verdicts(options, plan, asked, folder)
+        levels = [with_scores(each, P_TRUE, scores) if each.name in ANSWER_SETS.values() else each for each in levels]
     write_items(asked.items(levels), folder / _ITEMS)
     reported = [Reported(each, detected(each, primary=each.name == PRIMARY)) for each in levels]
     values = next(each for each in reported if each.level.name == SPANS)
@@ -83,6 +89,9 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     report = json.dumps(as_json(reported, about), indent=1, ensure_ascii=False)
     (folder / _REPORT).write_text(report, encoding="utf-8")
     flags = measurement(values, asked.answers_with_values(), about)
+    flags = replace(flags, auroc={**flags.auroc, **_of_verdicts(reported)})
+    if flags.weights and len(flags.wrong):
+        keep_measured(flags)
     (folder / _FLAGS).write_text(json.dumps(measured.as_json(flags)), encoding="utf-8")
     text = "\n".join(as_text(reported))
     (folder / _TABLES).write_text(text, encoding="utf-8")
@@ -98,6 +107,28 @@ def plan_of(options: argparse.Namespace) -> DoubtsSetsPlan:
         stop = () if mode is Mode.CHAT else ("\n",)
         items += [Item(row["id"], row["prompt"], mode, _ANSWER_TOKENS, stop) for row in _rows(name, options.part)]
     return DoubtsSetsPlan(source_of_option(options, options.model), tuple(items), options.k)
+
+
+def _verdicts(options: argparse.Namespace, plan: DoubtsSetsPlan, asked: _Asked, folder: Path) -> Mapping[str, float]:
+    """P(True) of each answer to a question, by the id of its row."""
+    graded = asked.answers
+    items = [
+        Item(each.row_id, verdict_prompt(each.prompt, done.text, chat=each.mode is Mode.CHAT), each.mode, 1, ())
+        for each in plan.items
+        if each.row_id in graded and (done := asked.completions.get(each.row_id)) is not None
+    ]
+    if not items:
+        return {}
+    own = replace(plan, items=tuple(items))
+    batch = answers_to(own, services_for(options), folder / f"verdicts-{options.part}.sqlite")
+    return {each.row_id: p_true(done) for each, done in _answered(own, batch)}
+
+
+def _of_verdicts(levels: Sequence[Reported]) -> Mapping[str, Interval]:
+    """The AUROC of P(True) on answers of a chat, or without a chat on those with examples; nothing if not asked for."""
+    found = {level.level.name: each for level in levels for each in level.methods if each.method == P_TRUE}
+    own = next((found[name] for name in reversed(ANSWER_SETS.values()) if name in found), None)
+    return {} if own is None else {P_TRUE: own.figures["auroc"].here}
 
 
 def _files() -> tuple[Path, ...]:
@@ -121,6 +152,11 @@ class _Asked:
 
     part: str
     completions: Mapping[str, Completion]  # by the id of the row
+
+    @property
+    def answers(self) -> frozenset[str]:
+        """The ids of rows whose answer is graded as a whole."""
+        return frozenset(row["id"] for name in ANSWER_SETS for row in _rows(name, self.part))
 
     def levels(self) -> list[Level]:
         """Answers, values and words with their grades and scores."""

@@ -30,6 +30,10 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
     asked.add_argument(
         "--k", type=int, default=MOST_K, metavar="N", help="alternatives per position to ask for (default %(default)s)"
     )
+    asked.add_argument(
+        "--verdict", action="store_true",
+        help="also ask the model if each of its answers is correct: one more call of one token per answer",
+    )  # fmt: skip
     compared = parser.add_argument_group("what it is compared with")
     compared.add_argument(
         "--peer", action="append", default=[], metavar="NAME=FILE",

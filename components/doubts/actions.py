@@ -20,12 +20,12 @@ from components.shell.messages import show_error
 from lib import formatting
 from lib.core.completion import Completion
 from lib.doubts.flags import doubts_of
-from lib.doubts.measures import MEASURES, PROBABILITY, Measure, value_of
 from lib.doubts.methods import DEFAULT
-from lib.doubts.policy import READY, Action, Policy, Range, decide, from_ranges
-from lib.doubts.policy_code import as_python
-from lib.doubts.policy_file import MOST_BYTES, as_json, policy_in
 from lib.errors import CandorError, InvalidRequest
+from lib.policies.measures import MEASURES, PROBABILITY, Measure, value_of
+from lib.policies.policy import READY, Action, Policy, Range, decide, from_ranges
+from lib.policies.policy_code import as_python
+from lib.policies.policy_file import MOST_BYTES, as_json, policy_in
 
 _CHOSEN, _PROBLEM, _FILE = "doubts.policy", "doubts.policy.problem", "doubts.policy.file"
 _TAKE = "doubts.policy.take"  # whether the policy that was just saved is shown from the next run on

@@ -13,8 +13,8 @@ from components.jobs.estimate import budget
 from components.shell.messages import show_error
 from lib.core.sources import NO_MODEL, Source
 from lib.doubts.follow_up import clarifying_question, retrieval_query, verification_prompt
-from lib.doubts.policy import Action
 from lib.errors import InvalidRequest
+from lib.policies.policy import Action
 from lib.studies.doubts import DoubtsPlan
 
 _HEIGHT = 140

@@ -12,9 +12,9 @@ from components.shell.escaping import as_text
 from components.shell.messages import show_error
 from lib import formatting
 from lib.core.completion import Completion
-from lib.doubts.json_choices import choices_in
-from lib.doubts.json_fields import Field, JsonReading, fields_of, table
 from lib.errors import InvalidRequest
+from lib.json_answers.choices import choices_in
+from lib.json_answers.fields import Field, JsonReading, fields_of, table
 
 _SCHEMA = "doubts.schema"
 _LONGEST_SCHEMA = 100_000  # characters

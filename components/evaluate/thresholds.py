@@ -12,7 +12,7 @@ from components.evaluate.selection import show_only
 from components.policies import own_policy, use_policy
 from components.shell.escaping import as_text
 from lib import formatting
-from lib.doubts.policy import from_threshold
+from lib.policies.policy import from_threshold
 from lib.statistics.selective import RiskCoverage
 from lib.statistics.thresholds import Guaranteed
 from lib.studies.evaluation_report import Report

@@ -21,9 +21,9 @@ from components.shell.services import services
 from lib.core.pasted_arn import as_arn
 from lib.core.pasted_endpoint import as_endpoint
 from lib.core.request import MAX_K, MAX_SAMPLES, Mode
-from lib.doubts.policy_file import policy_of
 from lib.errors import BadFile, CandorError, InvalidRequest
 from lib.evaluation.calibration import MOST_IN_USE, calibration_of
+from lib.policies.policy_file import policy_of
 from lib.store.settings import read_settings, write_settings
 
 _KNOWN = "settings.known"  # what is stored, as far as this session knows

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from numpy.typing import NDArray
 
 from lib.core.completion import Completion
 from lib.errors import BadFile
+from lib.paths import data_directory
 from lib.statistics.bootstrap import Interval
 from lib.statistics.shares import exact_share
 
 _FOLDER = Path(__file__).parent / "measured_models"
 _REMEDY = "Write it again with candor evaluate-doubts."
 MOST_BYTES = 5_000_000
+_MOST_KEPT = 50  # measurements of this machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +71,41 @@ def at_threshold(measured: Measured, method: str, threshold: float) -> AtThresho
     )
 
 
-def measured_for(completion: Completion, own: Sequence[Measured] = ()) -> Measured | None:
-    """The measurement of an answer's model, of one's own or of those that ship with Candor; None without one."""
+def measured_for(completion: Completion, known: Sequence[Measured] | None = None) -> Measured | None:
+    """The measurement of an answer's model, on the held-out part if there is one; None without any.
+
+    known: where to look; by default, what was measured on this machine and what ships with Candor.
+    """
     if not completion.weights:
         return None
-    return next((each for each in (*own, *shipped()) if each.weights == completion.weights), None)
+    here = [*of_this_machine(), *shipped()] if known is None else known
+    found = [each for each in here if each.weights == completion.weights]
+    return min(found, key=lambda each: each.part != "held-out", default=None)
+
+
+def keep_measured(measured: Measured) -> Path:
+    """Write a measurement where pages on this machine look for it. Raises OSError."""
+    folder = data_directory() / "flags"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(measured.weights.encode()).hexdigest()[:16]
+    path = folder / f"{name}-{measured.part}.json"
+    path.write_text(json.dumps(as_json(measured)), encoding="utf-8")
+    return path
+
+
+def of_this_machine() -> tuple[Measured, ...]:
+    """What `candor evaluate-doubts` has measured on this machine; files that cannot be read are left out."""
+    found = []
+    for each in sorted((data_directory() / "flags").glob("*.json"))[:_MOST_KEPT]:
+        with suppress(OSError, BadFile):
+            found.append(_kept(each, each.stat().st_mtime_ns))
+    return tuple(found)
+
+
+@lru_cache(_MOST_KEPT)
+def _kept(path: Path, _changed: int) -> Measured:
+    with path.open("rb") as file:
+        return measured_in(file.read(MOST_BYTES + 1))
 
 
 @cache

@@ -13,6 +13,8 @@ import pytest
 
 from lib import answers_in_folder, doubts_command
 from lib.cli import main
+from lib.core.completion import Completion
+from lib.core.request import Request
 from lib.doubts import detection
 from lib.doubts.measured import measured_in
 from lib.doubts.sheets import FILE, sheets
@@ -20,6 +22,7 @@ from lib.doubts_items import peer_scores
 from lib.errors import BadFile, InvalidRequest
 from lib.evaluation.ready import ready_table
 from lib.jobs.engine_pool import Engines
+from tests.support.answers import answer_of as one_word
 from tests.support.scripted_engine import ScriptedEngine, fails
 from tests.support.sheet_answers import answer_of
 
@@ -35,6 +38,7 @@ def engine() -> ScriptedEngine:
 @pytest.fixture
 def evaluate(engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluate:
     """Run the command on a few rows of each set with the scripted engine."""
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path / "data"))
     made = answers_in_folder.Services
 
     def services(*arguments: Any) -> Any:
@@ -173,3 +177,22 @@ def test_a_file_of_scores_that_cannot_be_read(tmp_path: Path, line: str) -> None
 def test_a_peer_that_cannot_be_read(text: str) -> None:
     with pytest.raises(BadFile):
         peer_scores(text)
+
+
+def test_the_models_own_verdict_is_a_method(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate()
+    asked, answered = len(engine.requests), engine.script
+
+    def script(request: Request) -> Completion:
+        asks = "Is the proposed answer correct?" in request.last_user_text
+        return replace(one_word("Yes"), request=request) if asks else answered(request)
+
+    engine.script = script
+    assert evaluate("--verdict") == 0
+    assert len(engine.requests) == asked + 2 * _ROWS, "one more call for each answer that is graded as a whole"
+    assert "| P(True) |" in capsys.readouterr().out
+    own = next(each for each in level(tmp_path, "answers, chat")["methods"] if each["method"] == "P(True)")
+    assert own["missing"] == 0
+    assert "P(True)" in measured_in((tmp_path / "out" / "flags.json").read_bytes()).auroc

@@ -16,11 +16,11 @@ from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import LocalModel
-from lib.doubts.policy import READY
-from lib.doubts.policy_file import as_json
 from lib.engines.base import Capabilities
 from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
+from lib.policies.policy import READY
+from lib.policies.policy_file import as_json
 from lib.studies.exploration import ExplorePlan
 from tests.support.answers import answer_of
 from tests.support.app_pages import press, settled

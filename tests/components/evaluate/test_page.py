@@ -13,11 +13,11 @@ from components.shell.escaping import as_text
 from components.shell.services import services
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
-from lib.doubts.policy import Action
-from lib.doubts.policy_file import policy_of
 from lib.evaluation.calibration import Calibration
 from lib.evaluation.examples import SUMS
 from lib.jobs.engine_pool import Engines
+from lib.policies.policy import Action
+from lib.policies.policy_file import policy_of
 from lib.statistics.maps import Kind, Map
 from tests.support.app_pages import press, settled
 from tests.support.own_store import own_store

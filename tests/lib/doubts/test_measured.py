@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from lib.doubts.measured import (
     Measured,
     as_json,
     at_threshold,
+    keep_measured,
     measured_for,
     measured_in,
     shipped,
@@ -96,3 +98,21 @@ def test_those_that_ship_are_of_methods_that_exist() -> None:
         assert set(each.scores) <= set(METHODS)
         assert each.weights
         assert each.wrong.any()
+
+
+def test_what_is_measured_on_this_machine_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
+    done = replace(answer_of("Rome"), provenance=(("weights", "abc"),))
+    assert measured_for(done) is None
+    keep_measured(replace(MADE, part="development"))
+    found = measured_for(done)
+    assert found is not None
+    assert found.part == "development"
+    path = keep_measured(MADE)
+    found = measured_for(done)
+    assert found is not None
+    assert found.part == "held-out"
+    path.write_bytes(b"broken")
+    found = measured_for(done)
+    assert found is not None
+    assert found.part == "development"

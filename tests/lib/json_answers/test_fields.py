@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
 from lib.core.tokens import TokenKind
-from lib.doubts.json_fields import fields_of, table
-from lib.doubts.json_scan import Kind, scan
-from tests.lib.doubts.test_json_scan import DOCUMENTS, flat, same
+from lib.json_answers.fields import fields_of, table
+from lib.json_answers.scan import Kind, scan
+from tests.lib.json_answers.test_scan import DOCUMENTS, flat, same
 from tests.support.strategies import NAN, column, completion_of, table_of, tokens_of, tokens_on
 
 K = TokenKind

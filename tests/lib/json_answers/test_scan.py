@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lib.doubts.json_paths import inside, item
-from lib.doubts.json_scan import MOST_DEEP, MOST_VALUES, Kind, Scan, decoded_string, scan
+from lib.json_answers.paths import inside, item
+from lib.json_answers.scan import MOST_DEEP, MOST_VALUES, Kind, Scan, decoded_string, scan
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 VALUES = st.recursive(SCALARS, lambda each: st.lists(each) | st.dictionaries(st.text(), each), max_leaves=30)

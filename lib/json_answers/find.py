@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lib.doubts.json_scan import Scan, scan
+from lib.json_answers.scan import Scan, scan
 
 _MOST_TRIED = 50  # brackets that turn out to be prose
 _FENCE = re.compile(r"```[ \t]*+(?:json[a-z0-9]*+)?[ \t]*+\r?\n\s*+(?=[{\[])", re.IGNORECASE)

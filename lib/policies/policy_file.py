@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from lib.doubts.measures import MEASURES
-from lib.doubts.policy import LONGEST_TEXT, Action, Policy, Range, action_of, from_ranges
 from lib.errors import BadFile, InvalidRequest
+from lib.policies.measures import MEASURES
+from lib.policies.policy import LONGEST_TEXT, Action, Policy, Range, action_of, from_ranges
 
 MOST_BYTES = 100_000  # of a policy as JSON
 _KIND = "candor policy"

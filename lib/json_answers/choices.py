@@ -10,10 +10,10 @@ from typing import Any
 
 from lib.core.pieces import Ints
 from lib.core.tokens import Tokens
-from lib.doubts.json_paths import inside
 from lib.doubts.spread import MOST_TEXTS, Spread, Texts, spread
 from lib.errors import InvalidRequest
 from lib.formatting import beginning
+from lib.json_answers.paths import inside
 from lib.segmentation.char_classes import marked
 
 Choices = Mapping[str, Sequence[str]]  # by path; "orders[].status" is of all items

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lib.doubts.json_paths import inside, item, named, quoted
+from lib.json_answers.paths import inside, item, named, quoted
 
 MOST_DEEP = 200  # objects and arrays inside each other
 MOST_VALUES = 20_000  # objects and arrays included

@@ -18,12 +18,12 @@ import numpy as np
 from lib.core.completion import Completion, StopReason
 from lib.core.pieces import Ints
 from lib.core.tokens import TokenKind
-from lib.doubts.json_choices import MOST_RESOLVED, Choices, spread_of, whole_values
-from lib.doubts.json_find import json_in
-from lib.doubts.json_paths import of_all_items
-from lib.doubts.json_scan import Fault, Found, Kind, Scan, decoded_string
 from lib.doubts.spread import Spread
 from lib.formatting import beginning, percent
+from lib.json_answers.choices import MOST_RESOLVED, Choices, spread_of, whole_values
+from lib.json_answers.find import json_in
+from lib.json_answers.paths import of_all_items
+from lib.json_answers.scan import Fault, Found, Kind, Scan, decoded_string
 from lib.scores.token_scores import answer_mask
 from lib.segmentation.cells import Cells, split
 from lib.segmentation.char_classes import encodable, marked
@@ -84,7 +84,7 @@ class JsonReading:
 def fields_of(completion: Completion, choices: Choices | None = None) -> JsonReading:
     """The fields of an answer's first JSON object or array.
 
-    choices: the values that fields can have, by path; see `json_choices`. Raises InvalidRequest if they are not usable.
+    choices: the values that fields can have, by path; see `choices`. Raises InvalidRequest if they are not usable.
     """
     known = whole_values(choices or {})
     tokens = completion.generated

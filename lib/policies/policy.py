@@ -9,11 +9,11 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lib.doubts.measures import DOUBTFUL_TERMS, MEASURES, PROBABILITY, Measure, threshold_problem
 from lib.doubts.methods import DEFAULT
 from lib.doubts.presets import presets_of
 from lib.errors import InvalidRequest
 from lib.formatting import exact_percent
+from lib.policies.measures import DOUBTFUL_TERMS, MEASURES, PROBABILITY, Measure, threshold_problem
 from lib.segmentation.char_classes import encodable
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.doubts.json_choices import choices_in, whole_values
-from lib.doubts.json_fields import Field, fields_of
-from lib.doubts.json_scan import Kind
 from lib.errors import InvalidRequest
+from lib.json_answers.choices import choices_in, whole_values
+from lib.json_answers.fields import Field, fields_of
+from lib.json_answers.scan import Kind
 from tests.lib.doubts.test_spread import Step, way
 from tests.support.strategies import completion_of, tokens_of
 

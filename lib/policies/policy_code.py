@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from lib.doubts.measures import DOUBTFUL_TERMS, PROBABILITY
-from lib.doubts.policy import Policy
+from lib.policies.measures import DOUBTFUL_TERMS, PROBABILITY
+from lib.policies.policy import Policy
 from lib.scores.confidence import CHOICE, SCORES
 
 _WIDTH = 88  # characters of a line, as formatters have it by default

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lib.doubts.measures import MEASURES, value_of
-from lib.doubts.policy import READY, Action, Policy, Rule, decide
-from lib.doubts.policy_code import as_python, literal
+from lib.policies.measures import MEASURES, value_of
+from lib.policies.policy import READY, Action, Policy, Rule, decide
+from lib.policies.policy_code import as_python, literal
 from lib.scores.confidence import SCORES
 from tests.support.paths import ROOT
 from tests.support.strategies import NAN, completion_of, tokens_of

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.doubts.measures import DOUBTFUL_TERMS, MEASURES, PROBABILITY, value_of
-from lib.doubts.policy import READY, Action, Policy, Range, Rule, action_of, decide, from_ranges, from_threshold
-from lib.doubts.policy_file import MOST_BYTES, as_json, policy_in, policy_of
 from lib.errors import BadFile, InvalidRequest
+from lib.policies.measures import DOUBTFUL_TERMS, MEASURES, PROBABILITY, value_of
+from lib.policies.policy import READY, Action, Policy, Range, Rule, action_of, decide, from_ranges, from_threshold
+from lib.policies.policy_file import MOST_BYTES, as_json, policy_in, policy_of
 from lib.scores.confidence import SCORES
 from lib.statistics.selective import Guarantee
 from lib.statistics.thresholds import Guaranteed, sought
