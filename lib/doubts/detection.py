@@ -43,7 +43,7 @@ class Against:
     difference: Two
     ratio: Two
     p_value: float  # that there is no difference, the larger of both ways to resample
-    adjusted: float  # Holm's over the methods of the level; that of the primary comparison is not adjusted
+    adjusted: float  # Holm's over the methods of the level, peers apart; that of the primary comparison is not adjusted
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,10 @@ def detected(level: Level, draws: int | None = None, *, primary: bool = False) -
     names = sorted(level.scores, key=lambda name: name != level.default)
     against = {name: ways.against(name) for name in names if name != level.baseline}
     others = [name for name in against if not (primary and name == level.default)]
-    adjusted = dict(zip(others, holm([against[name].p_value for name in others]), strict=True))
+    adjusted: dict[str, float] = {}
+    for peers in (False, True):
+        family = [each for each in others if (each in level.peers) == peers]
+        adjusted |= dict(zip(family, holm([against[name].p_value for name in family]).tolist(), strict=True))
     return [
         Detected(
             name,

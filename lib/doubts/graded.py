@@ -6,7 +6,7 @@ Scores are confidences here, the higher the more confident, so that one statisti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Level:
     figure: str = "auroc"  # what methods are compared by: "auroc", or "ap" of the wrong ones
     by_entity: bool = False  # whether rows of one entity belong together
     left_out: Mapping[str, str] = field(default_factory=dict)  # methods that cannot be computed, and why
+    peers: frozenset[str] = frozenset()  # methods of other libraries
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,4 +178,4 @@ def _usable(needs: Mapping[str, int], k: int) -> tuple[list[str], dict[str, str]
 def with_scores(level: Level, name: str, scores: Mapping[str, float]) -> Level:
     """The level with one more method, as from another library. scores: by item id; those that are missing are NaN."""
     column = np.array([scores.get(each.item_id, np.nan) for each in level.rows], np.float64)
-    return Level(**{**vars(level), "scores": {**level.scores, name: column}})
+    return replace(level, scores={**level.scores, name: column}, peers=level.peers | {name})

@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from lib.doubts.detection import average_precision_within, detected, filled
-from lib.doubts.graded import Labelled, Level
+from lib.doubts.graded import Labelled, Level, with_scores
+from lib.statistics.multiple import holm
 
 
 def level(*, by_entity: bool = False, n: int = 240, figure: str = "auroc") -> Level:
@@ -66,10 +67,18 @@ def test_methods_are_compared_with_the_baseline_on_the_same_rows(figure: str) ->
     assert good.difference.here.low > 0 > useless.difference.here.high
     assert good.p_value < 0.02
     assert good.adjusted == good.p_value, "the primary comparison is not adjusted"
-    assert useless.adjusted == pytest.approx(min(1, 2 * useless.p_value)), "two others are compared"
-    good = next(iter(detected(level(figure=figure), 400))).against
-    assert good is not None
-    assert good.adjusted == pytest.approx(3 * good.p_value), "one of three, unless it was named beforehand"
+    none = found["none"].against
+    assert none is not None
+    assert [useless.adjusted, none.adjusted] == pytest.approx(holm([useless.p_value, none.p_value]))
+    again = {each.method: each.against for each in detected(level(figure=figure), 400)}
+    values = [each for each in (again["good"], again["useless"], again["none"]) if each is not None]
+    assert [each.adjusted for each in values] == pytest.approx(holm([each.p_value for each in values])), (
+        "the default is one of three, unless its comparison was named beforehand"
+    )
+    added = with_scores(level(figure=figure), "peer: p", {str(each): each % 7 for each in range(240)})
+    for each in detected(added, 400):
+        if each.against is not None and each.method != "peer: p":
+            assert each.against.adjusted == pytest.approx(again[each.method].adjusted), "peers change nothing"
 
 
 def test_both_ways_to_resample() -> None:

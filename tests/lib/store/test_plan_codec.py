@@ -23,13 +23,16 @@ from lib.store.job_runs import CUT_OFF, answers_of, ended, restored, run_about, 
 from lib.store.plan_codec import call_as_json, call_of
 from lib.store.run import RunState
 from lib.studies.ablation import AblationPlan
+from lib.studies.doubts import DoubtsPlan
 from lib.studies.doubts_sets import DoubtsSetsPlan, Item
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
+from lib.studies.label_choices import LabelsPlan
 from lib.studies.model_comparison import ModelsPlan, Side
 from lib.studies.plans import PLANS
 from lib.studies.prompt_comparison import PromptsPlan
 from lib.studies.ranking import RankPlan
+from lib.studies.second_looks import SecondLooksPlan
 from tests.benchmarks.completions import long_completion
 
 DONE = long_completion(20)
@@ -54,6 +57,9 @@ EXAMPLES: list[Plan] = [
     EvaluatePlan(
         MODEL, (Question(1, "a", "1+1=", ("2",), (), (("kind", "sum"),), "g"),), grader=Grader(Rule.NUMBER, 0.1)
     ),
+    DoubtsPlan(MODEL, "Who wrote it?", "Be brief.", Mode.CHAT, max_tokens=12, temperature=0.5, k=7),
+    SecondLooksPlan(MODEL, Request("Who?"), "Me", 3, verdict=True, other_prompt="What?", prefixes=((1, 2), (3,))),
+    LabelsPlan(MODEL, Request("Which?"), ("this", "that"), "Answer:", "."),
     DoubtsSetsPlan(MODEL, (Item("a", "Peru is in"), Item("b", "Is it?", Mode.CHAT, 9, ())), 7),
 ]
 
