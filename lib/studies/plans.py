@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from lib.jobs.plan import Plan
 from lib.studies.ablation import AblationPlan
+from lib.studies.contexts import ContextsPlan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.label_choices import LabelsPlan
+from lib.studies.leaning import LeaningPlan
 from lib.studies.model_comparison import ModelsPlan
 from lib.studies.prompt_comparison import PromptsPlan
 from lib.studies.ranking import RankPlan
@@ -17,6 +19,6 @@ PLANS: dict[str, type[Plan]] = {
     each.kind: each
     for each in (
         ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan, DoubtsPlan, SecondLooksPlan,
-        LabelsPlan,
+        LabelsPlan, ContextsPlan, LeaningPlan,
     )
 }  # fmt: skip

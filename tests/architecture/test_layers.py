@@ -22,6 +22,7 @@ LIB = (
     ("lib.jobs",),
     ("lib.evaluation", "lib.serve"),
     ("lib.doubts",),
+    ("lib.contexts",),
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),
