@@ -50,6 +50,8 @@ def from_text(text: str) -> Passages:
     are none or too many, and InvalidRequest for a text that no model can read.
     """
     _check_size(len(text))
+    if not text.strip():
+        raise BadFile("There are no passages.", _HOW)
     looks_like_json = text.lstrip().startswith(("{", "["))
     if looks_like_json and (value := json_in(text)) is not None:
         return checked(found_in(value))

@@ -85,7 +85,7 @@ def found_in(value: Any) -> list[Found]:
 def _items(value: Any) -> Sequence[Any] | None:
     if isinstance(value, list):
         if len(value) == 1 and isinstance(value[0], dict) and _text_of(value[0]) is None:
-            return _items(value[0])  # a response on one line of JSON Lines
+            return _items(value[0]) or value  # a response on one line of JSON Lines
         return value
     if not isinstance(value, dict):
         return None

@@ -70,7 +70,7 @@ SCORINGS: dict[str, Scoring] = {
         Scoring(
             BM25,
             "BM25",
-            "Sum over the question's words of idf × tf ⋅ (k₁ + 1) / (tf + k₁ ⋅ (1 − b + b ⋅ length / mean length)), "
+            "Sum over the question's words of idf ⋅ tf / (tf + k₁ ⋅ (1 − b + b ⋅ length / mean length)), "
             "k₁ = 1.5, b = 0.75, among these passages only.",
             "Robertson et al. 1994, “Okapi at TREC-3”, with the idf of Lucene, by the library bm25s",
             "",

@@ -159,10 +159,10 @@ def _elements(*, with_symbol: bool) -> Iterator[Entity]:
 
 
 _TOWNS = (
-    "Aldbrook", "Bexwater", "Carrowmoor", "Dunvale", "Eastlyn", "Farholt", "Grimsel", "Hartmere", "Inverlow", "Jarnwick",
-    "Kelstow", "Lambrigg", "Marlock", "Nunhope", "Ovingdale", "Pendry", "Quarley", "Ramsholt", "Skelby", "Tolverne",
-    "Ulcombe", "Varnish Cross", "Wetherden", "Yoxley", "Zealbury", "Ashfleet", "Brantham", "Coldreath", "Dovercourt Hill",
-    "Elmsett",
+    "Aldbrook", "Bexwater", "Carrowmoor", "Dunvale", "Eastlyn", "Farholt", "Grimsel", "Hartmere", "Inverlow",
+    "Jarnwick", "Kelstow", "Lambrigg", "Marlock", "Nunhope", "Ovingdale", "Pendry", "Quarley", "Ramsholt", "Skelby",
+    "Tolverne", "Ulcombe", "Varnish Cross", "Wetherden", "Yoxley", "Zealbury", "Ashfleet", "Brantham", "Coldreath",
+    "Dovercourt Hill", "Elmsett",
 )  # fmt: skip
 _SUBJECTS = ("clocks", "ships", "dolls", "coins", "maps", "trams", "glass", "bells", "kites", "toys")
 _FIRST = ("Ada", "Bruno", "Clara", "Dorian", "Edith", "Felix", "Greta", "Hugo", "Irene", "Jonas", "Karin", "Leo")
@@ -202,8 +202,8 @@ def _products() -> Iterator[Entity]:
     for name, own in values.items():
         kind = name.split()[-1]
         passage = (
-            f"The Ardenworks {name} is made of {own['material']} in {own['town']} and comes in {own['colour']}. It weighs "
-            f"{own['weight']} and costs {own['price']}, with a warranty of {own['warranty']}."
+            f"The Ardenworks {name} is made of {own['material']} in {own['town']} and comes in {own['colour']}. "
+            f"It weighs {own['weight']} and costs {own['price']}, with a warranty of {own['warranty']}."
         )
         asked = tuple((text.format(name=name), own[attribute]) for attribute, text in catalogue.HELD_OUT.items())
         near = tuple(each for each in values if each.split()[-1] == kind and each != name)
@@ -266,7 +266,7 @@ def _rows(
 def main() -> int:
     """Write the set, or compare it with the one that is there."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the committed file; exits with 1 if it differs")
+    parser.add_argument("--check", action="store_true", help="compare with the committed file instead")
     options = parser.parse_args()
     for pair in _pairs():
         if common := shared(pair.questions[0][0], pair.passage):
