@@ -123,7 +123,7 @@ def bm25(question: str, passages: Sequence[str]) -> Scores:
     from bm25s.stopwords import STOPWORDS_EN
 
     def words(text: str) -> list[str]:
-        return [each for each in words_of(text).elements() if each not in STOPWORDS_EN]
+        return [each for each in words_of(text).elements() if each not in STOPWORDS_EN and each != _GENITIVE]
 
     corpus, query = [words(each) for each in passages], words(question)
     if not any(corpus) or not query:
@@ -192,4 +192,5 @@ def _rows_of(tokens: Tokens, text: str, place: tuple[int, int]) -> NDArray[np.bo
     return rows
 
 
+_GENITIVE = "s"  # of “Rome's”, which is two words here
 _ROUNDING = 1e-12  # of scores that are equal but for the order of additions

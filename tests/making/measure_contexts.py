@@ -21,7 +21,7 @@ import numpy as np
 
 from lib.contexts.labelled import SET, Labelled, keeps, read_labelled, saved
 from lib.contexts.prompting import TEMPLATES, Order
-from lib.contexts.scorings import BM25, DRAFT, GAIN, QUESTION, Scores, combined
+from lib.contexts.scorings import BM25, DRAFT, GAIN, QUESTION, Scores, bm25, combined
 from lib.core.request import Mode
 from lib.core.sources import LocalModel
 from lib.engines.local.opening import open_local
@@ -112,8 +112,12 @@ def _answer(found: ContextsOutcome) -> str:
 
 def report(options: argparse.Namespace) -> None:
     """Print the tables of files with scores."""
+    labelled = {each.id: each for each in read_labelled(options.data.read_bytes())}
     for path in options.files:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for each in rows:  # as it is now
+            asked = labelled[each["id"]]
+            each["scores"][BM25] = bm25(asked.question, [one.text for one in asked.passages]).tolist()
         kinds = dict.fromkeys(each["kind"] for each in rows)
         groups = {"all": rows} if len(kinds) > 1 else {}
         groups |= {kind: [each for each in rows if each["kind"] == kind] for kind in kinds}
@@ -173,6 +177,7 @@ def main() -> None:
     scoring.add_argument("--out", type=Path, required=True)
     scoring.set_defaults(run=score)
     reporting = commands.add_parser("report")
+    reporting.add_argument("--data", type=Path, default=SET)
     reporting.add_argument("files", type=Path, nargs="+")
     reporting.set_defaults(run=report)
     options = parser.parse_args()

@@ -156,9 +156,10 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
 )
 def test_any_file_is_read_or_refused(data: bytes, name: str) -> None:
     try:
-        assert from_file(data, name).passages
-    except CandorError as error:
-        assert error.cause
+        found = from_file(data, name).passages
+    except CandorError:  # and nothing else
+        return
+    assert found
 
 
 def test_deep_and_long_json_is_refused_in_bounded_time() -> None:
