@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from lib.jobs.plan import Plan
 from lib.studies.ablation import AblationPlan
+from lib.studies.contexts import ContextsPlan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.doubts_sets import DoubtsSetsPlan
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.label_choices import LabelsPlan
+from lib.studies.leaning import LeaningPlan
 from lib.studies.model_comparison import ModelsPlan
 from lib.studies.prompt_comparison import PromptsPlan
 from lib.studies.ranking import RankPlan
@@ -18,6 +20,6 @@ PLANS: dict[str, type[Plan]] = {
     each.kind: each
     for each in (
         ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan, DoubtsPlan, DoubtsSetsPlan,
-        SecondLooksPlan, LabelsPlan,
+        SecondLooksPlan, LabelsPlan, ContextsPlan, LeaningPlan,
     )
 }  # fmt: skip

@@ -23,6 +23,7 @@ LIB = (
     ("lib.evaluation", "lib.serve"),
     ("lib.doubts",),
     ("lib.json_answers", "lib.policies"),
+    ("lib.contexts",),
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),

@@ -1,0 +1,74 @@
+"""Questions whose right passage is known, and how often a scoring keeps it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.contexts.passages import Passage, checked
+from lib.contexts.retrieved import found_in
+from lib.contexts.scorings import Scores
+from lib.errors import BadFile, CandorError
+from lib.evaluation.table import read_table
+
+SET = Path(__file__).parents[1] / "evaluation" / "sets" / "contexts.jsonl"
+_HOW = 'Each row is an object such as {"question": "…", "passages": [{"id": "1", "text": "…"}], "right": "1"}.'
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A question with its passages, one of which has the answer."""
+
+    id: str
+    question: str
+    passages: tuple[Passage, ...]
+    right: int  # place of the right passage
+    kind: str = ""  # a slice that is reported on, such as "re-worded"; "" for none
+    part: str = ""  # such as "development"; "" for none
+
+
+def read_labelled(data: bytes, name: str = "") -> tuple[Labelled, ...]:
+    """The questions of a JSON Lines file. Raises BadFile for the first row that cannot be used."""
+    table = read_table(data, name)
+    if table.problems:
+        raise BadFile(f"Row {table.problems[0].row} cannot be used. {table.problems[0].cause}", _HOW)
+    return tuple(_rows(zip(table.numbers, table.rows, strict=True)))
+
+
+def _rows(rows: Iterator[tuple[int, object]]) -> Iterator[Labelled]:
+    for number, row in rows:
+        assert isinstance(row, dict)  # noqa: S101  # as tables have them
+        question, right = row.get("question"), row.get("right")
+        if not isinstance(question, str) or not question.strip() or right is None:
+            raise BadFile(f"Row {number} has no question, or does not say which passage is right.", _HOW)
+        try:
+            passages = checked(found_in(row.get("passages"))).passages
+        except CandorError as error:
+            raise BadFile(f"Row {number}: {error.cause}", error.remedy) from error
+        places = [place for place, each in enumerate(passages) if each.id == str(right)[:100]]
+        if not places:
+            raise BadFile(f"Row {number} has no passage with the id of the right one.", _HOW)
+        about = [str(row.get(each, ""))[:100] for each in ("id", "kind", "part")]
+        yield Labelled(about[0] or str(number), question, passages, places[0], about[1], about[2])
+
+
+def keeps(scores: Scores, right: int, most: int) -> float:
+    """The probability that the right passage is among the best `most`, with ties in random order. 0 to 1.
+
+    Passages without a score are all tied, behind those with one.
+    """
+    values = np.where(np.isnan(scores), -np.inf, scores)
+    better = int((values > values[right]).sum())
+    tied = int((values == values[right]).sum())
+    return min(1.0, max(0.0, (most - better) / tied))
+
+
+def saved(scores: Scores, tokens: Sequence[int], most: int) -> float:
+    """The share of the passages' tokens that the best `most` leave out, with ties in random order. 0 to 1."""
+    chances = [keeps(scores, place, most) for place in range(len(scores))]
+    total = sum(tokens)
+    return 1.0 - sum(chance * size for chance, size in zip(chances, tokens, strict=True)) / total if total else math.nan

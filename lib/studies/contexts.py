@@ -1,0 +1,167 @@
+"""Contexts' plan: score retrieved passages cheaply, then answer from those that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from lib.contexts.passages import MOST_PASSAGES, Passage
+from lib.contexts.prompting import TEMPLATES, Filled, Order, closed_book, filled, joined_passages, order_of
+from lib.contexts.pruning import Keep
+from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, SCORINGS
+from lib.core.request import Mode, Request, prompt_fields
+from lib.core.sources import Source
+from lib.errors import InvalidRequest
+from lib.jobs.batch import Batch
+from lib.jobs.call import Call
+from lib.scores.ranking import joined
+
+KEPT, ALL, NONE = "kept", "all", "none"  # passages that a full answer is given from
+MOST_DRAFT_TOKENS = 64
+MOST_QUESTION = 20_000  # characters
+
+
+@dataclass(frozen=True)
+class ContextsPlan:
+    """A question and its passages, how they are scored, and which answers follow."""
+
+    kind: ClassVar[str] = "contexts"
+    page: ClassVar[str] = "contexts"
+
+    source: Source
+    question: str = ""
+    passages: tuple[Passage, ...] = ()
+    template: str = TEMPLATES[Order.PASSAGE_FIRST]
+    mode: Mode = Mode.RAW
+    system: str = ""  # of a chat; "" for none
+    scorings: tuple[str, ...] = (QUESTION, DRAFT)  # names in SCORINGS; free ones cost no call
+    answer: str = ""  # that GAIN scores with each passage and without any
+    draft_tokens: int = 8
+    by: str = QUESTION  # the scoring that decides what is kept, or COMBINED
+    weights: tuple[tuple[str, float], ...] = ()  # of scorings in the combination
+    keep: Keep = field(default_factory=Keep)
+    answers: tuple[str, ...] = ()  # of KEPT, ALL and NONE (closed book); empty scores the passages only
+    max_tokens: int = 60  # of an answer
+    stop: tuple[str, ...] = ()  # ends an answer
+    context: int = 0  # tokens of passages that the prompt of an answer has room for; 0 for no limit
+    k: int = 5
+    prompt_scores: bool = True  # whether the model returns logprobs of prompts; if not, only drafts are generated
+
+    def calls(self) -> tuple[Call, ...]:
+        """The scoring calls: drafts or prompts to score by passage, then questions and answers as candidates.
+
+        Where the passage is before the question, one call by passage has the draft and the question's logprobs. Raises
+        InvalidRequest.
+        """
+        self.check()
+        return (*self._prompts(), *self._questions(), *self._gains())
+
+    def check(self) -> None:
+        """Raise InvalidRequest if a field is invalid."""
+        if not self.question.strip():
+            raise InvalidRequest("There is no question.", "Type a question.")
+        if len(self.question) > MOST_QUESTION:
+            raise InvalidRequest(f"The question has more than {MOST_QUESTION:,} characters.", "Shorten it.")
+        if not self.passages:
+            raise InvalidRequest("There are no passages.", "Paste some, or choose a file.")
+        if len(self.passages) > MOST_PASSAGES:
+            raise InvalidRequest(f"There are more than {MOST_PASSAGES} passages.", "Leave out some of them.")
+        if len({each.id for each in self.passages}) < len(self.passages):
+            raise InvalidRequest("Two passages have the same id.", "Give each passage an id of its own.")
+        if unknown := {*self.scorings, *(name for name, _ in self.weights)} - set(SCORINGS):
+            raise InvalidRequest(f"There is no scoring “{min(unknown)}”.", f"There are {', '.join(SCORINGS)}.")
+        if self.by != COMBINED and self.by not in self.scorings:
+            raise InvalidRequest("What ranks the passages is not among the scorings.", "Choose it as well.")
+        if not 1 <= self.draft_tokens <= MOST_DRAFT_TOKENS:
+            raise InvalidRequest(f"A draft has 1 to {MOST_DRAFT_TOKENS} tokens.", "Change its length.")
+        if set(self.answers) - {KEPT, ALL, NONE}:
+            raise InvalidRequest("An answer is given from passages that are not known.", "Run it again.")
+        if GAIN in self.scorings and not self.answer.strip():
+            raise InvalidRequest("The answer gain needs an answer.", "Type one, or take one that the model gave.")
+        if not self.prompt_scores and not {*self.scorings} - {QUESTION, GAIN}:
+            raise InvalidRequest("The model doesn't return prompt logprobs.", "Choose the draft confidence as well.")
+        filled(self.template, "", self.question)
+
+    def title(self) -> str:
+        """The question."""
+        return self.question
+
+    @property
+    def asks_prompts(self) -> bool:
+        """Whether there is a call by passage with the template's prompt."""
+        return DRAFT in self.scorings or self.question_in_prompt
+
+    @property
+    def question_in_prompt(self) -> bool:
+        """Whether the question's logprobs come with the template's prompt."""
+        return self._scores(QUESTION) and order_of(self.template) is Order.PASSAGE_FIRST
+
+    @property
+    def question_alone(self) -> bool:
+        """Whether the question is scored as a candidate after each passage, because the template has it first."""
+        return self._scores(QUESTION) and not self.question_in_prompt
+
+    @property
+    def gains(self) -> bool:
+        """Whether an answer is scored with each passage and without any."""
+        return self._scores(GAIN)
+
+    def prompt_of(self, passage: str) -> Filled:
+        """The template's prompt for a passage, or for several that are joined."""
+        return filled(self.template, passage, self.question)
+
+    def then(self, outcome: Batch) -> tuple[Call, ...]:
+        """The full answers, each prompt once: from the kept passages, from all, and without any."""
+        from lib.studies.contexts_outcome import answer_prompts  # which reads outcomes of this plan
+
+        prompts = answer_prompts(self, outcome)
+        return tuple(self._answer(text) for text in dict.fromkeys(prompts.values()))
+
+    def then_at_most(self) -> tuple[Call, ...]:
+        """Answers that take as much as the further ones can: from all passages instead of from those that are kept."""
+        everything = self.prompt_of(joined_passages([each.text for each in self.passages])).text
+        alone = closed_book(self.template, self.question)
+        return tuple(self._answer(alone if each == NONE else everything) for each in self.answers)
+
+    def request(self, text: str, max_tokens: int, *, scored: bool = False) -> Request:
+        """A request of this plan's kind. scored: whether the prompt's logprobs are wanted."""
+        return Request(
+            **prompt_fields(self.mode, text, self.system if self.mode is Mode.CHAT else ""),
+            max_tokens=max_tokens,
+            stop=self.stop if max_tokens else (),
+            k=self.k,
+            prompt_scores=scored,
+        )
+
+    def _scores(self, name: str) -> bool:
+        return name in self.scorings and self.prompt_scores
+
+    def _prompts(self) -> Iterator[Call]:
+        if self.asks_prompts:
+            new = self.draft_tokens if DRAFT in self.scorings else 0
+            for each in self.passages:
+                text = self.prompt_of(each.text).text
+                yield Call(self.source, self.request(text, new, scored=self.question_in_prompt))
+
+    def _questions(self) -> Iterator[Call]:
+        """The question as a candidate after each passage, raw: what it follows is a text, not a message."""
+        for each in self.passages if self.question_alone else ():
+            before = f"{each.text}\n\nQuestion:"
+            request = Request(before, max_tokens=0, k=self.k, prompt_scores=False)
+            yield Call(self.source, request, candidates=(joined(before, self.question),))
+
+    def _gains(self) -> Iterator[Call]:
+        if self.gains:
+            texts = [self.prompt_of(each.text).text for each in self.passages]
+            yield from scored_under(self, [*texts, closed_book(self.template, self.question)], self.answer)
+
+    def _answer(self, text: str) -> Call:
+        return Call(self.source, self.request(text, self.max_tokens))
+
+
+def scored_under(plan: ContextsPlan, prompts: Sequence[str], answer: str) -> Iterator[Call]:
+    """Calls that score one answer after several prompts."""
+    for text in prompts:
+        request = replace(plan.request(text, 0), stop=())
+        yield Call(plan.source, request, candidates=(joined(request.prompt or "", answer),))

@@ -1,0 +1,188 @@
+"""The outcome of Contexts' plan: scores of passages, which of them are kept, and the full answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from lib.contexts.prompting import closed_book, joined_passages
+from lib.contexts.pruning import kept
+from lib.contexts.scorings import (
+    BM25,
+    COMBINED,
+    DRAFT,
+    GAIN,
+    QUESTION,
+    RETRIEVER,
+    Scores,
+    bm25,
+    candidate_score,
+    combined,
+    draft_score,
+    gain,
+    passage_tokens,
+    question_score,
+)
+from lib.core.completion import Completion
+from lib.errors import CandorError
+from lib.jobs.batch import Batch, Outcome, State
+from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
+
+_CHARACTERS = 4  # of a token, where the model did not count
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The passages' scores, so far as they are there. n passages."""
+
+    scores: Mapping[str, Scores]  # float64[n] by scoring, nats but for "retriever" and "bm25"; NaN: not known
+    tokens: tuple[int, ...]  # n: tokens of each passage
+    counted: bool  # whether the model counted all tokens; if not, some are estimated from characters
+    drafts: tuple[Completion | None, ...]  # n: None if none was asked for, or it failed
+    errors: tuple[CandorError | None, ...]  # n: the first error of each passage's calls
+    note: str = ""  # what could not be scored, and why
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A full answer."""
+
+    passages: tuple[int, ...]  # places of the passages it is given from, in the order of the prompt
+    left_out: int  # passages that did not fit into the model's context
+    prompt: str  # as filled in
+    outcome: Outcome  # WAITING until it is asked
+
+
+@dataclass(frozen=True)
+class ContextsOutcome:
+    """Everything that is known of a plan's outcome."""
+
+    scored: Scored
+    kept: tuple[int, ...]  # places of the passages that the plan's rule keeps, best first
+    answers: Mapping[str, Answer]  # by KEPT, ALL and NONE
+    seconds: float  # elapsed
+
+
+def outcome_of(plan: ContextsPlan, batch: Batch) -> ContextsOutcome:
+    """Read the outcome of a plan so far."""
+    scored = scored_of(plan, batch)
+    count = sum(each.answers for each in plan.calls())
+    later = batch.outcomes[count:]
+    prompts = answer_prompts(plan, batch, scored)
+    places = {text: number for number, text in enumerate(dict.fromkeys(prompts.values()))}
+    answers = {
+        name: Answer(
+            _used(plan, name, scored),
+            _wanted(plan, name, scored) - len(_used(plan, name, scored)),
+            text,
+            later[places[text]] if places[text] < len(later) else Outcome(),
+        )
+        for name, text in prompts.items()
+    }
+    return ContextsOutcome(scored, kept_of(plan, scored), answers, batch.seconds)
+
+
+def scored_of(plan: ContextsPlan, batch: Batch) -> Scored:
+    """The passages' scores so far, without the answers."""
+    number = len(plan.passages)
+    outcomes = iter(batch.outcomes)
+    prompts = _taken(outcomes, number if plan.asks_prompts else 0)
+    questions = _taken(outcomes, number if plan.question_alone else 0)
+    gains = _taken(outcomes, number + 1 if plan.gains else 0)
+    texts = [plan.prompt_of(each.text) for each in plan.passages]
+    scores: dict[str, Scores] = {}
+    if DRAFT in plan.scorings:
+        scores[DRAFT] = np.array([math.nan if each is None else draft_score(each) for each in _done(prompts)])
+    if plan.question_in_prompt:
+        pairs = zip(_done(prompts), texts, strict=True)
+        scores[QUESTION] = np.array([math.nan if each is None else question_score(each, text) for each, text in pairs])
+    elif plan.question_alone:
+        scores[QUESTION] = np.array([math.nan if each is None else candidate_score(each) for each in _done(questions)])
+    if plan.gains:
+        *own, without = _done(gains)
+        scores[GAIN] = np.array([math.nan if not each or not without else gain(each, without) for each in own])
+    if RETRIEVER in plan.scorings:
+        scores[RETRIEVER] = np.array([math.nan if each.score is None else each.score for each in plan.passages])
+    if BM25 in plan.scorings:
+        scores[BM25] = bm25(plan.question, [each.text for each in plan.passages])
+    if plan.weights:
+        scores[COMBINED] = combined(scores, dict(plan.weights))
+    read = prompts or questions or gains
+    counts = [0 if each is None else passage_tokens(each, text) for each, text in zip(_done(read), texts, strict=False)]
+    counts += [0] * (number - len(counts))
+    tokens = [found or _estimated(each.text) for found, each in zip(counts, plan.passages, strict=True)]
+    return Scored(
+        scores,
+        tuple(tokens),
+        all(counts),
+        tuple(_done(prompts)) if DRAFT in plan.scorings else (None,) * number,
+        tuple(_error(place, prompts, questions, gains) for place in range(number)),
+        _missing(plan),
+    )
+
+
+def kept_of(plan: ContextsPlan, scored: Scored) -> tuple[int, ...]:
+    """The places of the passages that the plan's rule keeps, best first."""
+    scores = scored.scores.get(plan.by)
+    return () if scores is None else kept(scores, plan.keep, scored.tokens)
+
+
+def answer_prompts(plan: ContextsPlan, batch: Batch, scored: Scored | None = None) -> dict[str, str]:
+    """The prompt of each full answer. There is none from kept passages if no passage is kept."""
+    if not plan.answers:
+        return {}
+    scored = scored or scored_of(plan, batch)
+    found = {}
+    for name in (KEPT, ALL, NONE):
+        used = _used(plan, name, scored)
+        if name == NONE and name in plan.answers:
+            found[name] = closed_book(plan.template, plan.question)
+        elif name in plan.answers and used:
+            found[name] = plan.prompt_of(joined_passages([plan.passages[place].text for place in used])).text
+    return found
+
+
+def _used(plan: ContextsPlan, name: str, scored: Scored) -> tuple[int, ...]:
+    """Places of the passages of an answer that fit into the context, in the order they were given in."""
+    if name == NONE:
+        return ()
+    found, left = [], plan.context or math.inf
+    for place in kept_of(plan, scored) if name == KEPT else range(len(plan.passages)):
+        if scored.tokens[place] <= left:
+            found.append(place)
+            left -= scored.tokens[place]
+    return tuple(sorted(found))
+
+
+def _wanted(plan: ContextsPlan, name: str, scored: Scored) -> int:
+    """How many passages an answer would be given from if the context had no limit."""
+    return {KEPT: len(kept_of(plan, scored)), ALL: len(plan.passages), NONE: 0}[name]
+
+
+def _taken(outcomes: Iterator[Outcome], number: int) -> list[Outcome]:
+    found = list(islice(outcomes, number))
+    return found + [Outcome()] * (number - len(found))
+
+
+def _done(outcomes: list[Outcome]) -> list[Completion | None]:
+    return [each.completion if each.state is State.DONE else None for each in outcomes]
+
+
+def _error(place: int, *calls: list[Outcome]) -> CandorError | None:
+    found = (each[place].error for each in calls if place < len(each))
+    return next((error for error in found if error is not None), None)
+
+
+def _estimated(text: str) -> int:
+    return -(-len(text) // _CHARACTERS)
+
+
+def _missing(plan: ContextsPlan) -> str:
+    lacking = [name for name in (QUESTION, GAIN) if name in plan.scorings]
+    if plan.prompt_scores or not lacking:
+        return ""
+    return "The model doesn't return prompt logprobs, so only drafts are scored, and what needs no call."
