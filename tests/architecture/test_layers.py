@@ -46,6 +46,7 @@ COMPONENTS = (
     ),
     (
         "components.connection",
+        "components.contexts",
         "components.doubts",
         "components.evaluate",
         "components.explore",

@@ -1,0 +1,104 @@
+"""The answers from the kept passages, from all of them and without any, and what each sentence leans on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from components.jobs.current_job import Run, job_beside, start_beside
+from components.jobs.estimate import budget
+from components.jobs.job_view import JobView
+from components.shell.escaping import as_text, bold
+from components.shell.messages import show_error
+from components.token_map import ANSWER_FIRST
+from components.token_map.with_details import map_with_pin
+from lib import formatting
+from lib.core.completion import Completion
+from lib.display.token_map_view import TokenMapView
+from lib.jobs.batch import Batch
+from lib.scores.token_scores import summarise_answer
+from lib.segmentation.char_classes import marked
+from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
+from lib.studies.contexts_outcome import Answer, outcome_of
+from lib.studies.leaning import Leaning, LeaningPlan, leaning_of
+
+_NAMES = {KEPT: "From the kept passages", ALL: "From all passages", NONE: "Without any passage"}
+_PLACE = "leaning"
+_VIEW = JobView(
+    "contexts.leaning", lambda *_: None, "What it leans on", answer_name=lambda _, place: f"Call {place + 1}"
+)
+
+
+def answers(job: Run, plan: ContextsPlan, batch: Batch) -> None:
+    """Show the answers side by side, with tokens and time; nothing before they are asked for."""
+    found = outcome_of(plan, batch).answers
+    if not found:
+        return
+    st.subheader("Answers")
+    for column, (name, each) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
+        with column:
+            st.markdown(bold(_NAMES[name]))
+            _answer(name, each)
+    own = found.get(KEPT)
+    if own is not None and own.outcome.completion is not None:
+        _leaning(job, plan, own, own.outcome.completion)
+
+
+def _answer(name: str, each: Answer) -> None:
+    done = each.outcome.completion
+    if each.left_out:
+        st.caption(f"{formatting.count(each.left_out, 'passage')} did not fit into the model's context.")
+    if each.outcome.error is not None:
+        show_error(each.outcome.error)
+    if done is None:
+        st.caption("Not answered yet.")
+        return
+    found = summarise_answer(done)
+    total = done.timing.total
+    st.caption(
+        f"{formatting.count(len(done.prompt), 'prompt token')}, "
+        f"{formatting.count(len(done.generated), 'generated token')}"
+        + ("" if total is None else f", {formatting.seconds(total)}")
+        + f", mean logprob {formatting.nats(found.mean_logprob)}."
+    )
+    map_with_pin(TokenMapView(done), key=f"contexts.map.{name}", beside="contexts.answers", shown=ANSWER_FIRST)
+
+
+def _leaning(job: Run, plan: ContextsPlan, own: Answer, done: Completion) -> None:
+    """Offer to score the answer with each kept passage left out, and show what that does to each sentence."""
+    if not plan.prompt_scores or not done.text.strip():
+        return
+    held = tuple(plan.passages[place] for place in own.passages)
+    asked = LeaningPlan(plan.source, replace(plan, passages=held, answers=()), done.text)
+    with st.expander("Which passage does each sentence lean on?", icon=":material/account_tree:"):
+        st.caption("Scores the answer with each kept passage left out in turn. Nothing new is generated.")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            pressed = st.button("Find out", icon=":material/account_tree:", key="contexts.leaning.go")
+            st.caption(budget(asked.calls()), width="content")
+        if pressed:
+            if (error := start_beside("contexts", asked, job, _PLACE)) is not None:
+                show_error(error)
+            else:
+                st.rerun()
+        beside = job_beside("contexts", job, _PLACE)
+        if beside is None or beside.plan != asked:
+            return
+        _VIEW.show(beside)
+        if beside.over and beside.result is not None:
+            _leans(asked, leaning_of(asked, beside.result))
+
+
+def _leans(plan: LeaningPlan, found: Leaning) -> None:
+    names = [marked(each.id) for each in plan.asked.passages]
+    rows = []
+    for sentence, gains in zip(found.sentences, found.gains, strict=True):
+        known = np.isfinite(gains)
+        best = int(np.where(known, gains, -np.inf).argmax()) if known.any() else None
+        row = {"Sentence": marked(formatting.beginning(sentence, 300))}
+        row["Leans on"] = "nothing" if best is None or gains[best] <= 0 else names[best]
+        row |= {name: formatting.signed(float(gain), 2) for name, gain in zip(names, gains, strict=True)}
+        rows.append(row)
+    st.dataframe(rows, hide_index=True)
+    st.caption(as_text("How much more likely each sentence is with a passage than without it, in nats."))

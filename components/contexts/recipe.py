@@ -1,0 +1,33 @@
+"""The pruning as a Python function with boto3 alone, for an imported model."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.shell.escaping import as_text
+from lib.contexts.pruning import Keep
+from lib.contexts.recipe import as_python
+from lib.core.sources import BedrockModel
+from lib.errors import CandorError
+from lib.studies.contexts import ContextsPlan
+from lib.wire.formats import Format
+
+_EXAMPLE = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
+
+
+def recipe(plan: ContextsPlan, by: str, keep: Keep) -> None:
+    """Show the function for the plan's model, or with an example's ARN where the model is on this machine."""
+    own = isinstance(plan.source, BedrockModel)
+    model = plan.source if isinstance(plan.source, BedrockModel) else BedrockModel(_EXAMPLE)
+    try:
+        code = as_python(model, plan.template, by, keep, wire_format=Format.OPENAI, draft_tokens=plan.draft_tokens)
+    except CandorError as error:
+        st.caption(as_text(f"{error.cause} {error.remedy}"))
+        return
+    if not own:
+        st.caption("The model of this run is on this machine: put the ARN of your imported model into the code.")
+    st.code(code, language="python")
+    st.download_button(
+        "Function (Python)", code, "prune.py", "text/x-python", icon=":material/download:", on_click="ignore",
+        type="tertiary",
+    )  # fmt: skip

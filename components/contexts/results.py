@@ -1,0 +1,217 @@
+"""Passages by rank, what is kept of them, and the answers from those that are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from components.contexts.answers import answers
+from components.contexts.ranks import rank_chart
+from components.contexts.recipe import recipe
+from components.jobs.current_job import Run, start
+from components.jobs.estimate import budget
+from components.shell.escaping import as_text
+from components.shell.messages import show_error
+from components.token_map import ANSWER_FIRST
+from components.token_map.with_details import map_with_pin
+from lib import formatting
+from lib.contexts.passages import as_rows
+from lib.contexts.pruning import Keep, Rule, kept, ranked
+from lib.contexts.scorings import COMBINED, SCORINGS, Scores, agreement, combined
+from lib.core.completion import Completion
+from lib.display.token_map_view import TokenMapView
+from lib.jobs.batch import Batch
+from lib.segmentation.char_classes import marked
+from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
+from lib.studies.contexts_outcome import Scored, scored_of
+
+_RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Score from", Rule.BUDGET: "Tokens at most"}
+_TEXT = 300  # characters of a passage in the table
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the page ranks by and keeps."""
+
+    by: str
+    weights: tuple[tuple[str, float], ...]
+    keep: Keep
+    scores: Scores
+    kept: tuple[int, ...]  # places, best first
+
+
+def show_contexts(job: Run, batch: Batch) -> None:
+    """Show the passages' scores and, once there are any, the answers."""
+    if isinstance(job.plan, ContextsPlan):
+        st.fragment(_scored)(job, job.plan, batch)
+
+
+def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
+    scored = scored_of(plan, batch)
+    if not scored.scores:
+        st.caption("No passage is scored yet.")
+        return
+    if scored.note:
+        st.caption(as_text(scored.note))
+    chosen = _choose(plan, scored)
+    rank_chart(plan, chosen.scores, chosen.kept, label(chosen.by))
+    _saved(scored, chosen)
+    st.dataframe(_rows(plan, scored, chosen), hide_index=True)
+    _agreement(scored)
+    _drafts(plan, scored, chosen)
+    _ask(plan, batch, chosen)
+    answers(job, plan, batch)
+    _take_away(plan, chosen)
+
+
+def label(name: str) -> str:
+    """A scoring's name on the page."""
+    return "Combination" if name == COMBINED else SCORINGS[name].label
+
+
+def _choose(plan: ContextsPlan, scored: Scored) -> Chosen:
+    """Show what ranks and what is kept; it takes effect at once, without a call."""
+    names = [*(name for name in scored.scores if name != COMBINED), *([COMBINED] if len(plan.scorings) > 1 else [])]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        by = st.selectbox(
+            "Rank by", names, index=names.index(plan.by) if plan.by in names else 0, format_func=label, width=220,
+            key=f"contexts.by.{len(names)}",
+        )  # fmt: skip
+        rule = st.segmented_control(
+            "Keep", list(Rule), default=plan.keep.rule, required=True, format_func=lambda each: _RULES[each],
+            key="contexts.rule",
+        ) or Rule.TOP  # fmt: skip
+    weights = _weights(names) if by == COMBINED else plan.weights
+    scores = combined(scored.scores, dict(weights)) if by == COMBINED else scored.scores[by]
+    keep = Keep(rule, _value(plan, rule, scores, scored))
+    return Chosen(by, weights, keep, scores, kept(scores, keep, scored.tokens))
+
+
+def _weights(names: list[str]) -> tuple[tuple[str, float], ...]:
+    own = [name for name in names if name != COMBINED]
+    with st.container(horizontal=True, gap="medium"):
+        return tuple(
+            (name, float(st.slider(label(name), 0.0, 1.0, 1.0, 0.1, key=f"contexts.weight.{name}", width=180)))
+            for name in own
+        )
+
+
+def _value(plan: ContextsPlan, rule: Rule, scores: Scores, scored: Scored) -> float:
+    """Show the slider of a rule."""
+    number, total = len(plan.passages), sum(scored.tokens)
+    if rule is Rule.TOP:
+        usual = min(number, int(plan.keep.value) if plan.keep.rule is Rule.TOP else 3)
+        if number < 2:
+            return 1.0
+        return float(st.slider("Passages", 1, number, max(1, usual), key=f"contexts.top.{number}"))
+    if rule is Rule.BUDGET:
+        return float(st.slider("Tokens", 1, max(2, total), max(1, total // 2), key=f"contexts.budget.{total}"))
+    known = scores[np.isfinite(scores)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    if high - low < 1e-6:
+        return low
+    return float(
+        st.slider("Score", low, high, (low + high) / 2, key=f"contexts.threshold.{low:.6f}.{high:.6f}", format="%.3f")
+    )
+
+
+def _saved(scored: Scored, chosen: Chosen) -> None:
+    """What is kept, and what that saves of the passages' tokens."""
+    total, held = sum(scored.tokens), sum(scored.tokens[place] for place in chosen.kept)
+    share = 1 - held / total if total else 0.0
+    about = "" if scored.counted else " Some tokens are estimated from characters."
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Kept", f"{len(chosen.kept):,} of {len(scored.tokens):,}", width="content")
+        st.metric("Tokens of passages", f"{held:,} of {total:,}", width="content")
+        st.metric("Saved", formatting.percent(share), width="content", help=f"Of the passages' tokens.{about}")
+
+
+def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, Any]]:
+    rows = []
+    for rank, place in enumerate(ranked(chosen.scores), 1):
+        each, error = plan.passages[place], scored.errors[place]
+        row: dict[str, Any] = {
+            "Rank": rank,
+            "Kept": place in chosen.kept,
+            "Passage": marked(formatting.beginning(each.text, _TEXT)),
+            "Id": marked(each.id),
+        }
+        row |= {label(name): _number(values[place]) for name, values in scored.scores.items() if name != COMBINED}
+        if chosen.by == COMBINED:
+            row["Combination"] = _number(chosen.scores[place])
+        row["Tokens"] = scored.tokens[place]
+        row["Error"] = "" if error is None else marked(formatting.beginning(str(error), _TEXT))
+        rows.append(row)
+    if not any(row["Error"] for row in rows):
+        for row in rows:
+            del row["Error"]
+    return rows
+
+
+def _number(value: float) -> float | None:
+    return None if not np.isfinite(value) else round(float(value), 3)
+
+
+def _agreement(scored: Scored) -> None:
+    """How far the scorings rank alike."""
+    names = [name for name in scored.scores if name != COMBINED]
+    pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
+    found = [(a, b, agreement(scored.scores[a], scored.scores[b])) for a, b in pairs]
+    told = [f"{label(a)} and {label(b)}: {value:.2f}".replace("-", "−") for a, b, value in found if np.isfinite(value)]
+    if told:
+        st.caption(
+            as_text(f"Agreement of rankings (Kendall's τ, 1 is the same order, 0 none): {'; '.join(told)}."),
+        )
+
+
+def _drafts(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> None:
+    here = [place for place in ranked(chosen.scores) if scored.drafts[place] is not None]
+    if not here:
+        return
+    with st.expander("Drafts", icon=":material/edit_note:"):
+        place = st.selectbox(
+            "Draft from", here, key=f"contexts.draft.{len(here)}",
+            format_func=lambda each: f"{marked(plan.passages[each].id)}: {_beginning(scored.drafts[each])}",
+        )  # fmt: skip
+        draft = scored.drafts[place] if place is not None else None
+        if draft is not None:
+            map_with_pin(TokenMapView(draft), key="contexts.draft.map", shown=ANSWER_FIRST)
+
+
+def _beginning(draft: Completion | None) -> str:
+    return "" if draft is None else formatting.visible(draft.text.strip()[:60]).replace("·", " ")
+
+
+def _ask(plan: ContextsPlan, batch: Batch, chosen: Chosen) -> None:
+    """Ask for the answers from what is kept, from all and from nothing; the scores are not asked for again."""
+    asked = replace(
+        plan, by=chosen.by, weights=chosen.weights, keep=chosen.keep, answers=(KEPT, ALL, NONE) if chosen.kept else ()
+    )
+    count = sum(each.answers for each in plan.calls())
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        pressed = st.button(
+            "Answer", type="primary", icon=":material/chat:", key="contexts.answer.go",
+            disabled=not chosen.kept or asked == plan,
+            help="Three answers: from the kept passages, from all of them, and without any.",
+        )  # fmt: skip
+        st.caption(budget(asked.then_at_most()) if asked.answers else "Keep at least one passage.", width="content")
+    if pressed:
+        _, error = start("contexts", asked, Batch(batch.outcomes[:count]))
+        if error is not None:
+            show_error(error)
+        else:
+            st.rerun()
+
+
+def _take_away(plan: ContextsPlan, chosen: Chosen) -> None:
+    with st.expander("Take it away", icon=":material/download:"):
+        held = [plan.passages[place] for place in chosen.kept]
+        st.download_button(
+            "Kept passages (JSON)", lambda: json.dumps(as_rows(held), indent=1, ensure_ascii=False),
+            "candor-passages.json", "application/json", icon=":material/download:", on_click="ignore", type="tertiary",
+        )  # fmt: skip
+        recipe(plan, chosen.by, chosen.keep)

@@ -1,0 +1,5 @@
+"""Contexts: which passages are worth an answer?"""
+
+from components.contexts.page import CONTEXTS
+
+CONTEXTS.show()
