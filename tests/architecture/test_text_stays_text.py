@@ -117,6 +117,8 @@ LOOKED_AT = {
     ("_method", "METHODS[chosen].needs_k"),
     ("_method", "k"),
     ("_send", "price"),
+    ("_saved", "about"),
+    ("_weights", "label(name)"),
     ("second_looks", "price"),
 }
 
