@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from lib.evaluation.table import Problem, Table
 from lib.evaluation.template import as_prompt_text, check_template, filled
 
 MOST_CHOICES = 26
+_MOST_SECONDS = 60.0  # to check a table; patterns as labels take long to compile
 _NAMES = {
     "prompt": ("prompt", "question", "input", "query", "text", "instruction", "problem"),
     "expected": ("expected", "answer", "answers", "label", "target", "output", "gold", "reference", "completion"),
@@ -97,7 +99,12 @@ def questions_of(table: Table, task: Task, mapped: Mapped, grader: Grader | None
     found: list[Question] = []
     problems = list(table.problems)
     ids: Counter[str] = Counter()
+    deadline = time.monotonic() + _MOST_SECONDS
     for number, row in zip(table.numbers, table.rows, strict=True):
+        if time.monotonic() > deadline:
+            raise InvalidRequest(
+                "The rows take too long to check.", "Evaluate fewer, or simplify their patterns."
+            )
         try:
             question = _question(number, row, task, mapped, grader)
             ids[question.row_id] += 1

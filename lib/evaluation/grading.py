@@ -10,16 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import regex
-
 from lib.errors import InvalidPattern, InvalidRequest
+from lib.segmentation.patterns import compiled
 
 _PATTERN_SECONDS = 0.2  # for one answer
-_LONGEST_PATTERN = 500  # characters
-_MOST_REPEATS = 1_000  # of a repeat in a pattern, which takes memory when compiled
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+−]?\.\d+")
-_REPEAT = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 _LONGEST_JSON = 1_000_000  # characters
 
 
@@ -51,7 +47,7 @@ class Grader:
             if self.rule is Rule.NUMBER and number_in(each) is None:
                 raise InvalidRequest(f"“{each[:80]}” is no number.", "Choose another rule, or correct the row.")
             if self.rule is Rule.PATTERN:
-                _compiled(each)
+                compiled(each)
             if self.rule in (Rule.NORMALIZED, Rule.CONTAINS) and not normalized(each):
                 raise InvalidRequest(f"Nothing is left of “{each[:80]}” once it is normalized.", "Use the rule exact.")
         if self.rule is Rule.JSON_FIELD and not self.field.strip():
@@ -84,7 +80,7 @@ class Grader:
                 ours, theirs = number_in(compared), number_in(expected)
                 return ours is not None and theirs is not None and abs(ours - theirs) <= self.tolerance * abs(theirs)
             case Rule.PATTERN:
-                return _found(_compiled(expected), compared)
+                return _found(compiled(expected), compared)
             case _:
                 return compared == normalized(expected)
 
@@ -150,17 +146,6 @@ def json_field(text: str, path: str) -> str | None:
 
 def _first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def _compiled(pattern: str) -> Any:
-    if len(pattern) > _LONGEST_PATTERN:
-        raise InvalidPattern(f"A pattern has {len(pattern):,} characters.", f"Use at most {_LONGEST_PATTERN}.")
-    if any(int(bound) > _MOST_REPEATS for found in _REPEAT.finditer(pattern) for bound in found.groups("0") if bound):
-        raise InvalidPattern("A pattern repeats something too often.", f"Repeat at most {_MOST_REPEATS:,} times.")
-    try:
-        return regex.compile(pattern, regex.V1)
-    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
-        raise InvalidPattern(f"“{pattern[:80]}” is no regular expression.", "Correct it in the file.") from error
 
 
 def _found(pattern: Any, text: str) -> bool:

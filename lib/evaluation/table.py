@@ -7,12 +7,13 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from lib.errors import BadFile
+from lib.errors import BadFile, ModelUnavailable
+from lib.sandbox.sandbox import Sandbox
 
 MOST_ROWS = 50_000
 MOST_BYTES = 100_000_000
@@ -20,10 +21,9 @@ MOST_COLUMNS = 200
 LONGEST_VALUE = 1_000_000  # characters of a cell
 _MOST_PROBLEMS = 1_000  # that are listed; a file with more is another kind of file
 _SAMPLE = 65_536  # characters by which the separator of a CSV file is found
-_BATCH = 1_000  # rows of a Parquet file read at once
 _PARQUET = b"PAR1"
 _QUOTED = re.compile(r'"[^"]*"')
-_SHORTEN = "Evaluate a sample of it, such as `shuf -n 20000 file.jsonl`; intervals hardly narrow beyond that."
+_SAMPLE_ROWS = "Evaluate a sample of its rows; intervals hardly narrow beyond 20,000."
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def read_table(data: bytes, name: str = "") -> Table:
     Raises BadFile if it has another format, no rows, or is too large.
     """
     if len(data) > MOST_BYTES:
-        raise BadFile(f"The file has {len(data) / 1e6:,.0f} MB; {MOST_BYTES / 1e6:,.0f} MB can be read.", _SHORTEN)
+        raise BadFile(f"The file has {len(data) / 1e6:,.0f} MB; {MOST_BYTES / 1e6:,.0f} MB can be read.", _SAMPLE_ROWS)
     if data[:4] == _PARQUET:
-        return _table(_parquet_rows(data))
+        return _table(_json_rows(_parquet_lines(data)))
     text = _text(data)
     if not text.strip():
         raise BadFile("The file is empty.", "Choose one with a row for each question.")
@@ -87,7 +87,7 @@ def _table(found: Iterable[Found]) -> Table:
                 raise BadFile(f"More than {_MOST_PROBLEMS:,} rows of the file cannot be read.", problems[0].cause)
             continue
         if len(rows) >= MOST_ROWS:
-            raise BadFile(f"The file has more than {MOST_ROWS:,} rows.", _SHORTEN)
+            raise BadFile(f"The file has more than {MOST_ROWS:,} rows.", _SAMPLE_ROWS)
         kept = {str(name): value for name, value in row.items() if not _is_missing(value)}
         columns.update(dict.fromkeys(map(str, row)))
         if len(columns) > MOST_COLUMNS:
@@ -153,38 +153,23 @@ def _separator(header: str) -> str:
 
 
 def _check_header(header: list[str]) -> None:
-    twice = sorted({each for each in header if header.count(each) > 1})
-    if twice:
+    if len(header) > MOST_COLUMNS:
+        raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Leave out those that are not needed.")
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise BadFile(f"Two columns are called “{twice[0]}”.", "Give each column a name of its own.")
     if not all(header):
         raise BadFile("A column has no name.", "The first line of a CSV file names its columns.")
 
 
-def _parquet_rows(data: bytes) -> Iterator[Found]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _parquet_lines(data: bytes) -> str:
+    """The rows of a Parquet file as JSON Lines: read by a child process, as a few bytes may unpack to gigabytes."""
+    if data[-4:] != _PARQUET:
+        raise BadFile("The Parquet file is damaged.", "Write it again.")
+    source = {"data": data, "most_rows": MOST_ROWS, "most_bytes": MOST_BYTES}
+    reader = Sandbox("parquet", source, what="The Parquet file", remedy=_SAMPLE_ROWS)
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        if file.metadata.num_rows > MOST_ROWS:
-            raise BadFile(f"The file has {file.metadata.num_rows:,} rows; {MOST_ROWS:,} can be read.", _SHORTEN)
-        groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-        if (size := sum(each.total_byte_size for each in groups)) > 5 * MOST_BYTES:
-            raise BadFile(f"The file has {size / 1e6:,.0f} MB when unpacked.", _SHORTEN)
-        _check_header(list(file.schema_arrow.names))
-        rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
-        for number, row in enumerate(islice(rows, MOST_ROWS + 1), 1):
-            yield number, {name: _plain(value) for name, value in row.items()}
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise BadFile("The Parquet file is damaged.", "Write it again.") from error
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON would have it: dates and numbers of other types as text."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    return str(value)
+        return str(reader.open())
+    except ModelUnavailable as error:
+        raise BadFile(error.cause, error.remedy) from error
+    finally:
+        reader.close()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import resource
 import time
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +115,36 @@ def test_what_is_too_large_is_refused_with_the_way_out(monkeypatch: pytest.Monke
     monkeypatch.setattr(tables, "MOST_BYTES", 10)
     with pytest.raises(BadFile, match=r"MB.*sample"):
         read_table(lines(ROWS))
+
+
+LONG = "x" * 900_000
+
+
+def parquet(values: pa.Array, **options: Any) -> bytes:
+    made = io.BytesIO()
+    pq.write_table(pa.table({"q": values}), made, compression="zstd", **options)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        parquet(pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array([LONG]))),
+        parquet(
+            pa.array([f"{LONG}{number}" for number in range(150)]),
+            use_dictionary=False, column_encoding={"q": "DELTA_BYTE_ARRAY"},
+        ),
+        parquet(pa.array([[None] * 40_000_000], pa.list_(pa.int8()))),
+    ],
+    ids=["one value in every row", "a common beginning", "an endless list"],
+)  # fmt: skip
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(data: bytes) -> None:
+    assert len(data) < 2_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadFile, match=r"unpacked|memory") as caught:
+        read_table(data)
+    assert "sample" in caught.value.remedy
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 def test_a_cell_of_a_megabyte_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
