@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from lib.access.visitor import ALONE
 from lib.core.request import Mode
 from lib.core.sources import BedrockModel, LocalModel, Source
 from lib.errors import BadFile, CandorError, InvalidRequest
+from lib.evaluate_answers import complete, earlier_runs, known_answers, superseded
+from lib.evaluate_folder import STORE, Folder
 from lib.evaluate_output import condition_of, tell, write_files
 from lib.evaluation.dataset import Mapped, Questions, Task, guessed
 from lib.evaluation.grades import Grades, grades_in
@@ -26,20 +28,18 @@ from lib.evaluation.ready import PREFIX, ready_set, ready_table
 from lib.evaluation.table import Table, read_table
 from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
-from lib.jobs.resume import KnownAnswers
-from lib.jobs.run_plan import calls_left, run_plan
+from lib.jobs.run_plan import run_plan
 from lib.services import Services
 from lib.statistics.maps import Kind
 from lib.store.database import open_database
-from lib.store.job_runs import restored, run_about
-from lib.store.queries import Filter, listed
+from lib.store.job_runs import run_about
 from lib.store.run import microseconds
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 from lib.studies.evaluation import EvaluatePlan, Variant, scores_of
 from lib.studies.evaluation_outcome import outcome_of, rows_of
+from lib.terminal import say
 
-_STORE = "answers.sqlite"
 _SAVING = 60.0  # seconds to write what is not saved yet
 _LOOK = 0.5  # seconds between two lines of progress
 
@@ -48,18 +48,18 @@ def evaluate(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     conditions = [condition_of(each) for each in options.fail_if]
     wanted = _wanted(options)
+    folder = Folder(Path(options.out))
+    folder.prepare([each for each in (options.data, options.grades) if each])
     plan, found = _plan(options)
     if options.score and options.score not in scores_of(plan.task):
         raise InvalidRequest(f"The score {options.score} needs choices.", "Choose another, or give --task choice.")
     grades = _grades(options.grades, len(plan.others)) if options.grades else {}
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
     for problem in found.problems:
-        print(f"Row {problem.row:,} is left out: {problem.cause}", file=sys.stderr)
+        say(f"Row {problem.row:,} is left out: {problem.cause}", error=True)
     if found.repeated:
         verb = "repeats" if found.repeated == 1 else "repeat"
-        print(f"{formatting.count(found.repeated, 'row')} {verb} another.", file=sys.stderr)
-    batch = _run(options, plan, folder)
+        say(f"{formatting.count(found.repeated, 'row')} {verb} another.", error=True)
+    batch = _run(options, plan, folder.path)
     rows = rows_of(plan, batch, grades)
     outcome = outcome_of(plan, rows, options.score, kind=Kind(options.map), wanted=wanted)
     write_files(outcome, folder)
@@ -171,55 +171,27 @@ def _run(options: argparse.Namespace, plan: EvaluatePlan, folder: Path) -> Batch
     for source in (plan.source, *(each.source for each in plan.others)):
         if isinstance(source, BedrockModel):  # the options are the user's own choice
             services.account.choose(source.place, source.tokenizer)
-    database = open_database(f"sqlite:///{folder.resolve() / _STORE}")
+    database = open_database(f"sqlite:///{folder.resolve() / STORE}")
     try:
         runs = Runs(database)
         earlier = earlier_runs(runs)
-        if (known := complete(plan, earlier)) is not None:
+        known = known_answers(plan, earlier)
+        if known is not None and complete(plan, known):
             return known
-        batch = _asked(services, runs, plan, earlier)
-        runs.remove([each.id for each in earlier], by=ALONE)
+        batch = _asked(services, runs, plan, known)
+        runs.remove(superseded(earlier, plan, batch), by=ALONE)
         runs.erase(microseconds() + 1)
         return batch
     finally:
         database.close()
 
 
-@dataclass(frozen=True)
-class _Earlier:
-    """A run in the folder."""
-
-    id: str
-    plan: EvaluatePlan
-    batch: Batch
-
-
-def earlier_runs(runs: Runs) -> list[_Earlier]:
-    """The runs in the folder, the last one first: finished, or cut off by a kill."""
-    found = []
-    for run in listed(runs.database, Filter(page=EvaluatePlan.page)).runs:
-        if (opened := runs.open(run.id)) is not None:
-            came = restored(*opened)
-            if isinstance(came["plan"], EvaluatePlan) and came["result"] is not None:
-                found.append(_Earlier(run.id, came["plan"], came["result"]))
-    return found
-
-
-def complete(plan: EvaluatePlan, earlier: Sequence[_Earlier]) -> Batch | None:
-    """The outcome of the plan if the last run has all of it; None if something is to be asked."""
-    if not earlier:
-        return None
-    calls = plan.calls()
-    found = KnownAnswers(earlier[0].plan.calls(), earlier[0].batch).take(calls)
-    return None if found is None or calls_left(calls, found) else found
-
-
-def _asked(services: Services, runs: Runs, plan: EvaluatePlan, earlier: Sequence[_Earlier]) -> Batch:
-    """The outcome of the plan, with what the last run lacks asked now. Raises CandorError."""
-    known, of = (earlier[0].batch, earlier[0].plan) if earlier else (None, None)
+def _asked(services: Services, runs: Runs, plan: EvaluatePlan, known: Batch | None) -> Batch:
+    """The outcome of the plan, with what is not known yet asked now. Raises CandorError."""
     writer = RunWriter(lambda: runs)
     try:
-        job: Job[Batch] = services.jobs.start(run_plan(services.engines, plan, resume=known, resume_of=of), plan)
+        # With `resume_of`, answers by other weights than the model has now are asked for once more.
+        job: Job[Batch] = services.jobs.start(run_plan(services.engines, plan, resume=known, resume_of=plan), plan)
         writer.follow(job, run_about(job, plan.page, owner="", version=VERSION))
         with _stops(job):
             _watch(job, services)

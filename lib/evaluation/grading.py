@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ class Grader:
         """Raise InvalidRequest if no answer can be compared with what is expected by this rule."""
         if not expected:
             raise InvalidRequest("Nothing is expected.", "Give each row an expected answer.")
+        if not 0 <= self.tolerance < math.inf:
+            raise InvalidRequest(f"The tolerance is {self.tolerance:g}.", "Use 0, or a positive number such as 0.01.")
         for each in expected:
             if self.rule is Rule.NUMBER and number_in(each) is None:
                 raise InvalidRequest(f"“{each[:80]}” is no number.", "Choose another rule, or correct the row.")
@@ -137,7 +140,7 @@ def json_field(text: str, path: str) -> str | None:
     for name in path.strip().split("."):
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        elif isinstance(value, list) and name.isdecimal() and len(name) < 10 and int(name) < len(value):
             value = value[int(name)]
         else:
             return None

@@ -14,6 +14,7 @@ from typing import Any
 
 from lib.errors import BadFile, ModelUnavailable
 from lib.sandbox.sandbox import Sandbox
+from lib.segmentation.char_classes import plain
 
 MOST_ROWS = 50_000
 MOST_BYTES = 100_000_000
@@ -22,6 +23,7 @@ LONGEST_VALUE = 1_000_000  # characters of a cell
 _MOST_PROBLEMS = 1_000  # that are listed; a file with more is another kind of file
 _SAMPLE = 65_536  # characters by which the separator of a CSV file is found
 _PARQUET = b"PAR1"
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 _SAMPLE_ROWS = "Evaluate a sample of its rows; intervals hardly narrow beyond 20,000."
 
@@ -88,6 +90,9 @@ def _table(found: Iterable[Found]) -> Table:
             continue
         if len(rows) >= MOST_ROWS:
             raise BadFile(f"The file has more than {MOST_ROWS:,} rows.", _SAMPLE_ROWS)
+        if not all(_is_text(str(name)) for name in row):
+            problems.append(Problem(number, "The name of one of its columns is not text."))
+            continue
         kept = {str(name): value for name, value in row.items() if not _is_missing(value)}
         columns.update(dict.fromkeys(map(str, row)))
         if len(columns) > MOST_COLUMNS:
@@ -100,6 +105,11 @@ def _table(found: Iterable[Found]) -> Table:
     if not rows:
         raise BadFile("The file has no row that can be read.", problems[0].cause if problems else "")
     return Table(tuple(columns), tuple(rows), tuple(numbers), tuple(problems))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a column's name can be shown and written: it has no NUL and no half of a character."""
+    return plain(name) == name
 
 
 def _is_missing(value: Any) -> bool:
@@ -132,13 +142,21 @@ def _where(error: Exception) -> str:
 
 
 def _csv_rows(text: str) -> Iterator[Found]:
-    reader = csv.reader(io.StringIO(text), delimiter=_separator(text[:_SAMPLE].split("\n")[0]), strict=True)
+    separator = _separator(text[:_SAMPLE].split("\n")[0])
+    if (said := _SEPARATOR_LINE.match(text)) is not None:  # as Excel writes it
+        separator, text = said[1], text[said.end() :]
+    csv.field_size_limit(MOST_BYTES)  # a long value is a problem of its row, see `_table`
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     try:
-        header = [each.strip() for each in next(reader)]
+        header = [each.strip() for each in next(reader, [])]
+        while header and not header[-1]:  # as spreadsheets write columns that are empty
+            header.pop()
         _check_header(header)
         for number, values in enumerate(reader, 1):
             if not values:
                 continue
+            while len(values) > len(header) and not values[-1].strip():
+                values.pop()
             if len(values) != len(header):
                 yield number, f"It has {len(values)} values for {len(header)} columns."
                 continue
@@ -157,7 +175,7 @@ def _check_header(header: list[str]) -> None:
         raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Leave out those that are not needed.")
     if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise BadFile(f"Two columns are called “{twice[0]}”.", "Give each column a name of its own.")
-    if not all(header):
+    if not header or not all(header):
         raise BadFile("A column has no name.", "The first line of a CSV file names its columns.")
 
 

@@ -25,7 +25,7 @@ LIB = (
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),
-    ("lib.evaluate_options",),
+    ("lib.evaluate_answers", "lib.evaluate_folder", "lib.evaluate_options", "lib.terminal"),
     ("lib.evaluate_output",),
     ("lib.evaluate_command",),
     ("lib.cli",),

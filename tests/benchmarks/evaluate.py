@@ -19,7 +19,7 @@ from lib.engines.bedrock.calls import AT_ONCE
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.opening import open_local
-from lib.evaluate_command import complete, earlier_runs
+from lib.evaluate_answers import complete, earlier_runs, known_answers
 from lib.evaluation.dataset import Question, Task
 from lib.jobs.batch import State
 from lib.jobs.engine_pool import Engines
@@ -103,8 +103,9 @@ def _resumed() -> Figure:
         asked = len(engine.requests)
 
         def again() -> None:
-            found = complete(plan, earlier_runs(runs))
+            found = known_answers(plan, earlier_runs(runs))
             assert found is not None
+            assert complete(plan, found)
             assert found.count(State.DONE) == _RESUMED
 
         again()

@@ -209,6 +209,58 @@ def test_rows_that_cannot_be_asked_are_named(evaluate: Evaluate, capsys: pytest.
     assert "1 row repeats another." in told
 
 
+def test_bad_rows_are_named_and_the_others_run(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = [
+        {"question": "1+1=\0", "answer": "2"},
+        {"question": "1+1=", "answer": "\ud800"},
+        {"question": "1+1=", "answer": "2", "id": "\ud800"},
+        {"question": "1+1=", "answer": "2", "id": "x" * 2_000},
+    ]
+    rows = [{**each, "id": f"row {number}"} for number, each in enumerate(ROWS)]
+    assert evaluate([*rows, *bad], "--slice", "kind") == 0
+    said = capsys.readouterr()
+    assert "60 of 60 questions answered and graded." in said.out
+    assert [f"Row {number} is left out:" in said.err for number in range(61, 65)] == [True] * 4
+
+
+def test_nothing_of_a_file_reaches_the_terminal_as_an_instruction(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b]0;x\x07\x9b2J\r"
+    engine.script = says(evil)
+    rows = [{"id": evil, "question": "1+1=", "answer": evil, evil: evil, "kind": evil}] * 2
+    evaluate(rows, "--slice", "kind", "--other-template", f"{evil}{{question}}")
+    evaluate(rows, "--template", f"{{{evil}x}}")
+    (tmp_path / "grades.csv").write_text(f"id,right\n{evil},1\n", newline="")
+    evaluate(rows, "--grades", str(tmp_path / "grades.csv"))
+    said = capsys.readouterr()
+    for text in (said.out, said.err):
+        assert not set(text) & set("\x1b\x07\x9b\r")
+    assert "‹U+001B›" in said.err
+
+
+def test_answers_to_other_rows_stay_in_the_folder(evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path) -> None:
+    assert evaluate(ROWS[:40]) == 0
+    assert evaluate(ROWS[40:]) == 0
+    assert len(engine.requests) == 60
+    assert evaluate(ROWS[:40]) == 0
+    assert evaluate(ROWS) == 0
+    assert len(engine.requests) == 60, "each was answered once, by one of two runs"
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["accuracy"]["within"]["n"] == 60
+
+
+def test_the_file_that_is_read_is_not_overwritten(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "rows.csv"
+    own.write_text("question,answer\n1+1=,2\n")
+    assert main(["evaluate", str(own), "--out", str(tmp_path)]) == 1
+    assert "rows.csv in the output folder would be read and overwritten." in capsys.readouterr().err
+    assert own.read_text() == "question,answer\n1+1=,2\n"
+    assert engine.requests == []
+    assert main(["evaluate", str(own), "--out", str(own)]) == 1
+
+
 def test_killed_at_random_moments(tmp_path: Path, tiny_directory: Path, tiny_engine: LocalEngine) -> None:
     """What is on disk is never asked for again; in the end every row is answered once."""
     service = Recorded(service_of(tiny_directory, tiny_engine))

@@ -90,7 +90,9 @@ def test_rows_that_cannot_be_read_are_listed() -> None:
         (b"\xff\xfe\x00", "", "not UTF-8"),
         ("q\né".encode("latin-1"), "", "Line 2 of the file is not UTF-8."),
         (b"q,q\n1,2", "", "Two columns are called “q”."),
-        (b"q,\n1,2", "", "A column has no name."),
+        (b",q\n1,2", "", "A column has no name."),
+        (b",\n1,2", "", "A column has no name."),
+        (b"q,\n1,2", "", "It has 2 values for 1 columns."),
         (b"q,a\n", "", "no row"),
         (b'q,a\n"1,2\n', "", "not CSV"),
         (b"hello", "rows.jsonl", "The file is not JSON."),
@@ -115,6 +117,25 @@ def test_what_is_too_large_is_refused_with_the_way_out(monkeypatch: pytest.Monke
     monkeypatch.setattr(tables, "MOST_BYTES", 10)
     with pytest.raises(BadFile, match=r"MB.*sample"):
         read_table(lines(ROWS))
+
+
+def test_csv_as_spreadsheets_write_it() -> None:
+    found = read_table(b"sep=;\r\nq;a;;\r\n1,5;2;;\r\n3;4;;\r\n", "rows.csv")
+    assert found.columns == ("q", "a")
+    assert [dict(each) for each in found.rows] == [{"q": "1,5", "a": "2"}, {"q": "3", "a": "4"}]
+
+
+@pytest.mark.parametrize("size", [200_000, 1_000_001])
+def test_a_long_value_of_a_csv_file_concerns_its_row_only(size: int) -> None:
+    found = read_table(f"q,a\n1,2\n{'x' * size},2\n".encode(), "rows.csv")
+    assert len(found.rows) == (2 if size < 1_000_000 else 1)
+    assert [each.row for each in found.problems] == ([] if size < 1_000_000 else [2])
+
+
+def test_a_row_whose_column_cannot_be_shown_is_a_problem() -> None:
+    found = read_table(b'{"q": 1}\n{"q\\u0000": 2}\n{"q\\ud800": 3}\n{"q": 4}')
+    assert (found.columns, found.numbers) == (("q",), (1, 4))
+    assert [each.row for each in found.problems] == [2, 3]
 
 
 LONG = "x" * 900_000
