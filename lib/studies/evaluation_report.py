@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from lib import formatting
 from lib.scores.confidence import CHOICE, DEFAULT_SCORE
-from lib.statistics.bootstrap import Both, Statistic, both_intervals
+from lib.statistics.bootstrap import FEWEST as FEWEST_BOOTSTRAP
+from lib.statistics.bootstrap import Both, Statistic, both_intervals, without_limits
 from lib.statistics.calibration import (
     Decomposition,
     Expected,
     Reliability,
-    accuracy,
     brier,
     debiased_ece,
     decomposed,
@@ -36,7 +36,7 @@ from lib.statistics.calibration import (
 from lib.statistics.discrimination import auroc, average_precision
 from lib.statistics.likelihood import bits_per_character, perplexity
 from lib.statistics.maps import Kind, Map
-from lib.statistics.recalibration import FEWEST, cross_fitted_if_possible, fitted, kind_for
+from lib.statistics.recalibration import FEWEST, FEWEST_OF_EACH, cross_fitted_if_possible, enough, fitted, kind_for
 from lib.statistics.selective import (
     RiskCoverage,
     augrc,
@@ -44,6 +44,7 @@ from lib.statistics.selective import (
     references,
     risk_coverage,
 )
+from lib.statistics.shares import gap_of, has_few, share
 from lib.statistics.thresholds import Guaranteed, sought
 from lib.statistics.verdict import Slice, Verdict, by_confidence, by_slice, verdict
 from lib.studies.evaluation_rows import Answered
@@ -123,7 +124,7 @@ def report(
     if not graded:
         return replace(overall, **_texts(rows, seed))
     everyone = _Data.of(graded, score)
-    overall = replace(overall, accuracy=everyone.both({"": accuracy(everyone.right)}, seed)[""])
+    overall = replace(overall, accuracy=share(everyone.right, everyone.groups, seed=seed))
     counted = [place for place, each in enumerate(rows) if _counts(each, score)]
     if not counted:
         return replace(overall, missing=("No answer has logprobs, so nothing can be said of confidence.",))
@@ -206,10 +207,24 @@ def _missing(data: _Data, graded: int) -> Iterator[str]:
         whose = f"All {n:,} answers are" if n > 1 else "The only answer is"
         yield f"{whose} {which}: nothing can be said of confidence."
         return
-    if n < FEWEST:
-        yield f"{n:,} graded rows are too few to fit a calibration; it takes {FEWEST}."
+    successes = int(data.right.sum())
+    if has_few(data.right):
+        yield (
+            f"{successes:,} right and {n - successes:,} wrong answers: intervals of figures that need both are unknown. "
+            f"They take {FEWEST_BOOTSTRAP} of each."
+        )
+    if not enough(data.right):
+        yield (
+            f"No calibration is fitted to {successes:,} right and {n - successes:,} wrong answers. It takes {FEWEST}, "
+            f"with {FEWEST_OF_EACH} right and {FEWEST_OF_EACH} wrong."
+        )
     if data.groups is None:
         yield "No column says which rows are alike, so the intervals hold for questions like these only."
+    elif (count := len(set(data.groups))) < FEWEST_BOOTSTRAP:
+        yield (
+            f"There are {count} groups of rows, so the intervals hold for questions like these only. Those for other "
+            f"groups take {FEWEST_BOOTSTRAP}."
+        )
 
 
 def _separation(data: _Data, wanted: Sequence[tuple[float, float]], seed: int) -> dict[str, Any]:
@@ -223,6 +238,8 @@ def _separation(data: _Data, wanted: Sequence[tuple[float, float]], seed: int) -
     risks = (*wanted, *((risk, CERTAINTY) for risk in RISKS))
     areas = {"aurc": aurc(data.scores, data.right), "augrc": augrc(data.scores, data.right)}
     found = data.both(statistics | areas, seed)
+    if has_few(data.right):
+        found = {name: without_limits(each) for name, each in found.items()}
     return {
         "discrimination": {name: found[name] for name in statistics},
         "selective": {name: found[name] for name in areas},
@@ -249,6 +266,11 @@ def _calibration(what: str, p: Column, data: _Data, seed: int) -> Calibration:
     statistics = {"gap": gap(p, data.right)} | {name: each(p, data.right) for name, each in measures.items()}
     statistics |= {"mean of right": mean(p, data.right), "mean of wrong": mean(p, ~data.right)}
     figures = data.both(statistics, seed)
+    if has_few(data.right):
+        figures["gap"] = gap_of(p, data.right, data.groups, seed=seed)
+    for name, count in (("mean of right", data.right.sum()), ("mean of wrong", (~data.right).sum())):
+        if count < FEWEST_BOOTSTRAP:
+            figures[name] = without_limits(figures[name])
     return Calibration(
         what=what,
         p=p,

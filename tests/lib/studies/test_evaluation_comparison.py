@@ -104,3 +104,19 @@ def test_texts_are_compared_by_bits_per_character() -> None:
 def test_nothing_in_common() -> None:
     question = Question(1, "1", "q", ("a",))
     assert compare([Answered(question, None, None)], [Answered(question, None, None)]) == Comparison(0, 0)
+
+
+def test_two_sides_without_a_flip_may_still_differ() -> None:
+    first, _ = sides(40, better=0.0, groups=8)
+    found = compare(first, first).differences["accuracy"]
+    assert found.over is not None
+    for each, count in ((found.within, 40), (found.over, 8)):
+        assert each.value == 0
+        assert (each.low, each.high) == pytest.approx((-(1 - 0.025 ** (1 / count)), 1 - 0.025 ** (1 / count)))
+        assert change(each) is Change.NOT_SHOWN
+
+
+def test_a_side_with_few_wrong_answers_has_no_interval_of_auroc() -> None:
+    first, second = sides(60, better=0.1)
+    second = [replace(each, right=number > 1) for number, each in enumerate(second)]
+    assert math.isnan(compare(first, second).differences["auroc"].within.low)

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lib.evaluation.dataset import Question
+from lib.statistics.bootstrap import FEWEST
 from lib.statistics.verdict import Verdict
 from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_report import report
@@ -77,7 +78,7 @@ def test_too_little_is_said() -> None:
     assert one.accuracy is not None
     assert one.missing[0].startswith("The only answer is ")
     few = report([*rows(12, seed=3)])
-    assert any("too few" in each for each in few.missing)
+    assert any("No calibration is fitted" in each for each in few.missing)
     assert few.recalibrated is None
     assert few.stated is None
     assert few.guarantees[0].found is None
@@ -158,3 +159,35 @@ def test_texts_have_perplexity_and_bits_per_character() -> None:
 
 def test_an_unknown_score_counts_no_row() -> None:
     assert report(rows(40), "mean").missing == ("No answer has logprobs, so nothing can be said of confidence.",)
+
+
+@pytest.mark.parametrize("wrong", [1, 4, 9])
+def test_few_of_either_class(wrong: int) -> None:
+    data = [replace(each, right=number >= wrong) for number, each in enumerate(rows(60))]
+    found = report(data)
+    unknown = wrong < FEWEST
+    assert math.isnan(found.discrimination["auroc"].within.low) == unknown
+    assert found.accuracy is not None
+    assert found.accuracy.within.low < found.accuracy.within.value < found.accuracy.within.high
+    assert found.recalibrated is None
+    assert found.map is None
+    assert any(f"No calibration is fitted to {60 - wrong} right and {wrong} wrong" in each for each in found.missing)
+    assert any("They take 5 of each." in each for each in found.missing) == unknown
+    enough = report([replace(each, right=number >= 10) for number, each in enumerate(rows(60))])
+    assert enough.recalibrated is not None
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_accuracy_of_one_class_is_no_point(right: bool) -> None:
+    found = report([replace(each, right=right) for each in rows(30, groups=6)])
+    assert found.accuracy is not None
+    for each in (found.accuracy.within, found.accuracy.over):
+        assert each is not None
+        assert each.high - each.low > 0.1
+
+
+def test_few_groups_are_said() -> None:
+    found = report(rows(60, groups=3))
+    assert found.accuracy is not None
+    assert found.accuracy.over is None
+    assert any("There are 3 groups" in each for each in found.missing)
