@@ -158,7 +158,7 @@ def _headline(found: Report) -> None:
         )  # fmt: skip
         third.caption(points(gap.within))
     for column, (name, each) in zip((first, second), found.texts.items(), strict=False):
-        column.metric(name.capitalize(), f"{each.within.value:.3f}", help=_TEXTS[name])
+        column.metric(formatting.capital(name), f"{each.within.value:.3f}", help=_TEXTS[name])
         column.caption(interval(each))
     notes = []
     failed = found.n - found.answered

@@ -81,4 +81,9 @@ def calibration_from(side: Side, title: str) -> Calibration | None:
     found = side.report
     if found.map is None:
         return None
-    return Calibration(found.map, found.score, len(found.rows), side.name, side.source.name, side.weights, title)
+    rows = [side.rows[place] for place in found.rows]
+    scores, tokens = [each.scores[found.score] for each in rows], [each.tokens for each in rows]
+    return Calibration(
+        found.map, found.score, len(rows), side.name, side.source.name, side.weights, title,
+        scores=(min(scores), max(scores)), tokens=(min(tokens), max(tokens)),
+    )  # fmt: skip

@@ -210,8 +210,8 @@ def _missing(data: _Data, graded: int) -> Iterator[str]:
     successes = int(data.right.sum())
     if has_few(data.right):
         yield (
-            f"{successes:,} right and {n - successes:,} wrong answers: intervals of figures that need both are unknown. "
-            f"They take {FEWEST_BOOTSTRAP} of each."
+            f"{successes:,} right and {n - successes:,} wrong answers: intervals of figures that need both are "
+            f"unknown. They take {FEWEST_BOOTSTRAP} of each."
         )
     if not enough(data.right):
         yield (

@@ -138,7 +138,7 @@ def in_words(each: Guaranteed) -> str:
 def sentence(name: str) -> str:
     """A figure's name as it begins a line; abbreviations stay in capitals."""
     words = [each.upper() if each in ("auroc", "aurc", "augrc", "ece") else each for each in name.split()]
-    return " ".join(words)[:1].upper() + " ".join(words)[1:]
+    return formatting.capital(" ".join(words))
 
 
 def points(found: Interval) -> str:

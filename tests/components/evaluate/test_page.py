@@ -147,8 +147,16 @@ def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
     assert not page.exception, page.exception
     metric = next(each for each in page.metric if each.label == "Probability of being right")
     assert metric.value == "26.9%"  # 1 / (1 + e), of four tokens at −0.25
+    assert as_text("Calibrated, n = 200, SmolLM2, Sum of logprobs.") in metric.help
     assert as_text("calibrated, n = 200, SmolLM2, Sum of logprobs") in texts(page)
     assert list(page.dataframe[0].value["Probability of being right"]) == ["26.9%"]
+    assert "eyond" not in texts(page)
+    beyond = AppTest.from_function(explore)
+    beyond.session_state["done"] = done
+    beyond.session_state["calibrations"] = [{**made.as_json(), "scores": [-0.5, -0.1], "tokens": [1, 4]}]
+    beyond.run()
+    assert as_text("Beyond what it was fitted on:") in texts(beyond)
+    assert list(beyond.dataframe[0].value["Probability of being right"]) == ["37.8% (beyond)"]  # as for −0.5
     other = AppTest.from_function(explore)
     other.session_state["done"] = done
     other.session_state["calibrations"] = [{**made.as_json(), "weights": "other"}]
