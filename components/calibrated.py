@@ -26,7 +26,7 @@ CHOSEN = "calibrations"  # the setting: calibrations as JSON values
 COLUMN = "Probability of being right"
 _PROBLEM = "calibrations.problem"
 _MARK = " (beyond)"
-_BEYOND = "the score or the length of the answer lies outside, so the probability is that of the nearest point inside"
+_BEYOND = "the answer's score or length is outside that range, so this is the probability at its nearest point"
 
 
 def chosen() -> tuple[Calibration, ...]:

@@ -21,7 +21,7 @@ from lib.evaluate_answers import complete, earlier_runs, known_answers, supersed
 from lib.evaluate_folder import STORE, Folder
 from lib.evaluate_output import condition_of, tell, write_files
 from lib.evaluation.dataset import Mapped, Questions, Task, guessed
-from lib.evaluation.grades import Grades, grades_in
+from lib.evaluation.grades import Grades, for_rows, grades_in
 from lib.evaluation.grading import Grader, Rule
 from lib.evaluation.prompts import for_all_prompts
 from lib.evaluation.ready import PREFIX, ready_set, ready_table
@@ -41,6 +41,7 @@ from lib.studies.evaluation_outcome import outcome_of, rows_of
 from lib.terminal import say
 
 _SAVING = 60.0  # seconds to write what is not saved yet
+_LISTED = 5  # ids
 _LOOK = 0.5  # seconds between two lines of progress
 
 
@@ -53,12 +54,16 @@ def evaluate(options: argparse.Namespace) -> int:
     plan, found = _plan(options)
     if options.score and options.score not in scores_of(plan.task):
         raise InvalidRequest(f"The score {options.score} needs choices.", "Choose another, or give --task choice.")
-    grades = _grades(options.grades, len(plan.others)) if options.grades else {}
+    grades: Grades = _grades(options.grades, len(plan.others)) if options.grades else {}
     for problem in found.problems:
         say(f"Row {problem.row:,} is left out: {problem.cause}", error=True)
     if found.repeated:
         verb = "repeats" if found.repeated == 1 else "repeat"
         say(f"{formatting.count(found.repeated, 'row')} {verb} another.", error=True)
+    grades, unknown = for_rows(grades, {each.row_id for each in plan.questions})
+    if unknown:
+        some = ", ".join(f"“{each[:80]}”" for each in unknown[:_LISTED])
+        say(f"{formatting.count(len(unknown), 'id')} of the grades fits no single row: {some}.", error=True)
     batch = _run(options, plan, folder.path)
     rows = rows_of(plan, batch, grades)
     outcome = outcome_of(plan, rows, options.score, kind=Kind(options.map), wanted=wanted)
@@ -103,6 +108,7 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
         prior=options.prior,
         by_length=options.by_length,
         label=mapped.template if options.other_template else "",
+        template=mapped.template,
         others=(
             *(Variant(_source(options, each), mode=mode) for each in options.other_model),
             *(

@@ -50,7 +50,7 @@ def condition_of(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if found is None or found[1] not in FIGURES:
         known = ", ".join(FIGURES)
-        raise InvalidRequest(f"“{text}” is no condition.", f"Compare one of {known} with a number: accuracy<0.8.")
+        raise InvalidRequest(f"“{text}” isn't a condition.", f"Compare one of {known} with a number: accuracy<0.8.")
     return Condition(text, found[1], found[2], float(found[3]))
 
 

@@ -104,26 +104,26 @@ def calibration_of(values: Any) -> Calibration:
     """Read what `Calibration.as_json` returned. Raises BadFile if it is no calibration."""
     try:
         if not isinstance(values, Mapping) or values["kind"] != _KIND or values["version"] != 1:
-            raise BadFile("This is no calibration of Candor.", _REMEDY)
+            raise BadFile("This isn't a Candor calibration.", _REMEDY)
         if values["score"] not in ALL_SCORES:
             raise BadFile(f"The calibration is of an unknown score, “{str(values['score'])[:80]}”.", _REMEDY)
         n = values["n"]
         if type(n) is not int or not 0 < n <= _MOST_LABELS:
-            raise BadFile("The calibration does not say how many labels it rests on.", _REMEDY)
+            raise BadFile("The calibration doesn't say how many labels it is based on.", _REMEDY)
         names = {name: values[name] for name in ("model", "source", "weights", "questions")}
         if not all(isinstance(each, str) and len(each) <= _LONGEST for each in names.values()):
-            raise BadFile("A name in the calibration is no text, or too long.", _REMEDY)
+            raise BadFile("A name in the calibration isn't text, or is too long.", _REMEDY)
         scores, tokens = (_range(values.get(name)) for name in ("scores", "tokens"))
         return Calibration(map_of(values["map"]), values["score"], n, **names, scores=scores, tokens=tokens)
     except (KeyError, TypeError) as error:
-        raise BadFile("This is no calibration of Candor.", _REMEDY) from error
+        raise BadFile("This isn't a Candor calibration.", _REMEDY) from error
 
 
 def _range(values: Any) -> Range | None:
     if values is None:
         return None
     if not isinstance(values, list) or len(values) != 2 or not all(map(_is_number, values)) or values[0] > values[1]:
-        raise BadFile("The calibration does not say which answers it was fitted on.", _REMEDY)
+        raise BadFile("The calibration doesn't say which answers it was fitted on.", _REMEDY)
     return float(values[0]), float(values[1])
 
 

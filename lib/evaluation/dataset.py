@@ -109,7 +109,7 @@ def questions_of(table: Table, task: Task, mapped: Mapped, grader: Grader | None
             question = _question(number, row, task, mapped, grader)
             ids[question.row_id] += 1
             if ids[question.row_id] > 1:
-                raise InvalidRequest(f"Its id “{question.row_id[:80]}” is that of an earlier row.")
+                raise InvalidRequest(f"An earlier row already has the id “{question.row_id[:80]}”.")
         except InvalidRequest as error:
             problems.append(Problem(number, error.cause))
             continue
@@ -212,7 +212,7 @@ def _choices(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
 def _right_choice(expected: Sequence[str], choices: Sequence[str]) -> str:
     """The right choice: by its text, its letter, or its number from 0 as in most published sets."""
     if len(expected) != 1:
-        raise InvalidRequest("Its expected answer is missing." if not expected else "It expects several choices.")
+        raise InvalidRequest("Its expected answer is missing." if not expected else "It names several right choices.")
     label = expected[0].strip()
     by_text = [each for each in choices if each.strip() == label] or [
         each for each in choices if normalized(each) == normalized(label)

@@ -40,6 +40,17 @@ class Grader:
     field: str = ""  # of JSON_FIELD: its name, or names joined by dots
     first_line: bool = True  # compare only the first line of the answer that is not empty
 
+    @property
+    def compares_whole(self) -> bool:
+        """Whether an answer is right in one wording only, apart from case and punctuation."""
+        return self.rule in (Rule.EXACT, Rule.NORMALIZED)
+
+    def in_words(self) -> str:
+        """The rule with its settings."""
+        tolerance = f", tolerance {self.tolerance:g}" if self.rule is Rule.NUMBER and self.tolerance else ""
+        field = f" {self.field}" if self.rule is Rule.JSON_FIELD else ""
+        return f"{self.rule}{field}{tolerance}"
+
     def check(self, expected: Sequence[str]) -> None:
         """Raise InvalidRequest if no answer can be compared with what is expected by this rule."""
         if not expected:
@@ -48,7 +59,7 @@ class Grader:
             raise InvalidRequest(f"The tolerance is {self.tolerance:g}.", "Use 0, or a positive number such as 0.01.")
         for each in expected:
             if self.rule is Rule.NUMBER and number_in(each) is None:
-                raise InvalidRequest(f"“{each[:80]}” is no number.", "Choose another rule, or correct the row.")
+                raise InvalidRequest(f"“{each[:80]}” isn't a number.", "Choose another rule, or correct the row.")
             if self.rule is Rule.PATTERN:
                 compiled(each)
             if self.rule in (Rule.NORMALIZED, Rule.CONTAINS) and not normalized(each):

@@ -52,7 +52,7 @@ def read_table(data: bytes, name: str = "") -> Table:
     Raises BadFile if it has another format, no rows, or is too large.
     """
     if len(data) > MOST_BYTES:
-        raise BadFile(f"The file has {len(data) / 1e6:,.0f} MB; {MOST_BYTES / 1e6:,.0f} MB can be read.", _SAMPLE_ROWS)
+        raise BadFile(f"The file is {len(data) / 1e6:,.0f} MB; the limit is {MOST_BYTES / 1e6:,.0f} MB.", _SAMPLE_ROWS)
     if data[:4] == _PARQUET:
         return _table(_json_rows(_parquet_lines(data)))
     text = _text(data)
@@ -91,12 +91,12 @@ def _table(found: Iterable[Found]) -> Table:
         if len(rows) >= MOST_ROWS:
             raise BadFile(f"The file has more than {MOST_ROWS:,} rows.", _SAMPLE_ROWS)
         if not all(_is_text(str(name)) for name in row):
-            problems.append(Problem(number, "The name of one of its columns is not text."))
+            problems.append(Problem(number, "The name of one of its columns has a NUL or half of a character."))
             continue
         kept = {str(name): value for name, value in row.items() if not _is_missing(value)}
         columns.update(dict.fromkeys(map(str, row)))
         if len(columns) > MOST_COLUMNS:
-            raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Leave out those that are not needed.")
+            raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Remove the ones you don't need.")
         if any(isinstance(value, str) and len(value) > LONGEST_VALUE for value in kept.values()):
             problems.append(Problem(number, f"It has a value of more than {LONGEST_VALUE:,} characters."))
             continue
@@ -124,7 +124,7 @@ def _json_rows(text: str) -> Iterator[Found]:
         except (ValueError, RecursionError) as error:
             raise BadFile("The file is not valid JSON.", _where(error)) from error
         for number, value in enumerate(values, 1):
-            yield number, value if isinstance(value, dict) else "It is not an object."
+            yield number, value if isinstance(value, dict) else "It isn't a JSON object."
         return
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -134,7 +134,7 @@ def _json_rows(text: str) -> Iterator[Found]:
         except (ValueError, RecursionError) as error:
             yield number, f"It is not valid JSON. {_where(error)}"
             continue
-        yield number, value if isinstance(value, dict) else "It is not an object."
+        yield number, value if isinstance(value, dict) else "It isn't a JSON object."
 
 
 def _where(error: Exception) -> str:
@@ -172,9 +172,9 @@ def _separator(header: str) -> str:
 
 def _check_header(header: list[str]) -> None:
     if len(header) > MOST_COLUMNS:
-        raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Leave out those that are not needed.")
+        raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Remove the ones you don't need.")
     if twice := [name for name, count in Counter(header).items() if count > 1]:
-        raise BadFile(f"Two columns are called “{twice[0]}”.", "Give each column a name of its own.")
+        raise BadFile(f"Two columns are named “{twice[0]}”.", "Give each column its own name.")
     if not header or not all(header):
         raise BadFile("A column has no name.", "The first line of a CSV file names its columns.")
 

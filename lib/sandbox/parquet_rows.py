@@ -35,9 +35,11 @@ def json_lines(data: bytes, most_rows: int, most_bytes: int) -> str:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         if file.metadata.num_rows > most_rows:
-            raise ModelUnavailable(f"The file has {file.metadata.num_rows:,} rows; {most_rows:,} can be read.", way_out)
+            raise ModelUnavailable(
+                f"The file has {file.metadata.num_rows:,} rows; the limit is {most_rows:,}.", way_out
+            )
         if twice := [name for name, count in Counter(file.schema_arrow.names).items() if count > 1]:
-            raise ModelUnavailable(f"Two columns are called “{twice[0]}”.", "Give each column a name of its own.")
+            raise ModelUnavailable(f"Two columns are named “{twice[0]}”.", "Give each column its own name.")
         for row in _rows(file):
             line = json.dumps({name: _plain(value) for name, value in row.items()})
             size += len(line) + 1

@@ -27,6 +27,8 @@ from lib.studies.evaluation_rows import Answered
 
 Column = NDArray[np.float64]
 
+_STATED = ("gap", "brier", "log loss", "smooth ece")  # of the probability that the model gives its answer
+
 
 class Change(StrEnum):
     """What the interval of a difference shows."""
@@ -63,9 +65,14 @@ def compare(
     score: str = DEFAULT_SCORE,
     *,
     kind: Kind = Kind.PLATT,
+    states_rightness: bool = True,
     seed: int = 0,
 ) -> Comparison:
-    """Compare the answers to the same questions, in the same order. kind: of the map that each side is fitted."""
+    """Compare the answers to the same questions, in the same order.
+
+    kind: of the map that each side is fitted. states_rightness: as for `report`; without it, figures of calibration are
+    those of recalibrated probabilities only.
+    """
     pairs = list(zip(first, second, strict=True))
     graded = [place for place, (a, b) in enumerate(pairs) if a.right is not None and b.right is not None]
     if not graded:
@@ -87,6 +94,8 @@ def compare(
     if scored:
         sides = tuple([pairs[place][side] for place in scored] for side in (0, 1))
         statistics = [_confidence(side, score, kind) for side in sides]
+        if not states_rightness:
+            statistics = [{name: each for name, each in own.items() if name not in _STATED} for own in statistics]
         both = {name: (statistics[0][name], statistics[1][name]) for name in statistics[0] if name in statistics[1]}
         _measure(found, both, [each.question.group for each in sides[0]], seed)
         if any(has_few(np.array([bool(each.right) for each in side])) for side in sides):

@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.core.completion import Completion
-from lib.errors import CandorError, InvalidPattern
+from lib.errors import BadResponse, CandorError, InvalidPattern
 from lib.evaluation.dataset import Question, Task
 from lib.jobs.batch import Batch, Outcome, State
 from lib.scores.confidence import CHOICE, SCORES, scored_tokens
 from lib.studies.evaluation import EvaluatePlan
 
 _MOST_ODDS = 700.0  # log-odds of a choice beside which all others underflow
+
+
+_NO_LOGPROBS = BadResponse("The choices have no logprobs.", "Use a model that returns prompt logprobs.")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Answered:
     error: CandorError | None = None
     overruled: bool = False  # whether the grade was set by hand
     characters: int = 0  # of TEXT: how many the scored tokens spell
+
+    @property
+    def can_be_graded(self) -> bool:
+        """Whether a grade can be set by hand: there is an answer, and it is no text of TEXT."""
+        return self.right is not None or (self.completion is not None and self.error is not None)
 
 
 def answered(plan: EvaluatePlan, batch: Batch, overruled: Mapping[str, bool] | None = None) -> tuple[Answered, ...]:
@@ -68,7 +76,7 @@ def _generated(plan: EvaluatePlan, question: Question, outcome: Outcome) -> Answ
     try:
         grade = plan.grader.grade(done.text, question.expected)
     except InvalidPattern as error:
-        return Answered(question, done, None, error=error)
+        return _scored(Answered(question, done, None, error=error), scored_tokens(done))
     return _scored(Answered(question, done, grade.right, grade.compared), scored_tokens(done))
 
 
@@ -97,7 +105,7 @@ def _chosen(
     if by_length:
         sums = sums / np.array([len(each) for each in question.choices])
     if np.isnan(sums).any() or np.isinf(sums).all():
-        return Answered(question, None, None, error=error)
+        return Answered(question, None, None, error=error or _NO_LOGPROBS)
     chosen = int(sums.argmax())
     shares = np.exp(sums - sums[chosen])
     shares /= shares.sum()
@@ -129,6 +137,6 @@ def _priors(plan: EvaluatePlan, outcomes: Sequence[Outcome]) -> Iterator[tuple[t
 
 def _overruled(about: Answered, grades: Mapping[str, bool]) -> Answered:
     right = grades.get(about.question.row_id)
-    if right is None or about.right is None or about.right == right:
+    if right is None or about.right == right or not about.can_be_graded:
         return about
-    return replace(about, right=right, overruled=True)
+    return replace(about, right=right, overruled=True, error=None)

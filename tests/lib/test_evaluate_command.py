@@ -75,7 +75,7 @@ def test_report_rows_and_summary(evaluate: Evaluate, tmp_path: Path, capsys: pyt
     assert "60 of 60 questions answered and graded." in said.out
     assert "Accuracy: 90.0% (" in said.out
     assert "AUROC of “Sum of logprobs”: 1.000" in said.out
-    assert "At most 5% wrong, with 90% certainty: from a score of" in said.out
+    assert "At most 5% wrong, with 90% certainty: release answers with a score of at least" in said.out
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert found["accuracy"]["within"]["value"] == 0.9
     assert {each["name"] for each in found["stated"]["slices"]} == {"kind: even", "kind: odd"}
@@ -148,7 +148,7 @@ def test_another_model_and_another_prompt(
 def test_a_risk_of_ones_own(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(ROWS, "--risk", "0.15", "--certainty", "0.95") == 0
     said = capsys.readouterr().out
-    assert "At most 15% wrong, with 95% certainty: from a score of" in said
+    assert "At most 15% wrong, with 95% certainty: release answers with a score of at least" in said
 
 
 def test_grades_set_by_hand(evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,8 +181,8 @@ def test_conditions_name_the_figures_of_a_report() -> None:
     [
         (["--risk", "5"], "out of range"),
         (["--score", "choice"], "needs choices"),
-        (["--fail-if", "beauty<1"], "is no condition"),
-        (["--fail-if", "accuracy"], "is no condition"),
+        (["--fail-if", "beauty<1"], "isn't a condition"),
+        (["--fail-if", "accuracy"], "isn't a condition"),
         (["--template", "{nothing}"], "There is no column “nothing”"),
         (["--rule", "json field"], "No row can be asked"),
         (["--model", "/nowhere/at/all"], ""),

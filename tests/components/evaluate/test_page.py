@@ -79,7 +79,7 @@ def test_only_what_is_new_is_asked(engine: ScriptedEngine) -> None:
     assert asked == 150
     assert next(each for each in page.button if each.label == "Evaluate").disabled, "all of it is in the report"
     page.text_area(key="evaluate.template.2").set_value("{sum}=").run()
-    assert "150 of 300 answers are in the report below already." in texts(page)
+    assert "The report below already has 150 of 300 answers." in texts(page)
     evaluated(page)
     assert len(engine.requests) == 2 * asked
     assert "Prompt 2" in texts(page)
@@ -98,7 +98,7 @@ def test_a_grade_set_by_hand_stays_with_the_run(engine: ScriptedEngine) -> None:
     again = page_of(run_id)
     assert "1 grade set by hand." in texts(again)
     assert again.metric[0].value == page.metric[0].value
-    press(again, "Back to the rule's grade")
+    press(again, "Restore the rule's grade")
     assert page_of(run_id).metric[0].value == before
 
 

@@ -82,14 +82,14 @@ def test_every_row_that_cannot_be_asked_is_listed() -> None:
         (4, "Two of its choices are the same."),
         (5, "Its expected answer “green” is not among its choices."),
         (6, "Its expected answer is missing."),
-        (7, "Its id “1” is that of an earlier row."),
+        (7, "An earlier row already has the id “1”."),
     ]
 
 
 def test_a_rule_checks_what_is_expected_row_by_row() -> None:
     rows = table({"q": "x", "a": "3"}, {"q": "y", "a": "three"}, {"q": "z"})
     found = questions_of(rows, Task.SHORT, Mapped("{q}", "a"), Grader(Rule.NUMBER))
-    assert causes(found) == [(2, "“three” is no number."), (3, "Its expected answer is missing.")]
+    assert causes(found) == [(2, "“three” isn't a number."), (3, "Its expected answer is missing.")]
 
 
 DIGITS = "9" * 5_000

@@ -89,7 +89,7 @@ def test_any_answer_is_graded(answer: str, rule: Rule) -> None:
     ("grader", "expected", "cause"),
     [
         (Grader(), (), "Nothing is expected"),
-        (Grader(Rule.NUMBER), ("many",), "is no number"),
+        (Grader(Rule.NUMBER), ("many",), "isn't a number"),
         (Grader(Rule.NORMALIZED), ("...",), "Nothing is left"),
         (Grader(Rule.JSON_FIELD), ("x",), "No JSON field"),
         (Grader(Rule.PATTERN), ("(",), "Invalid regular expression"),

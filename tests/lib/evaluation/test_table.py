@@ -77,7 +77,7 @@ def test_rows_that_cannot_be_read_are_listed() -> None:
     assert [dict(each) for each in found.rows] == [{"q": 1}, {"r": 2}]
     assert found.numbers == (1, 5)
     assert [each.row for each in found.problems] == [2, 3]
-    assert found.problems[1] == Problem(3, "It is not an object.")
+    assert found.problems[1] == Problem(3, "It isn't a JSON object.")
     found = read_table(b"q,a\n1,2\n1\n1,2,3\n,\n")
     assert [each.row for each in found.problems] == [2, 3]
 
@@ -89,7 +89,7 @@ def test_rows_that_cannot_be_read_are_listed() -> None:
         (b" \n\n", "", "The file is empty."),
         (b"\xff\xfe\x00", "", "not UTF-8"),
         ("q\né".encode("latin-1"), "", "Line 2 of the file is not UTF-8."),
-        (b"q,q\n1,2", "", "Two columns are called “q”."),
+        (b"q,q\n1,2", "", "Two columns are named “q”."),
         (b",q\n1,2", "", "A column has no name."),
         (b",\n1,2", "", "A column has no name."),
         (b"q,\n1,2", "", "It has 2 values for 1 columns."),

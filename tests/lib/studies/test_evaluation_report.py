@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from lib.errors import CandorError
 from lib.evaluation.dataset import Question
 from lib.statistics.bootstrap import FEWEST
 from lib.statistics.verdict import Verdict
@@ -82,7 +83,7 @@ def test_too_little_is_said() -> None:
     assert few.recalibrated is None
     assert few.stated is None
     assert few.guarantees[0].found is None
-    assert "It takes at least 230 answers" in few.guarantees[0].why_not
+    assert "Needs at least 230 answers" in few.guarantees[0].why_not
 
 
 def test_one_class_only() -> None:
@@ -92,16 +93,18 @@ def test_one_class_only() -> None:
     assert found.accuracy.within.value == 1
     assert found.discrimination == {}
     assert any("All 50 answers are right" in each for each in found.missing)
-    assert "All 50 answers are right: nothing can be said of confidence." in found.missing
+    assert "All 50 answers are right, so the report can't assess confidence." in found.missing
 
 
 def test_rows_without_grade_or_logprobs_are_left_out() -> None:
     data = rows(60)
-    failed = Answered(data[0].question, None, None)
+    failed = Answered(data[0].question, None, None, error=CandorError("It failed."))
+    left = Answered(data[0].question, None, None)  # as after a stop
     unscored = Answered(data[1].question, None, True, "a", 0, {"sum": math.nan})
-    found = report([failed, unscored, *data])
-    assert (found.n, found.answered, found.failed, len(found.rows)) == (62, 61, 1, 60)
-    assert min(found.rows) == 2
+    found = report([failed, left, unscored, *data])
+    assert (found.n, found.answered, found.failed, found.not_asked, len(found.rows)) == (63, 61, 1, 1, 60)
+    assert min(found.rows) == 3
+    assert "Of 61 graded answers, 1 have no logprobs. They count for accuracy only." in found.missing
 
 
 def test_it_can_be_written_and_read() -> None:
@@ -134,7 +137,7 @@ def test_answers_without_logprobs_still_have_an_accuracy() -> None:
     found = report(data)
     assert found.accuracy is not None
     assert found.accuracy.within.n == 40
-    assert found.missing == ("No answer has logprobs, so nothing can be said of confidence.",)
+    assert found.missing == ("No answer has logprobs, so the report can't assess confidence.",)
 
 
 def test_an_impossible_token_is_said_to_keep_calibration_from_being_fitted() -> None:
@@ -142,7 +145,7 @@ def test_an_impossible_token_is_said_to_keep_calibration_from_being_fitted() -> 
     data[0] = replace(data[0], scores={"sum": -math.inf}, stated=0.0)
     found = report(data)
     assert found.recalibrated is None
-    assert found.missing[0] == "1 answer of probability 0, so no calibration is fitted to this score."
+    assert found.missing[0] == "1 answer has probability 0, so no calibration is fitted to this score."
 
 
 def test_texts_have_perplexity_and_bits_per_character() -> None:
@@ -158,7 +161,7 @@ def test_texts_have_perplexity_and_bits_per_character() -> None:
 
 
 def test_an_unknown_score_counts_no_row() -> None:
-    assert report(rows(40), "mean").missing == ("No answer has logprobs, so nothing can be said of confidence.",)
+    assert report(rows(40), "mean").missing == ("No answer has logprobs, so the report can't assess confidence.",)
 
 
 @pytest.mark.parametrize("wrong", [1, 4, 9])
@@ -172,7 +175,7 @@ def test_few_of_either_class(wrong: int) -> None:
     assert found.recalibrated is None
     assert found.map is None
     assert any(f"No calibration is fitted to {60 - wrong} right and {wrong} wrong" in each for each in found.missing)
-    assert any("They take 5 of each." in each for each in found.missing) == unknown
+    assert any("They need 5 of each." in each for each in found.missing) == unknown
     enough = report([replace(each, right=number >= 10) for number, each in enumerate(rows(60))])
     assert enough.recalibrated is not None
 
@@ -190,4 +193,4 @@ def test_few_groups_are_said() -> None:
     found = report(rows(60, groups=3))
     assert found.accuracy is not None
     assert found.accuracy.over is None
-    assert any("There are 3 groups" in each for each in found.missing)
+    assert any("The rows are in 3 groups" in each for each in found.missing)
