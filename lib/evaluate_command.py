@@ -63,7 +63,8 @@ def evaluate(options: argparse.Namespace) -> int:
     grades, unknown = for_rows(grades, {each.row_id for each in plan.questions})
     if unknown:
         some = ", ".join(f"“{each[:80]}”" for each in unknown[:_LISTED])
-        say(f"{formatting.count(len(unknown), 'id')} of the grades fits no single row: {some}.", error=True)
+        verb = "matches" if len(unknown) == 1 else "match"
+        say(f"{formatting.count(len(unknown), 'id')} in the grades {verb} no single row: {some}.", error=True)
     batch = _run(options, plan, folder.path)
     rows = rows_of(plan, batch, grades)
     outcome = outcome_of(plan, rows, options.score, kind=Kind(options.map), wanted=wanted)

@@ -79,7 +79,8 @@ def guessed(table: Table) -> tuple[Task, Mapped]:
     def first(kind: str) -> str:
         return next((lower[each] for each in _NAMES[kind] if each in lower), "")
 
-    prompt = first("prompt") or table.columns[0]
+    writable = [each for each in table.columns if each and not set("{}") & set(each)]  # as a placeholder
+    prompt = first("prompt") or next(iter(writable), table.columns[0])
     mapped = Mapped(
         template=f"{{{prompt}}}",
         expected=first("expected"),

@@ -58,7 +58,7 @@ def read_table(data: bytes, name: str = "") -> Table:
     text = _text(data)
     if not text.strip():
         raise BadFile("The file is empty.", "Choose one with a row for each question.")
-    if text.lstrip().startswith(("{", "[")):
+    if text.lstrip().startswith(("{", "[")) and not name.lower().endswith((".csv", ".tsv")):
         return _table(_json_rows(text))
     if name.lower().endswith((".jsonl", ".json", ".ndjson")):
         raise BadFile("The file is not JSON.", 'Each line of a JSON Lines file is an object, such as {"question": …}.')

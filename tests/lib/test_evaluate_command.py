@@ -19,6 +19,7 @@ from lib.cli import main
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
+from lib.errors import CandorError
 from lib.evaluate_options import FIGURES
 from lib.evaluation.ready import ready_table
 from lib.jobs.engine_pool import Engines
@@ -247,6 +248,40 @@ def test_answers_to_other_rows_stay_in_the_folder(evaluate: Evaluate, engine: Sc
     assert evaluate(ROWS) == 0
     assert len(engine.requests) == 60, "each was answered once, by one of two runs"
     assert json.loads((tmp_path / "out" / "report.json").read_text())["accuracy"]["within"]["n"] == 60
+
+
+def test_an_interrupted_run_erases_no_answer(evaluate: Evaluate, engine: ScriptedEngine) -> None:
+    """Whatever became of the second run, what the first has answered stays."""
+    assert evaluate(ROWS) == 0
+
+    def down(_: Request) -> Completion:
+        raise CandorError("It is down.")
+
+    engine.script = down
+    changed = [{**each, "question": f"0+{each['question']}"} for each in ROWS]
+    assert evaluate(changed) == 1
+    asked = len(engine.requests)
+    assert evaluate(ROWS) == 0
+    assert len(engine.requests) == asked, "all of them are still there"
+
+
+def test_grades_of_ids_that_a_spreadsheet_would_run(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{**each, "id": f"{'=+-@'[number % 4]}{number}"} for number, each in enumerate(ROWS)]
+    assert evaluate(rows) == 0
+    with (tmp_path / "out" / "rows.csv").open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    graded = tmp_path / "grades.csv"
+    with graded.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["id", "right"])
+        writer.writeheader()
+        writer.writerows({"id": each["id"], "right": "false"} for each in [*lines, {"id": "nonexistent"}])
+    capsys.readouterr()
+    assert evaluate(rows, "--grades", str(graded)) == 0
+    said = capsys.readouterr()
+    assert "Accuracy: 0.0% (" in said.out
+    assert "1 id in the grades matches no single row: “nonexistent”." in said.err
 
 
 def test_the_file_that_is_read_is_not_overwritten(

@@ -111,6 +111,13 @@ def test_any_row_is_asked_or_named(prompt: str, expected: str, other: str, task:
     json.dumps([asdict(each) for each in found.questions.problems], ensure_ascii=False).encode()
 
 
+def test_a_column_that_no_template_can_name_is_not_guessed() -> None:
+    assert guessed(table({"": "1", "{a}": "x", "b": "y"}))[1].template == "{b}"
+    assert guessed(table({"question ": "x", "answer": "y"}))[1].template == "{question }"
+    spaced = table({"question ": "x", "answer": "y"})
+    assert questions_of(spaced, *guessed(spaced)).questions[0].prompt == "x"
+
+
 def test_a_label_of_thousands_of_digits_is_named() -> None:
     rows = table({"q": "x", "c": "a|b", "a": "1"}, {"q": "y", "c": "a|b", "a": DIGITS})
     found = questions_of(rows, Task.CHOICE, Mapped("{q}", "a", ("c",)))

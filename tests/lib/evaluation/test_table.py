@@ -125,6 +125,10 @@ def test_csv_as_spreadsheets_write_it() -> None:
     assert [dict(each) for each in found.rows] == [{"q": "1,5", "a": "2"}, {"q": "3", "a": "4"}]
 
 
+def test_the_header_of_a_csv_file_may_begin_with_a_bracket() -> None:
+    assert read_table(b"[q],{a}\n1,2\n", "rows.csv").columns == ("[q]", "{a}")
+
+
 @pytest.mark.parametrize("size", [200_000, 1_000_001])
 def test_a_long_value_of_a_csv_file_concerns_its_row_only(size: int) -> None:
     found = read_table(f"q,a\n1,2\n{'x' * size},2\n".encode(), "rows.csv")

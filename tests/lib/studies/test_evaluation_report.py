@@ -194,3 +194,8 @@ def test_few_groups_are_said() -> None:
     assert found.accuracy is not None
     assert found.accuracy.over is None
     assert any("The rows are in 3 groups" in each for each in found.missing)
+
+
+def test_risks_are_in_order() -> None:
+    found = report(rows(60), wanted=((0.3, 0.8), (0.03, 0.9), (0.05, 0.9)))
+    assert [each.risk for each in found.guarantees] == [0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
