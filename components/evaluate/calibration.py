@@ -55,20 +55,21 @@ def calibration(side: Side, title: str) -> None:
             help="Recalibrated: the score mapped to a probability, for each row by a map that was fitted without it.",
         )  # fmt: skip
         which = _chosen(found)
-        if which is found.stated and not found.states_rightness:
+        if not found.judges(which):
             st.caption(as_text(WORDING))
         left, right = st.columns(2, gap="medium")
         with left:
             _diagram(found, which)
         with right:
-            st.dataframe(_measures(which), hide_index=True)
-            parts = which.brier_parts
-            st.caption(
-                "Measured: value and 95% interval. If calibrated: median and 95th percentile for perfectly calibrated "
-                "probabilities on as many answers. Brier score = miscalibration "
-                f"{parts.miscalibration:.3f} − discrimination {parts.discrimination:.3f} + uncertainty "
-                f"{parts.uncertainty:.3f}. n = {len(which.p):,}."
-            )
+            if found.judges(which):
+                st.dataframe(_measures(which), hide_index=True)
+                parts = which.brier_parts
+                st.caption(
+                    "Measured: value and 95% interval. If calibrated: median and 95th percentile for perfectly "
+                    "calibrated probabilities on as many answers. Brier score = miscalibration "
+                    f"{parts.miscalibration:.3f} − discrimination {parts.discrimination:.3f} + uncertainty "
+                    f"{parts.uncertainty:.3f}. n = {len(which.p):,}."
+                )
             if which is found.recalibrated:
                 _take_over(side, title)
 
@@ -166,7 +167,7 @@ def slices(found: Report) -> None:
     if not _there(found):
         return
     which = _chosen(found)
-    judged = which is not found.stated or found.states_rightness
+    judged = found.judges(which)
     each = (*which.bins, *which.slices)
     with st.expander("Where is it over- or underconfident?", icon=":material/stacks:"):
         selects_rows(

@@ -158,13 +158,16 @@ def _headline(found: Report) -> Iterator[tuple[str, ...]]:
 
 
 def _calibration(report: Report, found: Calibration) -> Iterator[str]:
-    judged = found is not report.stated or report.states_rightness
-    verdicts = f": {VERDICTS[found.verdict]}" if judged else ""
-    yield f"<h3>Calibration of {_safe(found.what)}{verdicts}</h3>"
-    yield "" if judged else f"<p>{_safe(WORDING)}</p>"
     figures = found.figures
-    yield f"<p>Mean probability minus accuracy: {number(figures['gap'])}. Mean probability of right answers: "
-    yield f"{number(figures['mean of right'])}; of wrong ones: {number(figures['mean of wrong'])}.</p>"
+    means = (
+        f"Mean probability of right answers: {number(figures['mean of right'])}; of wrong ones: "
+        f"{number(figures['mean of wrong'])}."
+    )
+    if not report.judges(found):
+        yield f"<h3>{_safe(formatting.capital(found.what))}</h3><p>{_safe(WORDING)} {means}</p>"
+        return
+    yield f"<h3>Calibration of {_safe(found.what)}: {VERDICTS[found.verdict]}</h3>"
+    yield f"<p>Mean probability minus accuracy: {number(figures['gap'])}. {means}</p>"
     yield f'<div class="charts">{reliability_svg(found.line)}{histogram_svg(found.p, found.right)}</div>'
     yield _table(
         ("", "Measured", "If calibrated (median)", "95th percentile"),
@@ -175,13 +178,13 @@ def _calibration(report: Report, found: Calibration) -> Iterator[str]:
     )
     yield _table(
         ("Rows", "n", "Accuracy", "Mean probability", "Difference", "Verdict"),
-        [_slice(each, judged=judged) for each in (*found.bins, *found.slices)],
+        [_slice(each) for each in (*found.bins, *found.slices)],
     )
 
 
-def _slice(each: Slice, *, judged: bool) -> tuple[str, ...]:
+def _slice(each: Slice) -> tuple[str, ...]:
     return (each.name, f"{len(each.rows):,}", f"{each.accuracy:.1%}", f"{each.confidence:.1%}", points(each.gap),
-            VERDICTS[verdict(each.gap)] if judged else "not judged")  # fmt: skip
+            VERDICTS[verdict(each.gap)])  # fmt: skip
 
 
 def _rows(title: str, places: Sequence[int], rows: Sequence[Answered], score: str) -> Iterator[str]:

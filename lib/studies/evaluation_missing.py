@@ -62,5 +62,6 @@ def missing(
 def _left_out(count: int, graded: int, empty: int) -> Iterator[str]:
     """Why some graded answers have no score."""
     rest = count - empty
-    parts = [f"{empty:,} are empty"] * bool(empty) + [f"{rest:,} have no logprobs"] * bool(rest)
+    parts = [f"{empty:,} {'is' if empty == 1 else 'are'} empty"] * bool(empty)
+    parts += [f"{rest:,} {'has' if rest == 1 else 'have'} no logprobs"] * bool(rest)
     yield f"Of {graded:,} graded answers, {' and '.join(parts)}. They count for accuracy only."

@@ -108,6 +108,10 @@ class Report:
             return self.recalibrated
         return self.stated or self.recalibrated
 
+    def judges(self, which: Calibration) -> bool:
+        """Whether a calibration of this report is of probabilities of being right."""
+        return which is not self.stated or self.states_rightness
+
 
 def report(
     rows: Sequence[Answered],

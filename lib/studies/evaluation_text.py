@@ -51,11 +51,6 @@ def change_in_words(name: str, found: Comparison) -> str:
     return "higher" if up else "lower"
 
 
-def verdict_of(found: Report, which: Calibration) -> str:
-    """Whether probabilities are over- or underconfident, or why that is not judged."""
-    return WORDING if which is found.stated and not found.states_rightness else VERDICTS[which.verdict]
-
-
 def settings_in_words(side: Side, model: str = "") -> str:
     """How one model or prompt was asked and graded, on one line. model: its name; "" for its path, id or ARN."""
     named = {**side.settings, "model": model} if model else side.settings
@@ -159,11 +154,13 @@ def _summary(found: Report, mode: str) -> Iterator[str]:
 
 
 def _calibration(report: Report, found: Calibration) -> Iterator[str]:
-    yield f"{formatting.capital(found.what)}: {verdict_of(report, found)}"
-    yield f"  Mean minus accuracy {number(found.figures['gap'])}"
+    judged = report.judges(found)
+    yield f"{formatting.capital(found.what)}: {VERDICTS[found.verdict] if judged else WORDING}"
+    if judged:
+        yield f"  Mean minus accuracy {number(found.figures['gap'])}"
     yield f"  Mean of right answers {number(found.figures['mean of right'])}"
     yield f"  Mean of wrong answers {number(found.figures['mean of wrong'])}"
-    for name, expected in found.expected.items():
+    for name, expected in found.expected.items() if judged else ():
         line = f"  {sentence(name)}: {number(found.figures[name])}"
         yield f"{line}; perfect calibration shows {expected.median:.3f}, rarely more than {expected.high:.3f}"
 

@@ -264,4 +264,4 @@ def test_empty_answers_are_said_to_be_empty(mode: Mode) -> None:
     assert found.sides[0].report.missing == ("All answers are empty, so the report can't assess confidence.",)
     assert any("give --chat" in each for each in summary(found)) == (mode is Mode.RAW)
     some = outcome_of(plan, rows_of(plan, Batch((Outcome(State.DONE, nothing), done("4"), done("5")))))
-    assert "Of 3 graded answers, 1 are empty. They count for accuracy only." in some.sides[0].report.missing
+    assert "Of 3 graded answers, 1 is empty. They count for accuracy only." in some.sides[0].report.missing

@@ -104,7 +104,7 @@ def test_rows_without_grade_or_logprobs_are_left_out() -> None:
     found = report([failed, left, unscored, *data])
     assert (found.n, found.answered, found.failed, found.not_asked, len(found.rows)) == (63, 61, 1, 1, 60)
     assert min(found.rows) == 3
-    assert "Of 61 graded answers, 1 have no logprobs. They count for accuracy only." in found.missing
+    assert "Of 61 graded answers, 1 has no logprobs. They count for accuracy only." in found.missing
 
 
 def test_it_can_be_written_and_read() -> None:
