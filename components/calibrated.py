@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHOSEN = "calibrations"  # the setting: calibrations as JSON values
 COLUMN = "Probability of being right"
 _PROBLEM = "calibrations.problem"
+_MARK = " (beyond)"
+_BEYOND = "the answer's score or length is outside that range, so this is the probability at its nearest point"
 
 
 def chosen() -> tuple[Calibration, ...]:
@@ -57,11 +59,13 @@ def probability_metric(completion: Completion) -> None:
     st.metric(
         COLUMN, formatting.percent(p), width="content",
         help=as_text(
-            f"{about(found).capitalize()}. Fitted on {marked(found.questions)}. It holds for questions "
+            f"{formatting.sentence(about(found))} Fitted on {marked(found.questions)}. It holds for questions "
             "like those it was fitted on; elsewhere it may be far off."
         ),
     )  # fmt: skip
     st.caption(as_text(about(found)), width="content")
+    if found.is_beyond(completion):
+        st.caption(as_text(f"Beyond what it was fitted on: {_BEYOND}."), width="content")
 
 
 def with_probability(rows: pd.DataFrame, completions: Sequence[Completion]) -> None:
@@ -69,20 +73,26 @@ def with_probability(rows: pd.DataFrame, completions: Sequence[Completion]) -> N
     found = calibrations_for(completions)
     if any(found):
         rows[COLUMN] = [
-            None if each is None else _percent(each.probability(done))
-            for each, done in zip(found, completions, strict=True)
+            None if each is None else _cell(each, done) for each, done in zip(found, completions, strict=True)
         ]
 
 
 def note_under_table(completions: Sequence[Completion]) -> None:
     """Say what the calibrated probabilities in a table rest on."""
-    found = dict.fromkeys(about(each) for each in calibrations_for(completions) if each is not None)
-    if found:
-        st.caption(as_text(f"{COLUMN}: {'; '.join(found)}. It holds for questions like those."))
+    pairs = [
+        (each, done) for each, done in zip(calibrations_for(completions), completions, strict=True) if each is not None
+    ]
+    if not pairs:
+        return
+    found = dict.fromkeys(about(each) for each, _ in pairs)
+    beyond = f" {_MARK.strip()}: {_BEYOND}." if any(each.is_beyond(done) for each, done in pairs) else ""
+    st.caption(as_text(f"{COLUMN}: {'; '.join(found)}. It holds for questions like those.{beyond}"))
 
 
-def _percent(p: float) -> str | None:
-    return None if math.isnan(p) else formatting.percent(p)
+def _cell(found: Calibration, completion: Completion) -> str | None:
+    p = found.probability(completion)
+    mark = _MARK if found.is_beyond(completion) else ""
+    return None if math.isnan(p) else f"{formatting.percent(p)}{mark}"
 
 
 def use(found: Calibration) -> None:

@@ -26,7 +26,7 @@ def logprob_by_position(completion: Completion) -> None:
             go.Scatter(
                 x=rows.index + 1,
                 y=rows["logprob"],
-                name=part.capitalize(),
+                name=formatting.capital(part),
                 mode="lines+markers",
                 line={"color": colour, "width": 1.2},
                 marker={"color": colour, "symbol": symbol, "size": 6},

@@ -15,6 +15,7 @@ from components.shell.settings import keep_settings, restore_settings
 from components.shell.sign_in import stop_until_signed_in, who_is_here
 from components.shell.startup import stop_if_misconfigured
 from components.shell.style import page_style
+from lib import formatting
 
 # Script, icon and what to say of each page, in the order of the sidebar.
 _LISTED = (
@@ -55,7 +56,7 @@ def _pages() -> list[Page]:
         SCRIPTS["explore"], title="Explore", icon=f":material/{icon}:", default=True, url_path="start", help=about
     )
     listed = [
-        st.Page(SCRIPTS[name], title=name.capitalize(), icon=f":material/{icon}:", help=about)
+        st.Page(SCRIPTS[name], title=formatting.capital(name), icon=f":material/{icon}:", help=about)
         for name, icon, about in _LISTED
     ]
     moved = [

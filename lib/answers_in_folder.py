@@ -6,33 +6,29 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from lib import VERSION, formatting
 from lib.access.policy import policy_for
 from lib.access.visitor import ALONE
 from lib.core.sources import BedrockModel, LocalModel, Source
+from lib.earlier_runs import complete, earlier_runs, known_answers, superseded
 from lib.errors import CandorError
 from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
 from lib.jobs.plan import Plan, models_of
-from lib.jobs.resume import KnownAnswers
-from lib.jobs.run_plan import calls_left, run_plan
+from lib.jobs.run_plan import run_plan
 from lib.services import Services
 from lib.store.database import open_database
-from lib.store.job_runs import restored, run_about
-from lib.store.queries import Filter, listed
+from lib.store.job_runs import run_about
 from lib.store.run import microseconds
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
 
 _SAVING = 60.0  # seconds to write what is not saved yet
 _LOOK = 0.5  # seconds between two lines of progress
-P = TypeVar("P", bound=Plan)
 
 
 def source_of_option(options: argparse.Namespace, model: str) -> Source:
@@ -67,51 +63,23 @@ def answers_to(plan: Plan, services: Services, file: Path) -> Batch:
     try:
         runs = Runs(database)
         earlier = earlier_runs(runs, type(plan))
-        if (known := complete(plan, earlier)) is not None:
+        known = known_answers(plan, earlier)
+        if known is not None and complete(plan, known):
             return known
-        batch = _asked(services, runs, plan, earlier)
-        runs.remove([each.id for each in earlier], by=ALONE)
+        batch = _asked(services, runs, plan, known)
+        runs.remove(superseded(earlier, plan, batch), by=ALONE)
         runs.erase(microseconds() + 1)
         return batch
     finally:
         database.close()
 
 
-@dataclass(frozen=True)
-class EarlierRun(Generic[P]):
-    """A run in the folder."""
-
-    id: str
-    plan: P
-    batch: Batch
-
-
-def earlier_runs(runs: Runs, kind: type[P]) -> list[EarlierRun[P]]:
-    """The runs of one kind of plan, the last one first: finished, or cut off by a kill."""
-    found = []
-    for run in listed(runs.database, Filter(page=kind.page)).runs:
-        if (opened := runs.open(run.id)) is not None:
-            came = restored(*opened)
-            if isinstance(came["plan"], kind) and came["result"] is not None:
-                found.append(EarlierRun(run.id, came["plan"], came["result"]))
-    return found
-
-
-def complete(plan: P, earlier: Sequence[EarlierRun[P]]) -> Batch | None:
-    """The outcome of the plan if the last run has all of it; None if something is to be asked."""
-    if not earlier:
-        return None
-    calls = plan.calls()
-    found = KnownAnswers(earlier[0].plan.calls(), earlier[0].batch).take(calls)
-    return None if found is None or calls_left(calls, found) else found
-
-
-def _asked(services: Services, runs: Runs, plan: P, earlier: Sequence[EarlierRun[P]]) -> Batch:
-    """The outcome of the plan, with what the last run lacks asked now. Raises CandorError."""
-    known, of = (earlier[0].batch, earlier[0].plan) if earlier else (None, None)
+def _asked(services: Services, runs: Runs, plan: Plan, known: Batch | None) -> Batch:
+    """The outcome of the plan, with what is not known yet asked now. Raises CandorError."""
     writer = RunWriter(lambda: runs)
     try:
-        job: Job[Batch] = services.jobs.start(run_plan(services.engines, plan, resume=known, resume_of=of), plan)
+        # With `resume_of`, answers by other weights than the model has now are asked for once more.
+        job: Job[Batch] = services.jobs.start(run_plan(services.engines, plan, resume=known, resume_of=plan), plan)
         writer.follow(job, run_about(job, plan.page, owner="", version=VERSION))
         with _stops(job):
             _watch(job, services)

@@ -13,6 +13,7 @@ from typing import Any
 from lib.doubts_options import add_evaluate_doubts
 from lib.errors import BadResponse, CandorError
 from lib.evaluate_options import add_evaluate
+from lib.terminal import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except CandorError as error:
-        print(f"{error.cause}\n{error.remedy}", file=sys.stderr)
+        for line in (error.cause, error.remedy):
+            say(line, error=True)
         return 1
 
 
@@ -143,7 +145,7 @@ def _decode(options: argparse.Namespace) -> None:
     tokenizer = load_tokenizer(options.tokenizer) if options.tokenizer else None
     for done in completions_of(read_saved(_bytes_of(options.file)), tokenizer):
         for warning in done.warnings:
-            print(warning, file=sys.stderr)
+            say(str(warning), error=True)
         print(json.dumps(decoded(done), ensure_ascii=False))
 
 

@@ -11,9 +11,10 @@ from lib import formatting
 from lib.answers_in_folder import answers_to, services_for, source_of_option
 from lib.core.request import Mode
 from lib.errors import BadFile, InvalidRequest
+from lib.evaluate_folder import STORE, Folder
 from lib.evaluate_output import condition_of, tell, write_files
 from lib.evaluation.dataset import Mapped, Questions, Task, guessed
-from lib.evaluation.grades import Grades, grades_in
+from lib.evaluation.grades import Grades, for_rows, grades_in
 from lib.evaluation.grading import Grader, Rule
 from lib.evaluation.prompts import for_all_prompts
 from lib.evaluation.ready import PREFIX, ready_set, ready_table
@@ -21,26 +22,32 @@ from lib.evaluation.table import Table, read_table
 from lib.statistics.maps import Kind
 from lib.studies.evaluation import EvaluatePlan, Variant, scores_of
 from lib.studies.evaluation_outcome import outcome_of, rows_of
+from lib.terminal import say
 
-_STORE = "answers.sqlite"
+_LISTED = 5  # ids
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     conditions = [condition_of(each) for each in options.fail_if]
     wanted = _wanted(options)
+    folder = Folder(Path(options.out))
+    folder.prepare([each for each in (options.data, options.grades) if each])
     plan, found = _plan(options)
     if options.score and options.score not in scores_of(plan.task):
         raise InvalidRequest(f"The score {options.score} needs choices.", "Choose another, or give --task choice.")
-    grades = _grades(options.grades, len(plan.others)) if options.grades else {}
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    grades: Grades = _grades(options.grades, len(plan.others)) if options.grades else {}
     for problem in found.problems:
-        print(f"Row {problem.row:,} is left out: {problem.cause}", file=sys.stderr)
+        say(f"Row {problem.row:,} is left out: {problem.cause}", error=True)
     if found.repeated:
         verb = "repeats" if found.repeated == 1 else "repeat"
-        print(f"{formatting.count(found.repeated, 'row')} {verb} another.", file=sys.stderr)
-    batch = answers_to(plan, services_for(options), folder / _STORE)
+        say(f"{formatting.count(found.repeated, 'row')} {verb} another.", error=True)
+    grades, unknown = for_rows(grades, {each.row_id for each in plan.questions})
+    if unknown:
+        some = ", ".join(f"“{each[:80]}”" for each in unknown[:_LISTED])
+        verb = "matches" if len(unknown) == 1 else "match"
+        say(f"{formatting.count(len(unknown), 'id')} in the grades {verb} no single row: {some}.", error=True)
+    batch = answers_to(plan, services_for(options), folder.path / STORE)
     rows = rows_of(plan, batch, grades)
     outcome = outcome_of(plan, rows, options.score, kind=Kind(options.map), wanted=wanted)
     write_files(outcome, folder)
@@ -84,6 +91,7 @@ def _plan(options: argparse.Namespace) -> tuple[EvaluatePlan, Questions]:
         prior=options.prior,
         by_length=options.by_length,
         label=mapped.template if options.other_template else "",
+        template=mapped.template,
         others=(
             *(Variant(source_of_option(options, each), mode=mode) for each in options.other_model),
             *(

@@ -88,7 +88,7 @@ def _add_asking(group: Any) -> None:
     group.add_argument("--chat", action="store_true", help="send prompts as chat messages")
     group.add_argument("--max-tokens", type=int, default=32, help="new tokens per answer (default %(default)s)")
     group.add_argument(
-        "--prior", default="", metavar="PROMPT", help="of choices: take off how likely each is after this"
+        "--prior", default="", metavar="PROMPT", help="of choices: subtract the logprob of each after this"
     )
     group.add_argument("--by-length", action="store_true", help="of choices: compare logprobs per character")
     group.add_argument("--rule", choices=list(Rule), help="how answers are compared (default normalized)")
@@ -111,16 +111,20 @@ def _add_report(group: Any) -> None:
     )  # fmt: skip
     group.add_argument(
         "--risk", type=float, metavar="N",
-        help="seek the threshold from which on at most this share of answers is wrong, such as 0.05",
+        help="find the score above which at most this share of answers is wrong, such as 0.05",
     )  # fmt: skip
     group.add_argument(
-        "--certainty", type=float, default=0.9, metavar="N", help="with which --risk is kept (default %(default)s)"
+        "--certainty",
+        type=float,
+        default=0.9,
+        metavar="N",
+        help="of --risk (default %(default)s)",
     )
 
 
 def _add_limits(group: Any) -> None:
-    group.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
-    group.add_argument("--max-calls", type=int, metavar="N", help="the most calls to make")
+    group.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend on Bedrock, by estimate")
+    group.add_argument("--max-calls", type=int, metavar="N", help="the most calls to Bedrock; a local model has no cap")
     group.add_argument(
         "--fail-if", action="append", default=[], metavar="CONDITION",
         help=f"exit with {CONDITION_MET} if it holds, such as accuracy<0.8 or smooth_ece>0.1. Can be repeated",

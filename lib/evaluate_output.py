@@ -6,21 +6,21 @@ import json
 import math
 import operator
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from lib.display.spreadsheet import as_csv
 from lib.errors import InvalidRequest
+from lib.evaluate_folder import PAGE, REPORT, ROWS, Folder
 from lib.evaluate_options import CONDITION_MET, FIGURES
 from lib.jobs.batch import Batch
 from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_html import as_html
 from lib.studies.evaluation_outcome import EvaluationOutcome, calibration_from
 from lib.studies.evaluation_text import figures, summary
+from lib.terminal import say
 
-_REPORT, _PAGE, _ROWS = "report.json", "report.html", "rows.csv"
 _CONDITION = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)\s*")
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -50,34 +50,37 @@ def condition_of(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if found is None or found[1] not in FIGURES:
         known = ", ".join(FIGURES)
-        raise InvalidRequest(f"“{text}” is no condition.", f"Compare one of {known} with a number: accuracy<0.8.")
+        raise InvalidRequest(f"“{text}” isn't a condition.", f"Compare one of {known} with a number: accuracy<0.8.")
     return Condition(text, found[1], found[2], float(found[3]))
 
 
-def write_files(outcome: EvaluationOutcome, folder: Path) -> None:
-    """Write the report as JSON and as a page, the calibration of each model, and the rows."""
-    (folder / _REPORT).write_text(json.dumps(as_json(outcome), indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / _PAGE).write_text(as_html(outcome), encoding="utf-8")
+def write_files(outcome: EvaluationOutcome, folder: Folder) -> None:
+    """Write the report as JSON and as a page, the calibration of each model, and the rows. Raises CandorError."""
+    files = {REPORT: _json(as_json(outcome)), PAGE: as_html(outcome), ROWS: as_csv(table(outcome))}
     for place, side in enumerate(outcome.sides, start=1):
         found = calibration_from(side, outcome.title)
         if found is not None:
             name = "calibration.json" if len(outcome.sides) == 1 else f"calibration-{place}.json"
-            (folder / name).write_text(json.dumps(found.as_json(), indent=1, ensure_ascii=False), encoding="utf-8")
-    (folder / _ROWS).write_text(as_csv(table(outcome)), encoding="utf-8", newline="")
+            files[name] = _json(found.as_json())
+    folder.write(files)
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False)
 
 
 def tell(outcome: EvaluationOutcome, batch: Batch, conditions: Sequence[Condition]) -> int:
     """Print a summary, and which conditions hold; returns the exit code."""
     for line in summary(outcome):
-        print(line)
+        say(line)
     rows = [each for side in outcome.sides for each in side.rows]
     for error in dict.fromkeys(str(each.error) for each in rows if each.error is not None):
-        print(error, file=sys.stderr)
+        say(error, error=True)
     if batch.cap is not None:
-        print(batch.cap, file=sys.stderr)
+        say(str(batch.cap), error=True)
     values = figures(outcome)
     held = [each for each in conditions if each.holds(values)]
     for each in held:
-        print(f"{each.text}: {each.name} is {values[each.name]:.4g}.", file=sys.stderr)
+        say(f"{each.text}: {each.name} is {values[each.name]:.4g}.", error=True)
     unanswered = any(each.completion is None or each.error is not None for each in rows)
     return CONDITION_MET if held else int(unanswered)

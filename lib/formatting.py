@@ -77,10 +77,15 @@ def visible(text: str) -> str:
     return encodable(marked(text)).replace(" ", "·").replace("\t", "→").replace("\r", "␍").replace("\n", "↵")
 
 
+def capital(text: str) -> str:
+    """The text with a leading capital. Unlike `str.capitalize` it leaves names further on as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def sentence(text: str) -> str:
     """The text with a leading capital and a final full stop."""
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    return capital(text) + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def dollars(value: float) -> str:

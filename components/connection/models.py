@@ -10,6 +10,7 @@ from components.shell.escaping import as_text, bold
 from components.shell.fragments import poll_until
 from components.shell.messages import as_shown, show_error
 from components.shell.services import services
+from lib import formatting
 from lib.core.sources import AwsTarget, BedrockModel
 from lib.engines.bedrock.capabilities import abilities, in_sentence, in_words
 from lib.engines.bedrock.clients import partition_of_region
@@ -84,7 +85,7 @@ def models_table(place: AwsTarget) -> None:
 def _returns(model: Imported) -> dict[str, str]:
     words = in_words(abilities(model.created, None))
     names = ("prompt logprobs", "alternatives", "streaming", "reads")
-    return {name.capitalize(): words.get(name, "no logprobs") for name in names}
+    return {formatting.capital(name): words.get(name, "no logprobs") for name in names}
 
 
 def permissions(model: BedrockModel | None, place: AwsTarget) -> None:

@@ -140,7 +140,7 @@ def _found(plan: SecondLooksPlan, looks: SecondLooks, found: Flagged) -> None:
     if n := len(looks.samples):
         st.caption(
             f"In samples: how many of {formatting.count(n, 'answer')} have the same words. {n:,} of {n:,} leaves any "
-            f"share from {exact_share(n, n).low:.0%} to 100%."
+            f"share from {exact_share(n, n)[0]:.0%} to 100%."
         )
     if plan.other_prompt.strip():
         st.caption(

@@ -11,6 +11,7 @@ from components.calibrated import export_button, in_use, use
 from components.evaluate.charts import confidence_histogram, reliability_diagram
 from components.evaluate.figures import VERDICTS, limits, percent
 from components.evaluate.selection import selects_rows, show_only
+from components.shell.escaping import as_text
 from lib.scores.confidence import CHOICE
 from lib.segmentation.char_classes import marked
 from lib.statistics.maps import Kind
@@ -18,7 +19,7 @@ from lib.statistics.recalibration import kinds_for
 from lib.statistics.verdict import Slice, verdict
 from lib.studies.evaluation_outcome import Side, calibration_from
 from lib.studies.evaluation_report import Calibration, Report
-from lib.studies.evaluation_text import points
+from lib.studies.evaluation_text import WORDING, points
 
 _NAMES = {
     "brier": "Brier score",
@@ -28,7 +29,8 @@ _NAMES = {
 }
 
 
-_KIND = "evaluate.kind"
+_KIND, _WHICH = "evaluate.kind", "evaluate.which"
+_STATED, _RECALIBRATED = "As the model states it", "Recalibrated"
 _MAPS = {
     Kind.PLATT: "Logistic, with length (Platt)",
     Kind.TEMPERATURE: "Temperature",
@@ -42,30 +44,52 @@ def calibration(side: Side, title: str) -> None:
     title: of what was evaluated.
     """
     found = side.report
-    choices = {"As the model states it": found.stated, "Recalibrated": found.recalibrated}
-    there = {name: each for name, each in choices.items() if each is not None}
+    there = _there(found)
     if not there:
         return
-    with st.expander("Does a probability of 70% mean right in 70%?", icon=":material/balance:", expanded=True):
-        name = st.segmented_control(
-            "Probability", list(there), key="evaluate.which", required=True, default=next(iter(there)),
-            help="Recalibrated: the score mapped to a probability. Each row by a map that was fitted without it.",
+    with st.expander(
+        "Are answers with a probability of 70% right 70% of the time?", icon=":material/balance:", expanded=True
+    ):
+        st.segmented_control(
+            "Probability", list(there), key=_WHICH, required=True, default=_usual(found),
+            help="Recalibrated: the score mapped to a probability, for each row by a map that was fitted without it.",
         )  # fmt: skip
-        which = there[str(name)]
+        which = _chosen(found)
+        if not found.judges(which):
+            st.caption(as_text(WORDING))
         left, right = st.columns(2, gap="medium")
         with left:
             _diagram(found, which)
         with right:
-            st.dataframe(_measures(which), hide_index=True)
-            parts = which.brier_parts
-            st.caption(
-                "Measured, with its 95% interval. If calibrated: what perfectly calibrated probabilities would show on "
-                "as many answers in the middle, and at most in 95 of 100 cases. Brier score = miscalibration "
-                f"{parts.miscalibration:.3f} − discrimination {parts.discrimination:.3f} + uncertainty "
-                f"{parts.uncertainty:.3f}. n = {len(which.p):,}."
-            )
+            if found.judges(which):
+                st.dataframe(_measures(which), hide_index=True)
+                parts = which.brier_parts
+                st.caption(
+                    "Measured: value and 95% interval. If calibrated: median and 95th percentile for perfectly "
+                    "calibrated probabilities on as many answers. Brier score = miscalibration "
+                    f"{parts.miscalibration:.3f} − discrimination {parts.discrimination:.3f} + uncertainty "
+                    f"{parts.uncertainty:.3f}. n = {len(which.p):,}."
+                )
             if which is found.recalibrated:
                 _take_over(side, title)
+
+
+def _there(found: Report) -> dict[str, Calibration]:
+    choices = {_STATED: found.stated, _RECALIBRATED: found.recalibrated}
+    return {name: each for name, each in choices.items() if each is not None}
+
+
+def _usual(found: Report) -> str:
+    """The probability that is shown until another is chosen: the one that verdicts are about."""
+    there = _there(found)
+    return next((name for name, each in there.items() if each is found.judged), next(iter(there)))
+
+
+def _chosen(found: Report) -> Calibration:
+    """The calibration that is chosen above."""
+    there = _there(found)
+    name = st.session_state.get(_WHICH)
+    return there[name if name in there else _usual(found)]
 
 
 def kind_of_map() -> Kind:
@@ -95,6 +119,12 @@ def _take_over(side: Side, title: str) -> None:
                 "in use.",
             )  # fmt: skip
         export_button(made, "evaluate.export")
+    auroc = found.discrimination["auroc"].within
+    if 0.5 in auroc or auroc.value < 0.5:
+        st.caption(
+            f"This score may not tell right answers from wrong ones: AUROC {auroc.value:.3f} ({limits(auroc)}). "
+            "A calibration then gives most answers about the same probability.",
+        )
 
 
 def _diagram(found: Report, which: Calibration) -> None:
@@ -134,24 +164,25 @@ def _measures(which: Calibration) -> pd.DataFrame:
 
 def slices(found: Report) -> None:
     """Show mean probability and accuracy of each bin and slice; a selected one narrows the answers below."""
-    which = found.stated or found.recalibrated
-    if which is None:
+    if not _there(found):
         return
+    which = _chosen(found)
+    judged = found.judges(which)
     each = (*which.bins, *which.slices)
     with st.expander("Where is it over- or underconfident?", icon=":material/stacks:"):
         selects_rows(
-            [_slice(one) for one in each],
+            [_slice(one, judged=judged) for one in each],
             "evaluate.slices.table",
             lambda place: show_only(found.rows[each[place].rows], each[place].name),
         )
 
 
-def _slice(found: Slice) -> dict[str, Any]:
+def _slice(found: Slice, *, judged: bool) -> dict[str, Any]:
     return {
         "Rows": marked(found.name),
         "n": len(found.rows),
         "Accuracy": percent(found.accuracy),
         "Mean probability": percent(found.confidence),
         "Difference": points(found.gap),
-        "Verdict": VERDICTS[verdict(found.gap)],
+        "Verdict": VERDICTS[verdict(found.gap)] if judged else "not judged",
     }

@@ -11,13 +11,11 @@ from components.evaluate.selection import show_only
 from components.shell.escaping import as_text, bold
 from lib import formatting
 from lib.statistics.bootstrap import Both
-from lib.studies.evaluation_comparison import Change, Comparison, change
+from lib.studies.evaluation_comparison import Comparison
 from lib.studies.evaluation_outcome import EvaluationOutcome
-from lib.studies.evaluation_text import points, sentence
+from lib.studies.evaluation_text import change_in_words, points, sentence
 
 _SHARES = ("accuracy", "mean probability", "mean calibrated probability", "gap")
-_SHOWN = {Change.UP: "higher", Change.DOWN: "lower", Change.NOT_SHOWN: "no difference shown"}
-_NAMES = {"gap": "Mean probability minus accuracy"}
 
 
 def changes(outcome: EvaluationOutcome) -> None:
@@ -26,7 +24,7 @@ def changes(outcome: EvaluationOutcome) -> None:
     for number, (side, found) in enumerate(zip(outcome.sides[1:], outcome.comparisons, strict=True)):
         st.markdown(f"{bold(side.name)} against {bold(first.name)}")
         if not found.n:
-            st.caption("There is no question that both answered.")
+            st.caption("No question was answered by both.")
             continue
         _headline(found)
         with st.expander("All differences", icon=":material/difference:"):
@@ -48,7 +46,7 @@ def _headline(found: Comparison) -> None:
         text = f"{percent(before)} → {percent(after)}, {_difference(name, each)}"
     else:
         text = f"{before:.3f} → {after:.3f}, {_difference(name, each)}"
-    st.markdown(as_text(f"{sentence(name)} {text}: {_SHOWN[_shown(each)]}. n = {found.n:,}."))
+    st.markdown(as_text(f"{sentence(name)} {text}: {change_in_words(name, found)}. n = {found.n:,}."))
 
 
 def _row(name: str, each: Both, found: Comparison) -> dict[str, Any]:
@@ -56,11 +54,11 @@ def _row(name: str, each: Both, found: Comparison) -> dict[str, Any]:
         return percent(value) if name in _SHARES else f"{value:.3f}".replace("-", "−")
 
     return {
-        "": _NAMES.get(name, sentence(name)),
+        "": sentence(name),
         "Before": text(found.first[name]),
         "After": text(found.second[name]),
         "Difference": _difference(name, each),
-        "Verdict": _SHOWN[_shown(each)],
+        "Verdict": change_in_words(name, found),
         "n": each.within.n,
     }
 
@@ -71,10 +69,6 @@ def _difference(name: str, each: Both) -> str:
     if name in _SHARES:
         return points(found)
     return f"{found.value:+.3f} ({limits(found)})".replace("-", "−")
-
-
-def _shown(each: Both) -> Change:
-    return change(each.over or each.within)
 
 
 def _flips(number: int, found: Comparison) -> None:

@@ -84,8 +84,8 @@ def risk_by_coverage(found: RiskCoverage, *, key: str, on_select: Callable[[], N
     ideal = np.maximum(coverage - (1 - last), 0) / coverage
     figure = go.Figure()
     for name, risk, colour, dash in (
-        ("A score that says nothing", np.full(len(coverage), last), _GREY, "dot"),
-        ("A score that knows", ideal, _GREY, "dash"),
+        ("Uninformative score", np.full(len(coverage), last), _GREY, "dot"),
+        ("Perfect score", ideal, _GREY, "dash"),
         ("This score", found.risk[keep], accent(), "solid"),
     ):
         points = {"mode": "lines+markers", "marker": {"size": 3}} if dash == "solid" else {"mode": "lines"}
@@ -95,7 +95,7 @@ def risk_by_coverage(found: RiskCoverage, *, key: str, on_select: Callable[[], N
                 hovertemplate="%{x:.0%} kept: %{y:.1%} wrong<extra></extra>",
             )
         )  # fmt: skip
-    figure.update_layout(**_layout("Answers kept, most confident first", "Wrong among them"))
+    figure.update_layout(**_layout("Answers released, most confident first", "Wrong among them"))
     st.plotly_chart(
         figure, key=key, config={"displayModeBar": False}, on_select=on_select, selection_mode="points"
     )  # fmt: skip

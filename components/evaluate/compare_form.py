@@ -34,7 +34,7 @@ def base_model(source: Source) -> Source | None:
         base: Source | None = st.selectbox(
             "Base model", [None, *choices], key=key, persist_state="session", width=360,
             format_func=lambda each: "None" if each is None else marked(model_name(each)),
-            help="Asked the same questions. The report then shows what the sidebar's model gained and lost over it.",
+            help="Gets the same questions. The report then shows what the sidebar's model gained and lost against it.",
         )  # fmt: skip
         st.button(
             "Use the sidebar's model", icon=":material/arrow_back:", type="tertiary", key="evaluate.hold",

@@ -58,7 +58,7 @@ def _file() -> None:
         st.button(
             "Base against tuned, 200 questions", key="evaluate.page_set", type="tertiary", on_click=_use_page_set,
             help="Asks both models that ship with Candor about the catalogue that one of them was tuned on, and about "
-            "the world.",
+            "the world. Selects the tuned model in the sidebar.",
         )  # fmt: skip
         st.button(SUMS, key="evaluate.example", type="tertiary", on_click=_use_sums)
 

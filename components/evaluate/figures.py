@@ -10,7 +10,7 @@ from lib.statistics.verdict import Verdict
 VERDICTS = {
     Verdict.OVER: "Overconfident",
     Verdict.UNDER: "Underconfident",
-    Verdict.NOT_SHOWN: "Not shown",
+    Verdict.NOT_SHOWN: "No clear bias",
 }
 
 

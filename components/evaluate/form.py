@@ -74,7 +74,7 @@ def evaluate_form(before: Plan | None, source: Source) -> Asked:
     known = _known(priced)
     pressed = _BUTTON.pressed(_price(priced, known), refusal=refusal, disabled=_is_below(priced, known))
     if known is not None:
-        st.caption(f"{known.count(State.DONE):,} of {len(known.outcomes):,} answers are in the report below already.")
+        st.caption(f"The report below already has {known.count(State.DONE):,} of {len(known.outcomes):,} answers.")
     return None if not pressed else priced if known is None else Known(priced, known)
 
 
@@ -126,7 +126,7 @@ def _price(plan: EvaluatePlan, known: Batch | None) -> str:
 
 def _again(before: EvaluatePlan) -> None:
     """Say which file the report below is about, as its rows are kept but the file is not."""
-    st.caption(f"Below: {as_text(before.title())}. Choose a file to evaluate another one.")
+    st.caption(f"Report on {as_text(before.title())}. Choose a file to start another evaluation.")
 
 
 def _refusal(task: Task, limits: Limits) -> str:
@@ -147,17 +147,17 @@ def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
         )  # fmt: skip
         st.segmented_control(
             "Mode", (Mode.RAW, Mode.CHAT), key="evaluate.mode", required=True, persist_state="session",
-            format_func=str.capitalize,
+            format_func=formatting.capital,
         )  # fmt: skip
     task = Task(st.session_state["evaluate.task"])
     left, right = st.columns(2, gap="medium")
     left.text_area(
         "Prompt", key="evaluate.template", persist_state="session", height=150,
-        help="{column} stands for the value of a column; {{ is a brace.",
+        help="{column} is replaced by that column's value. Type {{ for a brace.",
     )  # fmt: skip
     with right:
         if task is not Task.TEXT:
-            _one("Expected answer", "expected", names, "A text, or a list of texts of which each is right.")
+            _one("Expected answer", "expected", names, "A text, or a list of acceptable answers.")
         if task is Task.CHOICE:
             st.multiselect(
                 "Choices", names, key="evaluate.choices", persist_state="session", format_func=marked,
@@ -166,21 +166,20 @@ def _columns(table: Table) -> tuple[Task, Mapped, Grader]:
             _choice_options()
         if task is Task.SHORT:
             _rule()
+            st.number_input("Max new tokens", 1, 10_000, key="evaluate.max_tokens", persist_state="session")
     with st.expander("Slices and groups", icon=":material/stacks:"):
         _alike(names)
-        if task is Task.SHORT:
-            st.number_input("Max new tokens", 1, 10_000, key="evaluate.max_tokens", persist_state="session")
     return task, _mapped(), _grader()
 
 
 def _choice_options() -> None:
     st.text_input(
         "Prior prompt", key="evaluate.prior", persist_state="session", placeholder="Answer:",
-        help="Takes off how likely each choice is after a prompt without the question. Empty: off.",
+        help="Subtracts each choice's logprob after this prompt, which has no question. Leave empty to turn off.",
     )  # fmt: skip
     st.toggle(
         "Compare per character", key="evaluate.by_length", persist_state="session",
-        help="Compares logprobs per character, so that short choices gain nothing.",
+        help="Compares logprobs per character, so that short choices have no advantage.",
     )  # fmt: skip
 
 
@@ -198,8 +197,8 @@ def _alike(names: list[str]) -> None:
         "Slices", names, key="evaluate.slices", persist_state="session", format_func=marked,
         help="The report shows the rows of each value separately.",
     )  # fmt: skip
-    _one("Group", "group", names, "Rows that are alike, such as those of one template, have the same value.")
-    _one("Id", "row_id", names, "Names a row. Without it, its number does.")
+    _one("Group", "group", names, "Similar rows, such as those from one template, have the same value.")
+    _one("Id", "row_id", names, "Identifies a row. By default, its number does.")
 
 
 def _mapped() -> Mapped:
@@ -229,7 +228,7 @@ def _rule() -> None:
     if rule == Rule.NUMBER:
         st.number_input(
             "Tolerance", 0.0, 1.0, step=0.01, key="evaluate.tolerance", persist_state="session",
-            help="Relative to the expected number: 0.05 accepts what is up to 5% away.",
+            help="Relative to the expected number: 0.05 accepts numbers up to 5% away.",
         )  # fmt: skip
     if rule == Rule.JSON_FIELD:
         st.text_input("Field", key="evaluate.field", persist_state="session", placeholder="items.0.name")
@@ -280,6 +279,7 @@ def _plan(source: Source, name: str, found: AllPrompts, task: Task, grader: Grad
         prior=(state.get("evaluate.prior") or "") if task is Task.CHOICE else "",
         by_length=bool(state.get("evaluate.by_length")) and task is Task.CHOICE,
         label=state["evaluate.template"] if further else "",
+        template=state["evaluate.template"],
         others=tuple(
             Variant(source, prompts, mode, k, prompt_scores, name=str(text))
             for text, prompts in zip(further, found.prompts, strict=True)

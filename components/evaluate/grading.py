@@ -27,24 +27,33 @@ def grades_for(job: Run) -> Grades:
 
 def grade_buttons(job: Run, place: int, row: Answered) -> None:
     """Show whether an answer is right, with the buttons that overrule it. place: of the model or prompt."""
-    if row.right is None:
+    if not row.can_be_graded:
         return
-    by = "set by hand" if row.overruled else "by the rule"
+    grade = {True: "Right", False: "Wrong", None: "Not graded"}[row.right]
+    by = "" if row.right is None else " (by hand)" if row.overruled else " (by rule)"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{'Right' if row.right else 'Wrong'}** {by}", width="content")
+        st.markdown(f"**{grade}**{by}", width="content")
         st.caption(as_text(_compared(row)), width="content")
         if not is_mine(job):
             return
-        label = "Back to the rule's grade" if row.overruled else f"Count as {'wrong' if row.right else 'right'}"
-        icon = ":material/undo:" if row.overruled else ":material/edit:"
-        if st.button(label, key=f"evaluate.grade.{row.overruled}.{row.right}", icon=icon, type="tertiary"):
-            _set(job, place, row.question.row_id, None if row.overruled else not row.right)
-            st.rerun()  # all of the page, as every figure may have changed
+        for label, right in _choices(row).items():
+            icon = ":material/undo:" if right is None else ":material/edit:"
+            if st.button(label, key=f"evaluate.grade.{row.overruled}.{right}", icon=icon, type="tertiary"):
+                _set(job, place, row.question.row_id, right)
+                st.rerun()  # all of the page, as every figure may have changed
+
+
+def _choices(row: Answered) -> dict[str, bool | None]:
+    """The grades that an answer can be given; None is that of the rule."""
+    if row.overruled:
+        return {"Restore the rule's grade": None}
+    both = {"Count as right": True, "Count as wrong": False}
+    return {label: right for label, right in both.items() if right is not row.right}
 
 
 def _compared(row: Answered) -> str:
     """What the rule compared with what."""
-    ours = marked(formatting.beginning(row.compared, _CHARACTERS)) or "nothing"
+    ours = marked(formatting.beginning(row.compared, _CHARACTERS)) or "(empty)"
     theirs = marked(formatting.beginning(" | ".join(row.question.expected), _CHARACTERS))
     return f"Compared: {ours}. Expected: {theirs}."
 

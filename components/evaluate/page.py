@@ -12,8 +12,8 @@ EVALUATE = AskingPage(
     form=evaluate_form,
     results=show_report,
     empty="The report appears here: how often the model is right, whether it is over- or underconfident, how well its "
-    "confidence tells right from wrong, and from which score on it can be trusted. Choose a labelled file, or try the "
-    "sums above.",
+    "confidence separates right answers from wrong ones, and above which score you can trust it. Choose a labelled "
+    "file, or try the sums above.",
     gone="The evaluation in this link no longer exists. Run it again.",
     answer_name=lambda _, place: f"Answer {place + 1:,}",
 )

@@ -19,6 +19,7 @@ from components.jobs.current_job import Run
 from components.pickers.model_label import model_name
 from components.shell.escaping import as_text
 from lib import formatting
+from lib.core.request import Mode
 from lib.display.spreadsheet import as_csv
 from lib.evaluation.grades import grades_as_json
 from lib.jobs.batch import Batch
@@ -29,10 +30,11 @@ from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_html import as_html
 from lib.studies.evaluation_outcome import EvaluationOutcome, Rows, Side, outcome_of, rows_of
 from lib.studies.evaluation_report import Report
-from lib.studies.evaluation_text import points
+from lib.studies.evaluation_text import points, sentence, settings_in_words
 
 _KEPT = "evaluate.report"
-_LABEL, _CELL, _EXAMPLES = 60, 300, 5  # characters of a name and a cell; rows that match no label
+_LABEL, _CELL, _SETTINGS = 60, 300, 600  # characters of a name, a cell and a line of settings
+_EXAMPLES = 5  # rows that match no label
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def show_report(job: Run, batch: Batch) -> None:
     narrows((job.id, place))
     if len(names) > 1:
         st.subheader(as_text(side.name))
+    about = marked(formatting.beginning(settings_in_words(side, model_name(side.source)), _SETTINGS))
+    st.caption(as_text(f"{outcome.title}. {about}"))
     _unmatched(side)
     _headline(side.report)
     for each in side.report.missing:
@@ -120,10 +124,16 @@ def _unmatched(side: Side) -> None:
     found = side.report
     if found.accuracy is None or found.accuracy.within.value > 0:
         return
-    st.warning(
-        "No answer matches its label. Compare a few: if they say the same, choose another rule or correct the labels.",
-        icon=":material/rule:",
-    )
+    if found.empty == found.answered:
+        chat = side.settings.get("mode") != Mode.CHAT
+        hint = " If it is an instruct or chat model, choose Chat as the mode." if chat else ""
+        st.warning(f"All answers are empty: the model ended each at once.{hint}", icon=":material/chat_bubble_outline:")
+    else:
+        st.warning(
+            "No answer matches its label. Compare a few. If they say the same, choose another rule or correct the "
+            "labels.",
+            icon=":material/rule:",
+        )
     graded = [each for each in side.rows if each.right is not None][:_EXAMPLES]
     st.dataframe(
         [
@@ -147,23 +157,28 @@ def _headline(found: Report) -> None:
     if (auroc := found.discrimination.get("auroc")) is not None:
         second.metric(
             "AUROC", f"{auroc.within.value:.3f}",
-            help="The probability that a right answer has a higher score than a wrong one. 0.5 says nothing.",
+            help="The probability that a right answer has a higher score than a wrong one. 0.5 is chance.",
         )  # fmt: skip
         second.caption(interval(auroc))
-    if found.stated is not None:
-        gap = found.stated.figures["gap"]
+    if (judged := found.judged) is not None:
+        gap = judged.figures["gap"].within
+        own = "probability that the model gives its answers"
+        whose = "recalibrated probability" if judged is found.recalibrated else own
         third.metric(
-            "The model is", VERDICTS[found.stated.verdict],
-            help="The mean probability that the model gives its answers, minus the share that is right.",
+            "Calibration", VERDICTS[judged.verdict],
+            help=f"Overconfident: the mean {whose} is above the share that is right. Underconfident: below.",
         )  # fmt: skip
-        third.caption(points(gap.within))
+        third.caption(f"{points(gap)}, n = {gap.n:,}")
     for column, (name, each) in zip((first, second), found.texts.items(), strict=False):
-        column.metric(name.capitalize(), f"{each.within.value:.3f}", help=_TEXTS[name])
+        column.metric(sentence(name), f"{each.within.value:.3f}", help=_TEXTS[name])
         column.caption(interval(each))
     notes = []
-    failed = found.n - found.answered
-    if failed and found.accuracy is not None:
-        notes.append(f"{formatting.count(failed, 'question')} of {found.n:,} not answered: left out of all figures.")
+    if found.not_asked and found.accuracy is not None:
+        notes.append(f"{formatting.count(found.not_asked, 'question')} of {found.n:,} not asked.")
+    if found.failed and found.accuracy is not None:
+        notes.append(f"{formatting.count(found.failed, 'question')} of {found.n:,} failed: left out of all figures.")
+    if not found.states_rightness and found.stated is not None:
+        notes.append("The probability that the model gives its answer is that of its wording, so it isn't judged.")
     if found.overruled:
         notes.append(f"{formatting.count(found.overruled, 'grade')} set by hand.")
     if notes:

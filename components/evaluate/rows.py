@@ -35,7 +35,7 @@ def answer_rows(job: Run, outcome: EvaluationOutcome, place: int) -> None:
     order = _order(rows, found, str(which))
     _narrowed()
     if not order:
-        st.caption("There are none.")
+        st.caption("No answers match.")
         return
     calibrated = {} if found.recalibrated is None else dict(zip(found.rows.tolist(), found.recalibrated.p, strict=True))
     event: Any = st.dataframe(
@@ -89,12 +89,13 @@ def _row(row: Answered, found: Report, calibrated: float | None) -> dict[str, An
     by_hand = ", by hand" if row.overruled else ""
     return {
         "Row": row.question.row,
-        "Prompt": marked(formatting.beginning(row.question.prompt, _CELL)),
-        "Expected": marked(formatting.beginning(" | ".join(row.question.expected), _CELL)),
-        "Answer": "" if row.completion is None else marked(formatting.beginning(row.completion.text, _CELL)),
         "Right": {True: f"right{by_hand}", False: f"wrong{by_hand}", None: "not graded"}[row.right],
         "Score": round(score, 3) if math.isfinite(score) else None,
         "Probability": None if math.isnan(row.stated) else round(row.stated, 3),
         "Calibrated": None if calibrated is None else round(float(calibrated), 3),
         "Tokens": row.tokens,
+        # Last, as they may be long.
+        "Prompt": marked(formatting.beginning(row.question.prompt, _CELL)),
+        "Expected": marked(formatting.beginning(" | ".join(row.question.expected), _CELL)),
+        "Answer": "" if row.completion is None else marked(formatting.beginning(row.completion.text, _CELL)),
     }

@@ -1,4 +1,4 @@
-"""From which score on answers can go out: risk by coverage, and thresholds with a guarantee."""
+"""Above which score answers can be released: risk by coverage, and thresholds with a guarantee."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def thresholds(found: Report, rows: tuple[Answered, ...]) -> None:
     """Show the risk–coverage curve, and what each risk takes."""
     if found.curve is None:
         return
-    with st.expander("From which score on can answers go out?", icon=":material/rule:", expanded=True):
+    with st.expander("Above which score can you release answers?", icon=":material/rule:", expanded=True):
         left, right = st.columns(2, gap="medium")
         with left:
             _curve(found, found.curve, rows)
         with right:
             _wanted_fields()
             st.dataframe([_promise(each) for each in found.guarantees], hide_index=True)
-            st.caption("It holds for answers like these: same model, same prompt, same kind of question.")
+            st.caption("This applies to answers like these: the same model, prompt and kind of question.")
             for line in _reasons(found):
                 st.caption(as_text(line))
             _as_policy(found)
@@ -49,11 +49,11 @@ def _wanted_fields() -> None:
     with st.container(horizontal=True, gap="small"):
         st.number_input(
             "Wrong at most (%)", 0.1, 90.0, None, step=1.0, key=_RISK, persist_state="session", width=160,
-            placeholder="such as 5", help="Adds a line: from which score on at most this share of answers is wrong.",
+            placeholder="such as 5", help="Adds a line with the lowest score for this share of wrong answers.",
         )  # fmt: skip
         st.number_input(
             "Certainty (%)", 50.0, 99.9, 90.0, step=1.0, key=_CERTAINTY, persist_state="session", width=160,
-            help="Of a hundred data sets like this one, in how many the threshold keeps the risk.",
+            help="In how many of 100 data sets like this one the threshold stays within the risk.",
         )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def _reasons(found: Report) -> Iterator[str]:
     reasons: dict[str, list[str]] = {}
     for each in found.guarantees:
         if each.found is None:
-            more = f" About {_rounded(each.more_labels)} more labels may show it." if each.more_labels else ""
+            more = f" About {_rounded(each.more_labels)} more may be enough." if each.more_labels else ""
             reasons.setdefault(each.why_not + more, []).append(formatting.exact_percent(each.risk))
     for reason, risks in reasons.items():
         yield f"{', '.join(risks)}: {reason}"
@@ -114,11 +114,11 @@ def _rounded(count: int) -> str:
 def _promise(each: Guaranteed) -> dict[str, str]:
     risk = f"{formatting.exact_percent(each.risk)} (certainty {formatting.exact_percent(each.certainty)})"
     if each.found is None:
-        return {"At most wrong": risk, "Score from": "not shown", "Goes out": "", "Of these wrong": ""}
+        return {"At most wrong": risk, "Score from": "not shown", "Released": "", "Wrong among them": ""}
     low, high = each.found.wrong_range
     return {
         "At most wrong": risk,
         "Score from": f"{each.found.threshold:.3f}".replace("-", "−"),
-        "Goes out": f"{each.found.kept:,} of {each.found.n:,}",
-        "Of these wrong": f"{low:,}–{high:,}, here {each.found.wrong:,}",
+        "Released": f"{each.found.kept:,} of {each.found.n:,}",
+        "Wrong among them": f"{low:,}–{high:,} (here {each.found.wrong:,})",
     }

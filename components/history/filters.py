@@ -9,6 +9,7 @@ import streamlit as st
 from components.jobs.current_job import PAGES
 from components.shell.access import visitor
 from components.shell.sign_in import identity
+from lib import formatting
 from lib.segmentation.char_classes import plain
 from lib.store.queries import SORTS, Filter, names
 from lib.store.runs import Runs
@@ -52,7 +53,7 @@ def run_filter(store: Runs) -> tuple[Filter, str]:
 
 def page_title(page: str) -> str:
     """A page's title. The name of an unknown page, such as one from an imported file, is shown unchanged."""
-    return page.capitalize() if page in PAGES else plain(page)
+    return formatting.capital(page) if page in PAGES else plain(page)
 
 
 def start_of(day: date | None, *, days: int = 0) -> int | None:

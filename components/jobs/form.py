@@ -10,6 +10,7 @@ import streamlit as st
 
 from components.jobs.estimate import budget
 from components.shell.escaping import as_text
+from lib import formatting
 from lib.core.request import Mode
 from lib.errors import CandorError
 from lib.jobs.plan import Plan, priced_calls
@@ -41,7 +42,7 @@ def mode_and_examples(
     """Show the modes and, beside them, examples to try; return the mode."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         mode = st.segmented_control(
-            "Mode", modes, key=f"{page}.mode", required=True, persist_state="session", format_func=str.capitalize,
+            "Mode", modes, key=f"{page}.mode", required=True, persist_state="session", format_func=formatting.capital,
             label_visibility="collapsed", help=about,
         )  # fmt: skip
         if examples and mode in (Mode.CHAT, Mode.RAW):

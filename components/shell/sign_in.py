@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from lib import formatting
+
 
 def is_asked() -> bool:
     """Whether visitors must sign in."""
@@ -31,7 +33,7 @@ def stop_until_signed_in() -> None:
     st.title("Sign in to Candor")
     st.markdown("Your runs are saved to your account. Other visitors see a run only if you share it.")
     for name in _providers():
-        label = "Sign in" if not name else f"Sign in with {name.capitalize()}"
+        label = "Sign in" if not name else f"Sign in with {formatting.capital(name)}"
         st.button(
             label, key=f"sign_in.{name}", icon=":material/login:", type="primary", on_click=st.login, args=(name,)
         )

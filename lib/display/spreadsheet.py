@@ -39,7 +39,12 @@ def _cell(value: Any) -> Any:
 
     if not isinstance(value, str):
         return "" if pd.isna(value) else value
-    text = _BEFORE.sub(_guarded, value)
+    return guarded(value)
+
+
+def guarded(text: str) -> str:
+    """The text as a cell holds it; see `as_csv`."""
+    text = _BEFORE.sub(_guarded, text)
     return f"'{text}" if text.startswith(_FIRST) else text
 
 

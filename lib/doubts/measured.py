@@ -19,7 +19,6 @@ from lib.core.completion import Completion
 from lib.errors import BadFile
 from lib.paths import data_directory
 from lib.statistics.bootstrap import Interval
-from lib.statistics.shares import exact_share
 
 _FOLDER = Path(__file__).parent / "measured_models"
 _REMEDY = "Write it again with candor evaluate-doubts."
@@ -66,9 +65,16 @@ def at_threshold(measured: Measured, method: str, threshold: float) -> AtThresho
         int(flags.sum()),
         int(wrong.sum()),
         found,
-        exact_share(found, int(flags.sum())),
-        exact_share(found, int(wrong.sum())),
+        _share(found, int(flags.sum())),
+        _share(found, int(wrong.sum())),
     )
+
+
+def _share(count: int, n: int) -> Interval:
+    """A share with its exact interval; NaN for none of none."""
+    from lib.statistics.shares import exact_share  # needs scipy, slow to import
+
+    return Interval(count / n, *exact_share(count, n), n) if n else Interval(math.nan, math.nan, math.nan, 0)
 
 
 def measured_for(completion: Completion, known: Sequence[Measured] | None = None) -> Measured | None:

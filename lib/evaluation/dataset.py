@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from enum import StrEnum
 from typing import Any
 
 from lib import formatting
+from lib.core.request import check_text
 from lib.errors import InvalidRequest
+from lib.evaluation.grades import LONGEST_ID
 from lib.evaluation.grading import Grader, normalized
 from lib.evaluation.table import Problem, Table
-from lib.evaluation.template import as_prompt_text, check_template, filled
+from lib.evaluation.template import as_prompt_text, check_template, column_of, filled, placeholders
 
 MOST_CHOICES = 26
+MOST_SECONDS = 60.0  # to check a table; patterns as labels take long to compile
 _NAMES = {
     "prompt": ("prompt", "question", "input", "query", "text", "instruction", "problem"),
     "expected": ("expected", "answer", "answers", "label", "target", "output", "gold", "reference", "completion"),
@@ -75,7 +79,8 @@ def guessed(table: Table) -> tuple[Task, Mapped]:
     def first(kind: str) -> str:
         return next((lower[each] for each in _NAMES[kind] if each in lower), "")
 
-    prompt = first("prompt") or table.columns[0]
+    writable = [each for each in table.columns if each and not set("{}") & set(each)]  # as a placeholder
+    prompt = first("prompt") or next(iter(writable), table.columns[0])
     mapped = Mapped(
         template=f"{{{prompt}}}",
         expected=first("expected"),
@@ -97,12 +102,15 @@ def questions_of(table: Table, task: Task, mapped: Mapped, grader: Grader | None
     found: list[Question] = []
     problems = list(table.problems)
     ids: Counter[str] = Counter()
+    deadline = time.monotonic() + MOST_SECONDS
     for number, row in zip(table.numbers, table.rows, strict=True):
+        if time.monotonic() > deadline:
+            raise InvalidRequest("The rows take too long to check.", "Evaluate fewer, or simplify their patterns.")
         try:
             question = _question(number, row, task, mapped, grader)
             ids[question.row_id] += 1
             if ids[question.row_id] > 1:
-                raise InvalidRequest(f"Its id “{question.row_id[:80]}” is that of an earlier row.")
+                raise InvalidRequest(f"An earlier row already has the id “{question.row_id[:80]}”.")
         except InvalidRequest as error:
             problems.append(Problem(number, error.cause))
             continue
@@ -127,6 +135,7 @@ def _check_columns(table: Table, task: Task, mapped: Mapped) -> None:
 
 
 def _question(number: int, row: Mapping[str, Any], task: Task, mapped: Mapped, grader: Grader | None) -> Question:
+    _check_texts(row, mapped)
     prompt = filled(mapped.template, row)
     if prompt is None or not prompt.strip():
         raise InvalidRequest("A value of its prompt is missing.")
@@ -141,13 +150,39 @@ def _question(number: int, row: Mapping[str, Any], task: Task, mapped: Mapped, g
             grader.check(expected)
     return Question(
         row=number,
-        row_id=as_prompt_text(row[mapped.row_id]) if mapped.row_id in row else str(number),
+        row_id=_row_id(row, mapped.row_id) or str(number),
         prompt=prompt,
         expected=expected,
         choices=choices,
         slices=tuple((name, as_prompt_text(row[name])) for name in mapped.slices if name in row),
-        group=as_prompt_text(row[mapped.group]) if mapped.group in row else "",
+        group=as_prompt_text(row[mapped.group]) if mapped.group and mapped.group in row else "",
     )
+
+
+def _check_texts(row: Mapping[str, Any], mapped: Mapped) -> None:
+    """Raise InvalidRequest if a value that is used can be neither asked nor written."""
+    used = (
+        *placeholders(mapped.template),
+        mapped.expected,
+        *mapped.choices,
+        *mapped.slices,
+        mapped.group,
+        mapped.row_id,
+    )
+    for name in dict.fromkeys(column_of(each, row) for each in used):
+        if name in row:
+            try:
+                check_text(as_prompt_text(row[name]))
+            except InvalidRequest as error:
+                cause = error.cause.replace("The text", f"Its value of “{name[:80]}”", 1)
+                raise InvalidRequest(cause, error.remedy) from error
+
+
+def _row_id(row: Mapping[str, Any], column: str) -> str:
+    found = as_prompt_text(row[column]) if column and column in row else ""
+    if len(found) > LONGEST_ID:
+        raise InvalidRequest(f"Its id has more than {LONGEST_ID:,} characters.")
+    return found
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -178,7 +213,7 @@ def _choices(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
 def _right_choice(expected: Sequence[str], choices: Sequence[str]) -> str:
     """The right choice: by its text, its letter, or its number from 0 as in most published sets."""
     if len(expected) != 1:
-        raise InvalidRequest("Its expected answer is missing." if not expected else "It expects several choices.")
+        raise InvalidRequest("Its expected answer is missing." if not expected else "It names several right choices.")
     label = expected[0].strip()
     by_text = [each for each in choices if each.strip() == label] or [
         each for each in choices if normalized(each) == normalized(label)
@@ -187,6 +222,6 @@ def _right_choice(expected: Sequence[str], choices: Sequence[str]) -> str:
         return by_text[0]
     if len(label) == 1 and label.isascii() and label.isalpha() and ord(label.upper()) - ord("A") < len(choices):
         return choices[ord(label.upper()) - ord("A")]
-    if label.isdecimal() and int(label) < len(choices):
+    if label.isdecimal() and len(label) <= 2 and int(label) < len(choices):
         return choices[int(label)]
     raise InvalidRequest(f"Its expected answer “{label[:80]}” is not among its choices.")

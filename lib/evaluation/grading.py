@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -10,16 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import regex
-
 from lib.errors import InvalidPattern, InvalidRequest
+from lib.segmentation.patterns import compiled
 
 _PATTERN_SECONDS = 0.2  # for one answer
-_LONGEST_PATTERN = 500  # characters
-_MOST_REPEATS = 1_000  # of a repeat in a pattern, which takes memory when compiled
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+−]?\.\d+")
-_REPEAT = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 _LONGEST_JSON = 1_000_000  # characters
 
 
@@ -43,15 +40,28 @@ class Grader:
     field: str = ""  # of JSON_FIELD: its name, or names joined by dots
     first_line: bool = True  # compare only the first line of the answer that is not empty
 
+    @property
+    def compares_whole(self) -> bool:
+        """Whether an answer is right in one wording only, apart from case and punctuation."""
+        return self.rule in (Rule.EXACT, Rule.NORMALIZED)
+
+    def in_words(self) -> str:
+        """The rule with its settings."""
+        tolerance = f", tolerance {self.tolerance:g}" if self.rule is Rule.NUMBER and self.tolerance else ""
+        field = f" {self.field}" if self.rule is Rule.JSON_FIELD else ""
+        return f"{self.rule}{field}{tolerance}"
+
     def check(self, expected: Sequence[str]) -> None:
         """Raise InvalidRequest if no answer can be compared with what is expected by this rule."""
         if not expected:
             raise InvalidRequest("Nothing is expected.", "Give each row an expected answer.")
+        if not 0 <= self.tolerance < math.inf:
+            raise InvalidRequest(f"The tolerance is {self.tolerance:g}.", "Use 0, or a positive number such as 0.01.")
         for each in expected:
             if self.rule is Rule.NUMBER and number_in(each) is None:
-                raise InvalidRequest(f"“{each[:80]}” is no number.", "Choose another rule, or correct the row.")
+                raise InvalidRequest(f"“{each[:80]}” isn't a number.", "Choose another rule, or correct the row.")
             if self.rule is Rule.PATTERN:
-                _compiled(each)
+                compiled(each)
             if self.rule in (Rule.NORMALIZED, Rule.CONTAINS) and not normalized(each):
                 raise InvalidRequest(f"Nothing is left of “{each[:80]}” once it is normalized.", "Use the rule exact.")
         if self.rule is Rule.JSON_FIELD and not self.field.strip():
@@ -84,7 +94,7 @@ class Grader:
                 ours, theirs = number_in(compared), number_in(expected)
                 return ours is not None and theirs is not None and abs(ours - theirs) <= self.tolerance * abs(theirs)
             case Rule.PATTERN:
-                return _found(_compiled(expected), compared)
+                return _found(compiled(expected), compared)
             case _:
                 return compared == normalized(expected)
 
@@ -141,7 +151,7 @@ def json_field(text: str, path: str) -> str | None:
     for name in path.strip().split("."):
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        elif isinstance(value, list) and name.isdecimal() and len(name) < 10 and int(name) < len(value):
             value = value[int(name)]
         else:
             return None
@@ -150,17 +160,6 @@ def json_field(text: str, path: str) -> str | None:
 
 def _first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def _compiled(pattern: str) -> Any:
-    if len(pattern) > _LONGEST_PATTERN:
-        raise InvalidPattern(f"A pattern has {len(pattern):,} characters.", f"Use at most {_LONGEST_PATTERN}.")
-    if any(int(bound) > _MOST_REPEATS for found in _REPEAT.finditer(pattern) for bound in found.groups("0") if bound):
-        raise InvalidPattern("A pattern repeats something too often.", f"Repeat at most {_MOST_REPEATS:,} times.")
-    try:
-        return regex.compile(pattern, regex.V1)
-    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
-        raise InvalidPattern(f"“{pattern[:80]}” is no regular expression.", "Correct it in the file.") from error
 
 
 def _found(pattern: Any, text: str) -> bool:

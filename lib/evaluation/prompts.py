@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lib.core.request import check_text
 from lib.errors import InvalidRequest
 from lib.evaluation.dataset import Mapped, Question, Questions, Task, questions_of
 from lib.evaluation.grading import Grader
@@ -40,13 +41,25 @@ def for_all_prompts(
     problems = list(found.problems)
     for question in found.questions:
         own = [filled(each, rows[question.row]) or "" for each in templates]
-        if all(each.strip() for each in own):
+        if problem := _problem(own):
+            problems.append(Problem(question.row, problem))
+        else:
             kept.append(question)
             texts.append(own)
-        else:
-            problems.append(Problem(question.row, "A value of one of the prompts is missing."))
     if not kept:
         raise InvalidRequest("No row has the values of all prompts.", "Name columns that are filled in.")
     problems.sort(key=lambda each: each.row)
     questions = replace(found, questions=tuple(kept), problems=tuple(problems))
     return AllPrompts(questions, tuple(zip(*texts, strict=True)))
+
+
+def _problem(prompts: Sequence[str]) -> str:
+    """Why one of a row's prompts cannot be asked; "" if all can."""
+    if not all(each.strip() for each in prompts):
+        return "A value of one of the prompts is missing."
+    try:
+        for each in prompts:
+            check_text(each)
+    except InvalidRequest as error:
+        return error.cause.replace("The text", "One of its prompts", 1)
+    return ""

@@ -7,12 +7,14 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from lib.errors import BadFile
+from lib.errors import BadFile, ModelUnavailable
+from lib.sandbox.sandbox import Sandbox
+from lib.segmentation.char_classes import plain
 
 MOST_ROWS = 50_000
 MOST_BYTES = 100_000_000
@@ -20,10 +22,10 @@ MOST_COLUMNS = 200
 LONGEST_VALUE = 1_000_000  # characters of a cell
 _MOST_PROBLEMS = 1_000  # that are listed; a file with more is another kind of file
 _SAMPLE = 65_536  # characters by which the separator of a CSV file is found
-_BATCH = 1_000  # rows of a Parquet file read at once
 _PARQUET = b"PAR1"
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
-_SHORTEN = "Evaluate a sample of it, such as `shuf -n 20000 file.jsonl`; intervals hardly narrow beyond that."
+_SAMPLE_ROWS = "Evaluate a sample of its rows; intervals hardly narrow beyond 20,000."
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,13 @@ def read_table(data: bytes, name: str = "") -> Table:
     Raises BadFile if it has another format, no rows, or is too large.
     """
     if len(data) > MOST_BYTES:
-        raise BadFile(f"The file has {len(data) / 1e6:,.0f} MB; {MOST_BYTES / 1e6:,.0f} MB can be read.", _SHORTEN)
+        raise BadFile(f"The file is {len(data) / 1e6:,.0f} MB; the limit is {MOST_BYTES / 1e6:,.0f} MB.", _SAMPLE_ROWS)
     if data[:4] == _PARQUET:
-        return _table(_parquet_rows(data))
+        return _table(_json_rows(_parquet_lines(data)))
     text = _text(data)
     if not text.strip():
         raise BadFile("The file is empty.", "Choose one with a row for each question.")
-    if text.lstrip().startswith(("{", "[")):
+    if text.lstrip().startswith(("{", "[")) and not name.lower().endswith((".csv", ".tsv")):
         return _table(_json_rows(text))
     if name.lower().endswith((".jsonl", ".json", ".ndjson")):
         raise BadFile("The file is not JSON.", 'Each line of a JSON Lines file is an object, such as {"question": …}.')
@@ -87,11 +89,14 @@ def _table(found: Iterable[Found]) -> Table:
                 raise BadFile(f"More than {_MOST_PROBLEMS:,} rows of the file cannot be read.", problems[0].cause)
             continue
         if len(rows) >= MOST_ROWS:
-            raise BadFile(f"The file has more than {MOST_ROWS:,} rows.", _SHORTEN)
+            raise BadFile(f"The file has more than {MOST_ROWS:,} rows.", _SAMPLE_ROWS)
+        if not all(_is_text(str(name)) for name in row):
+            problems.append(Problem(number, "The name of one of its columns has a NUL or half of a character."))
+            continue
         kept = {str(name): value for name, value in row.items() if not _is_missing(value)}
         columns.update(dict.fromkeys(map(str, row)))
         if len(columns) > MOST_COLUMNS:
-            raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Leave out those that are not needed.")
+            raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Remove the ones you don't need.")
         if any(isinstance(value, str) and len(value) > LONGEST_VALUE for value in kept.values()):
             problems.append(Problem(number, f"It has a value of more than {LONGEST_VALUE:,} characters."))
             continue
@@ -100,6 +105,11 @@ def _table(found: Iterable[Found]) -> Table:
     if not rows:
         raise BadFile("The file has no row that can be read.", problems[0].cause if problems else "")
     return Table(tuple(columns), tuple(rows), tuple(numbers), tuple(problems))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a column's name can be shown and written: it has no NUL and no half of a character."""
+    return plain(name) == name
 
 
 def _is_missing(value: Any) -> bool:
@@ -114,7 +124,7 @@ def _json_rows(text: str) -> Iterator[Found]:
         except (ValueError, RecursionError) as error:
             raise BadFile("The file is not valid JSON.", _where(error)) from error
         for number, value in enumerate(values, 1):
-            yield number, value if isinstance(value, dict) else "It is not an object."
+            yield number, value if isinstance(value, dict) else "It isn't a JSON object."
         return
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -124,7 +134,7 @@ def _json_rows(text: str) -> Iterator[Found]:
         except (ValueError, RecursionError) as error:
             yield number, f"It is not valid JSON. {_where(error)}"
             continue
-        yield number, value if isinstance(value, dict) else "It is not an object."
+        yield number, value if isinstance(value, dict) else "It isn't a JSON object."
 
 
 def _where(error: Exception) -> str:
@@ -132,13 +142,21 @@ def _where(error: Exception) -> str:
 
 
 def _csv_rows(text: str) -> Iterator[Found]:
-    reader = csv.reader(io.StringIO(text), delimiter=_separator(text[:_SAMPLE].split("\n")[0]), strict=True)
+    separator = _separator(text[:_SAMPLE].split("\n")[0])
+    if (said := _SEPARATOR_LINE.match(text)) is not None:  # as Excel writes it
+        separator, text = said[1], text[said.end() :]
+    csv.field_size_limit(MOST_BYTES)  # a long value is a problem of its row, see `_table`
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     try:
-        header = [each.strip() for each in next(reader)]
+        header = [each.strip() for each in next(reader, [])]
+        while header and not header[-1]:  # as spreadsheets write columns that are empty
+            header.pop()
         _check_header(header)
         for number, values in enumerate(reader, 1):
             if not values:
                 continue
+            while len(values) > len(header) and not values[-1].strip():
+                values.pop()
             if len(values) != len(header):
                 yield number, f"It has {len(values)} values for {len(header)} columns."
                 continue
@@ -153,38 +171,23 @@ def _separator(header: str) -> str:
 
 
 def _check_header(header: list[str]) -> None:
-    twice = sorted({each for each in header if header.count(each) > 1})
-    if twice:
-        raise BadFile(f"Two columns are called “{twice[0]}”.", "Give each column a name of its own.")
-    if not all(header):
+    if len(header) > MOST_COLUMNS:
+        raise BadFile(f"The file has more than {MOST_COLUMNS} columns.", "Remove the ones you don't need.")
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
+        raise BadFile(f"Two columns are named “{twice[0]}”.", "Give each column its own name.")
+    if not header or not all(header):
         raise BadFile("A column has no name.", "The first line of a CSV file names its columns.")
 
 
-def _parquet_rows(data: bytes) -> Iterator[Found]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _parquet_lines(data: bytes) -> str:
+    """The rows of a Parquet file as JSON Lines: read by a child process, as a few bytes may unpack to gigabytes."""
+    if data[-4:] != _PARQUET:
+        raise BadFile("The Parquet file is damaged.", "Write it again.")
+    source = {"data": data, "most_rows": MOST_ROWS, "most_bytes": MOST_BYTES}
+    reader = Sandbox("parquet", source, what="The Parquet file", remedy=_SAMPLE_ROWS)
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        if file.metadata.num_rows > MOST_ROWS:
-            raise BadFile(f"The file has {file.metadata.num_rows:,} rows; {MOST_ROWS:,} can be read.", _SHORTEN)
-        groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-        if (size := sum(each.total_byte_size for each in groups)) > 5 * MOST_BYTES:
-            raise BadFile(f"The file has {size / 1e6:,.0f} MB when unpacked.", _SHORTEN)
-        _check_header(list(file.schema_arrow.names))
-        rows = (row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
-        for number, row in enumerate(islice(rows, MOST_ROWS + 1), 1):
-            yield number, {name: _plain(value) for name, value in row.items()}
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise BadFile("The Parquet file is damaged.", "Write it again.") from error
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON would have it: dates and numbers of other types as text."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    return str(value)
+        return str(reader.open())
+    except ModelUnavailable as error:
+        raise BadFile(error.cause, error.remedy) from error
+    finally:
+        reader.close()

@@ -7,26 +7,33 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from lib.core.request import check_text
 from lib.errors import InvalidRequest
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def placeholders(template: str) -> tuple[str, ...]:
-    """The columns that a template names, each once. Raises InvalidRequest for a single brace."""
+    """What a template has between braces, each once; see `column_of`. Raises InvalidRequest for a single brace."""
     found: dict[str, None] = {}
     for part in _PART.finditer(template):
         if part[0] in ("{", "}"):
             place = f"character {part.start() + 1}"
             raise InvalidRequest(f"The template has a single {part[0]} at {place}.", "Write {{ or }} for a brace.")
         if part[1] is not None:
-            found[part[1].strip()] = None
+            found[part[1]] = None
     return tuple(found)
+
+
+def column_of(placeholder: str, there: Collection[str]) -> str:
+    """The column that a placeholder names: exactly, or without the spaces around it."""
+    return placeholder if placeholder in there else placeholder.strip()
 
 
 def check_template(template: str, columns: Collection[str]) -> None:
     """Raise InvalidRequest if the template names a column that does not exist, or none at all."""
-    named = placeholders(template)
+    check_text(template)
+    named = [column_of(each, columns) for each in placeholders(template)]
     unknown = [each for each in named if each not in columns]
     if unknown:
         there = ", ".join(f"{{{each}}}" for each in columns)
@@ -37,11 +44,11 @@ def check_template(template: str, columns: Collection[str]) -> None:
 
 def filled(template: str, row: Mapping[str, Any]) -> str | None:
     """The prompt of a row; None if a value is missing. Values are put in as they are, braces included."""
-    if any(name not in row for name in placeholders(template)):
+    if any(column_of(each, row) not in row for each in placeholders(template)):
         return None
 
     def value(part: re.Match[str]) -> str:
-        return part[0][0] if part[1] is None else as_prompt_text(row[part[1].strip()])
+        return part[0][0] if part[1] is None else as_prompt_text(row[column_of(part[1], row)])
 
     return _PART.sub(value, template)
 

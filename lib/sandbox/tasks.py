@@ -123,6 +123,22 @@ class GgufTask:
         return self._check(path)
 
 
+class ParquetTask:
+    """Reads the rows of a Parquet file."""
+
+    files = 0
+
+    def __init__(self) -> None:
+        from lib.sandbox import parquet_rows
+
+        parquet_rows.prepare()
+        self._read = parquet_rows.json_lines
+
+    def open(self, source: Any) -> str:
+        """The rows as JSON Lines. source: {"data", "most_rows", "most_bytes"}, see `parquet_rows.json_lines`."""
+        return self._read(source["data"], source["most_rows"], source["most_bytes"])
+
+
 def _rendered(template: Any, turns: Any, day: str | None = None) -> str:
     from lib.tokenizers.chat_templates import render
 
@@ -137,4 +153,5 @@ TASKS: dict[str, Callable[[], Any]] = {
     "chat-tokenizer": ChatTokenizerTask,
     "template": TemplateTask,
     "gguf": GgufTask,
+    "parquet": ParquetTask,
 }

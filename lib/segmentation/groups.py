@@ -7,7 +7,6 @@ depends on more than the next cell, so only the last groups change as a text gro
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from lib.errors import InvalidPattern
 from lib.segmentation.cells import Cells
 from lib.segmentation.char_classes import Classes, Points, points_of
+from lib.segmentation.patterns import compiled
 from lib.segmentation.word_break import word_boundaries
 
 Flags = NDArray[np.bool_]
@@ -27,8 +27,6 @@ Flags = NDArray[np.bool_]
 TIME_LIMIT = 0.2  # seconds for a user's pattern
 LONGEST = 1000  # cells after which a line is split at the next word …
 _LATEST = 1200  # … and after which it is split anywhere
-_LONGEST_PATTERN = 500  # characters
-_MOST_REPEATS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +102,6 @@ def matches(cells: Cells, pattern: str, seconds: float = TIME_LIMIT) -> list[tup
     A cell shared by two matches belongs to the first. Raises InvalidPattern if the pattern is invalid, too long, or
     takes longer than `seconds`.
     """
-    _check_pattern(pattern)
     found: list[tuple[int, int]] = []
     done = 0
     for start, end in _character_spans(cells.text, pattern, seconds):
@@ -116,32 +113,11 @@ def matches(cells: Cells, pattern: str, seconds: float = TIME_LIMIT) -> list[tup
     return found
 
 
-def _check_pattern(pattern: str) -> None:
-    """Raise InvalidPattern for a pattern that may take too much time or memory to compile."""
-    if len(pattern) > _LONGEST_PATTERN:
-        raise InvalidPattern(f"The pattern is longer than {_LONGEST_PATTERN} characters.", "Use a shorter one.")
-    if _VERBOSE.search(pattern):  # white space and comments could hide a repeat
-        raise InvalidPattern("The pattern turns on verbose mode.", "Remove the x from (?x).")
-    repeats = [max(1, *(int(each) for each in found.group(1, 2) if each)) for found in _REPEAT.finditer(pattern)]
-    if math.prod(repeats) > _MOST_REPEATS:  # the compiler expands repeats; nested ones multiply
-        raise InvalidPattern(
-            f"The pattern repeats something {math.prod(repeats):,} times.",
-            f"Keep the product of all {{…}} at {_MOST_REPEATS:,} or less, or use * or +.",
-        )
-
-
 def _character_spans(text: str, pattern: str, seconds: float) -> list[tuple[int, int]]:
     """(start, end) of each match. Raises InvalidPattern."""
     try:
-        compiled = regex.compile(pattern, regex.V1)
-        found_all = compiled.finditer(text, timeout=max(seconds, 1e-3), concurrent=True)
+        found_all = compiled(pattern).finditer(text, timeout=max(seconds, 1e-3), concurrent=True)
         return [match.span() for match in found_all]
-    except regex.error as error:
-        where = "" if error.pos is None else f" at character {error.pos + 1}"
-        what = f"Invalid regular expression: {error.msg}{where}."
-        raise InvalidPattern(what, "Correct it and press Enter.") from error
-    except (RecursionError, OverflowError, MemoryError) as error:
-        raise InvalidPattern("The pattern is too large.", "Simplify it.") from error
     except TimeoutError as error:
         raise InvalidPattern(
             f"The pattern took longer than {TIME_LIMIT * 1000:.0f} ms.", "Simplify it, with fewer nested repeats."
@@ -174,8 +150,6 @@ def _split_long(lines: Flags, words: Flags) -> None:
 
 
 _SPACES = Classes(r"\s")
-_VERBOSE = regex.compile(r"\(\?[A-Za-z0-9-]*x")
-_REPEAT = regex.compile(r"\{(?=[\d,]*\d)(\d{0,9})\d*(?:,(\d{0,9})\d*)?\}")
 _LETTERS = Classes(r"[\p{L}\p{N}\p{M}]")
 _NEWLINES = Classes(r"\r", r"[\n\x0b\f\x85\u2028\u2029]")
 _RETURN = 1  # class of \r in _NEWLINES

@@ -7,7 +7,7 @@ twice has weight 2. So sorting and binning are done once, not once per draw.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,20 @@ Statistic = Callable[[Weights], NDArray[np.float64]]
 DRAWS = 2_000
 _MANY, _FEWER_DRAWS = 2_000, 1_000  # rows above which the limits are as steady with half the draws
 LEVEL = 0.95
+# Rows, groups, or rows of either class below which limits are unknown, as they would rest on one or two of them. Of
+# draws from many rows, one in 150 has none of 5, and one in 7 none of 2.
+FEWEST = 5
+_EQUAL = 1e-6  # difference of limits below which it is rounding, as weights have single precision
 _FEW = 4  # columns of a group that are added one by one
 _AT_ONCE = 200_000  # weights at a time: what the processor's cache holds
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its percentile bootstrap interval. NaN where it is undefined, as AUROC is for one class."""
+    """An estimate with its 95% interval. NaN where it is undefined, as AUROC is for one class.
+
+    Unless said otherwise the interval is a percentile bootstrap interval, with limits of NaN if it is unknown.
+    """
 
     value: float
     low: float
@@ -48,7 +55,8 @@ def intervals(
 ) -> dict[str, Interval]:
     """Estimates from all rows, and the intervals that 95% of the draws lie in (Efron's percentile method), by name.
 
-    All statistics see the same draws.
+    All statistics see the same draws. Limits are unknown for fewer than `FEWEST` rows or resampled groups, and where
+    all draws agree, as resampling shows nothing then.
 
     groups: which group each row belongs to, such as its template; None for one group.
     draws: None for 2,000, or 1,000 of many rows.
@@ -57,7 +65,7 @@ def intervals(
     """
     if n == 0:
         return {name: Interval(np.nan, np.nan, np.nan, 0) for name in statistics}
-    codes = codes_of(groups, n)
+    codes = codes_of(groups, n) if over_groups else _strata(codes_of(groups, n))
     count = int(codes.max()) + 1
     draws = draws or (DRAWS if n <= _MANY else _FEWER_DRAWS)
     found = drawn(statistics, codes, draws, over_groups=over_groups, seed=seed)
@@ -72,12 +80,12 @@ def intervals(
 def drawn(
     statistics: Mapping[str, Statistic], codes: NDArray[np.intp], draws: int, *, over_groups: bool, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
-    """float[draws] of each statistic: its value in every draw; none if there is only one group to resample.
+    """float[draws] of each statistic: its value in every draw; none of fewer than `FEWEST` rows, or groups to resample.
 
     codes: int[n], the number of each row's group. over_groups: as for `intervals`.
     """
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in statistics}
-    if not over_groups or int(codes.max()) > 0:
+    if (int(codes.max()) + 1 if over_groups else len(codes)) >= FEWEST:
         for weights in _weights(codes, over_groups, draws, seed):
             for name, statistic in statistics.items():
                 found[name].append(statistic(weights))
@@ -94,7 +102,7 @@ class Both:
     """One figure with both of its intervals."""
 
     within: Interval  # rows resampled within groups: holds for rows like these
-    over: Interval | None  # groups resampled: holds for other groups; None if there are fewer than two groups
+    over: Interval | None  # groups resampled: holds for other groups; None if there are fewer than `FEWEST`
 
 
 def both_intervals(
@@ -103,16 +111,37 @@ def both_intervals(
     """Several figures on the same draws, each with both intervals. groups: as for `intervals`."""
     several = groups if groups is not None and len(set(groups)) > 1 else None
     within = intervals(statistics, n, groups=several, seed=seed)
-    over = intervals(statistics, n, groups=several, over_groups=True, seed=seed) if several is not None else {}
+    enough = several is not None and len(set(several)) >= FEWEST
+    over = intervals(statistics, n, groups=several, over_groups=True, seed=seed) if enough else {}
     return {name: Both(within[name], over.get(name)) for name in statistics}
 
 
+def without_limits(both: Both) -> Both:
+    """The figure with unknown intervals."""
+    return Both(_without_limits(both.within), None if both.over is None else _without_limits(both.over))
+
+
+def _without_limits(found: Interval) -> Interval:
+    return replace(found, low=np.nan, high=np.nan)
+
+
+def _strata(codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """int[n]: the groups to resample rows within. Groups of one row, which always give that row, are put together."""
+    alone = np.bincount(codes)[codes] == 1
+    return np.unique(np.where(alone, -1, codes), return_inverse=True)[1]
+
+
 def limits(values: NDArray[np.float64], draws: int) -> tuple[float, float]:
-    """The quantiles between which 95% of the draws lie; NaN if the statistic was undefined in half of them."""
+    """The quantiles between which 95% of the draws lie.
+
+    NaN if the statistic was undefined in half of them, or if the draws agree.
+    """
     values = values[~np.isnan(values)]
     if len(values) < max(draws / 2, 1):
         return np.nan, np.nan
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if high - low <= _EQUAL:
+        return np.nan, np.nan
     return float(low), float(high)
 
 

@@ -18,6 +18,7 @@ Column = NDArray[np.float64]
 Outcomes = NDArray[np.bool_]
 
 FEWEST = 30  # labelled answers below which nothing is fitted
+FEWEST_OF_EACH = 10  # right answers, and wrong ones, below which nothing is fitted: slopes would follow a few of them
 FEWEST_ISOTONIC = 500  # below which an isotonic map follows noise
 FOLDS = 5
 _CONSTANT = 1e-9  # spread of a column below which it is rounding
@@ -63,6 +64,12 @@ def fitted(kind: Kind, scores: NDArray[np.floating], tokens: NDArray[np.integer]
     return Map(kind, float(slopes[0]), float(slopes[1]) if kind is Kind.PLATT else 0.0, offset)
 
 
+def enough(right: Outcomes) -> bool:
+    """Whether a map can be fitted to these answers: `FEWEST`, with `FEWEST_OF_EACH` right and as many wrong."""
+    successes = int(np.count_nonzero(right))
+    return len(right) >= FEWEST and min(successes, len(right) - successes) >= FEWEST_OF_EACH
+
+
 def cross_fitted(
     kind: Kind,
     scores: NDArray[np.floating],
@@ -92,8 +99,8 @@ def cross_fitted_if_possible(
     right: Outcomes,
     groups: Sequence[object] | None = None,
 ) -> Column | None:
-    """The same; None if the answers are too few, a score is missing or infinite, or a fold lacks one of the classes."""
-    if len(scores) < FEWEST or not np.isfinite(scores).all():
+    """The same; None if right or wrong answers are too few, a score is not finite, or a fold lacks a class."""
+    if not enough(right) or not np.isfinite(scores).all():
         return None
     try:
         return cross_fitted(kind, scores, tokens, right, groups)

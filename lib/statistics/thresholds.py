@@ -33,9 +33,9 @@ def sought(scores: Scores, right: Outcomes, risk: float, certainty: float) -> Gu
         return Guaranteed(risk, certainty, found)
     needed = labels_needed(scores, right, risk, confidence=certainty)
     if n < fewest:
-        why = f"It takes at least {fewest:,} answers, all right; there are {n:,}."
+        why = f"Needs at least {fewest:,} answers, all correct. You have {n:,}."
     elif needed is None:
         why = "Even the most confident answers are wrong too often."
     else:
-        why = f"{n:,} labels do not show it."
+        why = f"{n:,} labelled answers are too few."
     return Guaranteed(risk, certainty, None, why, max(needed - n, 0) if needed else None)

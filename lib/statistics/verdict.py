@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.statistics.bootstrap import Interval, interval
-from lib.statistics.calibration import binned, gap
+from lib.statistics.bootstrap import Interval
+from lib.statistics.calibration import binned
+from lib.statistics.shares import gap_within
 
 
 class Verdict(StrEnum):
@@ -50,24 +50,25 @@ def by_slice(
     right: NDArray[np.bool_],
     names: Sequence[str],
     groups: Sequence[object] | None = None,
-    **options: Any,
+    *,
+    seed: int = 0,
 ) -> list[Slice]:
-    """The rows of each name, most rows first. Options are those of `intervals`."""
+    """The rows of each name, most rows first. groups: as for `intervals`."""
     labels = np.asarray(names, object)
     found = []
     for name in dict.fromkeys(names):
         rows = np.flatnonzero(labels == name)
         inside = None if groups is None else [groups[int(row)] for row in rows]
-        measured = interval(gap(p[rows], right[rows]), len(rows), groups=inside, **options)
+        measured = gap_within(p[rows], right[rows], inside, seed=seed)
         found.append(Slice(name, rows, float(p[rows].mean()), float(right[rows].mean()), measured))
     return sorted(found, key=lambda each: (-len(each.rows), each.name))
 
 
-def by_confidence(p: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 10, **options: Any) -> list[Slice]:
+def by_confidence(p: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 10, *, seed: int = 0) -> list[Slice]:
     """The rows of each bin of equal mass, least confident first; a bin's name is its range."""
     number = binned(p, bins)
     inside = {each: 100 * p[number == each] for each in set(number.tolist())}
     ranges = {each: f"probability {values.min():.0f}–{values.max():.0f}%" for each, values in inside.items()}
-    slices = by_slice(p, right, [f"{each:04d}" for each in number], **options)
+    slices = by_slice(p, right, [f"{each:04d}" for each in number], seed=seed)
     slices.sort(key=lambda each: each.name)
     return [Slice(ranges[int(each.name)], each.rows, each.confidence, each.accuracy, each.gap) for each in slices]

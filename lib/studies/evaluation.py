@@ -50,6 +50,7 @@ class EvaluatePlan:
     by_length: bool = False  # of CHOICE: compare logprobs per character, so that short choices gain nothing
     label: str = ""  # of the prompt, where several are compared
     others: tuple[Variant, ...] = ()  # to compare with
+    template: str = ""  # that the prompts were made from; "" if unknown
 
     def calls(self) -> tuple[Call, ...]:
         """For each variant, one call per question; then, with a prior, one per distinct set of choices.
@@ -68,6 +69,28 @@ class EvaluatePlan:
         """The name of the file and the number of questions."""
         return f"{self.name or 'Questions'}, {len(self.questions):,} rows"
 
+    def settings(self) -> dict[str, str]:
+        """How the questions are asked and graded, by name, for a report of this plan alone."""
+        found = {"model": self.source.name, "task": str(self.task)}
+        if self.task is not Task.TEXT:
+            found["mode"] = str(self.mode)
+        if self.template:
+            found["prompt"] = self.template
+        if self.task is Task.SHORT:
+            found |= {"rule": self.grader.in_words(), "max new tokens": f"{self.max_tokens:,}"}
+        if self.task is Task.CHOICE:
+            found |= {"prior prompt": self.prior} if self.prior.strip() else {}
+            found |= {"compared": "per character"} if self.by_length else {}
+        return found
+
+    @property
+    def states_rightness(self) -> bool:
+        """Whether the probability that the model gives its answer is that of being right, as far as it knows.
+
+        Not if an answer may be right in many wordings: then it is the probability of one of them.
+        """
+        return self.task is not Task.SHORT or self.grader.compares_whole
+
     def variants(self) -> tuple[EvaluatePlan, ...]:
         """The plan of each model or prompt alone; the first is this one without the others. Raises InvalidRequest."""
         return (replace(self, others=()), *map(self._variant, self.others))
@@ -83,6 +106,7 @@ class EvaluatePlan:
         return replace(
             self, source=other.source, questions=questions, mode=other.mode, k=other.k,
             prompt_scores=other.prompt_scores, label=other.name, others=(),
+            template=other.name if other.prompts else self.template,
         )  # fmt: skip
 
     def parts(self, batch: Batch) -> tuple[Batch, ...]:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lib.scores.confidence import CHOICE, DEFAULT_SCORE
-from lib.statistics.bootstrap import Both, Interval, Statistic, both_intervals
+from lib.statistics.bootstrap import Both, Interval, Statistic, both_intervals, without_limits
 from lib.statistics.calibration import accuracy, brier, gap, log_loss, mean, smooth_ece
 from lib.statistics.discrimination import auroc
 from lib.statistics.likelihood import bits_per_character
 from lib.statistics.maps import Kind
 from lib.statistics.paired import difference, flips
 from lib.statistics.recalibration import cross_fitted_if_possible, kind_for
+from lib.statistics.shares import exact_share, has_few
 from lib.studies.evaluation_rows import Answered
 
 Column = NDArray[np.float64]
+
+_STATED = ("gap", "brier", "log loss", "smooth ece")  # of the probability that the model gives its answer
 
 
 class Change(StrEnum):
@@ -62,9 +65,14 @@ def compare(
     score: str = DEFAULT_SCORE,
     *,
     kind: Kind = Kind.PLATT,
+    states_rightness: bool = True,
     seed: int = 0,
 ) -> Comparison:
-    """Compare the answers to the same questions, in the same order. kind: of the map that each side is fitted."""
+    """Compare the answers to the same questions, in the same order.
+
+    kind: of the map that each side is fitted. states_rightness: as for `report`; without it, figures of calibration are
+    those of recalibrated probabilities only.
+    """
     pairs = list(zip(first, second, strict=True))
     graded = [place for place, (a, b) in enumerate(pairs) if a.right is not None and b.right is not None]
     if not graded:
@@ -81,12 +89,28 @@ def compare(
         p_value=flipped.p_value,
     )
     _measure(found, {"accuracy": (accuracy(right[0]), accuracy(right[1]))}, groups, seed)
+    if not found.gained and not found.lost:
+        found.differences["accuracy"] = _no_flips(found.differences["accuracy"])
     if scored:
         sides = tuple([pairs[place][side] for place in scored] for side in (0, 1))
         statistics = [_confidence(side, score, kind) for side in sides]
+        if not states_rightness:
+            statistics = [{name: each for name, each in own.items() if name not in _STATED} for own in statistics]
         both = {name: (statistics[0][name], statistics[1][name]) for name in statistics[0] if name in statistics[1]}
         _measure(found, both, [each.question.group for each in sides[0]], seed)
+        if any(has_few(np.array([bool(each.right) for each in side])) for side in sides):
+            found.differences["auroc"] = without_limits(found.differences["auroc"])
     return found
+
+
+def _no_flips(both: Both) -> Both:
+    """The difference of accuracy without a flip: 0, with the limits of a share that none of the rows shows."""
+
+    def exact(found: Interval, count: int) -> Interval:
+        most = exact_share(0, count)[1]
+        return replace(found, low=-most, high=most)
+
+    return Both(exact(both.within, both.within.n), None if both.over is None else exact(both.over, both.over.groups))
 
 
 def _of_texts(pairs: Sequence[tuple[Answered, Answered]], seed: int) -> Comparison:

@@ -37,7 +37,7 @@ def _side(side: Side) -> dict[str, Any]:
             for column in ("p", "right"):
                 del values[name][column]
     plain: dict[str, Any] = _plain(values)
-    return {"name": side.name, "weights": side.weights, **plain}
+    return {"name": side.name, "weights": side.weights, "settings": dict(side.settings), **plain}
 
 
 def _plain(value: Any) -> Any:

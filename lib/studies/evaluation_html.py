@@ -10,15 +10,26 @@ from lib import VERSION, formatting
 from lib.scores.confidence import ALL_SCORES
 from lib.segmentation.char_classes import marked, plain
 from lib.statistics.verdict import Slice, verdict
-from lib.studies.evaluation_comparison import Comparison, change
+from lib.studies.evaluation_comparison import Comparison
 from lib.studies.evaluation_outcome import EvaluationOutcome, Side
 from lib.studies.evaluation_report import Calibration, Report
 from lib.studies.evaluation_rows import Answered
 from lib.studies.evaluation_svg import histogram_svg, reliability_svg, risk_svg
-from lib.studies.evaluation_text import CHANGES, VERDICTS, in_words, number, points, sentence, share
+from lib.studies.evaluation_text import (
+    VERDICTS,
+    WORDING,
+    change_in_words,
+    in_words,
+    number,
+    points,
+    sentence,
+    settings_in_words,
+    share,
+)
 
 _CELL = 300  # characters
 _MOST_FLIPS = 200
+_SETTINGS = 2_000  # characters
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --faint: #697077; --rule: #dfe3e8; --accent: #3b5bdb; --paper: #fff; }
@@ -66,7 +77,7 @@ def _about(outcome: EvaluationOutcome, when: datetime) -> str:
     rule = f", graded by the rule “{outcome.grader.rule}”" if outcome.sides[0].report.accuracy else ""
     return _safe(
         f"Candor {VERSION}, {when:%Y-%m-%d %H:%M} UTC. {models}. Task: {outcome.task}{rule}. Intervals are 95% "
-        "bootstrap intervals; a score of an answer is not the probability that it is right."
+        "intervals, by bootstrap or exact; a score of an answer is not the probability that it is right."
     )
 
 
@@ -79,7 +90,7 @@ def _comparisons(outcome: EvaluationOutcome) -> Iterator[str]:
             ("", "Before", "After", "Difference", ""),
             [
                 (sentence(name), f"{found.first[name]:.3f}", f"{found.second[name]:.3f}", number(each),
-                 CHANGES[change(each.over or each.within)])
+                 change_in_words(name, found))
                 for name, each in found.differences.items()
             ],
         )  # fmt: skip
@@ -91,7 +102,7 @@ def _flips(first: Side, second: Side, found: Comparison) -> Iterator[str]:
         return
     yield (
         f"<p>{len(found.gained):,} gained, {len(found.lost):,} lost; McNemar’s exact test: "
-        f"{formatting.p_value(found.p_value)}.</p>"
+        f"{_safe(formatting.p_value(found.p_value))}.</p>"
     )
     for name, places in (("Gained", found.gained), ("Lost", found.lost)):
         if places:
@@ -115,7 +126,10 @@ def _side(side: Side, *, several: bool) -> Iterator[str]:
     found = side.report
     if several:
         yield f"<h2>{_safe(side.name)}</h2>"
+    if side.settings:
+        yield f'<p class="faint">{_safe(formatting.beginning(settings_in_words(side), _SETTINGS))}</p>'
     failed = f" {formatting.count(found.failed, 'question')} failed." if found.failed else ""
+    failed += f" {formatting.count(found.not_asked, 'question')} not asked." if found.not_asked else ""
     overruled = f" {formatting.count(found.overruled, 'grade')} set by hand." if found.overruled else ""
     if found.accuracy is not None:
         yield f"<p>{found.answered:,} of {found.n:,} answered and graded.{failed}{overruled}</p>"
@@ -123,9 +137,9 @@ def _side(side: Side, *, several: bool) -> Iterator[str]:
     yield from (f'<p class="faint">{_safe(each)}</p>' for each in found.missing)
     for calibration in (found.stated, found.recalibrated):
         if calibration is not None:
-            yield from _calibration(calibration)
+            yield from _calibration(found, calibration)
     if found.curve is not None:
-        yield f'<h3>From which score on can answers go out?</h3><div class="charts">{risk_svg(found.curve)}</div>'
+        yield f'<h3>Above which score can you release answers?</h3><div class="charts">{risk_svg(found.curve)}</div>'
         yield "<ul>" + "".join(f"<li>{_safe(in_words(each))}</li>" for each in found.guarantees) + "</ul>"
     yield from _rows("Most confident mistakes", found.mistakes, side.rows, found.score)
     yield from _rows("Least confident right answers", found.doubtful, side.rows, found.score)
@@ -140,17 +154,23 @@ def _headline(found: Report) -> Iterator[tuple[str, ...]]:
         yield sentence(name), number(each), f"of “{ALL_SCORES[found.score].label}”"
     for name, each in found.selective.items():
         nothing, oracle = found.references[name]
-        yield sentence(name), number(each), f"a score that says nothing: {nothing:.3f}, the best: {oracle:.3f}"
+        yield sentence(name), number(each), f"an uninformative score: {nothing:.3f}, a perfect one: {oracle:.3f}"
 
 
-def _calibration(found: Calibration) -> Iterator[str]:
-    yield f"<h3>Calibration of {_safe(found.what)}: {VERDICTS[found.verdict]}</h3>"
+def _calibration(report: Report, found: Calibration) -> Iterator[str]:
     figures = found.figures
-    yield f"<p>Mean probability minus accuracy: {number(figures['gap'])}. Mean probability of right answers: "
-    yield f"{number(figures['mean of right'])}; of wrong ones: {number(figures['mean of wrong'])}.</p>"
+    means = (
+        f"Mean probability of right answers: {number(figures['mean of right'])}; of wrong ones: "
+        f"{number(figures['mean of wrong'])}."
+    )
+    if not report.judges(found):
+        yield f"<h3>{_safe(formatting.capital(found.what))}</h3><p>{_safe(WORDING)} {means}</p>"
+        return
+    yield f"<h3>Calibration of {_safe(found.what)}: {VERDICTS[found.verdict]}</h3>"
+    yield f"<p>Mean probability minus accuracy: {number(figures['gap'])}. {means}</p>"
     yield f'<div class="charts">{reliability_svg(found.line)}{histogram_svg(found.p, found.right)}</div>'
     yield _table(
-        ("", "Measured", "If perfectly calibrated", "95% below"),
+        ("", "Measured", "If calibrated (median)", "95th percentile"),
         [
             (sentence(name), number(found.figures[name]), f"{each.median:.3f}", f"{each.high:.3f}")
             for name, each in found.expected.items()

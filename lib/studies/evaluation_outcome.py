@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lib.core.sources import Source
 from lib.evaluation.calibration import Calibration
@@ -27,6 +27,7 @@ class Side:
     weights: str  # fingerprint of the model's weights; "" if unknown
     rows: tuple[Answered, ...]
     report: Report
+    settings: Mapping[str, str] = field(default_factory=dict)  # how it was asked and graded, by name
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,12 @@ def outcome_of(
     for place, (each, own) in enumerate(zip(plan.variants(), rows, strict=True)):
         name = names[place] if names else each.label or each.source.name
         weights = next((row.completion.weights for row in own if row.completion is not None), "")
-        sides.append(Side(name, each.source, weights, own, report(own, score, kind=kind, wanted=wanted)))
-    comparisons = tuple(compare(sides[0].rows, each.rows, score, kind=kind) for each in sides[1:])
+        found = report(own, score, kind=kind, wanted=wanted, states_rightness=plan.states_rightness)
+        sides.append(Side(name, each.source, weights, own, found, each.settings()))
+    comparisons = tuple(
+        compare(sides[0].rows, each.rows, score, kind=kind, states_rightness=plan.states_rightness)
+        for each in sides[1:]
+    )
     return EvaluationOutcome(plan.title(), plan.task, plan.grader, tuple(sides), comparisons)
 
 
@@ -81,4 +86,9 @@ def calibration_from(side: Side, title: str) -> Calibration | None:
     found = side.report
     if found.map is None:
         return None
-    return Calibration(found.map, found.score, len(found.rows), side.name, side.source.name, side.weights, title)
+    rows = [side.rows[place] for place in found.rows]
+    scores, tokens = [each.scores[found.score] for each in rows], [each.tokens for each in rows]
+    return Calibration(
+        found.map, found.score, len(rows), side.name, side.source.name, side.weights, title,
+        scores=(min(scores), max(scores)), tokens=(min(tokens), max(tokens)),
+    )  # fmt: skip

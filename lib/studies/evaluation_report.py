@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib import formatting
 from lib.scores.confidence import CHOICE, DEFAULT_SCORE
-from lib.statistics.bootstrap import Both, Statistic, both_intervals
+from lib.statistics.bootstrap import FEWEST as FEWEST_BOOTSTRAP
+from lib.statistics.bootstrap import Both, Statistic, both_intervals, without_limits
 from lib.statistics.calibration import (
     Decomposition,
     Expected,
     Reliability,
-    accuracy,
     brier,
     debiased_ece,
     decomposed,
@@ -36,7 +35,7 @@ from lib.statistics.calibration import (
 from lib.statistics.discrimination import auroc, average_precision
 from lib.statistics.likelihood import bits_per_character, perplexity
 from lib.statistics.maps import Kind, Map
-from lib.statistics.recalibration import FEWEST, cross_fitted_if_possible, fitted, kind_for
+from lib.statistics.recalibration import cross_fitted_if_possible, fitted, kind_for
 from lib.statistics.selective import (
     RiskCoverage,
     augrc,
@@ -44,8 +43,10 @@ from lib.statistics.selective import (
     references,
     risk_coverage,
 )
+from lib.statistics.shares import gap_of, has_few, share
 from lib.statistics.thresholds import Guaranteed, sought
 from lib.statistics.verdict import Slice, Verdict, by_confidence, by_slice, verdict
+from lib.studies.evaluation_missing import missing, without_scores
 from lib.studies.evaluation_rows import Answered
 
 CERTAINTY = 0.9  # that a threshold keeps its risk
@@ -79,7 +80,7 @@ class Report:
 
     n: int  # questions
     answered: int
-    failed: int  # calls that failed, or were not made
+    failed: int  # questions whose call or grade failed
     overruled: int  # grades set by hand
     score: str  # the name of the score in `lib.scores.confidence.ALL_SCORES`
     accuracy: Both | None  # None if nothing is graded, as for texts
@@ -96,6 +97,20 @@ class Report:
     doubtful: tuple[int, ...] = ()  # places of the least confident right answers, least confident first
     missing: tuple[str, ...] = ()  # what the report lacks, and why
     texts: dict[str, Both] = field(default_factory=dict)  # of TEXT: perplexity, bits per character
+    states_rightness: bool = True  # whether `stated` is the probability of being right; otherwise of one wording
+    empty: int = 0  # graded answers without a token
+    not_asked: int = 0  # questions that were not asked, as after a stop
+
+    @property
+    def judged(self) -> Calibration | None:
+        """The calibration that verdicts and conditions are about."""
+        if not self.states_rightness:
+            return self.recalibrated
+        return self.stated or self.recalibrated
+
+    def judges(self, which: Calibration) -> bool:
+        """Whether a calibration of this report is of probabilities of being right."""
+        return which is not self.stated or self.states_rightness
 
 
 def report(
@@ -104,29 +119,33 @@ def report(
     *,
     kind: Kind = Kind.PLATT,
     wanted: Sequence[tuple[float, float]] = (),
+    states_rightness: bool = True,
     seed: int = 0,
 ) -> Report:
     """The report of graded rows.
 
     score: which score tells confidence. kind: the map from it to a probability. wanted: (risk, certainty) that
-    thresholds are sought for, besides `RISKS` at 90%.
+    thresholds are sought for, besides `RISKS` at 90%. states_rightness: see `EvaluatePlan`.
     """
     overall = Report(
         n=len(rows),
         answered=sum(each.right is not None for each in rows),
-        failed=sum(each.right is None and each.completion is None for each in rows),
+        failed=sum(each.right is None and each.error is not None for each in rows),
+        not_asked=sum(each.right is None and each.completion is None and each.error is None for each in rows),
+        empty=sum(each.right is not None and not each.tokens and _is_empty(each) for each in rows),
         overruled=sum(each.overruled for each in rows),
         score=score,
         accuracy=None,
+        states_rightness=states_rightness,
     )
     graded = [each for each in rows if each.right is not None]
     if not graded:
         return replace(overall, **_texts(rows, seed))
     everyone = _Data.of(graded, score)
-    overall = replace(overall, accuracy=everyone.both({"": accuracy(everyone.right)}, seed)[""])
+    overall = replace(overall, accuracy=share(everyone.right, everyone.groups, seed=seed))
     counted = [place for place, each in enumerate(rows) if _counts(each, score)]
     if not counted:
-        return replace(overall, missing=("No answer has logprobs, so nothing can be said of confidence.",))
+        return replace(overall, missing=(without_scores(overall.answered, overall.empty),))
     counted.sort(key=lambda place: -rows[place].scores[score])  # so that no statistic has to sort its weights
     data = _Data.of([rows[place] for place in counted], score)
     found = replace(
@@ -134,7 +153,7 @@ def report(
         rows=np.array(counted, np.intp),
         mistakes=tuple(place for place, right in zip(counted, data.right, strict=True) if not right)[:_SHOWN],
         doubtful=tuple(place for place, right in zip(counted[::-1], data.right[::-1], strict=True) if right)[:_SHOWN],
-        missing=tuple(_missing(data, len(graded))),
+        missing=tuple(missing(data.scores, data.right, data.groups, len(graded), overall.empty)),
     )
     if data.one_class:
         return found
@@ -152,6 +171,10 @@ def _texts(rows: Sequence[Answered], seed: int) -> dict[str, Any]:
         "bits per character": bits_per_character(sums, np.array([each.characters for each in read], np.intp)),
     }
     return {"texts": both_intervals(statistics, len(read), [each.question.group for each in read], seed=seed)}
+
+
+def _is_empty(row: Answered) -> bool:
+    return row.completion is not None and not row.completion.text.strip()
 
 
 def _counts(row: Answered, score: str) -> bool:
@@ -193,25 +216,6 @@ class _Data:
         return both_intervals(statistics, len(self.rows), self.groups, seed=seed)
 
 
-def _missing(data: _Data, graded: int) -> Iterator[str]:
-    n = len(data.rows)
-    if n < graded:
-        without = f"{graded - n:,} of {graded:,} graded answers"
-        yield f"{without} have no logprobs and are left out of all figures but accuracy."
-    if np.isinf(data.scores).any():
-        count = int(np.isinf(data.scores).sum())
-        yield f"{formatting.count(count, 'answer')} of probability 0, so no calibration is fitted to this score."
-    if data.one_class:
-        which = "right" if data.right.all() else "wrong"
-        whose = f"All {n:,} answers are" if n > 1 else "The only answer is"
-        yield f"{whose} {which}: nothing can be said of confidence."
-        return
-    if n < FEWEST:
-        yield f"{n:,} graded rows are too few to fit a calibration; it takes {FEWEST}."
-    if data.groups is None:
-        yield "No column says which rows are alike, so the intervals hold for questions like these only."
-
-
 def _separation(data: _Data, wanted: Sequence[tuple[float, float]], seed: int) -> dict[str, Any]:
     statistics = {
         "auroc": auroc(data.scores, data.right),
@@ -220,9 +224,11 @@ def _separation(data: _Data, wanted: Sequence[tuple[float, float]], seed: int) -
     }
     if data.groups is not None:
         statistics["auroc within groups"] = auroc(data.scores, data.right, data.groups)
-    risks = (*wanted, *((risk, CERTAINTY) for risk in RISKS))
+    risks = sorted({*wanted, *((risk, CERTAINTY) for risk in RISKS)})
     areas = {"aurc": aurc(data.scores, data.right), "augrc": augrc(data.scores, data.right)}
     found = data.both(statistics | areas, seed)
+    if has_few(data.right):
+        found = {name: without_limits(each) for name, each in found.items()}
     return {
         "discrimination": {name: found[name] for name in statistics},
         "selective": {name: found[name] for name in areas},
@@ -249,6 +255,11 @@ def _calibration(what: str, p: Column, data: _Data, seed: int) -> Calibration:
     statistics = {"gap": gap(p, data.right)} | {name: each(p, data.right) for name, each in measures.items()}
     statistics |= {"mean of right": mean(p, data.right), "mean of wrong": mean(p, ~data.right)}
     figures = data.both(statistics, seed)
+    if has_few(data.right):
+        figures["gap"] = gap_of(p, data.right, data.groups, seed=seed)
+    for name, count in (("mean of right", data.right.sum()), ("mean of wrong", (~data.right).sum())):
+        if count < FEWEST_BOOTSTRAP:
+            figures[name] = without_limits(figures[name])
     return Calibration(
         what=what,
         p=p,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,13 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.core.completion import Completion
-from lib.errors import CandorError, InvalidPattern
+from lib.errors import BadResponse, CandorError, InvalidPattern
 from lib.evaluation.dataset import Question, Task
+from lib.evaluation.grading import Rule
 from lib.jobs.batch import Batch, Outcome, State
 from lib.scores.confidence import CHOICE, SCORES, choice_probabilities, scored_tokens, total
 from lib.studies.evaluation import EvaluatePlan
 
 _MOST_ODDS = 700.0  # log-odds of a choice beside which all others underflow
+
+
+MOST_SECONDS = 60.0  # to grade all answers by patterns, each of which may take a while
+_NO_LOGPROBS = BadResponse("The choices have no logprobs.", "Use a model that returns prompt logprobs.")
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,11 @@ class Answered:
     overruled: bool = False  # whether the grade was set by hand
     characters: int = 0  # of TEXT: how many the scored tokens spell
 
+    @property
+    def can_be_graded(self) -> bool:
+        """Whether a grade can be set by hand: the answer is complete, whether or not its rule could grade it."""
+        return self.right is not None or isinstance(self.error, InvalidPattern)
+
 
 def answered(plan: EvaluatePlan, batch: Batch, overruled: Mapping[str, bool] | None = None) -> tuple[Answered, ...]:
     """What became of each question, in order; of the plan's first variant, if there are several.
@@ -45,18 +56,20 @@ def answered(plan: EvaluatePlan, batch: Batch, overruled: Mapping[str, bool] | N
     sizes = [len(each.choices) if plan.task is Task.CHOICE else 1 for each in plan.questions]
     places = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     priors = dict(_priors(plan, outcomes[int(places[-1]) :]))
+    deadline = time.monotonic() + MOST_SECONDS
     found = []
     for question, first, last in zip(plan.questions, places, places[1:], strict=False):
         own = outcomes[int(first) : int(last)]
         if plan.task is Task.CHOICE:
             each = _chosen(question, own, priors.get(question.choices), by_length=plan.by_length)
         else:
-            each = _generated(plan, question, own[0] if own else Outcome())
+            late = plan.grader.rule is Rule.PATTERN and time.monotonic() > deadline
+            each = _generated(plan, question, own[0] if own else Outcome(), late=late)
         found.append(_overruled(each, overruled or {}))
     return tuple(found)
 
 
-def _generated(plan: EvaluatePlan, question: Question, outcome: Outcome) -> Answered:
+def _generated(plan: EvaluatePlan, question: Question, outcome: Outcome, *, late: bool) -> Answered:
     done = outcome.completion
     if outcome.state is not State.DONE or done is None:
         return Answered(question, done, None, error=outcome.error)
@@ -66,9 +79,11 @@ def _generated(plan: EvaluatePlan, question: Question, outcome: Outcome) -> Answ
         about = Answered(question, done, None, characters=_characters(done, scored))
         return _scored(about, logprobs[scored])
     try:
+        if late:
+            raise InvalidPattern("The patterns take too long on all answers together.", "Simplify them in the file.")
         grade = plan.grader.grade(done.text, question.expected)
     except InvalidPattern as error:
-        return Answered(question, done, None, error=error)
+        return _scored(Answered(question, done, None, error=error), scored_tokens(done))
     return _scored(Answered(question, done, grade.right, grade.compared), scored_tokens(done))
 
 
@@ -98,7 +113,7 @@ def _chosen(
         sums = sums / np.array([len(each) for each in question.choices])
     shares = choice_probabilities(sums)
     if np.isnan(shares).any():
-        return Answered(question, None, None, error=error)
+        return Answered(question, None, None, error=error or _NO_LOGPROBS)
     chosen = int(sums.argmax())
     text = question.choices[chosen]
     about = Answered(question, done[chosen], text == question.expected[0], text)
@@ -123,6 +138,6 @@ def _priors(plan: EvaluatePlan, outcomes: Sequence[Outcome]) -> Iterator[tuple[t
 
 def _overruled(about: Answered, grades: Mapping[str, bool]) -> Answered:
     right = grades.get(about.question.row_id)
-    if right is None or about.right is None or about.right == right:
+    if right is None or about.right == right or not about.can_be_graded:
         return about
-    return replace(about, right=right, overruled=True)
+    return replace(about, right=right, overruled=True, error=None)

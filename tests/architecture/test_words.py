@@ -64,3 +64,9 @@ def test_the_list_finds_what_it_should() -> None:
         assert STOP.search(text), text
     for text in ("as long as it is there", "The most likely token", "so long as it lasts"):
         assert not STOP.search(text), text
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_text_loses_the_capitals_of_its_names(path: Path) -> None:
+    """`str.capitalize` makes "SmolLM2" in a sentence "smollm2"; `formatting.capital` does not."""
+    assert not re.search(r"\.capitalize\b(?!`)", path.read_text(encoding="utf-8"))

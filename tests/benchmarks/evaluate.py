@@ -10,11 +10,11 @@ from contextlib import closing
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from lib.answers_in_folder import complete, earlier_runs
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
 from lib.core.sources import EMBEDDED, AwsTarget, BedrockModel, LocalModel
 from lib.costs.ledger import Caps, Ledger
+from lib.earlier_runs import complete, earlier_runs, known_answers
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.calls import AT_ONCE
 from lib.engines.bedrock.engine import BedrockEngine
@@ -103,8 +103,9 @@ def _resumed() -> Figure:
         asked = len(engine.requests)
 
         def again() -> None:
-            found = complete(plan, earlier_runs(runs, EvaluatePlan))
+            found = known_answers(plan, earlier_runs(runs, EvaluatePlan))
             assert found is not None
+            assert complete(plan, found)
             assert found.count(State.DONE) == _RESUMED
 
         again()

@@ -49,8 +49,8 @@ def test_a_labelled_file_from_upload_to_report(page: Page, serve: Serve, tmp_pat
     page.get_by_role("button", name="Evaluate", exact=True).click()
     wait_for_map(page)
     expect(page.get_by_test_id("stMetric").filter(has_text="Accuracy")).to_be_visible()
-    expect(page.get_by_text("9 graded rows are too few to fit a calibration")).to_be_visible()
-    expect(page.get_by_text("answers, all right; there are 9").first).to_be_visible()
+    expect(page.get_by_text("No calibration is fitted to")).to_be_visible()
+    expect(page.get_by_text("answers, all correct. You have 9").first).to_be_visible()
     with page.expect_download() as saved:
         page.get_by_role("button", name="Rows (CSV)").click()
     lines = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8-sig").splitlines()))
@@ -62,7 +62,7 @@ def test_a_labelled_file_from_upload_to_report(page: Page, serve: Serve, tmp_pat
     page.goto(link)
     wait_for_map(page)
     expect(page.get_by_test_id("stMetric").filter(has_text="Accuracy")).to_be_visible()
-    expect(page.get_by_text("Below: sums.jsonl, 9 rows")).to_be_visible()
+    expect(page.get_by_text("Report on sums.jsonl, 9 rows")).to_be_visible()
 
 
 def test_two_models_from_what_changed_to_a_calibration_in_use(page: Page, serve_app: Serve, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_two_models_from_what_changed_to_a_calibration_in_use(page: Page, serve_
     page.get_by_role("button", name="Count as").click()
     expect(main.get_by_text("1 grade set by hand.")).to_be_visible()
     expect(accuracy).not_to_have_text(before)
-    page.get_by_role("button", name="Back to the rule's grade").click()
+    page.get_by_role("button", name="Restore the rule's grade").click()
     expect(main.get_by_text("1 grade set by hand.")).to_be_hidden()
 
     # The map can be used from now on, and exported.

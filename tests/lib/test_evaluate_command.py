@@ -19,6 +19,7 @@ from lib.cli import main
 from lib.core.completion import Completion, StopReason
 from lib.core.request import Request
 from lib.engines.local.engine import LocalEngine
+from lib.errors import CandorError
 from lib.evaluate_options import FIGURES
 from lib.evaluation.ready import ready_table
 from lib.jobs.engine_pool import Engines
@@ -75,7 +76,7 @@ def test_report_rows_and_summary(evaluate: Evaluate, tmp_path: Path, capsys: pyt
     assert "60 of 60 questions answered and graded." in said.out
     assert "Accuracy: 90.0% (" in said.out
     assert "AUROC of “Sum of logprobs”: 1.000" in said.out
-    assert "At most 5% wrong, with 90% certainty: from a score of" in said.out
+    assert "At most 5% wrong, with 90% certainty: release answers with a score of at least" in said.out
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert found["accuracy"]["within"]["value"] == 0.9
     assert {each["name"] for each in found["stated"]["slices"]} == {"kind: even", "kind: odd"}
@@ -148,7 +149,7 @@ def test_another_model_and_another_prompt(
 def test_a_risk_of_ones_own(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(ROWS, "--risk", "0.15", "--certainty", "0.95") == 0
     said = capsys.readouterr().out
-    assert "At most 15% wrong, with 95% certainty: from a score of" in said
+    assert "At most 15% wrong, with 95% certainty: release answers with a score of at least" in said
 
 
 def test_grades_set_by_hand(evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,8 +182,8 @@ def test_conditions_name_the_figures_of_a_report() -> None:
     [
         (["--risk", "5"], "out of range"),
         (["--score", "choice"], "needs choices"),
-        (["--fail-if", "beauty<1"], "is no condition"),
-        (["--fail-if", "accuracy"], "is no condition"),
+        (["--fail-if", "beauty<1"], "isn't a condition"),
+        (["--fail-if", "accuracy"], "isn't a condition"),
         (["--template", "{nothing}"], "There is no column “nothing”"),
         (["--rule", "json field"], "No row can be asked"),
         (["--model", "/nowhere/at/all"], ""),
@@ -207,6 +208,92 @@ def test_rows_that_cannot_be_asked_are_named(evaluate: Evaluate, capsys: pytest.
     told = capsys.readouterr().err
     assert "Row 61 is left out: Its expected answer is missing." in told
     assert "1 row repeats another." in told
+
+
+def test_bad_rows_are_named_and_the_others_run(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = [
+        {"question": "1+1=\0", "answer": "2"},
+        {"question": "1+1=", "answer": "\ud800"},
+        {"question": "1+1=", "answer": "2", "id": "\ud800"},
+        {"question": "1+1=", "answer": "2", "id": "x" * 2_000},
+    ]
+    rows = [{**each, "id": f"row {number}"} for number, each in enumerate(ROWS)]
+    assert evaluate([*rows, *bad], "--slice", "kind") == 0
+    said = capsys.readouterr()
+    assert "60 of 60 questions answered and graded." in said.out
+    assert [f"Row {number} is left out:" in said.err for number in range(61, 65)] == [True] * 4
+
+
+def test_nothing_of_a_file_reaches_the_terminal_as_an_instruction(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b]0;x\x07\x9b2J\r"
+    engine.script = says(evil)
+    rows = [{"id": evil, "question": "1+1=", "answer": evil, evil: evil, "kind": evil}] * 2
+    evaluate(rows, "--slice", "kind", "--other-template", f"{evil}{{question}}")
+    evaluate(rows, "--template", f"{{{evil}x}}")
+    (tmp_path / "grades.csv").write_text(f"id,right\n{evil},1\n", newline="")
+    evaluate(rows, "--grades", str(tmp_path / "grades.csv"))
+    said = capsys.readouterr()
+    for text in (said.out, said.err):
+        assert not set(text) & set("\x1b\x07\x9b\r")
+    assert "‹U+001B›" in said.err
+
+
+def test_answers_to_other_rows_stay_in_the_folder(evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path) -> None:
+    assert evaluate(ROWS[:40]) == 0
+    assert evaluate(ROWS[40:]) == 0
+    assert len(engine.requests) == 60
+    assert evaluate(ROWS[:40]) == 0
+    assert evaluate(ROWS) == 0
+    assert len(engine.requests) == 60, "each was answered once, by one of two runs"
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["accuracy"]["within"]["n"] == 60
+
+
+def test_an_interrupted_run_erases_no_answer(evaluate: Evaluate, engine: ScriptedEngine) -> None:
+    """Whatever became of the second run, what the first has answered stays."""
+    assert evaluate(ROWS) == 0
+
+    def down(_: Request) -> Completion:
+        raise CandorError("It is down.")
+
+    engine.script = down
+    changed = [{**each, "question": f"0+{each['question']}"} for each in ROWS]
+    assert evaluate(changed) == 1
+    asked = len(engine.requests)
+    assert evaluate(ROWS) == 0
+    assert len(engine.requests) == asked, "all of them are still there"
+
+
+def test_grades_of_ids_that_a_spreadsheet_would_run(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{**each, "id": f"{'=+-@'[number % 4]}{number}"} for number, each in enumerate(ROWS)]
+    assert evaluate(rows) == 0
+    with (tmp_path / "out" / "rows.csv").open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    graded = tmp_path / "grades.csv"
+    with graded.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["id", "right"])
+        writer.writeheader()
+        writer.writerows({"id": each["id"], "right": "false"} for each in [*lines, {"id": "nonexistent"}])
+    capsys.readouterr()
+    assert evaluate(rows, "--grades", str(graded)) == 0
+    said = capsys.readouterr()
+    assert "Accuracy: 0.0% (" in said.out
+    assert "1 id in the grades matches no single row: “nonexistent”." in said.err
+
+
+def test_the_file_that_is_read_is_not_overwritten(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "rows.csv"
+    own.write_text("question,answer\n1+1=,2\n")
+    assert main(["evaluate", str(own), "--out", str(tmp_path)]) == 1
+    assert "rows.csv in the output folder would be read and overwritten." in capsys.readouterr().err
+    assert own.read_text() == "question,answer\n1+1=,2\n"
+    assert engine.requests == []
+    assert main(["evaluate", str(own), "--out", str(own)]) == 1
 
 
 def test_killed_at_random_moments(tmp_path: Path, tiny_directory: Path, tiny_engine: LocalEngine) -> None:

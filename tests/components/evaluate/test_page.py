@@ -82,7 +82,7 @@ def test_only_what_is_new_is_asked(engine: ScriptedEngine) -> None:
     assert asked == 150
     assert next(each for each in page.button if each.label == "Evaluate").disabled, "all of it is in the report"
     page.text_area(key="evaluate.template.2").set_value("{sum}=").run()
-    assert "150 of 300 answers are in the report below already." in texts(page)
+    assert "The report below already has 150 of 300 answers." in texts(page)
     evaluated(page)
     assert len(engine.requests) == 2 * asked
     assert "Prompt 2" in texts(page)
@@ -101,7 +101,7 @@ def test_a_grade_set_by_hand_stays_with_the_run(engine: ScriptedEngine) -> None:
     again = page_of(run_id)
     assert "1 grade set by hand." in texts(again)
     assert again.metric[0].value == page.metric[0].value
-    press(again, "Back to the rule's grade")
+    press(again, "Restore the rule's grade")
     assert page_of(run_id).metric[0].value == before
 
 
@@ -130,6 +130,54 @@ def test_labels_that_never_match_are_said_first(engine: ScriptedEngine) -> None:
     assert len(page.dataframe[0].value) == 5
 
 
+@pytest.mark.parametrize("mode", ["raw", "chat"])
+def test_empty_answers_are_said_to_be_empty(engine: ScriptedEngine, mode: str) -> None:
+    engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of(""), "", StopReason.STOP)
+    page = press(page_of(), SUMS)
+    page.segmented_control(key="evaluate.mode").set_value(mode).run()
+    evaluated(page)
+    assert page.warning[0].value.startswith("All answers are empty")
+    assert ("choose Chat" in page.warning[0].value) == (mode == "raw")
+    assert as_text("All answers are empty, so the report can't assess confidence.") in texts(page)
+
+
+def test_what_too_few_right_answers_show_is_not_offered_for_use(engine: ScriptedEngine) -> None:
+    adds_up, seen = engine.script, []
+
+    def script(request: Request) -> Completion:
+        seen.append(request)
+        done = adds_up(request)
+        return done if len(seen) <= 5 else Completion(request, "m", done.prompt, tokens_of("9999", -0.4), "9999")
+
+    engine.script = script
+    page = press(page_of(), SUMS)
+    evaluated(page)
+    assert "No calibration is fitted to" in texts(page)
+    assert not [each for each in page.button if each.label == "Use for this model"]
+
+
+def test_the_report_says_what_it_is_about_and_judges_the_probability_that_is_chosen(engine: ScriptedEngine) -> None:
+    page = press(page_of(), SUMS)
+    run_id = evaluated(page)
+    again = page_of(run_id)
+    for each in (page, again):
+        about = texts(each).replace("\\", "").replace(":small[]", "")
+        assert "Mode: raw" in about
+        assert "Rule: number" in about
+        assert "Max new tokens: 4" in about
+        assert "150 questions" in about
+        assert "{sum}=" in about
+
+    def verdicts() -> set[str]:
+        return set(next(each.value for each in page.dataframe if "Verdict" in each.value)["Verdict"])
+
+    assert page.segmented_control(key="evaluate.which").value == "Recalibrated"
+    assert "not judged" not in verdicts()
+    page.segmented_control(key="evaluate.which").set_value("As the model states it").run()
+    assert verdicts() == {"not judged"}
+    assert as_text("This is the probability of the answer's wording.") in texts(page)
+
+
 def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
     def explore() -> None:
         import streamlit as st
@@ -150,8 +198,16 @@ def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
     assert not page.exception, page.exception
     metric = next(each for each in page.metric if each.label == "Probability of being right")
     assert metric.value == "26.9%"  # 1 / (1 + e), of four tokens at −0.25
+    assert as_text("Calibrated, n = 200, SmolLM2, Sum of logprobs.") in metric.help
     assert as_text("calibrated, n = 200, SmolLM2, Sum of logprobs") in texts(page)
     assert list(page.dataframe[0].value["Probability of being right"]) == ["26.9%"]
+    assert "eyond" not in texts(page)
+    beyond = AppTest.from_function(explore)
+    beyond.session_state["done"] = done
+    beyond.session_state["calibrations"] = [{**made.as_json(), "scores": [-0.5, -0.1], "tokens": [1, 4]}]
+    beyond.run()
+    assert as_text("Beyond what it was fitted on:") in texts(beyond)
+    assert list(beyond.dataframe[0].value["Probability of being right"]) == ["37.8% (beyond)"]  # as for −0.5
     other = AppTest.from_function(explore)
     other.session_state["done"] = done
     other.session_state["calibrations"] = [{**made.as_json(), "weights": "other"}]

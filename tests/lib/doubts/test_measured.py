@@ -9,9 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from lib.doubts.measured import (
     MOST_BYTES,
@@ -26,7 +23,6 @@ from lib.doubts.measured import (
 from lib.doubts.methods import METHODS
 from lib.errors import BadFile
 from lib.statistics.bootstrap import Interval
-from lib.statistics.shares import exact_share
 from tests.support.answers import answer_of
 
 MADE = Measured(
@@ -50,14 +46,6 @@ def test_what_a_threshold_would_have_found() -> None:
     none = at_threshold(MADE, "sum", math.inf)
     assert none is not None
     assert math.isnan(none.precision.value)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_a_share_has_the_exact_interval(counts: tuple[int, int]) -> None:
-    count, n = counts
-    found, other = exact_share(count, n), binomtest(count, n).proportion_ci(0.95, "exact")
-    assert (found.low, found.high) == pytest.approx((other.low, other.high))
-    assert found.value in found
 
 
 def test_a_measurement_is_that_of_the_model_of_the_answer() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,11 +79,35 @@ def test_written_and_read() -> None:
         {"model": 1},
         {"weights": "x" * 500}, {"map": None}, {"map": {"kind": "platt", "slope": float("nan")}},
         {"map": {"kind": "isotonic", "scores": [1, 0], "probabilities": [0, 1]}},
+        {"scores": [1, 0]}, {"scores": [0]}, {"tokens": [1, math.inf]}, {"tokens": [True, 2]}, {"tokens": "12"},
     ],
 )  # fmt: skip
 def test_what_is_no_calibration_is_refused(changed: dict[str, object]) -> None:
     with pytest.raises(BadFile):
         calibration_of(FITTED.as_json() | changed)
+
+
+def test_beyond_what_it_was_fitted_on_the_nearest_point_counts() -> None:
+    """A map of short answers says nothing of long ones, however steep it is."""
+    steep = replace(FITTED, map=Map(Kind.PLATT, 6.0, 20.0, 0.0), scores=(-3.0, -0.5), tokens=(1, 2))
+    long, short = answer(logprob=-3 / 4), replace(FITTED, map=steep.map, scores=None, tokens=None)
+    assert short.probability(long) > 0.9999
+    assert steep.probability(long) == pytest.approx(1 / (1 + math.exp(-(6.0 * -3.0 + 20.0 * math.log(2)))))
+    assert steep.is_beyond(long)
+    assert not short.is_beyond(long)
+    inside = replace(steep, scores=(-9.0, 0.0), tokens=(1, 9))
+    assert not inside.is_beyond(long)
+    assert inside.probability(long) == short.probability(long)
+    assert not steep.is_beyond(answer("other")), "it has no probability"
+    assert calibration_in(json.dumps(steep.as_json()).encode()) == steep
+
+
+@given(st.floats(-1e3, 0), st.floats(-1e3, 0), st.integers(1, 9), st.integers(1, 9), st.floats(-50, 0))
+def test_a_probability_is_one_that_was_seen(a: float, b: float, c: int, d: int, logprob: float) -> None:
+    scores, tokens = (min(a, b), max(a, b)), (min(c, d), max(c, d))
+    found = replace(FITTED, scores=scores, tokens=tokens)
+    corners = [float(found.map(np.array([x]), np.array([n]))[0]) for x in scores for n in tokens]
+    assert min(corners) - 1e-9 <= found.probability(answer(logprob=logprob)) <= max(corners) + 1e-9
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 5_000, b" " * (MOST_CHARACTERS + 1), b"null", b"[]"])

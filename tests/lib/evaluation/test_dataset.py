@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import asdict
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lib.core.sources import LocalModel
 from lib.errors import InvalidRequest
+from lib.evaluation import dataset
 from lib.evaluation.dataset import Mapped, Question, Task, guessed, questions_of
 from lib.evaluation.grading import Grader, Rule
+from lib.evaluation.prompts import for_all_prompts
 from lib.evaluation.table import Table, read_table
+from lib.studies.evaluation import EvaluatePlan, Variant
 
 
 def table(*rows: dict[str, object]) -> Table:
@@ -74,14 +82,65 @@ def test_every_row_that_cannot_be_asked_is_listed() -> None:
         (4, "Two of its choices are the same."),
         (5, "Its expected answer “green” is not among its choices."),
         (6, "Its expected answer is missing."),
-        (7, "Its id “1” is that of an earlier row."),
+        (7, "An earlier row already has the id “1”."),
     ]
 
 
 def test_a_rule_checks_what_is_expected_row_by_row() -> None:
     rows = table({"q": "x", "a": "3"}, {"q": "y", "a": "three"}, {"q": "z"})
     found = questions_of(rows, Task.SHORT, Mapped("{q}", "a"), Grader(Rule.NUMBER))
-    assert causes(found) == [(2, "“three” is no number."), (3, "Its expected answer is missing.")]
+    assert causes(found) == [(2, "“three” isn't a number."), (3, "Its expected answer is missing.")]
+
+
+DIGITS = "9" * 5_000
+CELLS = st.text(st.characters(), max_size=4) | st.sampled_from(["\0", "\ud800", DIGITS, "B", "1", "٣", "²", "", " "])
+
+
+@settings(deadline=None)
+@given(CELLS, CELLS, CELLS, st.sampled_from(Task), st.sampled_from(Rule))
+def test_any_row_is_asked_or_named(prompt: str, expected: str, other: str, task: Task, rule: Rule) -> None:
+    good = {"q": "x", "a": "3", "c": "3|4", "id": "good", "s": "z", "t": "z"}
+    row = {"q": prompt, "a": expected, "c": f"{other}|4", "id": other, "s": other, "t": other}
+    mapped = Mapped("{q}", "a", ("c",), slices=("s",), group="t", row_id="id")
+    found = for_all_prompts(table(good, row), task, mapped, Grader(rule, field="x"), ["{q} {t}"])
+    assert [each.row for each in found.questions.questions if each.row == 1] == [1]
+    assert len(found.questions.questions) + len(found.questions.problems) == 2
+    others = (Variant(LocalModel("m"), found.prompts[0]),)
+    assert EvaluatePlan(LocalModel("m"), found.questions.questions, task, others=others).calls()
+    json.dumps([asdict(each) for each in found.questions.questions], ensure_ascii=False).encode()
+    json.dumps([asdict(each) for each in found.questions.problems], ensure_ascii=False).encode()
+
+
+def test_a_column_that_no_template_can_name_is_not_guessed() -> None:
+    assert guessed(table({"": "1", "{a}": "x", "b": "y"}))[1].template == "{b}"
+    assert guessed(table({"question ": "x", "answer": "y"}))[1].template == "{question }"
+    spaced = table({"question ": "x", "answer": "y"})
+    assert questions_of(spaced, *guessed(spaced)).questions[0].prompt == "x"
+
+
+def test_a_label_of_thousands_of_digits_is_named() -> None:
+    rows = table({"q": "x", "c": "a|b", "a": "1"}, {"q": "y", "c": "a|b", "a": DIGITS})
+    found = questions_of(rows, Task.CHOICE, Mapped("{q}", "a", ("c",)))
+    assert [each.expected for each in found.questions] == [("b",)]
+    assert found.problems[0].row == 2
+
+
+def test_a_column_without_a_name_is_no_id_and_no_group() -> None:
+    found = questions_of(table({"q": "x", "a": "3", "": "7"}), Task.SHORT, Mapped("{q}", "a"))
+    assert (found.questions[0].row_id, found.questions[0].group) == ("1", "")
+
+
+@pytest.mark.parametrize("tolerance", [math.nan, math.inf, -1.0])
+def test_a_tolerance_that_no_answer_meets_is_refused(tolerance: float) -> None:
+    with pytest.raises(InvalidRequest, match="No row can be asked") as caught:
+        questions_of(table({"q": "x", "a": "3"}), Task.SHORT, Mapped("{q}", "a"), Grader(Rule.NUMBER, tolerance))
+    assert "tolerance" in caught.value.remedy
+
+
+def test_a_table_that_takes_too_long_to_check_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "MOST_SECONDS", -1.0)
+    with pytest.raises(InvalidRequest, match="too long to check"):
+        questions_of(table({"q": "x", "a": "3"}), Task.SHORT, Mapped("{q}", "a"))
 
 
 def test_repeated_questions_are_counted() -> None:

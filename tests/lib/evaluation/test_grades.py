@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.display.spreadsheet import as_csv, guarded
 from lib.errors import BadFile
-from lib.evaluation.grades import grades_as_json, grades_in, grades_of
+from lib.evaluation.grades import for_rows, grades_as_json, grades_in, grades_of
 
 
 def test_a_table_like_the_exported_one() -> None:
@@ -25,6 +27,8 @@ UNREADABLE = [
     "side,id,right\n3,a,true\n",
     "side,id,right\n0,a,true\n",
     f"id,right\n{'a' * 200_000},1\n",
+    f"id,right\n{'a' * 1_001},1\n",
+    f"side,id,right\n{'9' * 5_000},a,1\n",
 ]
 
 
@@ -32,6 +36,27 @@ UNREADABLE = [
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(BadFile):
         grades_in(text, 2)
+
+
+IDS = st.sets(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1)
+FORMULAS = st.sets(st.sampled_from(["=1", "-x", "+", "@a", "'=1", "a", "\t=1", "0012", ";=1", "\r\n-1"]), min_size=1)
+
+
+@given(IDS | FORMULAS)
+def test_grades_come_back_from_an_exported_table(ids: set[str]) -> None:
+    """Each id is found again, or listed where an export shows two of them alike; none is mistaken for another."""
+    rows = as_csv(pd.DataFrame([{"id": each, "right": "true"} for each in sorted(ids)]))
+    found, unknown = for_rows(grades_in(rows.removeprefix("\ufeff"), 1), ids)
+    assert set(found.get(0, {})) <= ids
+    alike = {each for each in ids if sum(guarded(other) == guarded(each) for other in ids) > 1}
+    assert set(found.get(0, {})) == ids - alike
+    assert set(unknown) == {guarded(each) for each in alike}
+
+
+def test_an_id_that_no_row_has_is_listed() -> None:
+    found, unknown = for_rows({0: {"a": True, "nobody's": False}, 1: {"=x": True, "'=b": True}}, ["a", "=x", "=b"])
+    assert found == {0: {"a": True}, 1: {"=x": True, "=b": True}}
+    assert unknown == ("nobody's",)
 
 
 @given(st.dictionaries(st.integers(0, 9), st.dictionaries(st.text(max_size=9), st.booleans(), min_size=1)))

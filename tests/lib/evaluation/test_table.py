@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import resource
 import time
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +77,7 @@ def test_rows_that_cannot_be_read_are_listed() -> None:
     assert [dict(each) for each in found.rows] == [{"q": 1}, {"r": 2}]
     assert found.numbers == (1, 5)
     assert [each.row for each in found.problems] == [2, 3]
-    assert found.problems[1] == Problem(3, "It is not an object.")
+    assert found.problems[1] == Problem(3, "It isn't a JSON object.")
     found = read_table(b"q,a\n1,2\n1\n1,2,3\n,\n")
     assert [each.row for each in found.problems] == [2, 3]
 
@@ -85,8 +89,10 @@ def test_rows_that_cannot_be_read_are_listed() -> None:
         (b" \n\n", "", "The file is empty."),
         (b"\xff\xfe\x00", "", "not UTF-8"),
         ("q\né".encode("latin-1"), "", "Line 2 of the file is not UTF-8."),
-        (b"q,q\n1,2", "", "Two columns are called “q”."),
-        (b"q,\n1,2", "", "A column has no name."),
+        (b"q,q\n1,2", "", "Two columns are named “q”."),
+        (b",q\n1,2", "", "A column has no name."),
+        (b",\n1,2", "", "A column has no name."),
+        (b"q,\n1,2", "", "It has 2 values for 1 columns."),
         (b"q,a\n", "", "no row"),
         (b'q,a\n"1,2\n', "", "not CSV"),
         (b"hello", "rows.jsonl", "The file is not JSON."),
@@ -111,6 +117,59 @@ def test_what_is_too_large_is_refused_with_the_way_out(monkeypatch: pytest.Monke
     monkeypatch.setattr(tables, "MOST_BYTES", 10)
     with pytest.raises(BadFile, match=r"MB.*sample"):
         read_table(lines(ROWS))
+
+
+def test_csv_as_spreadsheets_write_it() -> None:
+    found = read_table(b"sep=;\r\nq;a;;\r\n1,5;2;;\r\n3;4;;\r\n", "rows.csv")
+    assert found.columns == ("q", "a")
+    assert [dict(each) for each in found.rows] == [{"q": "1,5", "a": "2"}, {"q": "3", "a": "4"}]
+
+
+def test_the_header_of_a_csv_file_may_begin_with_a_bracket() -> None:
+    assert read_table(b"[q],{a}\n1,2\n", "rows.csv").columns == ("[q]", "{a}")
+
+
+@pytest.mark.parametrize("size", [200_000, 1_000_001])
+def test_a_long_value_of_a_csv_file_concerns_its_row_only(size: int) -> None:
+    found = read_table(f"q,a\n1,2\n{'x' * size},2\n".encode(), "rows.csv")
+    assert len(found.rows) == (2 if size < 1_000_000 else 1)
+    assert [each.row for each in found.problems] == ([] if size < 1_000_000 else [2])
+
+
+def test_a_row_whose_column_cannot_be_shown_is_a_problem() -> None:
+    found = read_table(b'{"q": 1}\n{"q\\u0000": 2}\n{"q\\ud800": 3}\n{"q": 4}')
+    assert (found.columns, found.numbers) == (("q",), (1, 4))
+    assert [each.row for each in found.problems] == [2, 3]
+
+
+LONG = "x" * 900_000
+
+
+def parquet(values: pa.Array, **options: Any) -> bytes:
+    made = io.BytesIO()
+    pq.write_table(pa.table({"q": values}), made, compression="zstd", **options)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        parquet(pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array([LONG]))),
+        parquet(
+            pa.array([f"{LONG}{number}" for number in range(150)]),
+            use_dictionary=False, column_encoding={"q": "DELTA_BYTE_ARRAY"},
+        ),
+        parquet(pa.array([[None] * 40_000_000], pa.list_(pa.int8()))),
+    ],
+    ids=["one value in every row", "a common beginning", "an endless list"],
+)  # fmt: skip
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(data: bytes) -> None:
+    assert len(data) < 2_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadFile, match=r"unpacked|memory") as caught:
+        read_table(data)
+    assert "sample" in caught.value.remedy
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 def test_a_cell_of_a_megabyte_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import InvalidRequest
-from lib.evaluation.template import check_template, filled, placeholders
+from lib.evaluation.template import check_template, filled
 
 
 def test_columns_and_braces() -> None:
     template = "{{json}} Q: {question}\nA ({ tone }):"
-    assert placeholders(template) == ("question", "tone")
+    check_template(template, ["question", "tone"])
     assert filled(template, {"question": "Why?", "tone": "dry"}) == "{json} Q: Why?\nA (dry):"
     assert filled(template, {"question": "Why?"}) is None
 
@@ -20,6 +20,12 @@ def test_columns_and_braces() -> None:
 @given(st.text(), st.text())
 def test_values_are_put_in_as_they_are(first: str, second: str) -> None:
     assert filled("<{a}|{b}>", {"a": first, "b": second}) == f"<{first}|{second}>"
+
+
+def test_a_column_with_spaces_around_its_name() -> None:
+    check_template("{a }", ["a "])
+    assert filled("{a }|{ b }", {"a ": "x", "b": "y"}) == "x|y"
+    assert filled("{a }", {"b": "y"}) is None
 
 
 def test_other_values() -> None:

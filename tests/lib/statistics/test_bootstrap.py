@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib.statistics.bootstrap import codes_of, interval, intervals
+from lib.statistics.bootstrap import FEWEST, both_intervals, codes_of, interval, intervals
 from lib.statistics.calibration import accuracy, gap
+from lib.statistics.discrimination import auroc
 
 
 def test_the_mean_by_theory() -> None:
@@ -26,7 +27,7 @@ def test_groups_are_resampled_whole() -> None:
     groups = np.repeat(np.arange(20), 50).tolist()
     within = interval(accuracy(right), 1000, groups=groups)
     over = interval(accuracy(right), 1000, groups=groups, over_groups=True)
-    assert (within.low, within.high) == (0.5, 0.5)
+    assert np.isnan(within.low), "no draw within groups shows anything"
     assert over.high - over.low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 20), rel=0.15)
     assert over.groups == 20
 
@@ -55,6 +56,27 @@ def test_too_little_to_resample() -> None:
     assert np.isnan(one_group.low)
     with pytest.raises(ValueError, match="1 groups for 2 rows"):
         codes_of(["a"], 2)
+
+
+def test_limits_are_never_a_point() -> None:
+    """Where resampling shows nothing, the limits are unknown."""
+    separable = np.arange(60) < 30
+    found = intervals({"auroc": auroc(separable.astype(float), separable), "accuracy": accuracy(separable)}, 60)
+    assert found["auroc"].value == 1
+    assert np.isnan(found["auroc"].low)
+    assert found["accuracy"].low < 0.5 < found["accuracy"].high
+    for n in range(1, FEWEST):
+        assert np.isnan(interval(gap(np.linspace(0, 1, n), np.arange(n) > 1), n).low)
+    few = [str(number % (FEWEST - 1)) for number in range(40)]
+    assert both_intervals({"": accuracy(np.arange(40) % 3 == 0)}, 40, few)[""].over is None
+
+
+def test_groups_of_one_row_are_resampled_together() -> None:
+    right = np.arange(400) % 4 > 0
+    alone = interval(accuracy(right), 400, groups=list(range(400)))
+    assert alone == interval(accuracy(right), 400)
+    mixed = interval(accuracy(right), 400, groups=[max(number, 100) for number in range(400)])
+    assert mixed.high - mixed.low == pytest.approx(alone.high - alone.low, rel=0.1)
 
 
 def test_many_rows_are_drawn_in_parts() -> None:

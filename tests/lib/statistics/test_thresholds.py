@@ -18,7 +18,7 @@ def test_a_risk_that_is_shown_has_its_threshold() -> None:
 def test_too_few_answers_say_how_many_it_takes() -> None:
     found = sought(np.arange(10.0), np.ones(10, bool), 0.05, 0.9)
     assert found.found is None
-    assert found.why_not == "It takes at least 45 answers, all right; there are 10."
+    assert found.why_not == "Needs at least 45 answers, all correct. You have 10."
     assert found.more_labels is not None
     assert 30 <= found.more_labels <= 40
 

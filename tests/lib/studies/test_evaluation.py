@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import replace
 
@@ -20,9 +21,13 @@ from lib.jobs.job import Job
 from lib.jobs.run_plan import run_plan
 from lib.store.plan_codec import details_of, plan_of
 from lib.store.run import Run
+from lib.studies import evaluation_rows
 from lib.studies.evaluation import EvaluatePlan, Variant
+from lib.studies.evaluation_export import as_json
+from lib.studies.evaluation_html import as_html
 from lib.studies.evaluation_outcome import outcome_of, rows_of
 from lib.studies.evaluation_rows import answered
+from lib.studies.evaluation_text import WORDING, figures, settings_in_words, summary
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
 
 MODEL = LocalModel("scripted")
@@ -183,3 +188,80 @@ def test_the_confidence_of_a_choice_is_its_odds_against_the_others() -> None:
     assert found.scores["choice"] == pytest.approx(math.log(found.stated / (1 - found.stated)))
     (sure,) = answered(plan, Batch((done("red", -9_000.0), done("blue", -1.0))))
     assert sure.scores["choice"] == 700
+
+
+def test_an_answer_whose_pattern_takes_too_long_can_be_graded_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    questions = (Question(1, "a", "x", ("2",)), Question(2, "b", "x", ("3",)))
+    plan = EvaluatePlan(MODEL, questions, grader=Grader(Rule.PATTERN))
+    batch = Batch((done("2"), Outcome(State.FAILED, error=CandorError("It failed."))))
+    assert answered(plan, batch)[0].right is True
+    monkeypatch.setattr(evaluation_rows, "MOST_SECONDS", -1.0)
+    late = answered(plan, batch)
+    assert [(each.right, each.can_be_graded) for each in late] == [(None, True), (None, False)]
+    assert late[0].error is not None
+    by_hand = answered(plan, batch, {"a": False, "b": True})
+    assert [(each.right, each.overruled, each.error is None) for each in by_hand] == [
+        (False, True, True),
+        (None, False, False),
+    ]
+    assert by_hand[0].scores["sum"] == pytest.approx(-0.5)
+
+
+def test_choices_without_logprobs_failed_for_a_reason() -> None:
+    found = answered(EvaluatePlan(MODEL, CHOICE[:1], Task.CHOICE), Batch((done("red", math.nan), done("blue", -1.0))))
+    assert "no logprobs" in str(found[0].error)
+
+
+WHOLE = {Rule.EXACT, Rule.NORMALIZED}
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_a_wording_is_judged_only_if_it_is_the_answer(rule: Rule) -> None:
+    """With a rule that many wordings satisfy, the model's own probability says nothing of being right."""
+    random = np.random.default_rng(0)
+    label = {Rule.NUMBER: "1", Rule.PATTERN: "1"}.get(rule, "1")
+    questions = tuple(Question(number, str(number), "q", (label,)) for number in range(120))
+    texts = ["1" if random.random() < 0.7 else "2" for _ in questions]
+    outcomes = tuple(done(f'{{"f": {text}}}' if rule is Rule.JSON_FIELD else text, -random.random()) for text in texts)
+    others = (Variant(LocalModel("other")),)
+    plan = EvaluatePlan(MODEL, questions, grader=Grader(rule, field="f"), others=others)
+    found = outcome_of(plan, rows_of(plan, Batch((*outcomes, *outcomes))))
+    report = found.sides[0].report
+    assert report.stated is not None
+    assert report.judged is (report.stated if rule in WHOLE else report.recalibrated)
+    assert ("gap" in found.comparisons[0].differences) == (rule in WHOLE)
+    page, said = as_html(found), "\n".join(summary(found))
+    assert (WORDING in said, html.escape(WORDING) in page) == (rule not in WHOLE, rule not in WHOLE)
+    assert report.judged is not None
+    assert figures(found)["gap"] == report.judged.figures["gap"].within.value
+
+
+def test_a_report_says_what_was_asked() -> None:
+    grader = Grader(Rule.JSON_FIELD, field="a.b")
+    plan = EvaluatePlan(MODEL, SHORT, grader=grader, mode=Mode.CHAT, max_tokens=7, template="Q: {q}\x1b")
+    found = outcome_of(plan, rows_of(plan, Batch((done("2"), done("4"), done("5")))))
+    wanted = {"scripted", "chat", "json field a.b", "7", "3 questions", "Q: {q}"}
+    said = next(summary(found))
+    page = as_html(found)
+    for each in wanted:
+        assert each in said
+        assert each in page
+    assert as_json(found)["settings"] == {
+        "model": "scripted", "task": "short", "mode": "chat", "prompt": "Q: {q}\x1b", "rule": "json field a.b",
+        "max new tokens": "7",
+    }  # fmt: skip
+    assert settings_in_words(found.sides[0], "Mine").startswith("Model: Mine · Task: short")
+    other = replace(plan, others=(Variant(MODEL, ("a", "b", "c"), name="{x}"), Variant(LocalModel("m"))))
+    assert [each.settings()["prompt"] for each in other.variants()] == ["Q: {q}\x1b", "{x}", "Q: {q}\x1b"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_empty_answers_are_said_to_be_empty(mode: Mode) -> None:
+    nothing = Completion(None, "m", tokens_of("p"), tokens_of(""), "", StopReason.STOP)
+    plan = EvaluatePlan(MODEL, SHORT, mode=mode)
+    found = outcome_of(plan, rows_of(plan, Batch((Outcome(State.DONE, nothing),) * 3)))
+    assert found.sides[0].report.empty == 3
+    assert found.sides[0].report.missing == ("All answers are empty, so the report can't assess confidence.",)
+    assert any("give --chat" in each for each in summary(found)) == (mode is Mode.RAW)
+    some = outcome_of(plan, rows_of(plan, Batch((Outcome(State.DONE, nothing), done("4"), done("5")))))
+    assert "Of 3 graded answers, 1 is empty. They count for accuracy only." in some.sides[0].report.missing

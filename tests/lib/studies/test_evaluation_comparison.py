@@ -10,10 +10,12 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lib.evaluation.dataset import Question
+from lib.statistics.bootstrap import Both, Interval
 from lib.statistics.maps import Kind
 from lib.statistics.recalibration import cross_fitted
 from lib.studies.evaluation_comparison import Change, Comparison, change, compare
 from lib.studies.evaluation_rows import Answered
+from lib.studies.evaluation_text import change_in_words, sentence
 
 
 def sides(n: int, *, better: float, groups: int = 1, seed: int = 0) -> tuple[list[Answered], list[Answered]]:
@@ -104,3 +106,55 @@ def test_texts_are_compared_by_bits_per_character() -> None:
 def test_nothing_in_common() -> None:
     question = Question(1, "1", "q", ("a",))
     assert compare([Answered(question, None, None)], [Answered(question, None, None)]) == Comparison(0, 0)
+
+
+def test_two_sides_without_a_flip_may_still_differ() -> None:
+    first, _ = sides(40, better=0.0, groups=8)
+    found = compare(first, first).differences["accuracy"]
+    assert found.over is not None
+    for each, count in ((found.within, 40), (found.over, 8)):
+        assert each.value == 0
+        assert (each.low, each.high) == pytest.approx((-(1 - 0.025 ** (1 / count)), 1 - 0.025 ** (1 / count)))
+        assert change(each) is Change.NOT_SHOWN
+
+
+def test_a_side_with_few_wrong_answers_has_no_interval_of_auroc() -> None:
+    first, second = sides(60, better=0.1)
+    second = [replace(each, right=number > 1) for number, each in enumerate(second)]
+    assert math.isnan(compare(first, second).differences["auroc"].within.low)
+
+
+SHOWN = (Interval(0.1, 0.05, 0.2, 50), Interval(-0.1, -0.2, -0.05, 50))
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "up", "down"),
+    [
+        ("accuracy", 0.5, "better", "worse"),
+        ("auroc", 0.5, "better", "worse"),
+        ("brier", 0.2, "worse", "better"),
+        ("log loss", 0.2, "worse", "better"),
+        ("smooth ece, recalibrated", 0.2, "worse", "better"),
+        ("brier, recalibrated", 0.2, "worse", "better"),
+        ("bits per character", 0.2, "worse", "better"),
+        ("mean probability", 0.2, "higher", "lower"),
+        ("mean calibrated probability", 0.2, "higher", "lower"),
+        ("gap", 0.3, "worse", "better"),
+        ("gap", -0.3, "better", "worse"),
+        ("gap", 0.05, "worse", "lower"),  # across 0
+        ("gap", -0.05, "higher", "worse"),
+    ],
+)
+def test_better_or_worse_where_a_figure_has_a_direction(name: str, before: float, up: str, down: str) -> None:
+    for each, expected in zip(SHOWN, (up, down), strict=True):
+        found = Comparison(50, 50, {name: before}, {name: before + each.value}, {name: Both(each, None)})
+        assert change_in_words(name, found) == expected
+    unknown = Comparison(1, 1, {name: before}, {name: before}, {name: Both(Interval(0, math.nan, math.nan, 1), None)})
+    assert change_in_words(name, unknown) == "no difference shown"
+
+
+def test_every_figure_has_a_name_with_its_abbreviations() -> None:
+    first, second = sides(60, better=0.2)
+    names = {sentence(each) for each in compare(first, second).differences}
+    assert {"Smooth ECE, recalibrated", "AUROC", "Mean probability minus accuracy"} <= names
+    assert not any("ece" in each.lower() and "ECE" not in each for each in names)

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from lib.errors import CandorError
 from lib.evaluation.dataset import Question
+from lib.statistics.bootstrap import FEWEST
 from lib.statistics.verdict import Verdict
 from lib.studies.evaluation_export import as_json, table
 from lib.studies.evaluation_report import report
@@ -77,11 +79,11 @@ def test_too_little_is_said() -> None:
     assert one.accuracy is not None
     assert one.missing[0].startswith("The only answer is ")
     few = report([*rows(12, seed=3)])
-    assert any("too few" in each for each in few.missing)
+    assert any("No calibration is fitted" in each for each in few.missing)
     assert few.recalibrated is None
     assert few.stated is None
     assert few.guarantees[0].found is None
-    assert "It takes at least 230 answers" in few.guarantees[0].why_not
+    assert "Needs at least 230 answers" in few.guarantees[0].why_not
 
 
 def test_one_class_only() -> None:
@@ -91,16 +93,18 @@ def test_one_class_only() -> None:
     assert found.accuracy.within.value == 1
     assert found.discrimination == {}
     assert any("All 50 answers are right" in each for each in found.missing)
-    assert "All 50 answers are right: nothing can be said of confidence." in found.missing
+    assert "All 50 answers are right, so the report can't assess confidence." in found.missing
 
 
 def test_rows_without_grade_or_logprobs_are_left_out() -> None:
     data = rows(60)
-    failed = Answered(data[0].question, None, None)
+    failed = Answered(data[0].question, None, None, error=CandorError("It failed."))
+    left = Answered(data[0].question, None, None)  # as after a stop
     unscored = Answered(data[1].question, None, True, "a", 0, {"sum": math.nan})
-    found = report([failed, unscored, *data])
-    assert (found.n, found.answered, found.failed, len(found.rows)) == (62, 61, 1, 60)
-    assert min(found.rows) == 2
+    found = report([failed, left, unscored, *data])
+    assert (found.n, found.answered, found.failed, found.not_asked, len(found.rows)) == (63, 61, 1, 1, 60)
+    assert min(found.rows) == 3
+    assert "Of 61 graded answers, 1 has no logprobs. They count for accuracy only." in found.missing
 
 
 def test_it_can_be_written_and_read() -> None:
@@ -133,7 +137,7 @@ def test_answers_without_logprobs_still_have_an_accuracy() -> None:
     found = report(data)
     assert found.accuracy is not None
     assert found.accuracy.within.n == 40
-    assert found.missing == ("No answer has logprobs, so nothing can be said of confidence.",)
+    assert found.missing == ("No answer has logprobs, so the report can't assess confidence.",)
 
 
 def test_an_impossible_token_is_said_to_keep_calibration_from_being_fitted() -> None:
@@ -141,7 +145,7 @@ def test_an_impossible_token_is_said_to_keep_calibration_from_being_fitted() -> 
     data[0] = replace(data[0], scores={"sum": -math.inf}, stated=0.0)
     found = report(data)
     assert found.recalibrated is None
-    assert found.missing[0] == "1 answer of probability 0, so no calibration is fitted to this score."
+    assert found.missing[0] == "1 answer has probability 0, so no calibration is fitted to this score."
 
 
 def test_texts_have_perplexity_and_bits_per_character() -> None:
@@ -157,4 +161,41 @@ def test_texts_have_perplexity_and_bits_per_character() -> None:
 
 
 def test_an_unknown_score_counts_no_row() -> None:
-    assert report(rows(40), "mean").missing == ("No answer has logprobs, so nothing can be said of confidence.",)
+    assert report(rows(40), "mean").missing == ("No answer has logprobs, so the report can't assess confidence.",)
+
+
+@pytest.mark.parametrize("wrong", [1, 4, 9])
+def test_few_of_either_class(wrong: int) -> None:
+    data = [replace(each, right=number >= wrong) for number, each in enumerate(rows(60))]
+    found = report(data)
+    unknown = wrong < FEWEST
+    assert math.isnan(found.discrimination["auroc"].within.low) == unknown
+    assert found.accuracy is not None
+    assert found.accuracy.within.low < found.accuracy.within.value < found.accuracy.within.high
+    assert found.recalibrated is None
+    assert found.map is None
+    assert any(f"No calibration is fitted to {60 - wrong} right and {wrong} wrong" in each for each in found.missing)
+    assert any("They need 5 of each." in each for each in found.missing) == unknown
+    enough = report([replace(each, right=number >= 10) for number, each in enumerate(rows(60))])
+    assert enough.recalibrated is not None
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_accuracy_of_one_class_is_no_point(right: bool) -> None:
+    found = report([replace(each, right=right) for each in rows(30, groups=6)])
+    assert found.accuracy is not None
+    for each in (found.accuracy.within, found.accuracy.over):
+        assert each is not None
+        assert each.high - each.low > 0.1
+
+
+def test_few_groups_are_said() -> None:
+    found = report(rows(60, groups=3))
+    assert found.accuracy is not None
+    assert found.accuracy.over is None
+    assert any("The rows are in 3 groups" in each for each in found.missing)
+
+
+def test_risks_are_in_order() -> None:
+    found = report(rows(60), wanted=((0.3, 0.8), (0.03, 0.9), (0.05, 0.9)))
+    assert [each.risk for each in found.guarantees] == [0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
