@@ -22,7 +22,7 @@ _LISTED = (
     ("prompts", "compare", "Which prompt does the model understand better?"),
     ("models", "compare_arrows", "Where do two models disagree on the same text?"),
     ("rank", "sort", "Which answer does the model find most likely?"),
-    ("doubts", "flag", "What may the model have made up?"),
+    ("doubts", "flag", "What might the model have made up?"),
     ("contexts", "filter_list", "Which passages are worth an answer?"),
     ("evaluate", "fact_check", "Does confidence mean correctness?"),
     ("history", "history", "Every run you saved: search, reopen, compare, export."),

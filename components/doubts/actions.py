@@ -26,6 +26,7 @@ from lib.policies.measures import MEASURES, PROBABILITY, Measure, value_of
 from lib.policies.policy import READY, Action, Policy, Range, decide, from_ranges
 from lib.policies.policy_code import as_python
 from lib.policies.policy_file import MOST_BYTES, as_json, policy_in
+from lib.scores.confidence import scored_tokens
 
 _CHOSEN, _PROBLEM, _FILE = "doubts.policy", "doubts.policy.problem", "doubts.policy.file"
 _TAKE = "doubts.policy.take"  # whether the policy that was just saved is shown from the next run on
@@ -48,7 +49,7 @@ def actions(job: Run, found: Flagged) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         names = [*READY, _OWN]
         name = st.selectbox(
-            "Policy", names, key=_CHOSEN, persist_state="session", width=280,
+            "Policy", names, key=_CHOSEN, persist_state="session", width=280, on_change=_forget_problem,
             help="Ranges of one number for how confident the model was, each with an action.",
         )  # fmt: skip
         policy = (own_policy() or next(iter(READY.values()))) if name == _OWN else READY[name]
@@ -59,7 +60,8 @@ def actions(job: Run, found: Flagged) -> None:
     if text := dict(policy.texts).get(action):
         st.caption(as_text(text))
     follow_up(job, found, action)
-    with st.expander("Edit the policy, or take it away", icon=":material/tune:"):
+    opened = _PROBLEM in st.session_state or st.session_state.get(_FILE) is not None
+    with st.expander("Edit or export the policy", icon=":material/tune:", expanded=opened):
         _edit(policy)
         _take_away(policy)
 
@@ -73,10 +75,13 @@ def _value(measure: Measure, found: Flagged) -> float:
 
 
 def _most_doubtful(done: Completion) -> float:
-    """Nats: the highest surprisal of a name, number, date or quoted term; 0 for an answer without any."""
-    scores = doubts_of(done, DEFAULT).scores
-    scores = scores[~pd.isna(scores)]
-    return float(scores.max()) if len(scores) else 0.0
+    """Nats: the highest surprisal of a name, number, date or quoted term; 0 for an answer without any.
+
+    NaN if one of them has no logprob: what is not known is not certain.
+    """
+    if not len(scored_tokens(done)):
+        return math.nan
+    return float(doubts_of(done, DEFAULT).scores.max(initial=0.0))
 
 
 def _because(policy: Policy, value: float) -> str:
@@ -84,7 +89,7 @@ def _because(policy: Policy, value: float) -> str:
     if math.isnan(value):
         if about.name == PROBABILITY:
             return "No calibration of this model is in use: fit one on Evaluate."
-        return f"This answer has no value for: {about.label.lower()}."
+        return f"This answer has no {about.label.lower()}: it has no logprobs there."
     shown = formatting.percent(value) if about.unit == "probability" else f"{formatting.number(value, 2)} {about.unit}"
     return f"{about.label}: {shown}. {policy.note}"
 
@@ -110,17 +115,17 @@ def _edit(policy: Policy) -> None:
             },
         )  # fmt: skip
         missing = st.selectbox(
-            "Without a value", list(Action), index=list(Action).index(policy.missing),
+            "If there is no value", list(Action), index=list(Action).index(policy.missing),
             format_func=lambda each: _VERBS[each], help="For answers without logprobs or without a calibration.",
         )  # fmt: skip
         saved = st.form_submit_button("Use this policy", icon=":material/check:")
     if saved:
-        _save(name, str(measure), rows, Action(missing or Action.PERSON))
+        _save(policy, name, str(measure), rows, Action(missing or Action.PERSON))
     if (problem := st.session_state.get(_PROBLEM)) is not None:
         show_error(problem)
 
 
-def _save(name: str, measure: str, rows: pd.DataFrame, missing: Action) -> None:
+def _save(before: Policy, name: str, measure: str, rows: pd.DataFrame, missing: Action) -> None:
     state = st.session_state
     state.pop(_PROBLEM, None)
     ranges = [
@@ -129,12 +134,19 @@ def _save(name: str, measure: str, rows: pd.DataFrame, missing: Action) -> None:
         if not pd.isna(row["Action"])
     ]
     try:
-        use_policy(replace(from_ranges(name, measure, ranges), missing=missing))
+        made = replace(from_ranges(name, measure, ranges), missing=missing)
+        same = (made.measure, made.rules) == (before.measure, before.rules)
+        # A note about thresholds does not hold for others; texts of actions do.
+        use_policy(replace(made, texts=before.texts, note=before.note if same else ""))
     except InvalidRequest as error:
         state[_PROBLEM] = error
         return
     state[_TAKE] = True
     st.rerun()
+
+
+def _forget_problem() -> None:
+    st.session_state.pop(_PROBLEM, None)
 
 
 def _end(value: Any) -> float | None:

@@ -19,6 +19,7 @@ from lib.doubts.measured import Measured, at_threshold, measured_for
 from lib.doubts.methods import DEFAULT, DEFAULT_GATE, METHODS
 from lib.doubts.presets import presets_of
 from lib.doubts.words import Gate
+from lib.json_answers.fields import fields_of
 from lib.segmentation.char_classes import marked
 
 _MAP, _COLUMNS = "doubts.map", (2.4, 1.0)
@@ -35,6 +36,7 @@ class Flagged:
     """What is flagged on the page."""
 
     doubts: Doubts
+    gate: Gate
     threshold: float
     flags: tuple[Flag, ...]  # in reading order
 
@@ -52,7 +54,7 @@ def flagged(done: Completion) -> Flagged:
     with right, st.container(key="detail"):
         token_detail(view, pinned)
     threshold = chosen_threshold(_MAP, flags)
-    found = Flagged(doubts, threshold, doubts.flags(threshold))
+    found = Flagged(doubts, gate, threshold, doubts.flags(threshold))
     _meaning(done, found)
     return found
 
@@ -79,7 +81,7 @@ def _method(done: Completion) -> str:
         return METHODS[name].label if needs <= k else f"{METHODS[name].label} (needs k = {needs})"
 
     chosen = st.selectbox(
-        "Doubt is", names, index=names.index(DEFAULT), key="doubts.method", persist_state="session", width=280,
+        "Doubt score", names, index=names.index(DEFAULT), key="doubts.method", persist_state="session", width=280,
         format_func=label, help="The higher, the more doubtful. docs/doubts.md says how good each is.",
     )  # fmt: skip
     if chosen in usable:
@@ -102,7 +104,8 @@ def _view(done: Completion) -> TokenMapView:
 def _doubts(done: Completion, method: str, gate: Gate) -> Doubts:
     kept: tuple[tuple[str, Gate], Doubts] | None = st.session_state.get(_KEPT)
     if kept is None or kept[0] != (method, gate) or kept[1].completion is not done:
-        kept = st.session_state[_KEPT] = ((method, gate), doubts_of(done, method, gate))
+        keys = [(each.first, each.last) for each in fields_of(done).keys]  # of JSON: names of values, not statements
+        kept = st.session_state[_KEPT] = ((method, gate), doubts_of(done, method, gate, leave_out=keys))
     return kept[1]
 
 
@@ -126,8 +129,8 @@ def _meaning(done: Completion, found: Flagged) -> None:
         st.caption("This answer has no names, numbers, dates or quoted terms. Choose more words above.")
         return
     st.caption(
-        "A flag marks words that the model held unlikely, or could not decide on. It does not say that they are wrong, "
-        "and words without a flag may be made up with confidence."
+        "A flag marks words that the model found unlikely or could not decide on. It does not mean that they are "
+        "wrong, and words without a flag may be made up with confidence."
     )
     measured = measured_for(done)
     if measured is None:
@@ -157,4 +160,5 @@ def _figures(measured: Measured, found: Flagged) -> None:
             f"({at.recall.low:.0%} to {at.recall.high:.0%}), and {at.precision.value:.0%} of the flagged facts are "
             f"wrong ({at.precision.low:.0%} to {at.precision.high:.0%})."
         )
-    st.caption(as_text(f"{text}{separation} {marked(measured.model)}, {measured.part} part, {measured.date}."))
+    others = "" if found.gate is Gate.TERMS else " Flags of ordinary words are not in these figures."
+    st.caption(as_text(f"{text}{others}{separation} {marked(measured.model)}, {measured.part} part, {measured.date}."))

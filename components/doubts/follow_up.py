@@ -46,9 +46,24 @@ def follow_up(job: Run, found: Flagged, action: Action) -> None:
         request = found.doubts.completion.request
         question = "" if request is None else request.last_user_text
         draft = _KINDS[str(kind)](question, found.flags)
-        # Another draft takes the place of what was edited: it is about other words.
-        text = st.text_area("Draft", draft, key=f"doubts.follow.{kind}.{hash(draft)}", height=_HEIGHT)
-        _send(job, text or "")
+        text = _edited(str(kind), draft)
+        _send(job, text)
+
+
+def _edited(kind: str, draft: str) -> str:
+    """Show the draft to edit. Once it is edited, a new one, as after another threshold, does not take its place."""
+    key, last = f"doubts.follow.{kind}", f"doubts.follow.{kind}.draft"
+    if st.session_state.get(key) in (None, st.session_state.get(last)):
+        st.session_state[key] = draft
+    st.session_state[last] = draft
+    text = st.text_area("Draft", key=key, height=_HEIGHT)
+    if text != draft:
+        st.button("Draft again", icon=":material/refresh:", type="tertiary", on_click=_reset, args=(key, draft))
+    return text or ""
+
+
+def _reset(key: str, draft: str) -> None:
+    st.session_state[key] = draft
 
 
 def _send(job: Run, text: str) -> None:

@@ -35,7 +35,10 @@ def json_answer(done: Completion) -> None:
         if found.problem:
             st.caption(as_text(found.problem))
         _least(found)
-        st.dataframe([_row(each) for each in table(found.fields)], hide_index=True)
+        rows = [_row(each) for each in table(found.fields)]
+        if not any(row["Whole values"] for row in rows):
+            rows = [{name: value for name, value in row.items() if name != "Whole values"} for row in rows]
+        st.dataframe(rows, hide_index=True)
         st.caption(
             "A field's probability is that of its value's tokens, one after the other; braces, quotes and keys do not "
             "count. It says how sure the model was, not whether the value is in the source."
@@ -55,9 +58,11 @@ def _choices() -> dict[str, Any] | None:
     try:
         values = json.loads(typed)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The values of fields are no JSON.", "Write an object of lists, or a schema.") from error
+        raise InvalidRequest(
+            "The values of fields are not valid JSON.", "Write an object of lists, or a schema."
+        ) from error
     if not isinstance(values, dict):
-        raise InvalidRequest("The values of fields are no JSON object.", "Write an object of lists, or a schema.")
+        raise InvalidRequest("The values of fields are not a JSON object.", "Write an object of lists, or a schema.")
     if all(isinstance(each, list) for each in values.values()):
         return values
     return dict(choices_in(values))
@@ -80,9 +85,9 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "Field": row["field"],
         "Value": row["value"],
         "Probability": None if math.isnan(row["probability"]) else formatting.percent(row["probability"]),
-        "Kind": row["kind"],
+        "Whole values": row["values"],
         "Least likely token": row["lowest"],
         "Alternatives": row["alternatives"],
-        "Whole values": row["values"],
+        "Kind": row["kind"],
         "Note": row["note"],
     }

@@ -34,7 +34,7 @@ def label_choices(job: Run, done: Completion) -> None:
     """Show the labels' distribution, once there are labels."""
     with st.expander("Choices", icon=":material/ballot:"):
         st.caption(
-            "For answers that are one of a few labels: the probability of each of them, not only of the chosen one."
+            "If an answer is one of a few labels, this shows the probability of each, not only of the chosen one."
         )
         typed = st.text_area(
             "Labels, one per line", key="doubts.labels.typed", persist_state="session", height=90,
@@ -94,7 +94,7 @@ def _shown(found: Distribution, *, scored: bool) -> None:
     for each in found.rows:
         row = {"Label": marked(each.label), "Probability": _percent(each.probability), "Logprob": _nats(each.logprob)}
         if scored and not all(math.isnan(one.prior) for one in found.rows):
-            row |= {"By itself": _percent(each.prior), "Corrected": _percent(each.corrected)}
+            row |= {"Prior": _percent(each.prior), "Corrected": _percent(each.corrected)}
         if scored:
             row |= {"Per token": _percent(each.by_token), "Per character": _percent(each.by_character)}
         rows.append(row)

@@ -139,12 +139,12 @@ def _found(plan: SecondLooksPlan, looks: SecondLooks, found: Flagged) -> None:
         st.dataframe(rows[:_MOST_ROWS], hide_index=True)
     if n := len(looks.samples):
         st.caption(
-            f"In samples: how many of {formatting.count(n, 'answer')} have the same words. {n:,} of {n:,} leaves any "
-            f"share from {exact_share(n, n)[0]:.0%} to 100%."
+            f"In samples: how many of {formatting.count(n, 'answer')} have the same words. Even {n:,} of {n:,} fits a "
+            f"true share as low as {exact_share(n, n)[0]:.0%}."
         )
     if plan.other_prompt.strip():
         st.caption(
-            "From the prompt: how much more likely the words are after their own prompt than after the other, in nats."
+            "Gain from the prompt: how much more likely the words are after their own prompt than after the other one."
             if looks.with_prompt is not None and looks.without is not None
             else "The answer could not be scored after both prompts."
         )
@@ -163,7 +163,9 @@ def _rows(plan: SecondLooksPlan, looks: SecondLooks, found: Flagged) -> list[dic
         if looks.samples:
             row["In samples"] = f"{agreement(flag.text, looks.samples)} of {len(looks.samples)}"
         if shifts:
-            row["From the prompt"] = "?" if math.isnan(shifts[flag.place]) else formatting.signed(shifts[flag.place], 2)
+            row["Gain from the prompt (nats)"] = (
+                "?" if math.isnan(shifts[flag.place]) else formatting.signed(shifts[flag.place], 2)
+            )
         if completed:
             row["Alternatives as words"] = ", ".join(
                 f"{marked(each.text)}{marked(completed.get((*ids[: each.row], vocabulary[each.ref]), ''))} "
@@ -186,6 +188,6 @@ def _verdict(looks: SecondLooks, found: Flagged) -> None:
         "How well this tells right from wrong is not measured on this model, so do not rely on it."
         if auroc is None
         else f"On {auroc.n:,} labelled answers of this model its AUROC is {auroc.value:.2f} ({auroc.low:.2f} to "
-        f"{auroc.high:.2f}); 0.5 says nothing."
+        f"{auroc.high:.2f}); 0.5 is chance."
     )
     st.caption(as_text(f"Yes and No together have {formatting.percent(looks.told or 0.0)} of the probability. {known}"))

@@ -8,7 +8,7 @@ from components.jobs.asking_page import AskingPage
 
 DOUBTS = AskingPage(
     name="doubts",
-    title="What may the model have made up?",
+    title="What might the model have made up?",
     form=doubts_form,
     results=show_doubts,
     empty="The answer appears here with the words that the model was unsure of, what else it could have written, and "

@@ -32,5 +32,5 @@ def ranked_sentences(done: Completion) -> None:
         )
         st.caption(
             "A sentence is as doubtful as its least likely words: the 10% quantile of their log-probabilities, and the "
-            f"lowest mean logprob of {WINDOW} tokens in a row. n is the number of words that say something."
+            f"lowest mean logprob of {WINDOW} tokens in a row. Words are those counted, without function words."
         )

@@ -118,9 +118,21 @@ class Doubts:
                 yield Alternative(text, probability, not text[-1].isalnum(), row, ref)
 
 
-def doubts_of(completion: Completion, method: str, gate: Gate = Gate.TERMS) -> Doubts:
-    """Every term of an answer with its score by a method of `METHODS`."""
+def doubts_of(
+    completion: Completion, method: str, gate: Gate = Gate.TERMS, *, leave_out: Sequence[tuple[int, int]] = ()
+) -> Doubts:
+    """Every term of an answer with its score by a method of `METHODS`.
+
+    leave_out: ranges of tokens, such as the keys of JSON; terms inside one are left out.
+    """
     found, scores = scored(completion, METHODS[method], gate)
+    if leave_out:
+        covered = np.zeros(len(completion.generated) + 1, np.int64)
+        for first, last in leave_out:
+            covered[first:last] = 1
+        before = np.append(0, np.cumsum(covered))
+        kept = before[found.last] - before[found.first] < found.last - found.first
+        found, scores = found.only(kept), scores[kept]
     return Doubts(completion, METHODS[method], found, scores)
 
 

@@ -61,6 +61,12 @@ class Terms:
     def __len__(self) -> int:
         return len(self.kinds)
 
+    def only(self, kept: Flags) -> Terms:
+        """The terms under a mask, bool[m]."""
+        places = np.flatnonzero(kept)
+        kinds = tuple(self.kinds[place] for place in places)
+        return Terms(self.first[places], self.last[places], self.start[places], self.end[places], kinds, self.text)
+
     def text_of(self, place: int) -> str:
         """The term as it is in the answer, with invalid bytes as U+FFFD."""
         return _readable(self.text[self.start[place] : self.end[place]])

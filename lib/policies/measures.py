@@ -34,7 +34,7 @@ def _measure_of(name: str) -> Measure:
 MEASURES = {
     **{name: _measure_of(name) for name in ALL_SCORES},
     PROBABILITY: Measure(PROBABILITY, "Probability of being right", "probability", 0.0, 1.0),
-    DOUBTFUL_TERMS: Measure(DOUBTFUL_TERMS, "Most doubtful term", "nats", 0.0, math.inf, doubt=True),
+    DOUBTFUL_TERMS: Measure(DOUBTFUL_TERMS, "Most doubtful name or number", "nats", 0.0, math.inf, doubt=True),
 }
 
 

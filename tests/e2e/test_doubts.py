@@ -19,7 +19,7 @@ def test_from_explore_to_a_policy_as_code(page: Page, serve: Serve) -> None:
     page.goto(url)
     generate(page, "The capital of France is", 8)
     page.get_by_role("button", name="Find doubtful words").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("What may the model have made up?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What might the model have made up?")
     wait_for_app(page)
     expect(page.get_by_role("textbox", name="Prompt", exact=True)).to_have_value("The capital of France is")
     assert "/doubts?run=" in page.url
@@ -32,7 +32,7 @@ def test_from_explore_to_a_policy_as_code(page: Page, serve: Serve) -> None:
     expect(page.get_by_text(re.compile("is not measured on this model|labelled facts"))).to_be_visible()
 
     # The policy as a function, which changes with the policy.
-    page.get_by_text("Edit the policy, or take it away").click()
+    page.get_by_text("Edit or export the policy").click()
     expect(page.get_by_test_id("stCode").filter(has_text="def decide")).to_be_visible()
     name = page.get_by_role("textbox", name="Name", exact=True)
     name.fill('Mine """ \\')

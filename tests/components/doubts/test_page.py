@@ -86,10 +86,10 @@ def texts(page: AppTest) -> str:
 
 def test_an_answer_is_read_and_the_policy_decides(engine: ScriptedEngine) -> None:
     page = asked(engine)
-    assert "A flag marks words that the model held unlikely" in texts(page)
+    assert "A flag marks words that the model found unlikely" in texts(page)
     assert "is not measured on this model" in texts(page)
     assert "**Verify first**" in texts(page)  # 2 nats, above the usual threshold
-    assert "Most doubtful term: 2.00 nats." in texts(page)
+    assert "Most doubtful name or number: 2.00 nats." in texts(page)
     draft = next(each for each in page.text_area if each.label == "Draft")
     assert "“Zorgopolis”" in draft.value
     page.selectbox(key="doubts.policy").set_value("Support desk").run()
