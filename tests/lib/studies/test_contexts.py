@@ -191,6 +191,8 @@ def test_everything_at_once_with_an_engine(engine: LocalEngine) -> None:
     assert found.scored.counted
     assert [found.answers[name].outcome.state for name in (KEPT, ALL, NONE)] == [State.DONE] * 3
     assert len(batch.outcomes) == 3 + 4 + 3
+    first = replace(plan, answers=())
+    assert 0 < run(engine, first).seconds < batch.seconds, "of both stages"
     assert sum(each.answers for each in priced_calls(plan)) == len(batch.outcomes)
 
 
