@@ -99,11 +99,6 @@ def passage_tokens(scored: Completion, prompt: Filled) -> int:
     return int(_rows_of(scored.prompt, prompt.text, prompt.passage).sum())
 
 
-def candidate_score(scored: Completion) -> float:
-    """The mean logprob of a candidate, in nats; NaN if it is not scored."""
-    return summarise(scored.generated, answer_mask(scored.generated)).mean_logprob
-
-
 def gain(with_passage: Completion, without: Completion) -> float:
     """How much more likely the answer is with a passage than without any, in nats; NaN if that is unknown.
 

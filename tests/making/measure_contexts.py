@@ -29,12 +29,13 @@ from lib.jobs.batch import Batch
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Jobs
 from lib.jobs.run_plan import run_plan
-from lib.statistics.bootstrap import Weights, interval
+from lib.statistics.bootstrap import Interval, Weights, interval
 from lib.studies.contexts import ALL, ContextsPlan
 from lib.studies.contexts_outcome import ContextsOutcome, outcome_of
 
 _AT_ONCE = 4  # questions
 _DRAFTS = 8  # tokens
+_MOST = (1, 2, 3, 4, 5)  # passages that are kept
 COMBINATIONS = {
     "question + BM25": {QUESTION: 1.0, BM25: 1.0},
     "question ×2 + BM25": {QUESTION: 2.0, BM25: 1.0},
@@ -123,17 +124,20 @@ def report(options: argparse.Namespace) -> None:
         groups |= {kind: [each for each in rows if each["kind"] == kind] for kind in kinds}
         print(f"## {path.stem}, {len(rows)} questions, {np.mean([each['seconds'] for each in rows]):.1f} s a question")
         for kind, own in groups.items():
-            print(f"\n### {kind} (n = {len(own)})\n")
-            print("| Scoring | right passage first | kept by top 2 | kept by top 3 | tokens saved by top 2, 3 |")
-            print("|---|---|---|---|---|")
-            for name, of in _ways().items():
-                columns = [of(each) for each in own]
-                cells = [_recall(own, columns, most) for most in (1, 2, 3)]
-                shares = [
-                    np.mean([saved(one, each["tokens"], most) for one, each in zip(columns, own, strict=True)])
-                    for most in (2, 3)
-                ]
-                print(f"| {name} | {' | '.join(cells)} | {shares[0]:.0%}, {shares[1]:.0%} |")
+            ways = {name: [of(each) for each in own] for name, of in _ways().items()}
+            shares = [
+                np.mean([saved(one, each["tokens"], most) for one, each in zip(ways["random"], own, strict=True)])
+                for most in _MOST
+            ]
+            heads = [f"top {most}, saves {share:.0%}" for most, share in zip(_MOST, shares, strict=True)]
+            print(f"\n{kind}, n = {len(own)}: how often the right passage is kept\n")
+            print(f"| Scoring | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
+            found = {name: [_recalls(own, columns, most) for most in _MOST] for name, columns in ways.items()}
+            for name, recalls in found.items():
+                print(f"| {name} | {' | '.join(_text(_mean(each, own)) for each in recalls)} |")
+            for other in (DRAFT, GAIN, BM25, *COMBINATIONS):
+                difference = _mean(found[QUESTION][0] - found[other][0], own)
+                print(f"question − {other}, right passage first: {_text(difference, '+.0%')}")
         print()
 
 
@@ -153,14 +157,22 @@ def _scores(row: dict[str, Any]) -> dict[str, Scores]:
     return {name: np.array([math.nan if v is None else v for v in own]) for name, own in row["scores"].items()}
 
 
-def _recall(rows: Sequence[dict[str, Any]], columns: Sequence[Scores], most: int) -> str:
-    found = np.array([keeps(one, each["right"], most) for one, each in zip(columns, rows, strict=True)])
+def _recalls(rows: Sequence[dict[str, Any]], columns: Sequence[Scores], most: int) -> Scores:
+    """float64[n]: for each question, the probability that its right passage is kept."""
+    return np.array([keeps(one, each["right"], most) for one, each in zip(columns, rows, strict=True)])
+
+
+def _mean(values: Scores, rows: Sequence[dict[str, Any]]) -> Interval:
+    """The mean over questions, resampled within each kind."""
 
     def mean(weights: Weights) -> Scores:
-        return np.asarray((weights * found).sum(axis=1) / weights.sum(axis=1), np.float64)
+        return np.asarray((weights * values).sum(axis=1) / weights.sum(axis=1), np.float64)
 
-    about = interval(mean, len(found), groups=[each["kind"] for each in rows])
-    return f"{about.value:.0%} ({about.low:.0%} to {about.high:.0%})"
+    return interval(mean, len(values), groups=[each["kind"] for each in rows])
+
+
+def _text(about: Interval, form: str = ".0%") -> str:
+    return f"{about.value:{form}} ({about.low:{form}} to {about.high:{form}})"
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ from lib.contexts.scorings import (
     SCORINGS,
     agreement,
     bm25,
-    candidate_score,
     combined,
     draft_score,
     gain,
@@ -86,9 +85,9 @@ def test_any_split_into_tokens_finds_the_question(letters: list[str], data: st.D
     assert question_score(done, prompt) == pytest.approx(-1.0)
 
 
-def test_drafts_candidates_and_gain_by_hand() -> None:
+def test_drafts_and_gain_by_hand() -> None:
     own, other = answer_of("In Rome", [-1.0, -0.5]), answer_of("In Rome", [-2.0, -3.0])
-    assert draft_score(own) == candidate_score(own) == pytest.approx(-0.75)
+    assert draft_score(own) == pytest.approx(-0.75)
     assert gain(own, other) == pytest.approx(3.5)
     assert math.isnan(gain(own, answer_of("In Rome", pieces=["In Ro", "me"])))
     assert math.isnan(draft_score(answer_of("")))

@@ -70,13 +70,14 @@ def test_one_call_by_passage_has_draft_and_question() -> None:
     assert free.calls() == ()
 
 
-def test_with_the_question_first_it_is_a_candidate() -> None:
+def test_with_the_question_first_it_is_scored_in_a_call_of_its_own() -> None:
     plan = replace(PLAN, template=TEMPLATES[Order.QUESTION_FIRST], mode=Mode.CHAT)
     *drafts, first, second, third = plan.calls()
     assert [each.request.max_tokens for each in drafts] == [6, 6, 6]
     assert not any(each.request.prompt_scores for each in drafts)
-    assert {each.candidates for each in (first, second, third)} == {(" Where lies Oslo?",)}
-    assert second.request.prompt == "Oslo lies north. {question}\n\nQuestion:"
+    assert all(each.request.prompt_scores and not each.request.max_tokens for each in (first, second, third))
+    (message,) = second.request.messages
+    assert message.content == "Oslo lies north. {question}\n\nQuestion: Where lies Oslo?\nAnswer:"
 
 
 def test_one_answer_is_scored_with_each_passage_and_without() -> None:
@@ -216,13 +217,12 @@ def test_nothing_is_computed_twice(engine: LocalEngine, monkeypatch: pytest.Monk
     assert len(asked) == 3, "only the answer from the other passages"
 
 
-def test_the_question_scores_alike_in_the_prompt_and_as_a_candidate(engine: LocalEngine) -> None:
+def test_the_question_scores_alike_in_both_orders(engine: LocalEngine) -> None:
     own = replace(PLAN, scorings=(QUESTION,))
     other = replace(own, template=TEMPLATES[Order.QUESTION_FIRST])
-    scores = [outcome_of(plan, run(engine, plan)).scored.scores[QUESTION] for plan in (own, other)]
-    # The candidate begins with the space before the question, which the prompt's own tokens count apart.
-    assert len(scores[0]) == len(scores[1]) == 3
-    assert np.isfinite(scores).all()
+    first, second = (outcome_of(plan, run(engine, plan)).scored.scores[QUESTION] for plan in (own, other))
+    assert np.isfinite(first).all()
+    np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def test_sentences_lean_on_the_passage_without_which_they_are_less_likely() -> None:
