@@ -65,6 +65,12 @@ def test_a_chat_template_around_the_prompt_changes_nothing() -> None:
     assert passage_tokens(done, prompt) == 4
 
 
+def test_a_passage_that_the_tokenizer_changes_leaves_the_question() -> None:
+    prompt = filled(TEMPLATE, "Who? It’s ﬁne.", "Who?")
+    pieces = ["Who", "? It's fine.", "\n\nQuestion:", " Who", "?", "\nAnswer:"]
+    assert question_score(scored_prompt(pieces, [-9, -9, -9, -1.0, -3.0, -9]), prompt) == pytest.approx(-2.0)
+
+
 def test_a_prompt_that_is_not_found_has_no_score() -> None:
     done = scored_prompt(["Rome", " and", " more"], [-1.0, -1.0, -1.0])
     assert math.isnan(question_score(done, filled(TEMPLATE, "Rome", "Who?")))
