@@ -169,8 +169,8 @@ def agreement(first: Scores, second: Scores) -> float:
 def _rows_of(tokens: Tokens, text: str, place: tuple[int, int]) -> NDArray[np.bool_]:
     """bool[n]: the tokens that share a character with a place of a text that they contain.
 
-    Chat templates may trim a message, so the trimmed text is looked for. A tokenizer may change characters of a text; if
-    the whole is not found for that reason, the last occurrence of the place alone is taken.
+    Chat templates may trim a message, so the trimmed text is looked for. A tokenizer may change characters of a text;
+    if the whole is not found for that reason, the last occurrence of the place alone is taken.
     """
     rows = np.zeros(len(tokens), bool)
     cells = split(tokens.pieces, tokens.refs)

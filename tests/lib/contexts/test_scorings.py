@@ -74,7 +74,7 @@ def test_a_passage_that_the_tokenizer_changes_leaves_the_question() -> None:
 def test_a_prompt_that_is_not_found_has_no_score() -> None:
     done = scored_prompt(["Rome", " and", " more"], [-1.0, -1.0, -1.0])
     assert math.isnan(question_score(done, filled(TEMPLATE, "Rome", "Who?")))
-    assert passage_tokens(done, filled(TEMPLATE, "Rome", "Who?")) == 0
+    assert passage_tokens(done, filled(TEMPLATE, "Oslo", "Who?")) == 0
     unscored = scored_prompt(["Rome", "\n\n", "Question:", " Who?", "\n", "Answer:"], [math.nan] * 6)
     assert math.isnan(question_score(unscored, filled(TEMPLATE, "Rome", "Who?")))
 

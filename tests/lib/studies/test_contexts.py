@@ -22,7 +22,7 @@ from lib.core.request import Mode, Request
 from lib.core.sources import LocalModel
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
-from lib.errors import CandorError, InvalidRequest
+from lib.errors import CandorError, InvalidRequest, ServiceError
 from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Jobs
@@ -35,7 +35,7 @@ from lib.studies.contexts_outcome import outcome_of
 from lib.studies.leaning import LeaningPlan, leaning_of
 from tests.support import tiny
 from tests.support.answers import answer_of
-from tests.support.scripted_engine import ScriptedEngine, tokens_of
+from tests.support.scripted_engine import ScriptedEngine, says, tokens_of
 
 MODEL = LocalModel("scripted")
 PASSAGES = (
@@ -166,6 +166,27 @@ def test_without_prompt_logprobs_only_drafts_are_scored() -> None:
     assert set(found.scored.scores) == {DRAFT, RETRIEVER, BM25, COMBINED}
     assert "doesn't return prompt logprobs" in found.scored.note
     assert not outcome_of(EVERYTHING, Batch()).scored.note
+
+
+def test_a_service_that_fails_midway_leaves_the_rest_to_a_retry() -> None:
+    down = {"Oslo"}
+
+    def script(request: Request) -> Completion:
+        if any(word in (request.prompt or "").split("\n\nQuestion")[0] for word in down):
+            raise ServiceError("The service failed.", "Retry.")
+        return says("Yes")(request)
+
+    engine = ScriptedEngine(script)
+    batch = run(engine, PLAN)
+    first = outcome_of(PLAN, batch)
+    assert [each is None for each in first.scored.errors] == [True, False, True]
+    assert np.isnan(first.scored.scores[QUESTION]).tolist() == [False, True, False]
+    down.clear()
+    engine.requests.clear()
+    second = outcome_of(PLAN, run(engine, PLAN, resume=batch))
+    assert len(engine.requests) == 1
+    assert np.isfinite(second.scored.scores[QUESTION]).all()
+    assert second.scored.errors == (None, None, None)
 
 
 def test_a_plan_is_stored_and_opened() -> None:
