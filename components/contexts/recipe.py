@@ -6,19 +6,15 @@ import streamlit as st
 
 from components.shell.escaping import as_text
 from lib.contexts.pruning import Keep
-from lib.contexts.recipe import as_python
-from lib.core.sources import BedrockModel
+from lib.contexts.recipe import as_python, imported_model
 from lib.errors import CandorError
 from lib.studies.contexts import ContextsPlan
 from lib.wire.formats import Format
 
-_EXAMPLE = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
-
 
 def recipe(plan: ContextsPlan, by: str, keep: Keep) -> None:
     """Show the function for the plan's model, or with an example's ARN where the model is on this machine."""
-    own = isinstance(plan.source, BedrockModel)
-    model = plan.source if isinstance(plan.source, BedrockModel) else BedrockModel(_EXAMPLE)
+    model, own = imported_model(plan.source)
     try:
         code = as_python(model, plan.template, by, keep, wire_format=Format.OPENAI, draft_tokens=plan.draft_tokens)
     except CandorError as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,9 +40,8 @@ def read_labelled(data: bytes, name: str = "") -> tuple[Labelled, ...]:
     return tuple(_rows(zip(table.numbers, table.rows, strict=True)))
 
 
-def _rows(rows: Iterator[tuple[int, object]]) -> Iterator[Labelled]:
+def _rows(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Labelled]:
     for number, row in rows:
-        assert isinstance(row, dict)  # noqa: S101  # as tables have them
         question, right = row.get("question"), row.get("right")
         if not isinstance(question, str) or not question.strip() or right is None:
             raise BadFile(f"Row {number} has no question, or does not say which passage is right.", _HOW)

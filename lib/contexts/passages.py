@@ -46,8 +46,8 @@ class Passages:
 def from_text(text: str) -> Passages:
     """Passages from pasted text: a retriever's JSON, JSON Lines, or plain text with separators.
 
-    Lines of three or more dashes separate passages if there are any; otherwise blank lines do. Raises BadFile if there
-    are none or too many, and InvalidRequest for a text that no model can read.
+    Lines of three or more dashes separate passages if there are any; otherwise blank lines do. Raises BadFile for
+    none or too many, and InvalidRequest for a text that no model can read.
     """
     _check_size(len(text))
     if not text.strip():

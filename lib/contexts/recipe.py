@@ -11,7 +11,7 @@ import re
 from lib.contexts.prompting import check_template, filled
 from lib.contexts.pruning import Keep, Rule
 from lib.contexts.scorings import DRAFT, QUESTION
-from lib.core.sources import BedrockModel
+from lib.core.sources import BedrockModel, Source
 from lib.errors import InvalidRequest
 from lib.policies.policy_code import literal
 from lib.wire.formats import Format
@@ -124,6 +124,14 @@ _PROMPTS = {
     Format.CHAT: ('"messages": [{"role": "user", "content": prompt}]', ""),
 }
 _CONCURRENCY = 10
+
+
+_EXAMPLE = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefgh1234"
+
+
+def imported_model(source: Source) -> tuple[BedrockModel, bool]:
+    """The imported model to call, and whether it is the source itself; an example's ARN for any other source."""
+    return (source, True) if isinstance(source, BedrockModel) else (BedrockModel(_EXAMPLE), False)
 
 
 def as_python(

@@ -99,11 +99,6 @@ def passage_tokens(scored: Completion, prompt: Filled) -> int:
     return int(_rows_of(scored.prompt, prompt.text, prompt.passage).sum())
 
 
-def candidate_score(scored: Completion) -> float:
-    """The mean logprob of a candidate, in nats; NaN if it is not scored."""
-    return summarise(scored.generated, answer_mask(scored.generated)).mean_logprob
-
-
 def gain(with_passage: Completion, without: Completion) -> float:
     """How much more likely the answer is with a passage than without any, in nats; NaN if that is unknown.
 
@@ -174,22 +169,27 @@ def agreement(first: Scores, second: Scores) -> float:
 def _rows_of(tokens: Tokens, text: str, place: tuple[int, int]) -> NDArray[np.bool_]:
     """bool[n]: the tokens that share a character with a place of a text that they contain.
 
-    Chat templates may trim a message and tokenizers may change white space at its ends, so the trimmed text is found.
+    Chat templates may trim a message, so the trimmed text is looked for. A tokenizer may change characters of a text;
+    if the whole is not found for that reason, the last occurrence of the place alone is taken.
     """
     rows = np.zeros(len(tokens), bool)
     cells = split(tokens.pieces, tokens.refs)
-    trimmed = text.strip()
-    found = cells.text.rfind(trimmed) if trimmed else -1
-    if found < 0:
-        return rows
-    shift = found - (len(text) - len(text.lstrip()))
-    start, end = place[0] + shift, min(place[1] + shift, found + len(trimmed))
-    if end <= start:
-        return rows
+    start, end = _found(cells.text, text, place) or _found(cells.text, text[slice(*place)]) or (0, 0)
     inside = np.flatnonzero((cells.starts[1:] > start) & (cells.starts[:-1] < end))
-    if len(inside):
+    if end > start and len(inside):
         rows[cells.first[inside[0]] : cells.first[inside[-1] + 1]] = True
     return rows
+
+
+def _found(whole: str, text: str, place: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """Where a place of a text, or all of it, is in the whole; None if the trimmed text is not in it."""
+    trimmed = text.strip()
+    found = whole.rfind(trimmed) if trimmed else -1
+    if found < 0:
+        return None
+    shift = found - (len(text) - len(text.lstrip()))
+    start, end = place or (0, len(text))
+    return max(start + shift, found), min(end + shift, found + len(trimmed))
 
 
 _GENITIVE = "s"  # of “Rome's”, which is two words here

@@ -53,8 +53,10 @@ def run_plan(
         first = run_calls(engines, calls, owner=owner, resume=taken(calls))(job)
         if not isinstance(plan, TwoStagePlan) or job.cancelled or first.cap is not None:
             return first
-        further = plan.then(first)
-        return run_calls(engines, further, owner=owner, resume=taken(further), before=first.outcomes)(job)
+        if not (further := plan.then(first)):
+            return first
+        both = run_calls(engines, further, owner=owner, resume=taken(further), before=first.outcomes)(job)
+        return replace(both, seconds=first.seconds + both.seconds)
 
     return work
 

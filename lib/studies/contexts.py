@@ -49,10 +49,10 @@ class ContextsPlan:
     prompt_scores: bool = True  # whether the model returns logprobs of prompts; if not, only drafts are generated
 
     def calls(self) -> tuple[Call, ...]:
-        """The scoring calls: drafts or prompts to score by passage, then questions and answers as candidates.
+        """The scoring calls: by passage the draft, the question after it, and the answer as a candidate.
 
-        Where the passage is before the question, one call by passage has the draft and the question's logprobs. Raises
-        InvalidRequest.
+        Where the template has the passage before the question, one call by passage has the draft and the question's
+        logprobs. Raises InvalidRequest.
         """
         self.check()
         return (*self._prompts(), *self._questions(), *self._gains())
@@ -99,7 +99,7 @@ class ContextsPlan:
 
     @property
     def question_alone(self) -> bool:
-        """Whether the question is scored as a candidate after each passage, because the template has it first."""
+        """Whether the question is scored in prompts of its own, because the template has it first."""
         return self._scores(QUESTION) and not self.question_in_prompt
 
     @property
@@ -110,6 +110,11 @@ class ContextsPlan:
     def prompt_of(self, passage: str) -> Filled:
         """The template's prompt for a passage, or for several that are joined."""
         return filled(self.template, passage, self.question)
+
+    def question_after(self, passage: str) -> Filled:
+        """The prompt in which the question is scored after a passage."""
+        template = self.template if self.question_in_prompt else TEMPLATES[Order.PASSAGE_FIRST]
+        return filled(template, passage, self.question)
 
     def then(self, outcome: Batch) -> tuple[Call, ...]:
         """The full answers, each prompt once: from the kept passages, from all, and without any."""
@@ -145,11 +150,8 @@ class ContextsPlan:
                 yield Call(self.source, self.request(text, new, scored=self.question_in_prompt))
 
     def _questions(self) -> Iterator[Call]:
-        """The question as a candidate after each passage, raw: what it follows is a text, not a message."""
         for each in self.passages if self.question_alone else ():
-            before = f"{each.text}\n\nQuestion:"
-            request = Request(before, max_tokens=0, k=self.k, prompt_scores=False)
-            yield Call(self.source, request, candidates=(joined(before, self.question),))
+            yield Call(self.source, self.request(self.question_after(each.text).text, 0, scored=True))
 
     def _gains(self) -> Iterator[Call]:
         if self.gains:

@@ -20,7 +20,6 @@ from lib.contexts.scorings import (
     RETRIEVER,
     Scores,
     bm25,
-    candidate_score,
     combined,
     draft_score,
     gain,
@@ -97,11 +96,10 @@ def scored_of(plan: ContextsPlan, batch: Batch) -> Scored:
     scores: dict[str, Scores] = {}
     if DRAFT in plan.scorings:
         scores[DRAFT] = np.array([math.nan if each is None else draft_score(each) for each in _done(prompts)])
-    if plan.question_in_prompt:
-        pairs = zip(_done(prompts), texts, strict=True)
+    if plan.question_in_prompt or plan.question_alone:
+        asked = [plan.question_after(each.text) for each in plan.passages]
+        pairs = zip(_done(prompts if plan.question_in_prompt else questions), asked, strict=True)
         scores[QUESTION] = np.array([math.nan if each is None else question_score(each, text) for each, text in pairs])
-    elif plan.question_alone:
-        scores[QUESTION] = np.array([math.nan if each is None else candidate_score(each) for each in _done(questions)])
     if plan.gains:
         *own, without = _done(gains)
         scores[GAIN] = np.array([math.nan if not each or not without else gain(each, without) for each in own])

@@ -19,6 +19,7 @@ GROUPS = (
     "weights",
     "evaluate",
     "doubts",
+    "contexts",
 )
 
 

@@ -22,7 +22,7 @@ from lib.core.request import Mode, Request
 from lib.core.sources import LocalModel
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
-from lib.errors import CandorError, InvalidRequest
+from lib.errors import CandorError, InvalidRequest, ServiceError
 from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Jobs
@@ -35,7 +35,7 @@ from lib.studies.contexts_outcome import outcome_of
 from lib.studies.leaning import LeaningPlan, leaning_of
 from tests.support import tiny
 from tests.support.answers import answer_of
-from tests.support.scripted_engine import ScriptedEngine, tokens_of
+from tests.support.scripted_engine import ScriptedEngine, says, tokens_of
 
 MODEL = LocalModel("scripted")
 PASSAGES = (
@@ -70,13 +70,14 @@ def test_one_call_by_passage_has_draft_and_question() -> None:
     assert free.calls() == ()
 
 
-def test_with_the_question_first_it_is_a_candidate() -> None:
+def test_with_the_question_first_it_is_scored_in_a_call_of_its_own() -> None:
     plan = replace(PLAN, template=TEMPLATES[Order.QUESTION_FIRST], mode=Mode.CHAT)
     *drafts, first, second, third = plan.calls()
     assert [each.request.max_tokens for each in drafts] == [6, 6, 6]
     assert not any(each.request.prompt_scores for each in drafts)
-    assert {each.candidates for each in (first, second, third)} == {(" Where lies Oslo?",)}
-    assert second.request.prompt == "Oslo lies north. {question}\n\nQuestion:"
+    assert all(each.request.prompt_scores and not each.request.max_tokens for each in (first, second, third))
+    (message,) = second.request.messages
+    assert message.content == "Oslo lies north. {question}\n\nQuestion: Where lies Oslo?\nAnswer:"
 
 
 def test_one_answer_is_scored_with_each_passage_and_without() -> None:
@@ -167,6 +168,27 @@ def test_without_prompt_logprobs_only_drafts_are_scored() -> None:
     assert not outcome_of(EVERYTHING, Batch()).scored.note
 
 
+def test_a_service_that_fails_midway_leaves_the_rest_to_a_retry() -> None:
+    down = {"Oslo"}
+
+    def script(request: Request) -> Completion:
+        if any(word in (request.prompt or "").split("\n\nQuestion")[0] for word in down):
+            raise ServiceError("The service failed.", "Retry.")
+        return says("Yes")(request)
+
+    engine = ScriptedEngine(script)
+    batch = run(engine, PLAN)
+    first = outcome_of(PLAN, batch)
+    assert [each is None for each in first.scored.errors] == [True, False, True]
+    assert np.isnan(first.scored.scores[QUESTION]).tolist() == [False, True, False]
+    down.clear()
+    engine.requests.clear()
+    second = outcome_of(PLAN, run(engine, PLAN, resume=batch))
+    assert len(engine.requests) == 1
+    assert np.isfinite(second.scored.scores[QUESTION]).all()
+    assert second.scored.errors == (None, None, None)
+
+
 def test_a_plan_is_stored_and_opened() -> None:
     for plan in (EVERYTHING, LeaningPlan(MODEL, PLAN, "North.")):
         stored = json.loads(json.dumps(details_of(plan)))
@@ -191,6 +213,8 @@ def test_everything_at_once_with_an_engine(engine: LocalEngine) -> None:
     assert found.scored.counted
     assert [found.answers[name].outcome.state for name in (KEPT, ALL, NONE)] == [State.DONE] * 3
     assert len(batch.outcomes) == 3 + 4 + 3
+    first = replace(plan, answers=())
+    assert 0 < run(engine, first).seconds < batch.seconds, "of both stages"
     assert sum(each.answers for each in priced_calls(plan)) == len(batch.outcomes)
 
 
@@ -214,13 +238,12 @@ def test_nothing_is_computed_twice(engine: LocalEngine, monkeypatch: pytest.Monk
     assert len(asked) == 3, "only the answer from the other passages"
 
 
-def test_the_question_scores_alike_in_the_prompt_and_as_a_candidate(engine: LocalEngine) -> None:
+def test_the_question_scores_alike_in_both_orders(engine: LocalEngine) -> None:
     own = replace(PLAN, scorings=(QUESTION,))
     other = replace(own, template=TEMPLATES[Order.QUESTION_FIRST])
-    scores = [outcome_of(plan, run(engine, plan)).scored.scores[QUESTION] for plan in (own, other)]
-    # The candidate begins with the space before the question, which the prompt's own tokens count apart.
-    assert len(scores[0]) == len(scores[1]) == 3
-    assert np.isfinite(scores).all()
+    first, second = (outcome_of(plan, run(engine, plan)).scored.scores[QUESTION] for plan in (own, other))
+    assert np.isfinite(first).all()
+    np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def test_sentences_lean_on_the_passage_without_which_they_are_less_likely() -> None:
