@@ -163,8 +163,9 @@ def test_it_is_short_and_stands_alone(name: str, tmp_path: Path) -> None:
 
 WORDS = [
     (" Rome",), (" New", "ville"), (" is",), (" a",), (" dog",), (" 12",), (" 3", ".", "5"), (" It",), (" Zorg",),
-    (" “", "Lima"), (" «Lima",), (" $500",), (" €", "500"), ("—Paris",), ("—", "Paris"), (" (", "Oslo"), (" 利马",), (" 利", "马"),
-    (" مدي", "نة"), (" दि", "ल्ली"), (" O", "’", "Brien"), (" U", ".", "S"), (" Élan",), (" Za", "\u0301", "pad"),
+    (" “", "Lima"), (" «Lima",), (" $500",), (" €", "500"), ("—Paris",), ("—", "Paris"), (" (", "Oslo"), (" Élan",),
+    (" 利马",), (" 利", "马"), (" مدي", "نة"), (" दि", "ल्ली"), (" O", "’", "Brien"), (" U", ".", "S"),
+    (" Za", "\u0301", "pad"),
 ]  # fmt: skip
 UNITS = st.tuples(st.sampled_from(WORDS), st.sampled_from([(), (), (",",), (".",)])).map(
     lambda unit: (*unit[0], *unit[1])
