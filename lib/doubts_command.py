@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from lib import VERSION, formatting
@@ -36,12 +37,14 @@ from lib.doubts.verdicts import P_TRUE, p_true, verdict_prompt
 from lib.doubts_items import item, peer_scores, write_items
 from lib.doubts_options import MOST_K
 from lib.doubts_report import PRIMARY, Reported, as_json, as_text, measurement
-from lib.errors import InvalidRequest
+from lib.errors import CandorError, InvalidRequest
 from lib.evaluation.ready import ready_file, ready_set, ready_table
 from lib.jobs.batch import Batch, State
 from lib.scores.token_scores import answer_mask
+from lib.segmentation.char_classes import encodable
 from lib.statistics.bootstrap import Interval
 from lib.studies.doubts_sets import DoubtsSetsPlan, Item
+from lib.terminal import say
 
 HELD_OUT = "held-out"
 ANSWER_SETS = {"facts-few-shot": "answers, few-shot", "facts-chat": "answers, chat"}
@@ -53,18 +56,19 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     if options.part == HELD_OUT and not options.final:
         raise InvalidRequest(
-            "The held-out part is to be scored once, when methods and defaults are chosen.",
+            "Score the held-out part only once, after methods and defaults are chosen.",
             "Use --part development until then; add --final to score it now.",
         )
     if not 1 <= options.k <= MOST_K:
         raise InvalidRequest(f"--k is {options.k}.", f"Ask for 1 to {MOST_K} alternatives per position.")
-    peers = dict(map(peer_scores, options.peer))
+    peers = _peers(options.peer)
     hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in _files()}
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    if options.final:
-        print("\n".join((f"Scored on {moment}.", *(f"SHA-256 of {name}: {each}" for name, each in hashes.items()))))
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(options.out, options.part)
+    if options.part == HELD_OUT:
+        say(f"Scored on {moment}.")
+        for name, each in hashes.items():
+            say(f"SHA-256 of {name}: {each}")
     plan = plan_of(options)
     batch = answers_to(plan, services_for(options), folder / f"answers-{options.part}.sqlite")
     asked = _Asked(options.part, {each.row_id: done for each, done in _answered(plan, batch)})
@@ -72,7 +76,6 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     if options.verdict:
         scores = _verdicts(options, plan, asked, folder)
         levels = [with_scores(each, P_TRUE, scores) if each.name in ANSWER_SETS.values() else each for each in levels]
-    write_items(asked.items(levels), folder / _ITEMS)
     reported = [Reported(each, detected(each, primary=each.name == PRIMARY)) for each in levels]
     values = next(each for each in reported if each.level.name == SPANS)
     about = {
@@ -86,17 +89,68 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
         "answered": len(asked.completions),
         "alternatives": listed_alternatives(asked.completions.values()),
     }
-    report = json.dumps(as_json(reported, about), indent=1, ensure_ascii=False)
-    (folder / _REPORT).write_text(report, encoding="utf-8")
     flags = measurement(values, asked.answers_with_values(), about)
     flags = replace(flags, auroc={**flags.auroc, **_of_verdicts(reported)})
-    if flags.weights and len(flags.wrong):
-        keep_measured(flags)
-    (folder / _FLAGS).write_text(json.dumps(measured.as_json(flags)), encoding="utf-8")
-    text = "\n".join(as_text(reported))
-    (folder / _TABLES).write_text(text, encoding="utf-8")
-    print(text)
+    lines = list(as_text(reported))
+    for line in lines:  # before anything is written, as a disk can be full
+        say(line)
+    report = json.dumps(as_json(reported, about), indent=1, ensure_ascii=False)
+    try:
+        write_items(asked.items(levels), folder / _ITEMS)
+        (folder / _REPORT).write_text(encodable(report), encoding="utf-8")
+        (folder / _FLAGS).write_text(json.dumps(measured.as_json(flags)), encoding="utf-8")
+        (folder / _TABLES).write_text("\n".join(lines), encoding="utf-8")
+    except OSError as error:
+        raise CandorError(
+            f"The report cannot be written: {error.strerror or error}.",
+            "Fix that, then run the command again. The answers are saved.",
+        ) from error
+    _keep(flags)
     return _tell_failures(batch)
+
+
+def _peers(options: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """The scores of each --peer, by its name, method and item. Raises CandorError."""
+    found = [peer_scores(each) for each in options]
+    peers = dict(found)
+    if len(peers) < len(found):
+        raise InvalidRequest("Two peers have the same name.", "Give each --peer a name of its own.")
+    return peers
+
+
+def _folder(out: str, part: str) -> Path:
+    """The output folder, made if it is missing. Raises InvalidRequest if its files can't be written."""
+    elsewhere = "Give another folder as --out."
+    if not out.strip():
+        raise InvalidRequest("The output folder has no name.", "Give a folder as --out.")
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:  # ValueError: a path with NUL
+        why = getattr(error, "strerror", None) or error
+        raise InvalidRequest(f"The folder {out[:200]} can't be written to: {why}.", elsewhere) from error
+    for name in (_REPORT, _TABLES, _ITEMS, _FLAGS, f"answers-{part}.sqlite", f"verdicts-{part}.sqlite"):
+        path = folder / name
+        if path.exists() and (not path.is_file() or not os.access(path, os.W_OK)):
+            raise InvalidRequest(f"{name} in the output folder can't be overwritten.", elsewhere)
+    return folder
+
+
+def _keep(flags: measured.Measured) -> None:
+    """Keep a measurement for the page Doubts. The output folder has it as well, so that a failure loses nothing."""
+    if not flags.weights or not len(flags.wrong):
+        return
+    try:
+        keep_measured(flags)
+    except OSError as error:
+        say(
+            f"The page Doubts can't show these figures, as Candor's data directory can't be written to: "
+            f"{error.strerror or error}. Set CANDOR_DATA to a directory you can write to, then run the command again: "
+            "the answers are saved.",
+            error=True,
+        )
 
 
 def plan_of(options: argparse.Namespace) -> DoubtsSetsPlan:
@@ -215,9 +269,9 @@ def _tell_failures(batch: Batch) -> int:
     """Say on standard error what failed; returns the exit code."""
     failed = [each.error for each in batch.outcomes if each.state is not State.DONE]
     if failed:
-        print(f"{formatting.count(len(failed), 'prompt')} without an answer.", file=sys.stderr)
+        say(f"{formatting.count(len(failed), 'prompt')} without an answer.", error=True)
     for error in dict.fromkeys(str(each) for each in failed if each is not None):
-        print(error, file=sys.stderr)
+        say(error, error=True)
     if batch.cap is not None:
-        print(batch.cap, file=sys.stderr)
+        say(str(batch.cap), error=True)
     return int(bool(failed))

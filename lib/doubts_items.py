@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lib.core.tokens import Tokens
 from lib.doubts.graded import Labelled, Level
 from lib.errors import BadFile
+from lib.segmentation.char_classes import encodable
 
 MOST_BYTES = 500_000_000  # of a file of scores
 _MOST_METHODS = 50
+_LONGEST_NAME = 100  # characters of a peer's or a method's name
 _REMEDY = 'Each line is an object with the id of an item, such as {"id": "…", "perplexity": -0.7}.'
 
 
@@ -68,12 +68,13 @@ def peer_scores(text: str) -> tuple[str, dict[str, dict[str, float]]]:
     name, sign, file = text.partition("=")
     if not sign or not name.strip() or not file:
         raise BadFile(f"“{text[:80]}” is not NAME=FILE.", "Give --peer lm-polygraph=scores.jsonl, for example.")
+    _check_name(name, "The name of a peer")
     try:
         path = Path(file)
         if path.stat().st_size > MOST_BYTES:
             raise BadFile(f"{file} is too large.", _REMEDY)
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with NUL
         raise BadFile(f"{file} cannot be read.", _REMEDY) from error
     found: dict[str, dict[str, float]] = {}
     for number, line in enumerate(lines, 1):
@@ -82,7 +83,12 @@ def peer_scores(text: str) -> tuple[str, dict[str, dict[str, float]]]:
                 found.setdefault(method, {})[json.loads(line)["id"]] = value
                 if len(found) > _MOST_METHODS:
                     raise BadFile(f"{file} has more than {_MOST_METHODS} methods.", _REMEDY)
-    return name.strip(), found
+    return encodable(name.strip()), found
+
+
+def _check_name(name: str, what: str) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise BadFile(f"{what} has {len(name):,} characters.", f"Use at most {_LONGEST_NAME}.")
 
 
 def _scores(line: str, where: str) -> Iterator[tuple[str, float]]:
@@ -96,6 +102,9 @@ def _scores(line: str, where: str) -> Iterator[tuple[str, float]]:
         if method == "id" or value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadFile(f"{where}: {method[:80]} is no number.", _REMEDY)
-        with np.errstate(over="ignore"):
-            yield method, float(np.float64(value))
+            raise BadFile(f"{where}: {method[:80]} is not a number.", _REMEDY)
+        _check_name(method, f"{where}: the name of a method")
+        try:
+            yield encodable(method), float(value)
+        except OverflowError as error:
+            raise BadFile(f"{where}: {method} is too large a number.", _REMEDY) from error

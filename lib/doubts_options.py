@@ -24,9 +24,7 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
         "--part", choices=PARTS, default="development",
         help="the part of the sets: methods are chosen on development (default %(default)s)",
     )  # fmt: skip
-    asked.add_argument(
-        "--final", action="store_true", help="score the held-out part, which is to be looked at once only"
-    )
+    asked.add_argument("--final", action="store_true", help="score the held-out part, which you should score only once")
     asked.add_argument(
         "--k", type=int, default=MOST_K, metavar="N", help="alternatives per position to ask for (default %(default)s)"
     )
@@ -50,5 +48,5 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
     model.add_argument("--tokenizer", default="", metavar="PATH", help="the tokenizer of an imported model")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
-    limits.add_argument("--max-calls", type=int, metavar="N", help="the most calls to make")
+    limits.add_argument("--max-calls", type=int, metavar="N", help="the most billed calls to make")
     return parser

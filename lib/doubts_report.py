@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,12 @@ from lib.doubts.answers import ANSWER_METHODS
 from lib.doubts.detection import FIGURES, Against, Detected, Two
 from lib.doubts.graded import Level
 from lib.doubts.methods import METHODS
+from lib.terminal import one_line
 
 PRIMARY = "answers, few-shot"  # the level whose default is compared with its baseline first, as named beforehand
-_MOST_DOUBT = 1e6  # a score for what the model held impossible, as JSON has no infinity
+_MOST_DOUBT = 1e6  # a score for what the model found impossible, as JSON has no infinity
 LEAST_EFFECT = 0.02  # a difference below this is of no interest
+_MARKUP = re.compile(r"[\\|<\[`]")  # what would end a cell, or begin a tag, a link or code
 _NAMES = {"auroc": "AUROC", "auroc within": "AUROC within", "ap": "AP of wrong", "ap within": "AP within"}
 
 
@@ -84,18 +87,18 @@ def measurement(found: Reported, answers: int, about: Mapping[str, Any]) -> meas
         date=about["date"],
         answers=answers,
         wrong=np.array([not each.right for each in found.level.rows], bool),
-        scores={each.method: np.minimum(-found.level.scores[each.method], _MOST_DOUBT) for each in own},
+        scores={each.method: np.clip(-found.level.scores[each.method], -_MOST_DOUBT, _MOST_DOUBT) for each in own},
         auroc={each.method: each.figures["auroc"].here for each in own},
     )
 
 
 def as_text(levels: Sequence[Reported]) -> Iterator[str]:
-    """Tables of all levels, as Markdown; the primary comparison first."""
+    """Lines of Markdown with tables of all levels; the primary comparison first. Names of peers are escaped."""
     for each in levels:
         if each.level.name == PRIMARY:
-            yield from _primary(each)
+            yield from map(one_line, _primary(each))
     for each in levels:
-        yield from _table(each)
+        yield from map(one_line, _table(each))
 
 
 def _primary(found: Reported) -> Iterator[str]:
@@ -147,7 +150,7 @@ def _table(found: Reported) -> Iterator[str]:
 def _label(each: Detected, level: Level) -> str:
     name, gate = each.method.split(", ", 1) if level.figure == "ap" and ", " in each.method else (each.method, "")
     known = METHODS if level.by_entity else ANSWER_METHODS
-    label = known[name].label if name in known else name
+    label = known[name].label if name in known else _MARKUP.sub(r"\\\g<0>", name)
     notes = [gate] if gate else []
     notes += ["default"] * (each.method == level.default) + ["baseline"] * (each.method == level.baseline)
     notes += [f"{each.missing:,} missing"] * bool(each.missing)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lib.core.completion import Completion
 from lib.core.pieces import Ints
-from lib.core.tokens import TokenKind
+from lib.core.tokens import TokenKind, Tokens
 from lib.doubts.spread import MOST_TEXTS, Texts, spread
 from lib.errors import InvalidRequest
 from lib.formatting import beginning
@@ -24,6 +24,7 @@ Column = NDArray[np.float64]
 
 _LONGEST = 1_000  # characters of a label
 _MOST_NOTES = 3  # of one kind
+_NOTHING = 1e-6  # probability that is rounding, as logprobs have single precision
 _LARGEST_REST = 0.5  # probability outside the labels above which a note says so
 _MARKUP = " \t\r\n\"'“”‘’`*_#>([{<:-–—•"  # what may come before the first content of an answer
 
@@ -34,7 +35,7 @@ class DistributionRow:
 
     label: str
     logprob: float  # sum over its tokens, in nats; from one answer, the log of its probability
-    probability: float  # among the labels; from one answer, what the alternatives show of it
+    probability: float  # among the labels; from one answer, what the alternatives show of it, NaN if none leads to it
     prior: float = math.nan  # its probability among the labels after a prompt without a question
     corrected: float = math.nan  # probability / prior, adding up to 1
     by_token: float = math.nan  # from the mean logprob of its tokens, adding up to 1
@@ -122,7 +123,7 @@ def distribution(
     if prior and np.isnan(columns["corrected"]).any() and not np.isnan(probabilities).any():
         notes.append("The prior cannot be divided out: it has no logprobs, or gives a label a probability of 0.")
     if not stops and not end:
-        notes += _begun(names, str)
+        notes += _begun(names, scored)
     return Distribution(rows, notes=tuple(notes))
 
 
@@ -131,7 +132,8 @@ def from_answer(completion: Completion, labels: Sequence[str]) -> Distribution:
 
     White space, quotes and markup before the content are passed over. Spelling is compared without case. A label's
     probability is that of the alternatives that lead to it, where the answer's own beginning is given. Where labels
-    begin alike, the answer's own way is followed until they differ; other ways stay undecided.
+    begin alike, the answer's own way is followed until they differ; other ways stay undecided. A label that no listed
+    alternative leads to is NaN, unless nothing is left for it: tokens that are not listed can lead to it.
     """
     names = checked_labels(labels)
     rows = _content(completion, names)
@@ -146,11 +148,13 @@ def from_answer(completion: Completion, labels: Sequence[str]) -> Distribution:
     elif found.others > _LARGEST_REST:
         notes.append("Most of the probability is outside the labels: the answer may not begin with one.")
     if completion.generated.k < 2:
-        notes.append("The format lists no alternatives, so that only the answer's own label has a probability.")
-    notes += _begun(names, str.casefold) if found.undecided > 0 else []
+        notes.append("The format lists no alternatives, so only the answer's own label has a probability.")
+    notes += _open_end(completion, rows, names)
+    left = found.undecided + found.others > _NOTHING
+    shown = [math.nan if left and not each else each for each in found.probabilities]
     with np.errstate(divide="ignore"):
-        logs = np.log(found.probabilities).tolist()
-    made = tuple(map(DistributionRow, names, logs, found.probabilities))
+        logs = np.log(shown).tolist()
+    made = tuple(map(DistributionRow, names, logs, shown))
     return Distribution(made, found.others, found.undecided, tuple(notes))
 
 
@@ -170,17 +174,42 @@ def _corrected(sums: Column, prior: Column) -> Column:
     return choice_probabilities(sums - prior)
 
 
-def _begun(names: Sequence[str], folded: Callable[[str], str]) -> list[str]:
-    """A note for each label that begins another."""
+def _begun(names: Sequence[str], scored: Sequence[Completion]) -> list[str]:
+    """A note for each label whose tokens begin those of another."""
+    spelt = [tuple(map(each.pieces.bytes_of, _answer(each).refs.tolist())) for each in scored]
     found = []
-    for name in names:
-        longer = [each for each in names if each != name and folded(each).startswith(folded(name))]
+    for name, own in zip(names, spelt, strict=True):
+        longer = [
+            each
+            for each, tokens in zip(names, spelt, strict=True)
+            if each != name and each.startswith(name) and tokens[: len(own)] == own
+        ]
         if longer:
             found.append(
                 f"The label {_named(name)} begins {_named(longer[0])}. Its probability includes that of the longer "
                 "one, as nothing marks where it ends."
             )
     return found[:_MOST_NOTES]
+
+
+def _answer(completion: Completion) -> Tokens:
+    tokens = completion.generated
+    return tokens[answer_mask(tokens)]
+
+
+def _open_end(completion: Completion, rows: Ints, names: Sequence[str]) -> list[str]:
+    """A note if the answer is a label that begins another, and no stop token says that it ends there."""
+    tokens = completion.generated
+    if tokens.kinds[rows[-1]] == TokenKind.STOP:
+        return []
+    spelt = b"".join(map(tokens.pieces.bytes_of, tokens.refs[rows].tolist())).decode("utf-8", "replace")
+    written = _folding(names)(spelt)
+    for name in names:
+        longer = [each for each in names if each != name and each.casefold().startswith(written)]
+        if name.casefold() == written and longer:
+            what = f"The label {_named(name)} begins {_named(longer[0])}"
+            return [f"{what}, and nothing marks where the answer ends. Which of the two it is stays undecided."]
+    return []
 
 
 def _content(completion: Completion, names: Sequence[str]) -> Ints:

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from lib.core.completion import Completion
 from lib.errors import BadFile
 from lib.paths import data_directory
+from lib.segmentation.char_classes import plain
 from lib.statistics.bootstrap import Interval
 
 _FOLDER = Path(__file__).parent / "measured_models"
 _REMEDY = "Write it again with candor evaluate-doubts."
 MOST_BYTES = 5_000_000
 _MOST_KEPT = 50  # measurements of this machine
+_MOST_COUNTED = 1_000_000_000  # of facts or answers
+_LARGEST = 1e9  # of a score, in whichever unit it has
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,9 @@ def keep_measured(measured: Measured) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(measured.weights.encode()).hexdigest()[:16]
     path = folder / f"{name}-{measured.part}.json"
-    path.write_text(json.dumps(as_json(measured)), encoding="utf-8")
+    made = path.with_suffix(".new")
+    made.write_text(json.dumps(as_json(measured)), encoding="utf-8")
+    made.replace(path)
     return path
 
 
@@ -126,8 +131,8 @@ def measured_in(data: bytes) -> Measured:
         raise BadFile("The file is too large to be a measurement.", _REMEDY)
     try:
         return _measured_of(json.loads(data))
-    except (ValueError, TypeError, KeyError, LookupError, AttributeError, RecursionError) as error:
-        raise BadFile("The file is no measurement of flags.", _REMEDY) from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise BadFile("The file is not a measurement of flags.", _REMEDY) from error
 
 
 def as_json(measured: Measured) -> dict[str, Any]:
@@ -145,23 +150,42 @@ def as_json(measured: Measured) -> dict[str, Any]:
             name: [None if math.isnan(each) else round(each, 3) for each in values.tolist()]
             for name, values in measured.scores.items()
         },
-        "auroc": {name: [each.value, each.low, each.high, each.n] for name, each in measured.auroc.items()},
+        "auroc": {
+            name: [*(None if math.isnan(one) else one for one in (each.value, each.low, each.high)), each.n]
+            for name, each in measured.auroc.items()
+        },
     }
 
 
 def _measured_of(values: Any) -> Measured:
     if values["kind"] != "candor doubts" or values["version"] != 1:
         raise ValueError("another kind of file")
-    wrong = np.array(values["wrong"], bool)
+    wrong = np.array([bool(_count(each, 1)) for each in values["wrong"]], bool)
     scores = {
-        str(name): np.array([math.nan if one is None else one for one in each], np.float64)
+        str(name): np.array([_number(one, _LARGEST) for one in each], np.float64)
         for name, each in values["scores"].items()
     }
     if any(each.shape != wrong.shape for each in scores.values()):
         raise ValueError("the columns differ in length")
     auroc = {
-        str(name): Interval(float(each[0]), float(each[1]), float(each[2]), int(each[3]))
-        for name, each in values["auroc"].items()
+        str(name): Interval(_number(value, 1), _number(low, 1), _number(high, 1), _count(n))
+        for name, (value, low, high, n) in values["auroc"].items()
     }
-    texts = [str(values[name])[:400] for name in ("weights", "model", "part", "date")]
-    return Measured(texts[0], texts[1], texts[2], texts[3], int(values["answers"]), wrong, scores, auroc)
+    weights, model, part, date = (plain(str(values[name]))[:400] for name in ("weights", "model", "part", "date"))
+    return Measured(weights, model, part, date, _count(values["answers"]), wrong, scores, auroc)
+
+
+def _count(value: Any, most: int = _MOST_COUNTED) -> int:
+    """A count. Raises ValueError for anything else."""
+    if isinstance(value, int) and 0 <= value <= most:
+        return int(value)
+    raise ValueError("not a count")
+
+
+def _number(value: Any, most: float) -> float:
+    """A number of at most that size; NaN for a missing one. Raises ValueError for anything else."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > most:
+        raise ValueError("not a number of this kind")
+    return float(value)

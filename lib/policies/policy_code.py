@@ -29,7 +29,7 @@ _NUMBERS = {
 }
 _FROM_LOGPROBS = '''\
 def decide(logprobs):
-    """Say what to do with an answer, by the logprobs of its tokens.
+    """Return the action for an answer, by the logprobs of its tokens.
 
     logprobs: a list of floats in nats, without the stop token; None for an unscored one.
     In a response of Custom Model Import, by its format:
@@ -50,7 +50,7 @@ def decide(logprobs):
 '''
 _FROM_NUMBER = '''\
 def decide(@NAME@):
-    """Say what to do with an answer.
+    """Return the action for an answer.
 
     @NAME@: @ABOUT@;
     None if it is not known.
@@ -60,42 +60,56 @@ def decide(@NAME@):
         return @MISSING@
     value = @NAME@
 '''
-_TERMS = '''\
-OPENERS = set(
+_TERMS = r'''OPENERS = set(
     "A An And As At But For From He Her His I If In It Its Of On Or Our She So That The "
     "Their There These They This Those To We When With You Your".split()
 )
+ALONE = r"\u0e00-\u0eff\u3040-\u309f\u3400-\u9fff"  # scripts without spaces
+LETTER = rf"[^\W_{ALONE}]"
+MARK = r"[\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff]"
+WORD = re.compile(rf"[{ALONE}]|{LETTER}(?:{LETTER}|{MARK}|['\u2019._](?={LETTER}))*")
+JOINS = {
+    "name": re.compile(r"[^\S\n]|[-\u2013]"),
+    "number": re.compile(r"[^\S\n]?[-\u2013/:][^\S\n]?|[.,]|[^\S\n]"),
+}
 
 
 def most_doubtful_term(tokens):
     """Return the surprisal of an answer's least likely name or number, in nats.
 
     tokens: (text, logprob) pairs in order, without the stop token.
-    A name is a word that begins with a capital, a number one that begins with a
-    digit; with those of its kind right before it. Candor also tells dates, quoted
-    terms and other scripts.
+    None if the answer is empty or has no logprobs, or if a token of a term has none.
+    A name begins with a capital, a number with a digit; neighbors of one kind are one
+    term. In scripts without capitals, each word is a term. Candor also detects dates,
+    quoted terms and number words such as "eight"; this function does not.
     """
-    words, waiting = [], 0.0
-    for text, logprob in tokens:
-        if not words or text[:1].isspace() or words[-1][0][-1:].isspace():
-            words.append(["", 0.0])
-            waiting = 0.0
-        words[-1][0] += text
-        waiting -= logprob
-        if any(map(str.isalnum, text)):  # punctuation counts inside a word, as in 3.5
-            words[-1][1] += waiting
-            waiting = 0.0
-    worst, doubt, kind = 0.0, 0.0, ""
-    for text, surprisal in words:
-        word = text.strip("\\t\\r\\n !\\"'()*,-./:;?[]_`{}")
-        before, kind = kind, "number" if word[:1].isdigit() else "name"
-        if word in OPENERS or not (word[:1].isdigit() or word[:1].isupper()):
-            kind = ""
-        doubt = (doubt if kind == before else 0.0) + surprisal if kind else 0.0
-        worst = max(worst, doubt)
-        if not text.strip()[-1:].isalnum():
-            kind = ""  # punctuation ends a term
-    return worst
+    known = [each is not None and each == each for _, each in tokens]
+    if not any(known):
+        return None
+    text = "".join(each for each, _ in tokens)
+    owner = [place for place, (each, _) in enumerate(tokens) for _ in each]
+    terms, kind, end = [], "", 0
+    for word in WORD.finditer(text):
+        before, kind = kind, kind_of(word[0])
+        joined = kind == before and kind in JOINS
+        if joined and JOINS[kind].fullmatch(text, end, word.start()):
+            terms[-1][1] = owner[word.end() - 1] + 1
+        elif kind:
+            terms.append([owner[word.start()], owner[word.end() - 1] + 1])
+        end = word.end()
+    if not all(all(known[first:last]) for first, last in terms):
+        return None
+    doubts = [sum(-each for _, each in tokens[first:last]) for first, last in terms]
+    return max(doubts, default=0.0)
+
+
+def kind_of(word):
+    """Return "name", "number" or "other"; "" for a word that is not a term."""
+    if word in OPENERS or word[0].islower():
+        return ""
+    if word[0].isdigit():
+        return "number"
+    return "name" if word[0] != word[0].lower() else "other"
 
 
 '''
@@ -106,10 +120,11 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 def as_python(policy: Policy) -> str:
     """The policy as a Python module with a function `decide`, which returns the name of an action.
 
-    It uses nothing but the language itself, and is formatted as ruff would. `TEXTS` has the policy's texts by action,
+    It uses nothing but the standard library, and is formatted as ruff would. `TEXTS` has the policy's texts by action,
     if it has any.
     """
-    lines = ['"""A confidence policy, exported from Candor."""', "", f"NAME = {literal(policy.name, 7)}"]
+    imports = ["import re", ""] if policy.measure == DOUBTFUL_TERMS else []
+    lines = ['"""A confidence policy, exported from Candor."""', "", *imports, f"NAME = {literal(policy.name, 7)}"]
     if policy.note:
         lines.append(f"NOTE = {literal(policy.note, 7)}")
     if policy.texts:

@@ -127,6 +127,8 @@ def test_the_held_out_part_is_refused_without_final(
     assert "add --final" in capsys.readouterr().err
     assert engine.requests == []
     assert not (tmp_path / "out").exists()
+    assert evaluate("--final") == 0
+    assert "SHA-256" not in capsys.readouterr().out, "the development part is scored as often as you like"
     assert evaluate("--part", "held-out", "--final") == 0
     said = capsys.readouterr().out
     assert f"SHA-256 of sheets.jsonl: {hashlib.sha256(FILE.read_bytes()).hexdigest()}" in said
@@ -164,7 +166,18 @@ def test_more_alternatives_than_anything_returns_are_refused(evaluate: Evaluate,
 
 
 @pytest.mark.parametrize(
-    "line", ["x", "[]", "{}", '{"id": 5}', '{"id": "a", "m": "x"}', '{"id": "a", "m": true}', "[" * 100_000]
+    "line",
+    [
+        "x",
+        "[]",
+        "{}",
+        '{"id": 5}',
+        '{"id": "a", "m": "x"}',
+        '{"id": "a", "m": true}',
+        "[" * 100_000,
+        f'{{"id": "a", "m": 1{"0" * 400}}}',
+        f'{{"id": "a", "{"m" * 101}": 1}}',
+    ],
 )
 def test_a_file_of_scores_that_cannot_be_read(tmp_path: Path, line: str) -> None:
     file = tmp_path / "scores.jsonl"
@@ -173,7 +186,9 @@ def test_a_file_of_scores_that_cannot_be_read(tmp_path: Path, line: str) -> None
         peer_scores(f"peer={file}")
 
 
-@pytest.mark.parametrize("text", ["", "peer", "peer=", "=file", "peer=/no/such/file"])
+@pytest.mark.parametrize(
+    "text", ["", "peer", "peer=", "=file", "peer=/no/such/file", "peer=\0", "peer=/", f"{'p' * 101}=x"]
+)
 def test_a_peer_that_cannot_be_read(text: str) -> None:
     with pytest.raises(BadFile):
         peer_scores(text)
@@ -196,3 +211,96 @@ def test_the_models_own_verdict_is_a_method(
     own = next(each for each in level(tmp_path, "answers, chat")["methods"] if each["method"] == "P(True)")
     assert own["missing"] == 0
     assert "P(True)" in measured_in((tmp_path / "out" / "flags.json").read_bytes()).auroc
+
+
+def with_weights(engine: ScriptedEngine) -> None:
+    answered = engine.script
+    engine.script = lambda request: replace(answered(request), provenance=(("weights", "abc"),))
+
+
+def test_a_data_directory_that_cannot_be_written_loses_nothing(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    with_weights(engine)
+    assert evaluate() == 0
+    assert len(list((tmp_path / "data" / "flags").iterdir())) == 1
+    kept = {name: (tmp_path / "out" / name).read_bytes() for name in ("flags.json", "report.md", "items.jsonl")}
+    for name in kept:
+        (tmp_path / "out" / name).unlink()
+    capsys.readouterr()
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path / "out" / "report.json"))
+    assert evaluate() == 0
+    said = capsys.readouterr()
+    assert "### Answers, few-shot" in said.out
+    assert "Candor's data directory can't be written to: Not a directory. Set CANDOR_DATA" in said.err
+    assert (tmp_path / "out" / "report.md").read_bytes() == kept["report.md"]
+    assert (tmp_path / "out" / "items.jsonl").read_bytes() == kept["items.jsonl"]
+    assert measured_in((tmp_path / "out" / "flags.json").read_bytes()).weights == "abc"
+
+
+def test_a_full_disk_is_told_after_the_tables(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(doubts_command, "write_items", full)
+    assert evaluate() == 1
+    said = capsys.readouterr()
+    assert "### Answers, few-shot" in said.out
+    assert "The report cannot be written: No space left on device.\nFix that" in said.err
+
+
+@pytest.mark.parametrize("out", ["", " ", "a\0b", "file", "file/inside", "/proc/none"])
+def test_an_output_folder_that_cannot_be_used_is_refused_first(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    assert evaluate("--out", out) == 1
+    assert "as --out" in capsys.readouterr().err
+    assert engine.requests == []
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["report.json", "report.md", "items.jsonl", "flags.json", "answers-development.sqlite"]
+)
+def test_a_folder_in_the_place_of_a_file_is_refused_first(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    assert evaluate() == 1
+    assert f"{name} in the output folder can't be overwritten." in capsys.readouterr().err
+    assert engine.requests == []
+
+
+def test_names_of_peers_cannot_leave_their_cell(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate()
+    peers = tmp_path / "scores.jsonl"
+    name = "\x1b[31mred|pipe\n<b>\ud800"
+    peers.write_text("\n".join(json.dumps({"id": each["id"], name: float(each["right"])}) for each in items(tmp_path)))
+    capsys.readouterr()
+    assert evaluate("--peer", f"a|b\n={peers}") == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    rows = [line for line in said.splitlines() if "red" in line]
+    cells = next(line for line in said.splitlines() if line.startswith("| Method")).count("|")
+    assert len(rows) == 3, "one for each level that has its items"
+    for row in rows:
+        assert "a\\|b" in row
+        assert "‹U+001B›\\[31mred\\|pipe↵\\<b>\ufffd" in row
+        assert row.replace("\\|", "").count("|") == cells
+    assert (tmp_path / "out" / "report.md").read_text().strip() == said.strip()
+
+
+def test_two_peers_of_one_name_are_refused(evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path) -> None:
+    file = tmp_path / "scores.jsonl"
+    file.write_text('{"id": "a", "m": NaN}')
+    assert peer_scores(f"p={file}")[0] == "p"
+    assert evaluate("--peer", f"p={file}", "--peer", f"p={file}") == 1
+    assert engine.requests == []

@@ -162,7 +162,37 @@ def test_an_end_sets_a_label_apart_from_a_longer_one() -> None:
     assert ended.notes == ()
     open_end = answer(("yes", {"yes": 0.9, "no": 0.1}), labels=labels)
     assert open_end.undecided == pytest.approx(0.9)
-    assert "begins “yes, but”" in open_end.notes[0]
+    (note,) = open_end.notes
+    assert note.startswith("The label “yes” begins “yes, but”, and nothing marks where the answer ends.")
+    assert answer((" YES", {" YES": 0.9, "no": 0.1}), labels=labels).notes == open_end.notes
+    other = answer(("no", {"yes": 0.4, "no": 0.6}), labels=labels)
+    assert other.undecided == pytest.approx(0.4)
+    assert other.notes == (), "what the answer is stays decided"
+
+
+def test_a_label_that_is_not_listed_is_unknown_and_not_impossible() -> None:
+    labels = ["South", "South America", "South America and Asia"]
+    found = answer(
+        ("South", {"South": 0.9, "Africa": 0.05}), (" America", {" America": 0.9, ".": 0.08}), (".", {".": 0.99}),
+        labels=labels,
+    )  # fmt: skip
+    assert column(found, "probability")[:2] == pytest.approx([0.072, 0.8019], abs=1e-4)
+    assert math.isnan(found.rows[2].probability)
+    assert math.isnan(found.rows[2].logprob)
+    assert found.notes == (), "no label's probability includes another's"
+    certain = answer(("Yes", {"Yes": 1.0}))
+    assert column(certain, "probability") == [1.0, 0.0], "nothing is left for the other label"
+    assert column(certain, "logprob") == [0.0, -INF]
+
+
+def test_a_label_includes_a_longer_one_only_if_its_tokens_begin_it() -> None:
+    def spelt(*tokens: str) -> Completion:
+        return completion_of(tokens_of("?"), tokens_of(*tokens, logprobs=[-1.0] * len(tokens)), origin="scored")
+
+    apart = distribution(["no", "not sure"], [spelt(" no"), spelt(" not", " sure")])
+    assert apart.notes == ()
+    inside = distribution(["South", "South America"], [spelt(" South"), spelt(" South", " America")])
+    assert inside.notes[0].startswith("The label “South” begins “South America”. Its probability includes")
 
 
 def test_answers_that_show_little() -> None:
@@ -170,7 +200,7 @@ def test_answers_that_show_little() -> None:
     assert elsewhere.others == pytest.approx(0.9)
     assert "may not begin with one" in elsewhere.notes[0]
     alone = from_answer(completion_of(tokens_of("?"), tokens_of("Yes", logprobs=[math.log(0.75)])), ["Yes", "No"])
-    assert column(alone, "probability") == pytest.approx([0.75, 0])
+    assert column(alone, "probability") == pytest.approx([0.75, NAN], nan_ok=True)
     assert "lists no alternatives" in alone.notes[0]
     unscored = from_answer(completion_of(tokens_of("?"), tokens_of("Yes")), ["Yes", "No"])
     assert math.isnan(unscored.rows[0].probability)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib.doubts.measured import (
     MOST_BYTES,
@@ -74,11 +76,65 @@ def test_a_file_comes_back() -> None:
         json.dumps(as_json(MADE) | {"scores": {"sum": ["x"]}}).encode(),
         json.dumps(as_json(MADE) | {"auroc": {"sum": [1]}}).encode(),
         json.dumps(as_json(MADE) | {"version": 2}).encode(),
+        *(
+            json.dumps(as_json(MADE) | {name: value}).encode()
+            for value in (math.inf, math.nan, 10**400, -1, "5", 2.5, [[1]] * 5, None)
+            for name in ("answers", "wrong", "scores", "auroc")
+        ),
+        json.dumps(as_json(MADE)).replace('"answers": 3', '"answers": 1e999').encode(),
+        *(
+            json.dumps(as_json(MADE) | {"auroc": {"sum": each}}).encode()
+            for each in ([0.5, 0.4, 0.6, math.inf], [0.5, 0.4, 0.6, math.nan], [10**400, 0, 1, 5], ["0.5", 0, 1, 5])
+        ),
+        *(
+            json.dumps(as_json(MADE) | {"scores": {"sum": [1, 2, 3, 4, each]}}).encode()
+            for each in (math.inf, 10**400, True, [1])
+        ),
+        json.dumps(as_json(MADE) | {"wrong": [0, 1, 2, 0, 1]}).encode(),
     ],
 )
 def test_other_files_are_refused(data: bytes) -> None:
     with pytest.raises(BadFile):
         measured_in(data)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.integers(10**300, 10**500) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(sorted(as_json(MADE))), VALUES)
+def test_whatever_a_field_is_the_file_is_read_or_refused(name: str, value: object) -> None:
+    try:
+        found = measured_in(json.dumps(as_json(MADE) | {name: value}).encode())
+    except BadFile:
+        return
+    assert 0 <= found.answers <= 10**9
+    for method in found.scores:
+        assert at_threshold(found, method, 1.0) is not None
+    again = measured_in(json.dumps(as_json(found)).encode())
+    assert again.wrong.tolist() == found.wrong.tolist()
+    found.model.encode()
+
+
+def test_an_unknown_limit_comes_back_and_is_json() -> None:
+    unknown = replace(MADE, auroc={"sum": Interval(0.75, math.nan, math.nan, 5)})
+    text = json.dumps(as_json(unknown), allow_nan=False)
+    found = measured_in(text.encode()).auroc["sum"]
+    assert (found.value, found.n) == (0.75, 5)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_a_broken_file_on_this_machine_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
+    keep_measured(MADE)
+    (tmp_path / "flags" / "0.json").write_text(json.dumps(as_json(MADE) | {"answers": math.inf}))
+    found = measured_for(replace(answer_of("Rome"), provenance=(("weights", "abc"),)))
+    assert found is not None
+    assert found.answers == 3
 
 
 def test_those_that_ship_are_of_methods_that_exist() -> None:

@@ -203,7 +203,7 @@ def test_a_threshold_that_all_pass_and_one_that_is_not_there() -> None:
     everything = Guaranteed(0.2, 0.9, Guarantee(-INF, 400, 2, 400, 0.2, 0.9))
     assert decide(from_threshold(everything, "sum"), -INF) is Action.ANSWER
     missing = sought(np.array([0.1, 0.2]), np.array([True, True]), 0.05, 0.9)
-    with pytest.raises(InvalidRequest, match="No threshold keeps the risk of 5%: It takes at least"):
+    with pytest.raises(InvalidRequest, match="No threshold keeps the risk of 5%: Needs at least"):
         from_threshold(missing, "sum")
 
 

@@ -6,6 +6,8 @@ import ast
 import math
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -29,6 +31,8 @@ HOSTILE = [
     '"""', "'''", '\\"""', "\\", "\\\\", "\n", "\r\n", "'\n\"", '"); import os; os._exit(1)  # ', "{}", "%s", "\0",
     "\u202e\u2066txt\u2069", "\u2028", "\ufeff", "\U0001f600", "\\N{DIGIT ONE}", "\x85", "\x1b[31m", "@MISSING@",
 ]  # fmt: skip
+TERM_NAMES = {"re", "OPENERS", "ALONE", "LETTER", "MARK", "WORD", "JOINS", "most_doubtful_term", "kind_of"}
+TERMS = Policy("P", DOUBTFUL_TERMS, (Rule(Action.VERIFY, 1.0), Rule(Action.ANSWER, -INF)))
 TEXTS = st.lists(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=30)), max_size=12).map("".join)
 
 
@@ -62,7 +66,7 @@ def test_the_function_decides_as_the_policy_does(policy: Policy, values: list[fl
     assert names["NAME"] == policy.name
     assert names.get("NOTE", "") == policy.note
     assert names.get("TEXTS", {}) == {str(action): text for action, text in policy.texts}
-    own = {"OPENERS", "most_doubtful_term"} if policy.measure == DOUBTFUL_TERMS else set()
+    own = TERM_NAMES if policy.measure == DOUBTFUL_TERMS else set()
     assert set(names) <= {"__builtins__", "__doc__", "NAME", "NOTE", "TEXTS", "decide", *own}
 
 
@@ -148,7 +152,7 @@ def test_it_is_formatted_as_ruff_would(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", READY)
 def test_it_is_short_and_stands_alone(name: str, tmp_path: Path) -> None:
     code = as_python(READY[name])
-    assert len(code.splitlines()) < (80 if READY[name].measure == DOUBTFUL_TERMS else 50)
+    assert len(code.splitlines()) < (90 if READY[name].measure == DOUBTFUL_TERMS else 50)
     (tmp_path / "policy.py").write_text(code)
     missing = "[]" if READY[name].measure in SCORES else "None"
     call = f"import sys; sys.path.insert(0, '.'); import policy; print(policy.decide({missing}))"
@@ -157,19 +161,64 @@ def test_it_is_short_and_stands_alone(name: str, tmp_path: Path) -> None:
     assert str(ROOT) not in code
 
 
-WORDS = [(" Rome",), (" New", "ville"), (" is",), (" a",), (" dog",), (" 12",), (" 3", ".", "5"), (" It",), (" Zorg",)]
+WORDS = [
+    (" Rome",), (" New", "ville"), (" is",), (" a",), (" dog",), (" 12",), (" 3", ".", "5"), (" It",), (" Zorg",),
+    (" “", "Lima"), (" «Lima",), (" $500",), (" €", "500"), ("—Paris",), ("—", "Paris"), (" (", "Oslo"), (" Élan",),
+    (" 利马",), (" 利", "马"), (" مدي", "نة"), (" दि", "ल्ली"), (" O", "’", "Brien"), (" U", ".", "S"),
+    (" Za", "\u0301", "pad"),
+]  # fmt: skip
 UNITS = st.tuples(st.sampled_from(WORDS), st.sampled_from([(), (), (",",), (".",)])).map(
     lambda unit: (*unit[0], *unit[1])
 )
+Exported = Callable[[Sequence[tuple[str, float | None]]], float | None]
+
+
+@pytest.fixture(scope="module")
+def most_doubtful() -> Exported:
+    return run(TERMS)["most_doubtful_term"]  # type: ignore[return-value]
 
 
 @given(st.lists(UNITS, max_size=12), st.randoms(use_true_random=False))
-def test_of_plain_sentences_the_exported_term_is_candors(units: list[tuple[str, ...]], random: Random) -> None:
-    names = run(Policy("P", DOUBTFUL_TERMS, (Rule(Action.VERIFY, 1.0), Rule(Action.ANSWER, -INF))))
-    function = names["most_doubtful_term"]
-    assert callable(function)
+def test_of_plain_sentences_the_exported_term_is_candors(
+    most_doubtful: Exported, units: list[tuple[str, ...]], random: Random
+) -> None:
     texts = [text for unit in units for text in unit]
     logprobs = [-random.uniform(0.01, 5) for _ in texts]
     done = answer_of("".join(texts), logprobs, pieces=texts)
     scores = doubts_of(done, "sum").scores
-    assert function(list(zip(texts, logprobs, strict=True))) == pytest.approx(float(scores.max(initial=0.0)), abs=1e-4)
+    expected = pytest.approx(float(scores.max(initial=0.0)), abs=1e-4) if texts else None
+    assert most_doubtful(list(zip(texts, logprobs, strict=True))) == expected
+
+
+@pytest.mark.parametrize("text", ["“Lima", "«Lima", "$500", "—Paris", "city—Paris", "利马", "(Oslo)", "'Oslo'", "ليما"])
+def test_what_is_around_a_term_does_not_hide_it(most_doubtful: Exported, text: str) -> None:
+    assert most_doubtful([(" the", -0.1), (f" {text}", -3.0), (" is", -0.1)]) == 3.0
+
+
+@pytest.mark.parametrize("missing", [None, NAN])
+def test_a_term_without_logprobs_has_the_missing_action(most_doubtful: Exported, missing: float | None) -> None:
+    decide_by = run(TERMS)["decide"]
+    assert callable(decide_by)
+    for tokens in (
+        [], [("Lima", missing)], [("yes", missing), (" is", missing)], [("Lima", missing), (" is Paris", -9.0)],
+        [("Li", -0.1), ("ma", missing)],
+    ):  # fmt: skip
+        assert most_doubtful(tokens) is None
+        assert decide_by(most_doubtful(tokens)) == Action.PERSON
+    assert most_doubtful([("yes", missing), (" Lima", -2.0)]) == 2.0, "a word that is not a term does not count"
+    assert most_doubtful([("yes", -2.0)]) == 0.0
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.floats(-30, 0) | st.sampled_from([None, NAN, -INF]))))
+def test_whatever_the_tokens_the_term_is_a_doubt_or_unknown(
+    most_doubtful: Exported, tokens: list[tuple[str, float | None]]
+) -> None:
+    found = most_doubtful(tokens)
+    assert found is None or found >= 0
+
+
+def test_a_long_answer_takes_little_time(most_doubtful: Exported) -> None:
+    start = time.process_time()
+    for text in ("Rome ", "利", "a.", "3,", "A\u0301", "'", " "):
+        most_doubtful([(text, -0.5)] * 20_000)
+    assert time.process_time() - start < 5
