@@ -109,7 +109,9 @@ def _scorings(limits: Limits) -> None:
         "Score by", names, key="contexts.scorings", persist_state="session",
         format_func=lambda name: f"{SCORINGS[name].label}{' (free)' if name in _FREE else ''}",
         help="Question likelihood reads each passage and tells how likely the question is after it: no answer is "
-        "generated. A draft is a short answer from each passage. Both together take one call per passage.",
+        "generated. A draft is a short answer from each passage. Both together take one call per passage. Of 70 "
+        "labelled questions that were held out, question likelihood had the right passage first in 91%, BM25 in 53%, "
+        "drafts in 20%, on the embedded model: docs/contexts.md.",
     )  # fmt: skip
     if GAIN in (st.session_state.get("contexts.scorings") or []):
         st.text_input(

@@ -19,17 +19,17 @@ _NAME, _BAR = 44, 30  # characters of a passage beside its bar; pixels of a bar'
 
 
 def rank_chart(plan: ContextsPlan, scores: Scores, kept: Sequence[int], label: str) -> None:
-    """Draw each passage's distance from the best one, best first."""
+    """Draw how far each passage is above the lowest one, best first."""
     import plotly.graph_objects as go
 
     places = [place for place in ranked(scores) if np.isfinite(scores[place])]
     if not places:
         return
-    best = float(scores[places[0]])
+    lowest = float(scores[places[-1]])
     names = [html.escape(marked(formatting.beginning(plan.passages[place].text, _NAME))) for place in places]
     figure = go.Figure(
         go.Bar(
-            x=[float(scores[place]) - best for place in places],
+            x=[float(scores[place]) - lowest for place in places],
             y=[f"{rank}. {name}" for rank, name in enumerate(names, 1)],
             orientation="h",
             marker={"color": [accent() if place in kept else "#8a8f98" for place in places]},
@@ -37,7 +37,7 @@ def rank_chart(plan: ContextsPlan, scores: Scores, kept: Sequence[int], label: s
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
-    layout = chart_layout(f"{label}, less than the best", "")
+    layout = chart_layout(f"{label}, above the lowest", "")
     layout |= {"height": 90 + _BAR * len(places), "showlegend": False}
     figure.update_layout(**layout)
     figure.update_yaxes(autorange="reversed", automargin=True)

@@ -137,13 +137,12 @@ def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, 
         row: dict[str, Any] = {
             "Rank": rank,
             "Kept": place in chosen.kept,
+            label(chosen.by): _number(chosen.scores[place]),
             "Passage": marked(formatting.beginning(each.text, _TEXT)),
-            "Id": marked(each.id),
         }
-        row |= {label(name): _number(values[place]) for name, values in scored.scores.items() if name != COMBINED}
-        if chosen.by == COMBINED:
-            row["Combination"] = _number(chosen.scores[place])
-        row["Tokens"] = scored.tokens[place]
+        others = {name: values for name, values in scored.scores.items() if name not in (COMBINED, chosen.by)}
+        row |= {label(name): _number(values[place]) for name, values in others.items()}
+        row |= {"Tokens": scored.tokens[place], "Id": marked(each.id)}
         row["Error"] = "" if error is None else marked(formatting.beginning(str(error), _TEXT))
         rows.append(row)
     if not any(row["Error"] for row in rows):
@@ -208,7 +207,7 @@ def _ask(plan: ContextsPlan, batch: Batch, chosen: Chosen) -> None:
 
 
 def _take_away(plan: ContextsPlan, chosen: Chosen) -> None:
-    with st.expander("Take it away", icon=":material/download:"):
+    with st.expander("Export", icon=":material/download:"):
         held = [plan.passages[place] for place in chosen.kept]
         st.download_button(
             "Kept passages (JSON)", lambda: json.dumps(as_rows(held), indent=1, ensure_ascii=False),
