@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 AXE = ROOT / "tests" / "browser_js" / "node_modules" / "axe-core" / "axe.min.js"
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-PAGES = ("", "prompts", "models", "rank", "doubts", "evaluate", "history", "connection")
+PAGES = ("", "prompts", "models", "rank", "doubts", "contexts", "evaluate", "history", "connection")
 # Streamlit's own markup, which a page cannot change.
 NOT_OURS: set[tuple[str, str]] = set()
 
