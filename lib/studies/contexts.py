@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -71,7 +72,9 @@ class ContextsPlan:
             raise InvalidRequest("Two passages have the same id.", "Give each passage an id of its own.")
         if unknown := {*self.scorings, *(name for name, _ in self.weights)} - set(SCORINGS):
             raise InvalidRequest(f"There is no scoring “{min(unknown)}”.", f"There are {', '.join(SCORINGS)}.")
-        if self.by != COMBINED and self.by not in self.scorings:
+        if not self.scorings:
+            raise InvalidRequest("No scoring is chosen.", "Choose at least one.")
+        if self.by not in self.scorings and not (self.by == COMBINED and self.weights):
             raise InvalidRequest("What ranks the passages is not among the scorings.", "Choose it as well.")
         if not 1 <= self.draft_tokens <= MOST_DRAFT_TOKENS:
             raise InvalidRequest(f"A draft has 1 to {MOST_DRAFT_TOKENS} tokens.", "Change its length.")
@@ -81,7 +84,10 @@ class ContextsPlan:
             raise InvalidRequest("The answer gain needs an answer.", "Type one, or take one that the model gave.")
         if not self.prompt_scores and not {*self.scorings} - {QUESTION, GAIN}:
             raise InvalidRequest("The model doesn't return prompt logprobs.", "Choose the draft confidence as well.")
+        if self.context < 0 or not math.isfinite(self.keep.value):
+            raise InvalidRequest("What is kept is not a number.", "Change the rule.")
         filled(self.template, "", self.question)
+        self.then_at_most()  # raises if an answer's settings are out of bounds
 
     def title(self) -> str:
         """The question."""

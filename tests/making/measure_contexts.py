@@ -41,7 +41,7 @@ from lib.studies.contexts_outcome import ContextsOutcome, outcome_of
 
 _AT_ONCE = 4  # questions
 _DRAFTS = 8  # tokens
-_KEPT = {"closed book": 0, "best passage": 1, "best two": 2, "best three": 3, "all passages": 50}
+_KEPT = {"closed book": 0, "best passage": 1, "best two": 2, "all passages": 50}
 _MOST = (1, 2, 3, 4, 5)  # passages that are kept
 COMBINATIONS = {
     "question + BM25": {QUESTION: 1.0, BM25: 1.0},
@@ -125,7 +125,7 @@ def answers(options: argparse.Namespace) -> None:
     rows = [each for each in rows if asked[each["id"]]["expected"]]
     prompts = {name: [_prompt(asked[each["id"]], each, most) for each in rows] for name, most in _KEPT.items()}
     engine = open_local(options.model)
-    engines, template = Engines(lambda _: engine), Request("x", max_tokens=16, stop=("\n\n",), k=0, prompt_scores=False)
+    engines, template = Engines(lambda _: engine), Request("x", max_tokens=16, k=0, prompt_scores=False)
     calls = [Call(EMBEDDED, replace(template, prompt=text)) for texts in prompts.values() for text in texts]
     with closing(engine):
         job = Jobs().start(run_calls(engines, calls))

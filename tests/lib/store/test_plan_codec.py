@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from lib.contexts.passages import Passage
+from lib.contexts.pruning import Keep
+from lib.contexts.pruning import Rule as Threshold
+from lib.contexts.scorings import COMBINED, GAIN, QUESTION
 from lib.core.branching import Fork
 from lib.core.request import Message, Mode, Request
 from lib.core.sources import EMBEDDED, BedrockModel
@@ -23,11 +27,13 @@ from lib.store.job_runs import CUT_OFF, answers_of, ended, restored, run_about, 
 from lib.store.plan_codec import call_as_json, call_of
 from lib.store.run import RunState
 from lib.studies.ablation import AblationPlan
+from lib.studies.contexts import KEPT, NONE, ContextsPlan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.doubts_sets import DoubtsSetsPlan, Item
 from lib.studies.evaluation import EvaluatePlan
 from lib.studies.exploration import ExplorePlan
 from lib.studies.label_choices import LabelsPlan
+from lib.studies.leaning import LeaningPlan
 from lib.studies.model_comparison import ModelsPlan, Side
 from lib.studies.plans import PLANS
 from lib.studies.prompt_comparison import PromptsPlan
@@ -47,6 +53,10 @@ CALLS = [
     Call(EMBEDDED, Request("Hello", prefix_ids=(1, 2)), Fork(DONE, 1, (2,), "text", Request("Hello"), "Careful.")),
 ]
 SAVED_SIDE = Side(MODEL, replace(CHAT, n=1), ("one",), saved=1_700_000_000_000_000)
+CONTEXTS = ContextsPlan(
+    MODEL, "Why?", (Passage("a", "So.", 0.5), Passage("b", "Or so.")), scorings=(QUESTION, GAIN), answer="Because.",
+    weights=((QUESTION, 1.0),), by=COMBINED, keep=Keep(Threshold.BUDGET, 90.0), answers=(KEPT, NONE),
+)  # fmt: skip
 EXAMPLES: list[Plan] = [
     ExplorePlan(CALLS[0]),
     ExplorePlan(CALLS[1]),
@@ -61,6 +71,8 @@ EXAMPLES: list[Plan] = [
     SecondLooksPlan(MODEL, Request("Who?"), "Me", 3, verdict=True, other_prompt="What?", prefixes=((1, 2), (3,))),
     LabelsPlan(MODEL, Request("Which?"), ("this", "that"), "Answer:", "."),
     DoubtsSetsPlan(MODEL, (Item("a", "Peru is in"), Item("b", "Is it?", Mode.CHAT, 9, ())), 7),
+    CONTEXTS,
+    LeaningPlan(MODEL, CONTEXTS, "Because."),
 ]
 
 
