@@ -15,10 +15,10 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
         "evaluate-doubts",
         help="measure how well every score of doubt finds a model's errors, in answers, values and words",
         description="Asks a model the ready sets of facts and fact sheets, grades the answers, and reports how well "
-        "each method tells right from wrong. What was answered is kept in the output folder and not asked twice.",
+        "each method tells right from wrong. Answers are saved in the output folder and not asked for twice.",
         epilog="docs/doubts.md explains the sets and the figures.",
     )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where answers, items and the report are kept")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where answers, items and the report are saved")
     asked = parser.add_argument_group("what is asked")
     asked.add_argument(
         "--part", choices=PARTS, default="development",

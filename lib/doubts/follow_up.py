@@ -1,7 +1,7 @@
 """Drafts of what to do next about an answer's doubtful terms: a search, a question to the user, a list to check.
 
-Templates only, no model. Terms and questions are other people's text: it is bounded, on one line, and has no hidden
-characters but as code points.
+Templates only, no model. Ordinary words state nothing to look up, so they are left out unless there is nothing else.
+Terms and questions are other people's text: it is bounded, on one line, and shows hidden characters as code points.
 """
 
 from __future__ import annotations
@@ -61,19 +61,20 @@ def retrieval_query(question: str, terms: Sequence[Doubtful]) -> str:
     """
     found: list[str] = []
     _add(found, _names(question[:_LONGEST_READ]), _OF_QUESTION)
-    _add(found, (keyword for term in terms[:MOST_CLAIMS] for keyword in _keywords(term)), LONGEST_QUERY)
+    _add(found, (keyword for term in _stated(terms)[:MOST_CLAIMS] for keyword in _keywords(term)), LONGEST_QUERY)
     return " ".join(found)
 
 
 def clarifying_question(question: str, terms: Sequence[Doubtful]) -> str:
     """What to ask the user before an answer goes out; "" without doubtful terms."""
-    asked = list(dict.fromkeys(_asked(question.casefold(), each) for each in terms[:MOST_CLAIMS] if each.text.strip()))
+    stated = [each for each in _stated(terms)[:MOST_CLAIMS] if each.text.strip()]
+    asked = list(dict.fromkeys(_asked(question.casefold(), each) for each in stated))
     return " ".join(asked[:_MOST_ASKED])
 
 
 def verification_prompt(question: str, terms: Sequence[Doubtful]) -> str:
     """A prompt with the doubtful terms as a numbered list of claims to check; "" without doubtful terms."""
-    claims = list(dict.fromkeys(_claim(each) for each in terms if each.text.strip()))
+    claims = list(dict.fromkeys(_claim(each) for each in _stated(terms) if each.text.strip()))
     if not claims:
         return ""
     more = len(claims) - MOST_CLAIMS
@@ -82,8 +83,7 @@ def verification_prompt(question: str, terms: Sequence[Doubtful]) -> str:
         [
             _CHECK,
             "",
-            f"Question: {_quotable(question, _LONGEST_QUESTION)}",
-            "",
+            *([f"Question: {_quotable(question, _LONGEST_QUESTION)}", ""] if question.strip() else []),
             "Details:",
             *lines,
             *([f"({more:,} more are left out.)"] if more > 0 else []),
@@ -91,21 +91,35 @@ def verification_prompt(question: str, terms: Sequence[Doubtful]) -> str:
     )
 
 
+def _stated(terms: Sequence[Doubtful]) -> Sequence[Doubtful]:
+    """The names, numbers, dates and quoted terms; if there are none, the ordinary words."""
+    return [each for each in terms if each.kind is not Kind.WORD] or terms
+
+
 def _asked(question: str, term: Doubtful) -> str:
     name = f"“{_quotable(term.text, _LONGEST_TERM)}”"
     if term.text.strip().casefold() in question:
-        return f"You mention {name}: what exactly do you mean by it?"
+        return f"You mention {name}. What exactly do you mean by it?"
     if term.kind in (Kind.NUMBER, Kind.DATE):
         of = _BLANK.sub(" ", " ".join(_content(term.before[-_READ_BEFORE:])[-_WORDS_BEFORE:]))
         about = f" after “{_quotable(of, _LONGEST_BEFORE)}”" if of else ""
-        return f"The answer would give the {term.kind} {name}{about}: do you have one to compare it with?"
-    return f"The answer would mention {name}: is that what you have in mind?"
+        return f"The answer gives the {term.kind} {name}{about}. Do you have one to compare it with?"
+    return f"The answer mentions {name}. Is that what you mean?"
 
 
 def _claim(term: Doubtful) -> str:
-    before = _quotable(term.before[-_LONGEST_BEFORE:], _LONGEST_BEFORE)
+    before = _quotable(_from_a_word(term.before), _LONGEST_BEFORE)
     place = f", after “{before}”" if before else ""
     return f"The {term.kind} “{_quotable(term.text, _LONGEST_TERM)}”{place}"
+
+
+def _from_a_word(before: str) -> str:
+    """The last characters of a text, without the part of a word that they begin with; "…" says that more is before."""
+    if len(before) < _LONGEST_BEFORE:
+        return before
+    end = before[1 - _LONGEST_BEFORE :]
+    words = _BLANK.split(end, maxsplit=1)
+    return "…" + (words[1] if len(words) > 1 and words[1].strip() else end)
 
 
 def _keywords(term: Doubtful) -> Iterator[str]:
@@ -136,7 +150,7 @@ def _names(question: str) -> Iterator[str]:
 
 
 def _content(text: str) -> list[str]:
-    """The words of a text that are no function words."""
+    """The words of a text that are not function words."""
     words = (match[0].rstrip(".'’-") for match in _WORD.finditer(HIDDEN.sub("", text[-_LONGEST_READ:])))
     return [beginning(each, _LONGEST_TERM) for each in words if each.casefold() not in FUNCTION_WORDS]
 

@@ -39,7 +39,7 @@ class Measured:
     date: str  # ISO 8601
     answers: int  # that the facts were in
     wrong: NDArray[np.bool_]  # bool[n]: whether a fact was wrong
-    scores: dict[str, NDArray[np.float64]]  # float64[n] per method, the higher the more doubtful; NaN: not told
+    scores: dict[str, NDArray[np.float64]]  # float64[n] per method, the higher the more doubtful; NaN: unknown
     auroc: dict[str, Interval]  # per method, with the interval over entities
 
 

@@ -13,10 +13,12 @@ from lib.core.tokens import Tokens
 from lib.doubts.spread import MOST_TEXTS, Spread, Texts, spread
 from lib.errors import InvalidRequest
 from lib.formatting import beginning
-from lib.json_answers.paths import inside
+from lib.json_answers.paths import inside, last_key, of_all_items
 from lib.segmentation.char_classes import marked
 
-Choices = Mapping[str, Sequence[str]]  # by path; "orders[].status" is of all items
+# The values of fields, by path. "orders[].status" is of all items, "status" any field of that name, and ".status" only
+# that of the outermost object.
+Choices = Mapping[str, Sequence[str]]
 
 MOST_RESOLVED = 1_000  # fields of an answer; those after them have no spread
 _LONGEST = 1_000  # characters of a value
@@ -44,6 +46,15 @@ def whole_values(choices: Choices) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def values_at(path: str, choices: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The values that the field at a path can have; none if they are not known. The most exact path counts."""
+    if not choices:
+        return ()
+    every = of_all_items(path)
+    found = (choices[each] for each in (f".{path}", path, every, last_key(path)) if each and each in choices)
+    return next(found, ())
+
+
 def spread_of(tokens: Tokens, rows: Ints, choices: tuple[str, ...], before: str, *, quoted: bool) -> Spread:
     """How the probability at a value's tokens divides among the values that it can have.
 
@@ -64,6 +75,7 @@ def _in_quotes(choices: tuple[str, ...]) -> tuple[str, ...]:
 def choices_in(schema: Any) -> dict[str, tuple[str, ...]]:
     """The values that a JSON schema allows by `enum` and `const`, by path. What it does not understand is left out.
 
+    A field of the outermost object has a path like ".status", as a schema says nothing about others of its name.
     References are followed inside the schema only, and to a bounded depth.
     """
     found: dict[str, dict[str, None]] = {}
@@ -72,10 +84,14 @@ def choices_in(schema: Any) -> dict[str, tuple[str, ...]]:
         if isinstance(values, list) and values:
             found.setdefault(path, {}).update(dict.fromkeys(map(_as_text, values)))
     return {
-        path: tuple(values)
+        f".{path}" if _is_bare(path) else path: tuple(values)
         for path, values in found.items()
         if len(values) <= MOST_TEXTS and all(len(each) <= _LONGEST for each in values)
     }
+
+
+def _is_bare(path: str) -> bool:
+    return bool(path) and last_key(path) == path
 
 
 def _parts(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -20,9 +20,8 @@ from lib.core.pieces import Ints
 from lib.core.tokens import TokenKind
 from lib.doubts.spread import Spread
 from lib.formatting import beginning, percent
-from lib.json_answers.choices import MOST_RESOLVED, Choices, spread_of, whole_values
+from lib.json_answers.choices import MOST_RESOLVED, Choices, spread_of, values_at, whole_values
 from lib.json_answers.find import json_in
-from lib.json_answers.paths import of_all_items
 from lib.json_answers.scan import Fault, Found, Kind, Scan, decoded_string
 from lib.scores.token_scores import answer_mask
 from lib.segmentation.cells import Cells, split
@@ -84,7 +83,8 @@ class JsonReading:
 def fields_of(completion: Completion, choices: Choices | None = None) -> JsonReading:
     """The fields of an answer's first JSON object or array.
 
-    choices: the values that fields can have, by path; see `choices`. Raises InvalidRequest if they are not usable.
+    choices: the values that fields can have. A path such as "orders[].status" is of all items, a bare name such as
+    "status" of any field with that name, wherever it is. Raises InvalidRequest if they are not usable.
     """
     known = whole_values(choices or {})
     tokens = completion.generated
@@ -149,7 +149,7 @@ class _Reader:
     def _choices(self, found: Found) -> tuple[tuple[str, ...], Kind]:
         if found.kind in (Kind.KEY, Kind.EMPTY) or self.resolved >= MOST_RESOLVED:
             return (), found.kind
-        choices = self.known.get(found.path) or self.known.get(of_all_items(found.path))
+        choices = values_at(found.path, self.known)
         if choices:
             self.resolved += 1
             return choices, Kind.ENUMERATION

@@ -10,6 +10,7 @@ from lib.segmentation.char_classes import encodable, marked
 _LONGEST_KEY = 60  # characters of a key in a path
 _LONGEST = 300  # characters of a path, of which the end is kept
 _PLAIN = re.compile(r"[^\W\d][\w-]*")
+_LAST_KEY = re.compile(r"""(?:(?:^|\.)(?P<plain>[^\W\d][\w-]*)|\[(?P<quoted>"(?:[^"\\]|\\.)*")\])(?:\[[0-9]*\])*$""")
 _NUMBERS = re.compile(r"\[[0-9]+\]")
 
 
@@ -29,6 +30,14 @@ def item(path: str, number: int) -> str:
 def of_all_items(path: str) -> str:
     """The path with the numbers of items left out, as "orders[].price"."""
     return _NUMBERS.sub("[]", path)
+
+
+def last_key(path: str) -> str:
+    """The key that a path ends with, without the numbers of items after it: "price" of "orders[2].price[0]"."""
+    found = _LAST_KEY.search(path)
+    if found is None:
+        return ""
+    return found["plain"] or str(json.loads(found["quoted"]))
 
 
 def named(path: str) -> str:

@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
     STRING = "string"
     NUMBER = "number"  # NaN and Infinity included, which models write though JSON has none
-    TRUTH = "true or false"
+    TRUTH = "boolean"
     NULL = "null"
     EMPTY = "empty"  # an object or array without anything in it
     ENUMERATION = "enumeration"  # one of a known set of values

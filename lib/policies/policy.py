@@ -70,14 +70,14 @@ class Policy:
         object.__setattr__(self, "note", encodable(self.note))
         object.__setattr__(self, "texts", tuple((action, encodable(text)) for action, text in self.texts))
         if not self.name.strip():
-            raise InvalidRequest("The policy has no name.", "Name it.")
+            raise InvalidRequest("The policy has no name.", "Give it a name.")
         _check_length("name", self.name, LONGEST_NAME)
         for text in (self.note, *(text for _, text in self.texts)):
             _check_length("text", text, LONGEST_TEXT)
         for action in (self.missing, *(rule.action for rule in self.rules), *(action for action, _ in self.texts)):
             action_of(action)
         if len({action for action, _ in self.texts}) < len(self.texts):
-            raise InvalidRequest("An action has two texts.", "Keep one of them.")
+            raise InvalidRequest("The policy has two texts for the same action.", "Remove one of them.")
         _check_rules(self.rules, _measure(self.measure))
 
     @property
@@ -155,7 +155,7 @@ def from_threshold(
     """
     if found.found is None:
         raise InvalidRequest(
-            f"No threshold keeps the risk of {exact_percent(found.risk)}: {found.why_not}",
+            f"No threshold keeps the risk at {exact_percent(found.risk)}. {found.why_not}",
             "Allow a higher risk, or label more answers.",
         )
     threshold = found.found.threshold
@@ -190,7 +190,7 @@ def _check_rules(rules: Sequence[Rule], measure: Measure) -> None:
     _check_count(len(rules))
     for rule in rules[:-1]:
         if problem := threshold_problem(measure, rule.at_least):
-            raise InvalidRequest(problem, _NUMBER_REMEDY if not math.isfinite(rule.at_least) else "Correct it.")
+            raise InvalidRequest(problem, _remedy(measure) if math.isfinite(rule.at_least) else _NUMBER_REMEDY)
     last = rules[-1].at_least
     if math.isnan(last):
         raise InvalidRequest("A threshold is not a number.", _NUMBER_REMEDY)
@@ -208,13 +208,20 @@ def _check_rules(rules: Sequence[Rule], measure: Measure) -> None:
             )
 
 
+def _remedy(measure: Measure) -> str:
+    """What to do about a threshold that every value or none reaches."""
+    if measure.unit == "probability":
+        return "Use a value above 0 and at most 1."
+    return "Use a value above 0." if measure.doubt else "Use a value of at most 0."
+
+
 def _check_length(what: str, text: str, most: int) -> None:
     if len(text) > most:
         raise InvalidRequest(f"A {what} of the policy has {len(text):,} characters.", f"Use at most {most:,}.")
 
 
 _START = "A starting point: these thresholds are not measured on your model. Evaluate finds some on labelled answers."
-_TERMS = presets_of(DEFAULT)  # so that an answer is verified where the map flags a term
+_TERMS = presets_of(DEFAULT)  # so that an answer is verified if the map flags a name or number of it at Usual
 READY = {
     each.name: replace(each, note=_START)
     for each in (
@@ -233,7 +240,7 @@ READY = {
             ),
         ),
         Policy(
-            "Extraction in bulk", "min",
+            "Bulk extraction", "min",
             (Rule(Action.ANSWER, -0.7), Rule(Action.VERIFY, -2.3), Rule(Action.FALL_BACK, -math.inf)),
         ),
     )

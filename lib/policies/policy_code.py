@@ -69,7 +69,7 @@ LETTER = rf"[^\W_{ALONE}]"
 MARK = r"[\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff]"
 WORD = re.compile(rf"[{ALONE}]|{LETTER}(?:{LETTER}|{MARK}|['\u2019._](?={LETTER}))*")
 JOINS = {
-    "name": re.compile(r"[^\S\n]|[-\u2013]"),
+    "name": re.compile(r"[^\S\n]|[-\u2013]|[^\S\n]?&[^\S\n]?"),
     "number": re.compile(r"[^\S\n]?[-\u2013/:][^\S\n]?|[.,]|[^\S\n]"),
 }
 
@@ -88,15 +88,16 @@ def most_doubtful_term(tokens):
         return None
     text = "".join(each for each, _ in tokens)
     owner = [place for place, (each, _) in enumerate(tokens) for _ in each]
-    terms, kind, end = [], "", 0
+    terms, kind, end, short = [], "", 0, False
     for word in WORD.finditer(text):
         before, kind = kind, kind_of(word[0])
+        end += short and text[end] == "."  # as in J. Smith or U.S. Steel
         joined = kind == before and kind in JOINS
         if joined and JOINS[kind].fullmatch(text, end, word.start()):
             terms[-1][1] = owner[word.end() - 1] + 1
         elif kind:
             terms.append([owner[word.start()], owner[word.end() - 1] + 1])
-        end = word.end()
+        end, short = word.end(), len(word[0]) == 1 or "." in word[0]
     if not all(all(known[first:last]) for first, last in terms):
         return None
     doubts = [sum(-each for _, each in tokens[first:last]) for first, last in terms]

@@ -51,7 +51,7 @@ def policy_of(values: Any) -> Policy:
     name, measure, note = (_text(values, each) for each in ("name", "measure", "note"))
     missing, texts = values.get("missing", str(Action.PERSON)), values.get("texts", {})
     if not isinstance(texts, Mapping) or not all(isinstance(each, str) for each in texts.values()):
-        raise BadFile("The policy's “texts” is not an object of texts.", _REMEDY)
+        raise BadFile("The policy's “texts” is not an object of strings.", _REMEDY)
     try:
         found = from_ranges(name, measure, _ranges(values.get("ranges")))
         if (unit := values.get("unit")) not in (None, MEASURES[measure].unit):
@@ -65,9 +65,7 @@ def policy_of(values: Any) -> Policy:
 def policy_in(data: bytes) -> Policy:
     """Read a policy from a file. Raises BadFile."""
     if len(data) > MOST_BYTES:
-        raise BadFile(
-            f"The file has {len(data):,} bytes, more than any policy.", f"A policy has at most {MOST_BYTES:,}."
-        )
+        raise BadFile(f"The file is too large for a policy: {len(data):,} bytes.", f"Use at most {MOST_BYTES:,} bytes.")
     try:
         values = json.loads(data, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:

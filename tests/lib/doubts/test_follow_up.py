@@ -67,14 +67,14 @@ def test_a_long_question_leaves_room_for_the_terms() -> None:
 
 def test_a_clarifying_question_by_kind_and_by_who_said_it() -> None:
     assert clarifying_question(QUESTION, [PSQ]) == (
-        "You mention “Portfolio Synergy Quotient”: what exactly do you mean by it?"
+        "You mention “Portfolio Synergy Quotient”. What exactly do you mean by it?"
     )
     assert clarifying_question("What did they do?", [PSQ]) == (
-        "The answer would mention “Portfolio Synergy Quotient”: is that what you have in mind?"
+        "The answer mentions “Portfolio Synergy Quotient”. Is that what you mean?"
     )
     assert clarifying_question("", [ASSETS, YEAR]) == (
-        "The answer would give the number “4.2” after “total assets”: do you have one to compare it with? "
-        "The answer would give the date “1987” after “introduced”: do you have one to compare it with?"
+        "The answer gives the number “4.2” after “total assets”. Do you have one to compare it with? "
+        "The answer gives the date “1987” after “introduced”. Do you have one to compare it with?"
     )
     assert clarifying_question(QUESTION, []) == ""
     assert clarifying_question("", [Term(f"Name {each}") for each in range(9)]).count("?") == 3
@@ -92,6 +92,28 @@ def test_a_verification_prompt_lists_the_claims() -> None:
     assert verification_prompt(QUESTION, []) == ""
     many = verification_prompt("", [Term(f"Name {each}") for each in range(MOST_CLAIMS + 5)])
     assert many.endswith("(5 more are left out.)")
+
+
+def test_ordinary_words_are_left_out_unless_there_is_nothing_else() -> None:
+    words = [Term("single", Kind.WORD), Term("way", Kind.WORD, "in a ")]
+    for draft in (retrieval_query, clarifying_question, verification_prompt):
+        assert draft("What?", [words[0], PSQ, words[1], YEAR]) == draft("What?", [PSQ, YEAR])
+        assert draft("What?", [*words * MOST_CLAIMS, PSQ]) == draft("What?", [PSQ]), "words take no other term's place"
+    assert clarifying_question("What?", words[:1]) == "The answer mentions “single”. Is that what you mean?"
+    assert verification_prompt("", words).splitlines()[-1] == "2. The word “way”, after “in a”"
+
+
+def test_without_a_question_a_verification_prompt_has_no_line_for_it() -> None:
+    lines = verification_prompt(" ", [PSQ]).splitlines()
+    assert lines[1:3] == ["", "Details:"]
+
+
+def test_what_comes_before_a_claim_begins_at_a_word() -> None:
+    before = "The effectiveness of a single investment in a larger portfolio is "
+    (*_, claim) = verification_prompt("", [Term("Q", Kind.NAME, before[-60:])]).splitlines()
+    assert claim == "1. The name “Q”, after “…of a single investment in a larger portfolio is”"
+    (*_, claim) = verification_prompt("", [Term("Q", Kind.NAME, "利" * 100)]).splitlines()
+    assert claim == f"1. The name “Q”, after “…{'利' * 59}”"
 
 
 def test_a_term_cannot_leave_its_line_or_its_quotes() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lib.errors import InvalidRequest
 from lib.json_answers.choices import choices_in, whole_values
 from lib.json_answers.fields import Field, fields_of
+from lib.json_answers.paths import inside, item, last_key
 from lib.json_answers.scan import Kind
 from tests.lib.doubts.test_spread import Step, way
 from tests.support.strategies import completion_of, tokens_of
@@ -38,6 +39,46 @@ def test_a_path_may_be_of_all_items_and_values_of_any_kind() -> None:
         ('[{"n": ', {}), ("1", {"1": 0.5, "null": 0.3, "10": 0.2}), ("}]", {"}]": 1.0}), **{"_.n": ["1", "10", "null"]}
     )
     assert dict(found.whole_values) == pytest.approx({"1": 0.5, "null": 0.3, "10": 0.2})
+
+
+NESTED = [
+    ('{"colour": "', {}), ("red", {"red": 0.6, "blue": 0.4}), ('", "items": [{"colour": "', {}),
+    ("blue", {"blue": 0.7, "red": 0.3}), ('", "two words": ["', {}), ("x", {"x": 0.8, "y": 0.2}), ('"]}]}', {}),
+]  # fmt: skip
+
+
+def known(choices: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    done = completion_of(tokens_of("?"), way(*NESTED))
+    return {each.path: each.choices for each in fields_of(done, choices).fields}
+
+
+def test_a_bare_name_is_that_of_any_field() -> None:
+    both = ("red", "blue")
+    inner, words = "items[0].colour", 'items[0]["two words"][0]'
+    assert known({"colour": [*both]}) == {"colour": both, inner: both, words: ()}
+    assert known({"two words": ["x", "y"]}) == {"colour": (), inner: (), words: ("x", "y")}
+    assert known({"colour": ["red"], "items[].colour": ["blue"]}) == {"colour": ("red",), inner: ("blue",), words: ()}
+    assert known({".colour": ["red"]}) == {"colour": ("red",), inner: (), words: ()}
+    assert known({"olour": ["red"], "items": ["red"], "": ["red"]}) == {"colour": (), inner: (), words: ()}
+    found = fields_of(completion_of(tokens_of("?"), way(*NESTED)), {"colour": [*both]}).fields[1]
+    assert dict(found.whole_values) == pytest.approx({"blue": 0.7, "red": 0.3})
+
+
+def test_a_schema_is_of_its_own_fields_only() -> None:
+    top = choices_in({"properties": {"colour": {"enum": ["red"]}}})
+    assert known({name: [*values] for name, values in top.items()})["items[0].colour"] == ()
+    assert known({name: [*values] for name, values in top.items()})["colour"] == ("red",)
+
+
+@given(st.lists(st.text(max_size=70) | st.integers(0, 99), max_size=6), st.text(max_size=59), st.integers(0, 2))
+def test_the_last_key_of_a_path(keys: list[str | int], key: str, items: int) -> None:
+    path = ""
+    for each in keys:
+        path = inside(path, each) if isinstance(each, str) else item(path, each)
+    path = inside(path, key)
+    for number in range(items):
+        path = item(path, number)
+    assert last_key(path) == key or path.startswith("…")
 
 
 def test_a_value_that_is_none_of_them_is_said_so() -> None:
@@ -99,8 +140,8 @@ def test_the_values_of_a_schema() -> None:
     assert choices_in(schema) == {
         "orders[].status": ("open", "closed"),
         "orders[].level": ("1", "null", "true", "x"),
-        "three": ("3",),
-        "either": ("a", "b"),
+        ".three": ("3",),
+        ".either": ("a", "b"),
         '["two words"]': ("x",),
     }
 

@@ -92,6 +92,24 @@ def test_rules_that_are_no_policy(rules: tuple[Rule, ...], problem: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("measure", "threshold", "remedy"),
+    [
+        ("mean", 0.5, "Use a value of at most 0."),
+        (DOUBTFUL_TERMS, 0.0, "Use a value above 0."),
+        (PROBABILITY, 1.5, "Use a value above 0 and at most 1."),
+        ("mean", INF, "Use a finite number."),
+    ],
+)
+def test_a_threshold_out_of_bounds_says_which_to_use(measure: str, threshold: float, remedy: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        Policy("p", measure, (Rule(Action.VERIFY, threshold), Rule(Action.ANSWER, -INF)))
+    assert caught.value.remedy == remedy
+    if remedy != "Use a finite number.":
+        nearest = 0.5 if "above" in remedy else 0.0
+        Policy("p", measure, (Rule(Action.VERIFY, nearest), Rule(Action.ANSWER, -INF)))
+
+
+@pytest.mark.parametrize(
     ("fields", "problem"),
     [
         ({"name": "  "}, "no name"),
@@ -203,7 +221,7 @@ def test_a_threshold_that_all_pass_and_one_that_is_not_there() -> None:
     everything = Guaranteed(0.2, 0.9, Guarantee(-INF, 400, 2, 400, 0.2, 0.9))
     assert decide(from_threshold(everything, "sum"), -INF) is Action.ANSWER
     missing = sought(np.array([0.1, 0.2]), np.array([True, True]), 0.05, 0.9)
-    with pytest.raises(InvalidRequest, match="No threshold keeps the risk of 5%: Needs at least"):
+    with pytest.raises(InvalidRequest, match=r"No threshold keeps the risk at 5%\. Needs at least"):
         from_threshold(missing, "sum")
 
 

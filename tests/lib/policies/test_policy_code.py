@@ -165,7 +165,7 @@ WORDS = [
     (" Rome",), (" New", "ville"), (" is",), (" a",), (" dog",), (" 12",), (" 3", ".", "5"), (" It",), (" Zorg",),
     (" “", "Lima"), (" «Lima",), (" $500",), (" €", "500"), ("—Paris",), ("—", "Paris"), (" (", "Oslo"), (" Élan",),
     (" 利马",), (" 利", "马"), (" مدي", "نة"), (" दि", "ल्ली"), (" O", "’", "Brien"), (" U", ".", "S"),
-    (" Za", "\u0301", "pad"),
+    (" Za", "\u0301", "pad"), (" J", ".", " Smith"), (" Smith", " &", " Wesson"),
 ]  # fmt: skip
 UNITS = st.tuples(st.sampled_from(WORDS), st.sampled_from([(), (), (",",), (".",)])).map(
     lambda unit: (*unit[0], *unit[1])
