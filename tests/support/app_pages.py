@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streamlit.testing.v1 import AppTest
 
 from components.shell.services import services
 from lib.access.visitor import ALONE
+
+
+def page_of(script: Callable[[], None], run_id: str = "") -> AppTest:
+    """A page opened at its address, with a run's id in it if there is one."""
+    page = AppTest.from_function(script, default_timeout=60)
+    if run_id:
+        page.query_params["run"] = run_id
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def texts(page: AppTest) -> str:
+    """What captions and paragraphs say, without the escapes of foreign text."""
+    found = "\n".join(each.value for each in (*page.caption, *page.markdown))
+    return found.replace("\\", "").replace(":small[]", "")
 
 
 def press(page: AppTest, label: str) -> AppTest:

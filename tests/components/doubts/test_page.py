@@ -23,7 +23,7 @@ from lib.policies.policy import READY
 from lib.policies.policy_file import as_json
 from lib.studies.exploration import ExplorePlan
 from tests.support.answers import answer_of
-from tests.support.app_pages import press, settled
+from tests.support.app_pages import page_of, press, settled, texts
 from tests.support.asking import over
 from tests.support.own_store import own_store
 from tests.support.scripted_engine import ScriptedEngine
@@ -63,25 +63,12 @@ def doubts() -> None:
     DOUBTS.show()
 
 
-def page_of(run_id: str = "") -> AppTest:
-    page = AppTest.from_function(doubts, default_timeout=60)
-    if run_id:
-        page.query_params["run"] = run_id
-    page.run()
-    assert not page.exception, page.exception
-    return page
-
-
 def asked(engine: ScriptedEngine) -> AppTest:
     assert not engine.requests
-    page = page_of()
+    page = page_of(doubts)
     page.text_area(key="doubts.prompt").set_value("What is the capital of Zorgland?").run()
     settled(press(page, "Find doubts"), "doubts")
     return page
-
-
-def texts(page: AppTest) -> str:
-    return "\n".join(each.value for each in (*page.caption, *page.markdown)).replace("\\", "").replace(":small[]", "")
 
 
 def test_an_answer_is_read_and_the_policy_decides(engine: ScriptedEngine) -> None:
@@ -142,7 +129,7 @@ def test_answers_of_other_pages_and_of_a_model_without_alternatives(engine: Scri
     batch = over(services().engines, *plan.calls())
     job = services().jobs.start(lambda _: batch, plan, ALONE)
     assert job.wait(10)
-    page = page_of(job.id)
+    page = page_of(doubts, job.id)
     assert "**Verify first**" in texts(page)
     assert page.text_area(key="doubts.prompt").value == "Where?"
     page.selectbox(key="doubts.method").set_value("entropy").run()

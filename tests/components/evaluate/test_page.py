@@ -19,7 +19,7 @@ from lib.jobs.engine_pool import Engines
 from lib.policies.policy import Action
 from lib.policies.policy_file import policy_of
 from lib.statistics.maps import Kind, Map
-from tests.support.app_pages import press, settled
+from tests.support.app_pages import page_of, press, settled, texts
 from tests.support.own_store import own_store
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
 
@@ -59,24 +59,13 @@ def evaluate() -> None:
     EVALUATE.show()
 
 
-def page_of(run_id: str = "") -> AppTest:
-    page = AppTest.from_function(evaluate, default_timeout=60)
-    if run_id:
-        page.query_params["run"] = run_id
-    return page.run()
-
-
 def evaluated(page: AppTest) -> str:
     """Press Evaluate and wait for the report; returns the id of the run."""
     return settled(press(page, "Evaluate"), "evaluate")
 
 
-def texts(page: AppTest) -> str:
-    return "\n".join(each.value for each in (*page.caption, *page.markdown))
-
-
 def test_only_what_is_new_is_asked(engine: ScriptedEngine) -> None:
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     evaluated(page)
     asked = len(engine.requests)
     assert asked == 150
@@ -92,21 +81,21 @@ def test_only_what_is_new_is_asked(engine: ScriptedEngine) -> None:
 
 
 def test_a_grade_set_by_hand_stays_with_the_run(engine: ScriptedEngine) -> None:
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     run_id = evaluated(page)
     before = page.metric[0].value
     press(page, "Count as wrong")
     assert "1 grade set by hand." in texts(page)
     assert page.metric[0].value != before
-    again = page_of(run_id)
+    again = page_of(evaluate, run_id)
     assert "1 grade set by hand." in texts(again)
     assert again.metric[0].value == page.metric[0].value
     press(again, "Restore the rule's grade")
-    assert page_of(run_id).metric[0].value == before
+    assert page_of(evaluate, run_id).metric[0].value == before
 
 
 def test_answers_narrowed_by_a_click_are_those_of_the_run_that_is_shown(engine: ScriptedEngine) -> None:
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     evaluated(page)
     page.text_area(key="evaluate.template.2").set_value("{sum}=").run()
     engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of("0", -0.3), "0")
@@ -124,7 +113,7 @@ def test_answers_narrowed_by_a_click_are_those_of_the_run_that_is_shown(engine: 
 
 def test_labels_that_never_match_are_said_first(engine: ScriptedEngine) -> None:
     engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of("none", -0.3), "none")
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     evaluated(page)
     assert page.warning[0].value.startswith("No answer matches its label.")
     assert len(page.dataframe[0].value) == 5
@@ -133,12 +122,12 @@ def test_labels_that_never_match_are_said_first(engine: ScriptedEngine) -> None:
 @pytest.mark.parametrize("mode", ["raw", "chat"])
 def test_empty_answers_are_said_to_be_empty(engine: ScriptedEngine, mode: str) -> None:
     engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of(""), "", StopReason.STOP)
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     page.segmented_control(key="evaluate.mode").set_value(mode).run()
     evaluated(page)
     assert page.warning[0].value.startswith("All answers are empty")
     assert ("choose Chat" in page.warning[0].value) == (mode == "raw")
-    assert as_text("All answers are empty, so the report can't assess confidence.") in texts(page)
+    assert "All answers are empty, so the report can't assess confidence." in texts(page)
 
 
 def test_what_too_few_right_answers_show_is_not_offered_for_use(engine: ScriptedEngine) -> None:
@@ -150,16 +139,16 @@ def test_what_too_few_right_answers_show_is_not_offered_for_use(engine: Scripted
         return done if len(seen) <= 5 else Completion(request, "m", done.prompt, tokens_of("9999", -0.4), "9999")
 
     engine.script = script
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     evaluated(page)
     assert "No calibration is fitted to" in texts(page)
     assert not [each for each in page.button if each.label == "Use for this model"]
 
 
 def test_the_report_says_what_it_is_about_and_judges_the_probability_that_is_chosen(engine: ScriptedEngine) -> None:
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     run_id = evaluated(page)
-    again = page_of(run_id)
+    again = page_of(evaluate, run_id)
     for each in (page, again):
         about = texts(each).replace("\\", "").replace(":small[]", "")
         assert "Mode: raw" in about
@@ -175,7 +164,7 @@ def test_the_report_says_what_it_is_about_and_judges_the_probability_that_is_cho
     assert "not judged" not in verdicts()
     page.segmented_control(key="evaluate.which").set_value("As the model states it").run()
     assert verdicts() == {"not judged"}
-    assert as_text("This is the probability of the answer's wording.") in texts(page)
+    assert "This is the probability of the answer's wording." in texts(page)
 
 
 def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
@@ -199,14 +188,14 @@ def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
     metric = next(each for each in page.metric if each.label == "Probability of being right")
     assert metric.value == "26.9%"  # 1 / (1 + e), of four tokens at −0.25
     assert as_text("Calibrated, n = 200, SmolLM2, Sum of logprobs.") in metric.help
-    assert as_text("calibrated, n = 200, SmolLM2, Sum of logprobs") in texts(page)
+    assert "calibrated, n = 200, SmolLM2, Sum of logprobs" in texts(page)
     assert list(page.dataframe[0].value["Probability of being right"]) == ["26.9%"]
     assert "eyond" not in texts(page)
     beyond = AppTest.from_function(explore)
     beyond.session_state["done"] = done
     beyond.session_state["calibrations"] = [{**made.as_json(), "scores": [-0.5, -0.1], "tokens": [1, 4]}]
     beyond.run()
-    assert as_text("Beyond what it was fitted on:") in texts(beyond)
+    assert "Beyond what it was fitted on:" in texts(beyond)
     assert list(beyond.dataframe[0].value["Probability of being right"]) == ["37.8% (beyond)"]  # as for −0.5
     other = AppTest.from_function(explore)
     other.session_state["done"] = done
@@ -215,7 +204,7 @@ def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
 
 
 def test_a_guaranteed_threshold_becomes_a_policy(engine: ScriptedEngine) -> None:
-    page = press(page_of(), SUMS)
+    page = press(page_of(evaluate), SUMS)
     evaluated(page)
     press(page, "Use in Doubts")
     assert "In use: choose" in texts(page)
