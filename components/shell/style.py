@@ -17,7 +17,7 @@ button[data-selected="true"], button[data-selected="true"] * { color: inherit !i
 [data-testid="stSliderThumbValue"], [data-testid="stSliderThumbValue"] * { color: inherit !important; }
 /* The keys that ask are named in the button's tooltip; on its face they are wide, and too faint to read. */
 [data-testid^="stBaseButton"] kbd { display: none; }
-/* The colours of code give 2.5:1 to 4:1, in both themes; its words are told apart by weight instead. */
+/* The colours of code give 2.5:1 to 4:1, in both themes; keywords are bold instead. */
 [data-testid="stCode"] .token { color: inherit !important; }
 [data-testid="stCode"] .token.keyword, [data-testid="stCode"] .token.function { font-weight: 600; }
 @media (min-width: 641px) {
