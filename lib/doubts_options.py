@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from lib.model_options import add_caps, add_imported_model
+
 PARTS = ("design", "development", "held-out")
 MOST_K = 20
 
@@ -42,11 +44,6 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
         "--model", default="embedded",
         help="embedded, ardenworks, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
     )  # fmt: skip
-    model.add_argument("--region", default="", help="the AWS region of an imported model")
-    model.add_argument("--profile", default="", help="the AWS profile")
-    model.add_argument("--endpoint", default="", metavar="URL", help="an endpoint instead of Bedrock's own")
-    model.add_argument("--tokenizer", default="", metavar="PATH", help="the tokenizer of an imported model")
-    limits = parser.add_argument_group("limits")
-    limits.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend, by estimate")
-    limits.add_argument("--max-calls", type=int, metavar="N", help="the most billed calls to make")
+    add_imported_model(model)
+    add_caps(parser.add_argument_group("limits"))
     return parser

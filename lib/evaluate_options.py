@@ -7,6 +7,7 @@ from typing import Any
 
 from lib.evaluation.dataset import Task
 from lib.evaluation.grading import Rule
+from lib.model_options import add_caps, add_imported_model
 from lib.scores.confidence import ALL_SCORES, CHOICE, DEFAULT_SCORE
 from lib.statistics.maps import Kind
 
@@ -62,10 +63,7 @@ def _add_model(group: Any) -> None:
         "--other-model", action="append", default=[], metavar="MODEL",
         help="compare with another model, such as a tuned one with its base. Can be repeated",
     )  # fmt: skip
-    group.add_argument("--region", default="", help="the AWS region of an imported model")
-    group.add_argument("--profile", default="", help="the AWS profile")
-    group.add_argument("--endpoint", default="", metavar="URL", help="an endpoint instead of Bedrock's own")
-    group.add_argument("--tokenizer", default="", metavar="PATH", help="the tokenizer of an imported model")
+    add_imported_model(group)
 
 
 def _add_rows(group: Any) -> None:
@@ -123,8 +121,7 @@ def _add_report(group: Any) -> None:
 
 
 def _add_limits(group: Any) -> None:
-    group.add_argument("--max-dollars", type=float, metavar="N", help="the most to spend on Bedrock, by estimate")
-    group.add_argument("--max-calls", type=int, metavar="N", help="the most calls to Bedrock; a local model has no cap")
+    add_caps(group)
     group.add_argument(
         "--fail-if", action="append", default=[], metavar="CONDITION",
         help=f"exit with {CONDITION_MET} if it holds, such as accuracy<0.8 or smooth_ece>0.1. Can be repeated",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -86,6 +86,13 @@ def prompt_fields(mode: Mode, text: str, system: str = "") -> dict[str, Any]:
         return {"prompt": text, "messages": ()}
     said = (Message("system", system),) if system.strip() else ()
     return {"prompt": None, "messages": (*said, Message("user", text))}
+
+
+def with_prompt(request: Request, prompt: str) -> Request:
+    """The request with another prompt, or in a chat with another last message."""
+    if request.messages:
+        return replace(request, messages=(*request.messages[:-1], Message(request.messages[-1].role, prompt)))
+    return replace(request, prompt=prompt)
 
 
 def mode_of(request: Request) -> Mode:

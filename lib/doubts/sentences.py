@@ -12,6 +12,7 @@ from lib.core.completion import Completion
 from lib.doubts.methods import METHODS
 from lib.doubts.words import Gate, terms
 from lib.scores.token_scores import answer_mask
+from lib.segmentation.cells import readable
 from lib.segmentation.groups import SENTENCE
 
 WINDOW = 5  # tokens, about a clause of an answer in prose
@@ -44,8 +45,7 @@ def sentences(completion: Completion) -> tuple[Sentence, ...]:
             text = found.text[int(begins[sentence]) : end]
             lowest = float(np.quantile(values, _SHARE, method="inverted_cdf")) if len(values) else math.nan
             rows = slice(int(found.first[places[0]]), int(found.last[places[-1]]))
-            readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
-            yield Sentence(readable, len(values), lowest, _lowest_window(completion, rows))
+            yield Sentence(readable(text).strip(), len(values), lowest, _lowest_window(completion, rows))
 
     return tuple(each())
 

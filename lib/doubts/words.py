@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lib.core.completion import Completion
 from lib.doubts.function_words import ABBREVIATIONS, FUNCTION_WORDS, MONTHS, NUMBER_WORDS, PARTICLES
 from lib.scores.token_scores import answer_mask
-from lib.segmentation.cells import Cells, split
+from lib.segmentation.cells import Cells, readable, split
 from lib.segmentation.char_classes import Classes, points_of
 from lib.segmentation.groups import SENTENCE
 from lib.segmentation.word_break import word_boundaries
@@ -69,12 +69,12 @@ class Terms:
 
     def text_of(self, place: int) -> str:
         """The term as it is in the answer, with invalid bytes as U+FFFD."""
-        return _readable(self.text[self.start[place] : self.end[place]])
+        return readable(self.text[self.start[place] : self.end[place]])
 
     def before(self, place: int, characters: int) -> str:
         """At most that many characters before the term."""
         start = int(self.start[place])
-        return _readable(self.text[max(0, start - characters) : start])
+        return readable(self.text[max(0, start - characters) : start])
 
 
 def words(completion: Completion) -> Terms:
@@ -249,10 +249,6 @@ def _inside(pattern: regex.Pattern[str], text: str) -> Flags:
     for match in pattern.finditer(text):
         found[match.start() : match.end()] = True
     return found
-
-
-def _readable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 _KINDS = (Kind.WORD, Kind.NAME, Kind.NUMBER)

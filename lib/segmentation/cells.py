@@ -37,6 +37,11 @@ class Cells:
         return raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") if self.broken[cell] else raw
 
 
+def readable(text: str) -> str:
+    """A part of `Cells.text` that can be shown: invalid bytes as U+FFFD, several of them possibly as one."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def split(pieces: Pieces, refs: Ints) -> Cells:
     """Split the tokens `refs` into cells. A ref of -1 is a token without bytes."""
     known = np.maximum(refs, 0)

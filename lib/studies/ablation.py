@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from lib.core.completion import Completion
-from lib.core.request import Message, Request
+from lib.core.request import Request, with_prompt
 from lib.core.sources import Source
 from lib.errors import InvalidRequest
 from lib.jobs.batch import Batch
@@ -52,10 +52,7 @@ class AblationPlan:
 
 def _scoring(request: Request, prompt: str) -> Request:
     """The request with another prompt, for scoring: it generates no tokens."""
-    if request.messages:
-        messages = (*request.messages[:-1], Message(request.messages[-1].role, prompt))
-        return replace(request, messages=messages, max_tokens=0, n=1)
-    return replace(request, prompt=prompt, max_tokens=0, n=1)
+    return replace(with_prompt(request, prompt), max_tokens=0, n=1)
 
 
 @dataclass(frozen=True, eq=False)

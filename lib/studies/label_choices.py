@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from lib.core.request import Request
+from lib.core.request import Request, with_prompt
 from lib.core.sources import Source
 from lib.doubts.choices import Distribution, candidates_of, checked_labels, distribution
 from lib.jobs.batch import Batch
 from lib.jobs.call import Call
-from lib.studies.second_looks import with_prompt
 
 
 @dataclass(frozen=True)

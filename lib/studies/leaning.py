@@ -19,7 +19,7 @@ from lib.errors import InvalidRequest
 from lib.jobs.batch import Batch, State
 from lib.jobs.call import Call
 from lib.scores.token_scores import answer_mask
-from lib.segmentation.cells import split
+from lib.segmentation.cells import readable, split
 from lib.segmentation.sentences import parts_of
 from lib.studies.contexts import ContextsPlan, scored_under
 
@@ -93,8 +93,8 @@ def _sentences(done: Completion) -> list[tuple[str, NDArray[np.bool_]]]:
     tokens = done.generated
     counts = answer_mask(tokens)
     cells = split(tokens.pieces, tokens.refs)
-    readable = cells.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    parts = parts_of(readable) if len(readable) == len(cells.text) else ()
+    text = readable(cells.text)
+    parts = parts_of(text) if len(text) == len(cells.text) else ()
     if not parts:
         return [(done.text.strip(), counts)]
     last_character = np.repeat(np.maximum(cells.starts[1:] - 1, 0), np.diff(cells.first))
@@ -102,7 +102,7 @@ def _sentences(done: Completion) -> list[tuple[str, NDArray[np.bool_]]]:
     for each in parts:
         inside = counts & (last_character >= each.start) & (last_character < each.end)
         if inside.any():
-            found.append((readable[each.start : each.end].strip(), inside))
+            found.append((text[each.start : each.end].strip(), inside))
     return found
 
 

@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 import regex
 
+from lib.core.branching import text_of
 from lib.core.completion import Completion
-from lib.core.request import Message, Request
+from lib.core.request import Request, with_prompt
 from lib.core.sources import Source
 from lib.doubts.verdicts import verdict_prompt, yes_and_no
 from lib.doubts.words import Terms
@@ -72,13 +73,6 @@ class SecondLooksPlan:
         return self.request.last_user_text
 
 
-def with_prompt(request: Request, prompt: str) -> Request:
-    """The request with another prompt, or another last message."""
-    if request.messages:
-        return replace(request, messages=(*request.messages[:-1], Message(request.messages[-1].role, prompt)))
-    return replace(request, prompt=prompt)
-
-
 @dataclass(frozen=True)
 class SecondLooks:
     """The outcome of second looks; a part that was not asked for, or failed, is missing."""
@@ -104,7 +98,11 @@ def looks_of(plan: SecondLooksPlan, batch: Batch) -> SecondLooks:
     both = yes + no
     scored = take(2) if plan.other_prompt.strip() else [None, None]
     continued = zip(plan.prefixes, take(len(plan.prefixes)), strict=True)
-    words = tuple((prefix, rest_of_word(_new_text(done, prefix))) for prefix, done in continued if done is not None)
+    words = tuple(
+        (prefix, rest_of_word(text_of(done.generated[len(prefix) :], "replace")))  # after the ids that it began with
+        for prefix, done in continued
+        if done is not None
+    )
     return SecondLooks(
         samples,
         yes / both if both > 0 else None,
@@ -113,12 +111,6 @@ def looks_of(plan: SecondLooksPlan, batch: Batch) -> SecondLooks:
         scored[1],
         words,
     )
-
-
-def _new_text(done: Completion, prefix: tuple[int, ...]) -> str:
-    """What the model wrote after the ids that its answer had to start with."""
-    refs = done.generated.refs[len(prefix) :]
-    return done.pieces.select(refs[refs >= 0]).data.tobytes().decode("utf-8", "replace")
 
 
 def rest_of_word(text: str) -> str:

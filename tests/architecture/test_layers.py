@@ -27,6 +27,7 @@ LIB = (
     ("lib.studies",),
     ("lib.store",),
     ("lib.services",),
+    ("lib.model_options",),
     (
         "lib.doubts_items",
         "lib.doubts_options",
