@@ -77,36 +77,49 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
         scores = _verdicts(options, plan, asked, folder)
         levels = [with_scores(each, P_TRUE, scores) if each.name in ANSWER_SETS.values() else each for each in levels]
     reported = [Reported(each, detected(each, primary=each.name == PRIMARY)) for each in levels]
+    about = _about(plan, asked, hashes, moment)
     values = next(each for each in reported if each.level.name == SPANS)
-    about = {
-        "version": VERSION,
-        "date": moment,
-        "model": plan.source.name,
-        "weights": next((each.weights for each in asked.completions.values() if each.weights), ""),
-        "part": options.part,
-        "sets": hashes,
-        "asked": len(plan.items),
-        "answered": len(asked.completions),
-        "alternatives": listed_alternatives(asked.completions.values()),
-    }
     flags = measurement(values, asked.answers_with_values(), about)
     flags = replace(flags, auroc={**flags.auroc, **_of_verdicts(reported)})
     lines = list(as_text(reported))
     for line in lines:  # before anything is written, as a disk can be full
         say(line)
-    report = json.dumps(as_json(reported, about), indent=1, ensure_ascii=False)
+    texts = {
+        _REPORT: encodable(json.dumps(as_json(reported, about), indent=1, ensure_ascii=False)),
+        _FLAGS: json.dumps(measured.as_json(flags)),
+        _TABLES: "\n".join(lines),
+    }
+    _write(folder, asked.items(levels), texts)
+    _keep(flags)
+    return _tell_failures(batch)
+
+
+def _about(plan: DoubtsSetsPlan, asked: _Asked, hashes: Mapping[str, str], moment: str) -> dict[str, Any]:
+    """What a report is about: the model, the part, the files of the sets and versions."""
+    return {
+        "version": VERSION,
+        "date": moment,
+        "model": plan.source.name,
+        "weights": next((each.weights for each in asked.completions.values() if each.weights), ""),
+        "part": asked.part,
+        "sets": hashes,
+        "asked": len(plan.items),
+        "answered": len(asked.completions),
+        "alternatives": listed_alternatives(asked.completions.values()),
+    }
+
+
+def _write(folder: Path, items: Iterator[dict[str, Any]], texts: Mapping[str, str]) -> None:
+    """Write the items and other files by name. Raises CandorError."""
     try:
-        write_items(asked.items(levels), folder / _ITEMS)
-        (folder / _REPORT).write_text(encodable(report), encoding="utf-8")
-        (folder / _FLAGS).write_text(json.dumps(measured.as_json(flags)), encoding="utf-8")
-        (folder / _TABLES).write_text("\n".join(lines), encoding="utf-8")
+        write_items(items, folder / _ITEMS)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise CandorError(
             f"The report cannot be written: {error.strerror or error}.",
             "Fix that, then run the command again. The answers are saved.",
         ) from error
-    _keep(flags)
-    return _tell_failures(batch)
 
 
 def _peers(options: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from components.jobs.current_job import Run, job_beside, start_beside
-from components.jobs.estimate import budget
+from components.jobs.beside import ask_beside
+from components.jobs.current_job import Run, job_beside
 from components.jobs.job_view import JobView
 from components.shell.escaping import as_text, bold
 from components.shell.messages import show_error
@@ -21,7 +21,7 @@ from lib.jobs.batch import Batch
 from lib.scores.token_scores import summarise_answer
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
-from lib.studies.contexts_outcome import Answer, outcome_of
+from lib.studies.contexts_outcome import Answer, Scored, outcome_of
 from lib.studies.leaning import Leaning, LeaningPlan, leaning_of
 
 _NAMES = {KEPT: "From the kept passages", ALL: "From all passages", NONE: "Without any passage"}
@@ -31,9 +31,9 @@ _VIEW = JobView(
 )
 
 
-def answers(job: Run, plan: ContextsPlan, batch: Batch) -> None:
+def answers(job: Run, plan: ContextsPlan, batch: Batch, scored: Scored) -> None:
     """Show the answers side by side, with tokens and time; nothing before they are asked for."""
-    found = outcome_of(plan, batch).answers
+    found = outcome_of(plan, batch, scored).answers
     if not found:
         return
     st.subheader("Answers")
@@ -74,14 +74,7 @@ def _leaning(job: Run, plan: ContextsPlan, own: Answer, done: Completion) -> Non
     asked = LeaningPlan(plan.source, replace(plan, passages=held, answers=()), done.text)
     with st.expander("Which passage does each sentence lean on?", icon=":material/account_tree:"):
         st.caption("Scores the answer with each kept passage left out in turn. Nothing new is generated.")
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            pressed = st.button("Find out", icon=":material/account_tree:", key="contexts.leaning.go")
-            st.caption(budget(asked.calls()), width="content")
-        if pressed:
-            if (error := start_beside("contexts", asked, job, _PLACE)) is not None:
-                show_error(error)
-            else:
-                st.rerun()
+        ask_beside("contexts", asked, job, _PLACE, label="Find out", icon=":material/account_tree:")
         beside = job_beside("contexts", job, _PLACE)
         if beside is None or beside.plan != asked:
             return

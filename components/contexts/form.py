@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from components.contexts.examples import EXAMPLES
 from components.jobs.asking_page import Asked, planned
@@ -25,6 +26,7 @@ from lib.segmentation.char_classes import marked
 from lib.studies.contexts import MOST_DRAFT_TOKENS, ContextsPlan
 
 _PAGE = "contexts"
+_READ = "contexts.read"  # what was read last, and what of
 _BUTTON = AskButton(_PAGE, "Score passages", ":material/filter_list:")
 _ENDINGS = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "txt", "md"]
 _FREE = (BM25, RETRIEVER)
@@ -72,18 +74,28 @@ def _passages() -> Passages | None:
     typed = st.session_state.get("contexts.passages") or ""
     if uploaded is None and not typed.strip():
         return None
+    # A file is read once, not with every key and click: of Parquet, another process reads it.
+    name = typed if uploaded is None else uploaded.file_id
+    kept: tuple[str, Passages | CandorError] | None = st.session_state.get(_READ)
+    if kept is None or kept[0] != name:
+        kept = st.session_state[_READ] = (name, _read(typed, uploaded))
+    if isinstance(kept[1], CandorError):
+        show_error(kept[1])
+        return None
+    _preview(kept[1])
+    return kept[1]
+
+
+def _read(typed: str, uploaded: UploadedFile | None) -> Passages | CandorError:
+    """What was typed or uploaded, or why it cannot be read."""
     try:
         if uploaded is None:
-            found = from_text(typed)
-        else:
-            data = uploaded.getvalue()
-            visitor().check_size(len(data))
-            found = from_file(data, uploaded.name)
+            return from_text(typed)
+        data = uploaded.getvalue()
+        visitor().check_size(len(data))
+        return from_file(data, uploaded.name)
     except CandorError as error:
-        show_error(error)
-        return None
-    _preview(found)
-    return found
+        return error
 
 
 def _preview(found: Passages) -> None:

@@ -30,6 +30,7 @@ from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
 from lib.studies.contexts_outcome import Scored, scored_of
 
 _RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Score from", Rule.BUDGET: "Tokens at most"}
+_KEPT = "contexts.scores"
 _TEXT = 300  # characters of a passage in the table
 
 
@@ -51,7 +52,7 @@ def show_contexts(job: Run, batch: Batch) -> None:
 
 
 def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
-    scored = scored_of(plan, batch)
+    scored = _scores(plan, batch)
     if not scored.scores:
         st.caption("No passage is scored yet.")
         return
@@ -64,8 +65,16 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     _agreement(scored)
     _drafts(plan, scored, chosen)
     _ask(plan, batch, chosen)
-    answers(job, plan, batch)
+    answers(job, plan, batch, scored)
     _take_away(plan, chosen)
+
+
+def _scores(plan: ContextsPlan, batch: Batch) -> Scored:
+    """The scores of a batch, kept while a slider moves."""
+    kept_scores: tuple[Batch, Scored] | None = st.session_state.get(_KEPT)
+    if kept_scores is None or kept_scores[0] is not batch:
+        kept_scores = st.session_state[_KEPT] = (batch, scored_of(plan, batch))
+    return kept_scores[1]
 
 
 def label(name: str) -> str:

@@ -18,9 +18,6 @@ from components.policies import own_policy, use_policy
 from components.shell.escaping import as_text, bold
 from components.shell.messages import show_error
 from lib import formatting
-from lib.core.completion import Completion
-from lib.doubts.flags import doubts_of
-from lib.doubts.methods import DEFAULT
 from lib.errors import CandorError, InvalidRequest
 from lib.policies.measures import MEASURES, PROBABILITY, Measure, value_of
 from lib.policies.policy import READY, Action, Policy, Range, decide, from_ranges
@@ -71,17 +68,17 @@ def _value(measure: Measure, found: Flagged) -> float:
     probability = math.nan
     if measure.name == PROBABILITY and (calibration := calibrations_for([done])[0]) is not None:
         probability = calibration.probability(done)
-    return value_of(measure.name, done, probability=probability, doubt=_most_doubtful(done))
+    return value_of(measure.name, done, probability=probability, doubt=_most_doubtful(found))
 
 
-def _most_doubtful(done: Completion) -> float:
+def _most_doubtful(found: Flagged) -> float:
     """Nats: the highest surprisal of a name, number, date or quoted term; 0 for an answer without any.
 
     NaN if one of them has no logprob: what is not known is not certain.
     """
-    if not len(scored_tokens(done)):
+    if not len(scored_tokens(found.named.completion)):
         return math.nan
-    return float(doubts_of(done, DEFAULT).scores.max(initial=0.0))
+    return float(found.named.scores.max(initial=0.0))
 
 
 def _because(policy: Policy, value: float) -> str:

@@ -32,10 +32,22 @@ _GATES = {
 
 
 @dataclass(frozen=True)
+class _Read:
+    """What is read off an answer by one choice of method and gate."""
+
+    method: str
+    gate: Gate
+    doubts: Doubts
+    flags: Flags
+    named: Doubts
+
+
+@dataclass(frozen=True)
 class Flagged:
     """What is flagged on the page."""
 
     doubts: Doubts
+    named: Doubts  # names, numbers, dates and quoted terms by the default method, whatever is flagged
     gate: Gate
     threshold: float
     flags: tuple[Flag, ...]  # in reading order
@@ -46,15 +58,14 @@ def flagged(done: Completion) -> Flagged:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         gate = _gate()
         method = _method(done)
-    view, doubts = _view(done), _doubts(done, method, gate)
-    flags = _as_flags(doubts)
+    view, read = _view(done), _read(done, method, gate)
     left, right = st.columns(_COLUMNS, gap="medium")
     with left:
-        pinned = token_map(view, key=_MAP, shown=("fold", "mute"), flags=flags)
+        pinned = token_map(view, key=_MAP, shown=("fold", "mute"), flags=read.flags)
     with right, st.container(key="detail"):
         token_detail(view, pinned)
-    threshold = chosen_threshold(_MAP, flags)
-    found = Flagged(doubts, gate, threshold, doubts.flags(threshold))
+    threshold = chosen_threshold(_MAP, read.flags)
+    found = Flagged(read.doubts, read.named, gate, threshold, read.doubts.flags(threshold))
     _meaning(done, found)
     return found
 
@@ -101,12 +112,14 @@ def _view(done: Completion) -> TokenMapView:
     return kept[1]
 
 
-def _doubts(done: Completion, method: str, gate: Gate) -> Doubts:
-    kept: tuple[tuple[str, Gate], Doubts] | None = st.session_state.get(_KEPT)
-    if kept is None or kept[0] != (method, gate) or kept[1].completion is not done:
+def _read(done: Completion, method: str, gate: Gate) -> _Read:
+    """What is read off an answer, kept between reruns."""
+    kept: _Read | None = st.session_state.get(_KEPT)
+    if kept is None or (kept.method, kept.gate) != (method, gate) or kept.doubts.completion is not done:
         keys = [(each.first, each.last) for each in fields_of(done).keys]  # of JSON: names of values, not statements
-        kept = st.session_state[_KEPT] = ((method, gate), doubts_of(done, method, gate, leave_out=keys))
-    return kept[1]
+        doubts = doubts_of(done, method, gate, leave_out=keys)
+        kept = st.session_state[_KEPT] = _Read(method, gate, doubts, _as_flags(doubts), doubts_of(done, DEFAULT))
+    return kept
 
 
 def _as_flags(doubts: Doubts) -> Flags:

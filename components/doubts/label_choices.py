@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from components.doubts.looks import source_of
-from components.jobs.current_job import Run, job_beside, start_beside
-from components.jobs.estimate import budget
+from components.jobs.beside import ask_beside
+from components.jobs.current_job import Run, job_beside
 from components.jobs.form import lines
 from components.jobs.job_view import JobView
 from components.pickers.capabilities import limits_of
@@ -67,7 +67,7 @@ def _scored(job: Run, done: Completion, labels: tuple[str, ...]) -> None:
         help="Divides by the label's probability after a prompt without a question.",
     )  # fmt: skip
     plan = LabelsPlan(source, request, labels, _NEUTRAL[mode] if corrected else "", "" if mode is Mode.CHAT else "\n")
-    _ask(job, plan)
+    ask_beside("doubts", plan, job, _PLACE, label="Score each label", icon=":material/ballot:")
     beside = job_beside("doubts", job, _PLACE)
     if beside is None or beside.plan != plan:
         return
@@ -75,18 +75,6 @@ def _scored(job: Run, done: Completion, labels: tuple[str, ...]) -> None:
     if beside.over and beside.result is not None and (found := distribution_of(plan, beside.result)) is not None:
         st.markdown("**Each label scored in full**")
         _shown(found, scored=True)
-
-
-def _ask(job: Run, plan: LabelsPlan) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        pressed = st.button("Score each label", icon=":material/ballot:", key="doubts.labels.go")
-        st.caption(budget(plan.calls()), width="content")
-    if pressed:
-        error = start_beside("doubts", plan, job, _PLACE)
-        if error is not None:
-            show_error(error)
-        else:
-            st.rerun()
 
 
 def _shown(found: Distribution, *, scored: bool) -> None:

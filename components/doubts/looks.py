@@ -8,19 +8,17 @@ from typing import Any
 import streamlit as st
 
 from components.doubts.flagged import Flagged
-from components.jobs.current_job import Run, job_beside, start_beside
-from components.jobs.estimate import budget
+from components.jobs.beside import ask_beside
+from components.jobs.current_job import Run, job_beside
 from components.jobs.job_view import JobView
 from components.pickers.capabilities import limits_of
 from components.shell.escaping import as_text
-from components.shell.messages import show_error
 from lib import formatting
 from lib.core.request import Mode, Request, mode_of
 from lib.core.sources import Source
 from lib.doubts.flags import Flag
 from lib.doubts.measured import measured_for
 from lib.doubts.verdicts import P_TRUE
-from lib.errors import CandorError, InvalidRequest
 from lib.jobs.plan import models_of
 from lib.segmentation.char_classes import marked
 from lib.statistics.shares import exact_share
@@ -56,32 +54,12 @@ def second_looks(job: Run, found: Flagged) -> None:
             return
         limits = limits_of(source, chat=mode_of(request) is Mode.CHAT, ask=False)
         plan = _chosen(found, source, request, scores=limits.can.scores_candidates)
-        try:
-            price = budget(plan.calls())
-        except InvalidRequest as error:
-            price = as_text(error.remedy)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            pressed = st.button("Look again", icon=":material/visibility:", key="doubts.looks.go")
-            st.caption(price, width="content")
-        if pressed:
-            _start(job, plan)
+        ask_beside("doubts", plan, job, _PLACE, label="Look again", icon=":material/visibility:")
         beside = job_beside("doubts", job, _PLACE)
         if beside is not None and _is_about(beside, found):
             _VIEW.show(beside)
             if beside.over and beside.result is not None and isinstance(beside.plan, SecondLooksPlan):
                 _found(beside.plan, looks_of(beside.plan, beside.result), found)
-
-
-def _start(job: Run, plan: SecondLooksPlan) -> None:
-    try:
-        plan.calls()
-        error: CandorError | None = start_beside("doubts", plan, job, _PLACE)
-    except InvalidRequest as problem:
-        error = problem
-    if error is not None:
-        show_error(error)
-    else:
-        st.rerun()
 
 
 def _is_about(beside: Run, found: Flagged) -> bool:

@@ -11,13 +11,10 @@ from components.doubts.label_choices import label_choices
 from components.doubts.looks import second_looks
 from components.doubts.ranked_sentences import ranked_sentences
 from components.jobs.current_job import Run
+from components.jobs.job_view import answer_label
 from components.shell.messages import show_text_itself, show_warnings
-from lib import formatting
 from lib.core.completion import Completion
-from lib.doubts.words import terms
-from lib.jobs.batch import Batch, State
-
-_LABEL = 80  # characters of an answer in the list of answers
+from lib.jobs.batch import Batch
 
 
 def show_doubts(job: Run, batch: Batch) -> None:
@@ -36,7 +33,7 @@ def _answer(job: Run, done: Completion) -> None:
     found = flagged(done)
     show_text_itself(done)
     json_answer(done)
-    if len(terms(done)):
+    if len(found.named.terms):
         actions(job, found)
     second_looks(job, found)
     label_choices(job, done)
@@ -48,12 +45,6 @@ def _chosen(job: Run, batch: Batch) -> Completion | None:
     if len(here) < 2:
         return batch.outcomes[here[0]].completion if here else None
     place = st.selectbox(
-        "Answer", here, format_func=lambda place: _named(place, batch), key=f"doubts.which.{job.id}",
+        "Answer", here, format_func=lambda place: answer_label(place, batch), key=f"doubts.which.{job.id}",
     )  # fmt: skip
     return batch.outcomes[place].completion if place in here else None
-
-
-def _named(place: int, batch: Batch) -> str:
-    outcome = batch.outcomes[place]
-    text = "" if outcome.completion is None else formatting.visible(outcome.completion.text[:_LABEL])
-    return f"{place + 1}: {text or '(empty)'}{'' if outcome.state is State.DONE else ' (incomplete)'}"

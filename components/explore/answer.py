@@ -13,6 +13,7 @@ from components.explore.snippet import show_call
 from components.explore.summary import summary
 from components.explore.token_table import token_table
 from components.jobs.current_job import Run, in_tree, tree_of
+from components.jobs.job_view import answer_label
 from components.shell.escaping import bold
 from components.shell.messages import show_text_itself, show_warnings
 from components.shell.page_scripts import SCRIPTS
@@ -20,16 +21,14 @@ from components.token_map import growing_map, token_map
 from components.token_map.details import token_detail
 from components.token_map.feed import key_for, reachable
 from components.token_map.with_details import map_with_pin
-from lib import formatting
 from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
-from lib.jobs.batch import Batch, State
+from lib.jobs.batch import Batch
 from lib.studies.exploration import ExplorePlan
 
 _PAGE = "explore"
 _JOINED = "explore.joined"  # the job that has last joined the tree while it ran
 _MAP, _COLUMNS = "explore.map", (2.4, 1.0)  # the map, and the details of the pinned token
-_LABEL_LENGTH = 80  # characters of an answer in the list of answers
 
 
 def show_answers(job: Run, batch: Batch) -> None:
@@ -66,15 +65,9 @@ def _chosen(job: Run, batch: Batch) -> Completion | None:
         return batch.outcomes[here[0]].completion if here else None
     place = st.selectbox(
         f"Show answer ({len(here):,} in the file)" if job.plan is None else "Show answer",
-        here, format_func=lambda place: _named(place, batch), key=f"explore.which.{job.id}",
+        here, format_func=lambda place: answer_label(place, batch), key=f"explore.which.{job.id}",
     )  # fmt: skip
     return batch.outcomes[place].completion if place in here else None
-
-
-def _named(place: int, batch: Batch) -> str:
-    outcome = batch.outcomes[place]
-    text = "" if outcome.completion is None else formatting.visible(outcome.completion.text[:_LABEL_LENGTH])
-    return f"{place + 1}: {text or '(empty)'}{'' if outcome.state is State.DONE else ' (incomplete)'}"
 
 
 def _below_the_map(job: Run, view: TokenMapView) -> None:

@@ -12,15 +12,24 @@ from components.jobs.current_job import Run
 from components.jobs.history_sync import keeping
 from components.jobs.progress import batch_progress, stop_button, what_became
 from components.shell.fragments import repeated
-from lib.jobs.batch import Batch
+from lib import formatting
+from lib.jobs.batch import Batch, State
 from lib.jobs.plan import Plan
 
+_LABEL = 80  # characters of an answer in a list of answers
 POLL = 0.5  # seconds between two looks at a running job
 
 
 def answer_number(_: Plan | None, place: int) -> str:
     """An answer's name by its place alone."""
     return f"Answer {place + 1}"
+
+
+def answer_label(place: int, batch: Batch) -> str:
+    """An answer in a list to choose from: its number and its beginning."""
+    outcome = batch.outcomes[place]
+    text = "" if outcome.completion is None else formatting.visible(outcome.completion.text[:_LABEL])
+    return f"{place + 1}: {text or '(empty)'}{'' if outcome.state is State.DONE else ' (incomplete)'}"
 
 
 def never() -> bool:

@@ -66,9 +66,9 @@ class ContextsOutcome:
     seconds: float  # elapsed
 
 
-def outcome_of(plan: ContextsPlan, batch: Batch) -> ContextsOutcome:
-    """Read the outcome of a plan so far."""
-    scored = scored_of(plan, batch)
+def outcome_of(plan: ContextsPlan, batch: Batch, scored: Scored | None = None) -> ContextsOutcome:
+    """Read the outcome of a plan so far. scored: as from `scored_of`, if it is known already."""
+    scored = scored or scored_of(plan, batch)
     count = sum(each.answers for each in plan.calls())
     later = batch.outcomes[count:]
     prompts = answer_prompts(plan, batch, scored)

@@ -123,7 +123,8 @@ LOOKED_AT = {
     ("_send", "price"),
     ("_saved", "about"),
     ("_weights", "label(name)"),
-    ("second_looks", "price"),
+    ("ask_beside", "label"),
+    ("ask_beside", "price"),
 }
 
 
