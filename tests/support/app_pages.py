@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from streamlit.testing.v1 import AppTest
 
 from components.shell.services import services
 from lib.access.visitor import ALONE
 
 
-def page_of(script: Callable[[], None], run_id: str = "") -> AppTest:
-    """A page opened at its address, with a run's id in it if there is one."""
-    page = AppTest.from_function(script, default_timeout=60)
+def _show(name: str) -> None:
+    """The script of a page, with a model of a test's own."""
+    from importlib import import_module
+
+    import streamlit as st
+
+    from lib.core.sources import LocalModel
+
+    st.session_state["model"] = LocalModel("/models/mine")
+    getattr(import_module(f"components.{name}.page"), name.upper()).show()
+
+
+def page_of(name: str, run_id: str = "") -> AppTest:
+    """The page of that name, opened at its address, with a run's id in it if there is one."""
+    page = AppTest.from_function(_show, default_timeout=60, args=(name,))
     if run_id:
         page.query_params["run"] = run_id
     page.run()

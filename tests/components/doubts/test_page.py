@@ -53,19 +53,9 @@ def engine() -> ScriptedEngine:
     return made
 
 
-def doubts() -> None:
-    import streamlit as st
-
-    from components.doubts.page import DOUBTS
-    from lib.core.sources import LocalModel
-
-    st.session_state["model"] = LocalModel("/models/mine")
-    DOUBTS.show()
-
-
 def asked(engine: ScriptedEngine) -> AppTest:
     assert not engine.requests
-    page = page_of(doubts)
+    page = page_of("doubts")
     page.text_area(key="doubts.prompt").set_value("What is the capital of Zorgland?").run()
     settled(press(page, "Find doubts"), "doubts")
     return page
@@ -129,7 +119,7 @@ def test_answers_of_other_pages_and_of_a_model_without_alternatives(engine: Scri
     batch = over(services().engines, *plan.calls())
     job = services().jobs.start(lambda _: batch, plan, ALONE)
     assert job.wait(10)
-    page = page_of(doubts, job.id)
+    page = page_of("doubts", job.id)
     assert "**Verify first**" in texts(page)
     assert page.text_area(key="doubts.prompt").value == "Where?"
     page.selectbox(key="doubts.method").set_value("entropy").run()

@@ -49,23 +49,13 @@ def engine() -> ScriptedEngine:
     return made
 
 
-def evaluate() -> None:
-    import streamlit as st
-
-    from components.evaluate.page import EVALUATE
-    from lib.core.sources import LocalModel
-
-    st.session_state["model"] = LocalModel("/models/mine")
-    EVALUATE.show()
-
-
 def evaluated(page: AppTest) -> str:
     """Press Evaluate and wait for the report; returns the id of the run."""
     return settled(press(page, "Evaluate"), "evaluate")
 
 
 def test_only_what_is_new_is_asked(engine: ScriptedEngine) -> None:
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     evaluated(page)
     asked = len(engine.requests)
     assert asked == 150
@@ -81,21 +71,21 @@ def test_only_what_is_new_is_asked(engine: ScriptedEngine) -> None:
 
 
 def test_a_grade_set_by_hand_stays_with_the_run(engine: ScriptedEngine) -> None:
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     run_id = evaluated(page)
     before = page.metric[0].value
     press(page, "Count as wrong")
     assert "1 grade set by hand." in texts(page)
     assert page.metric[0].value != before
-    again = page_of(evaluate, run_id)
+    again = page_of("evaluate", run_id)
     assert "1 grade set by hand." in texts(again)
     assert again.metric[0].value == page.metric[0].value
     press(again, "Restore the rule's grade")
-    assert page_of(evaluate, run_id).metric[0].value == before
+    assert page_of("evaluate", run_id).metric[0].value == before
 
 
 def test_answers_narrowed_by_a_click_are_those_of_the_run_that_is_shown(engine: ScriptedEngine) -> None:
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     evaluated(page)
     page.text_area(key="evaluate.template.2").set_value("{sum}=").run()
     engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of("0", -0.3), "0")
@@ -113,7 +103,7 @@ def test_answers_narrowed_by_a_click_are_those_of_the_run_that_is_shown(engine: 
 
 def test_labels_that_never_match_are_said_first(engine: ScriptedEngine) -> None:
     engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of("none", -0.3), "none")
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     evaluated(page)
     assert page.warning[0].value.startswith("No answer matches its label.")
     assert len(page.dataframe[0].value) == 5
@@ -122,7 +112,7 @@ def test_labels_that_never_match_are_said_first(engine: ScriptedEngine) -> None:
 @pytest.mark.parametrize("mode", ["raw", "chat"])
 def test_empty_answers_are_said_to_be_empty(engine: ScriptedEngine, mode: str) -> None:
     engine.script = lambda request: Completion(request, "m", tokens_of("x"), tokens_of(""), "", StopReason.STOP)
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     page.segmented_control(key="evaluate.mode").set_value(mode).run()
     evaluated(page)
     assert page.warning[0].value.startswith("All answers are empty")
@@ -139,16 +129,16 @@ def test_what_too_few_right_answers_show_is_not_offered_for_use(engine: Scripted
         return done if len(seen) <= 5 else Completion(request, "m", done.prompt, tokens_of("9999", -0.4), "9999")
 
     engine.script = script
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     evaluated(page)
     assert "No calibration is fitted to" in texts(page)
     assert not [each for each in page.button if each.label == "Use for this model"]
 
 
 def test_the_report_says_what_it_is_about_and_judges_the_probability_that_is_chosen(engine: ScriptedEngine) -> None:
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     run_id = evaluated(page)
-    again = page_of(evaluate, run_id)
+    again = page_of("evaluate", run_id)
     for each in (page, again):
         about = texts(each).replace("\\", "").replace(":small[]", "")
         assert "Mode: raw" in about
@@ -204,7 +194,7 @@ def test_a_calibration_in_use_shows_on_explore_and_rank() -> None:
 
 
 def test_a_guaranteed_threshold_becomes_a_policy(engine: ScriptedEngine) -> None:
-    page = press(page_of(evaluate), SUMS)
+    page = press(page_of("evaluate"), SUMS)
     evaluated(page)
     press(page, "Use in Doubts")
     assert "In use: choose" in texts(page)

@@ -23,7 +23,7 @@ from lib.jobs.job import Job
 from lib.store.job_runs import ended, run_about
 from lib.store.run import Answer
 from lib.studies.prompt_comparison import PromptsPlan
-from tests.support.app_pages import press, settled
+from tests.support.app_pages import page_of, press, settled
 from tests.support.asking import over
 from tests.support.own_store import own_store
 from tests.support.scripted_engine import ScriptedEngine, ScriptedStream, says, stream_of
@@ -43,24 +43,6 @@ def scripted(script: Script) -> ScriptedEngine:
     engine = ScriptedEngine(script)
     services().engines = Engines(lambda _: engine)
     return engine
-
-
-def prompts() -> None:
-    import streamlit as st
-
-    from components.prompts.page import PROMPTS
-    from lib.core.sources import LocalModel
-
-    st.session_state["model"] = LocalModel("/models/mine")
-    PROMPTS.show()
-
-
-def tab(run_id: str) -> AppTest:
-    page = AppTest.from_function(prompts, default_timeout=20)
-    page.query_params["run"] = run_id
-    page.run()
-    assert not page.exception
-    return page
 
 
 def stored(*texts: str | None) -> str:
@@ -90,7 +72,7 @@ def test_a_run_whose_model_is_gone_opens_and_keeps_its_answers() -> None:
         raise ModelUnavailable("There is no model at /models/mine.", "Choose another.")
 
     services().engines = Engines(gone)
-    page = tab(run_id)
+    page = page_of("prompts", run_id)
     assert "It failed" in errors(page)
     press(page, "Retry")
     settled(page, "prompts")
@@ -106,7 +88,7 @@ def test_a_run_whose_model_is_gone_opens_and_keeps_its_answers() -> None:
 def test_two_tabs_on_one_plan_ask_once() -> None:
     run_id = stored("an apple", None)
     engine = scripted(says("a pear"))
-    first, second = tab(run_id), tab(run_id)
+    first, second = page_of("prompts", run_id), page_of("prompts", run_id)
     press(first, "Retry")
     press(second, "Retry")
     settled(first, "prompts")
@@ -125,7 +107,7 @@ def test_a_cap_in_the_middle_leaves_the_rest_for_later() -> None:
     engine = scripted(until_the_cap)
     run_id = stored(None, None)
     services().engines = Engines(lambda _: engine)
-    page = tab(run_id)
+    page = page_of("prompts", run_id)
     press(page, "Retry")
     settled(page, "prompts")
     assert "cap of 1 call" in errors(page)
