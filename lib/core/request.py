@@ -45,6 +45,7 @@ class Request:
     seed: int | None = None  # 0 or more; the same seed and engine give the same samples; None for a random one
     k: int = 5  # alternatives per position, 0 to MAX_K
     prompt_scores: bool = True  # whether to score the prompt's tokens too
+    scores_from: int = 0  # characters that the prompt, or a chat's last message, begins with and that need no scores
     n: int = 1  # independent samples
     prefix_ids: tuple[int, ...] = ()  # ids the answer starts with; the model continues after them
 
@@ -64,6 +65,7 @@ class Request:
         if any(not stop for stop in self.stop):
             raise InvalidRequest("A stop string is empty.", "Remove it, or type the text to stop at.")
         _check_whole("k", self.k, 0, MAX_K, f"Ask for at most {MAX_K} alternatives per position.")
+        _check_whole("scores_from", self.scores_from, 0, MAX_SEED, "Use 0 to score all tokens.")
         _check_whole("max_tokens", self.max_tokens, 0, 1_000_000, "Use 0 to score the prompt only.")
         _check(
             "temperature",

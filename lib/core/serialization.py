@@ -33,6 +33,7 @@ _REQUEST: dict[str, Any] = {
     "seed": int | None,
     "k": int,
     "prompt_scores": bool,
+    "scores_from": int,
     "n": int,
 }
 
@@ -125,6 +126,7 @@ def request_as_json(request: Request) -> dict[str, Any]:
 def request_of(values: dict[str, Any]) -> Request:
     """Read what `request_as_json` returned. Raises KeyError, TypeError or InvalidRequest if it is not a request."""
     messages = tuple(Message(_typed(each["role"], str), _typed(each["content"], str)) for each in values["messages"])
+    values = {"scores_from": 0} | values  # missing in files of earlier versions
     plain = {name: _typed(values[name], kind) for name, kind in _REQUEST.items()}
     stop = tuple(_typed(each, str) for each in values["stop"])
     prefix_ids = tuple(_typed(each, int) for each in values.get("begun", ()))  # missing in files of the first version

@@ -152,12 +152,17 @@ class ContextsPlan:
         if self.asks_prompts:
             new = self.draft_tokens if DRAFT in self.scorings else 0
             for each in self.passages:
-                text = self.prompt_of(each.text).text
-                yield Call(self.source, self.request(text, new, scored=self.question_in_prompt))
+                yield Call(self.source, self._scoring(self.prompt_of(each.text), new))
 
     def _questions(self) -> Iterator[Call]:
         for each in self.passages if self.question_alone else ():
-            yield Call(self.source, self.request(self.question_after(each.text).text, 0, scored=True))
+            yield Call(self.source, self._scoring(self.question_after(each.text), 0))
+
+    def _scoring(self, prompt: Filled, max_tokens: int) -> Request:
+        """Of the prompt, only the question and what follows need scores."""
+        scored = self._scores(QUESTION) and prompt.passage < prompt.question
+        request = self.request(prompt.text, max_tokens, scored=scored)
+        return replace(request, scores_from=prompt.question[0] if scored else 0)
 
     def _gains(self) -> Iterator[Call]:
         if self.gains:

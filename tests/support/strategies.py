@@ -169,6 +169,7 @@ def requests(draw: st.DrawFn) -> Request:
         seed=draw(st.one_of(st.none(), st.integers(0, MAX_SEED))),
         k=draw(st.integers(0, MAX_K)),
         prompt_scores=draw(st.booleans()),
+        scores_from=draw(st.integers(0, MAX_SEED)),
         n=draw(st.integers(1, MAX_SAMPLES)),
         prefix_ids=tuple(draw(st.lists(st.integers(0, 2**31 - 1), max_size=3))),
     )

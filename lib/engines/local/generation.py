@@ -143,7 +143,7 @@ class _Generation:
                 scores = join([hit.scores, rows_of(rest, slice(1, None))])
                 return _Prefix(hit.cache, scores, logits, hit.entry_ids)
         cache = runner.new_cache(room)
-        scores, logits = yield from prefill(runner, prompt, cache, request.k, scored=request.prompt_scores)
+        scores, logits = yield from prefill(runner, prompt, cache, request.k, first=self._rendered.scores_from)
         if self._forced:
             more, logits = yield from prefill(runner, self._forced, cache, request.k, logits)
             scores = join([scores, more])

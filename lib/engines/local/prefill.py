@@ -13,28 +13,29 @@ from lib.engines.local.position_scores import PositionScores, join, rows_of, sco
 
 
 def prefill(
-    runner: ModelRunner, ids: Sequence[int], cache: Any, k: int, last: Any = None, *, scored: bool = True
+    runner: ModelRunner, ids: Sequence[int], cache: Any, k: int, last: Any = None, *, first: int = 0
 ) -> Generator[None, None, tuple[PositionScores, Any]]:
     """Append `ids` to the cache; returns their scores and the float32 logits [1, V] after them.
 
     last: logits [1, V] before `ids`, which score ids[0]. None leaves ids[0] unscored.
-    scored: False leaves all ids unscored and computes the last row of logits only.
+    first: place of the first id to score. No logits are computed for the others.
     """
     if not ids:
         return unscored(0, k), last
-    parts = [unscored(1, k)] if last is None or not scored else [score_ids(last, ids[:1], k)]
-    seen = 0
-    for block in runner.logit_blocks(ids, cache, last_only=not scored):
+    parts = [unscored(max(first, 1), k)] if last is None or first else [score_ids(last, ids[:1], k)]
+    seen = min(max(first, 1), len(ids)) - 1  # the row after this id scores the next one
+    for block in runner.logit_blocks(ids, cache, last_only=seen == len(ids) - 1, skip=seen):
         if block is None:
             yield
             continue
         following = ids[seen + 1 : seen + 1 + len(block)]
-        if scored and following:
+        if following:
             rows = len(following)
             parts.append(score_ids(block[:rows], following, k, runner.scratch(1, rows)))
         seen += len(block)
-        last = block[-1:].clone()  # a copy, so that the block can be freed
-    return (join(parts) if scored else unscored(len(ids), k)), last
+        if len(block):
+            last = block[-1:].clone()  # a copy, so that the block can be freed
+    return join(parts), last
 
 
 def prefill_tail(

@@ -23,6 +23,7 @@ class Rendered:
     ids: list[int]
     text: str  # with the chat template applied
     templated: bool  # whether a chat template was applied; False for a raw prompt
+    scores_from: int  # place of the first id to score; the number of ids if none is
 
 
 def render(loaded: LoadedModel, request: Request) -> Rendered:
@@ -41,7 +42,19 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
             "Choose a token from this model's vocabulary.",
         )
     check_context(loaded, len(ids) + len(request.prefix_ids))
-    return Rendered(ids, text, templated)
+    return Rendered(ids, text, templated, _first_scored(loaded, request, ids, text))
+
+
+def _first_scored(loaded: LoadedModel, request: Request, ids: list[int], text: str) -> int:
+    """The place of the first id that needs a score. A token that begins earlier and ends later does."""
+    if not request.prompt_scores:
+        return len(ids)
+    message = request.last_user_text
+    start = text.rfind(message.strip())  # chat templates may trim a message
+    if not request.scores_from or start < 0:
+        return 0
+    lead = len(message) - len(message.lstrip())
+    return boundary(loaded, ids, text, text[: start + max(request.scores_from - lead, 0)])[0]
 
 
 _MAX_CHARACTERS = 4_000_000  # about a million tokens

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from lib.core.columnar import pack, unpack
 from lib.core.completion import Completion
 from lib.core.pieces import make_pieces
-from lib.core.serialization import pack_completion, unpack_completion
+from lib.core.request import Request
+from lib.core.serialization import pack_completion, request_as_json, request_of, unpack_completion
 from lib.core.tokens import NO_TOKENS, TokenKind, Tokens, make_tokens
 from lib.errors import BadFile
 from tests.support.columnar import read_by_spec
-from tests.support.strategies import INF, NAN, completion_of, completions, table_of, tokens_on
+from tests.support.strategies import INF, NAN, completion_of, completions, requests, table_of, tokens_on
 
 SAMPLE = completion_of(
     tokens_on(table_of("The", " fox", "<s>", special=[2]), [0, 1, 2], logprobs=[NAN, -1.25, -INF], ranks=[-1, 2, 9]),
@@ -44,6 +45,14 @@ PACKED = pack_completion(SAMPLE)
 @example(completion_of(NO_TOKENS, NO_TOKENS))
 def test_unpacking_gives_an_identical_completion(done: Completion) -> None:
     assert unpack_completion(pack_completion(done)).identical(done)
+
+
+@given(requests())
+def test_requests_of_earlier_versions_are_read(request: Request) -> None:
+    values = request_as_json(replace(request, scores_from=0, prefix_ids=()))
+    for name in ("scores_from", "begun"):
+        del values[name]
+    assert request_of(values) == replace(request, scores_from=0, prefix_ids=())
 
 
 @given(completions())

@@ -61,11 +61,13 @@ def test_one_call_by_passage_has_draft_and_question() -> None:
     assert [each.request.max_tokens for each in calls] == [6, 6, 6]
     assert all(each.request.prompt_scores for each in calls)
     assert calls[1].request.prompt == "Oslo lies north. {question}\n\nQuestion: Where lies Oslo?\nAnswer:"
+    needed = {each.request.last_user_text[each.request.scores_from :] for each in calls}
+    assert needed == {"Where lies Oslo?\nAnswer:"}
     alone = replace(PLAN, scorings=(QUESTION,)).calls()
     assert [each.request.max_tokens for each in alone] == [0, 0, 0]
     assert estimate(alone).max_new_tokens == 0
     drafts = replace(PLAN, scorings=(DRAFT,), by=DRAFT).calls()
-    assert not any(each.request.prompt_scores for each in drafts)
+    assert not any(each.request.prompt_scores or each.request.scores_from for each in drafts)
     free = replace(PLAN, scorings=(BM25, RETRIEVER), by=BM25)
     assert free.calls() == ()
 

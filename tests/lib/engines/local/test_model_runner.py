@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from lib.core.completion import Completion
-from lib.core.request import Request
+from lib.core.request import Message, Request
 from lib.core.tokens import Tokens
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
@@ -122,6 +123,37 @@ def test_an_unscored_prompt_gives_the_same_answer(random_engine: EngineOf, archi
     assert (unscored.prompt.top_ids == -1).all()
     assert unscored.generated.ids.tolist() == scored.generated.ids.tolist()
     np.testing.assert_allclose(unscored.generated.logprobs, scored.generated.logprobs, atol=1e-5)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 127, 128, 129, 511, 512, 513, 1535, 1536, 1537])
+@pytest.mark.parametrize("architecture", ["llama", "gemma2", "qwen3_next"])
+def test_scores_from_a_place_on_are_those_of_the_whole_prompt(
+    random_engine: EngineOf, architecture: str, first: int
+) -> None:
+    engine, request = random_engine(architecture), Request(prompt=_LETTERS[:1536], max_tokens=2, k=3)
+    (whole,) = engine.complete(request)
+    (part,) = engine.complete(replace(request, scores_from=first))
+    assert np.isnan(part.prompt.logprobs[:first]).all()
+    assert (part.prompt.top_ids[:first] == -1).all()
+    np.testing.assert_allclose(part.prompt.logprobs[first:], whole.prompt.logprobs[first:], atol=1e-4)
+    assert part.prompt.ranks[max(first, 1) :].min(initial=1) >= 1
+    assert part.generated.ids.tolist() == whole.generated.ids.tolist()
+
+
+def test_scores_begin_with_the_token_that_holds_the_place(tiny_engine: LocalEngine) -> None:
+    """In a chat, the place is within the last message, wherever the template puts it."""
+    messages = (Message("user", "ab"), Message("assistant", "cd"), Message("user", "  ab where is it?"))
+    (done,) = tiny_engine.complete(Request(messages=messages, max_tokens=1, scores_from=5))
+    scored = ~np.isnan(done.prompt.logprobs)
+    pieces = done.pieces
+    text = b"".join(pieces.bytes_of(int(ref)) for ref in done.prompt.refs[scored]).decode()
+    assert text.startswith("where is it?")
+    assert scored.argmax() == len(scored) - scored.sum() > 0
+    (straddling,) = tiny_engine.complete(Request(prompt="aé b", max_tokens=0, scores_from=2))
+    assert not np.isnan(straddling.prompt.logprobs[-2:]).any()
+    (beyond,) = tiny_engine.complete(Request(prompt="aé b", max_tokens=1, scores_from=10**6))
+    assert np.isnan(beyond.prompt.logprobs).all()
+    assert len(beyond.generated) == 1
 
 
 def test_a_token_outside_the_list_keeps_its_true_rank(random_engine: EngineOf) -> None:
