@@ -120,7 +120,7 @@ class _Run:
         self._finished = 0
         self._cap: CapReached | None = None
         self._lock = threading.Lock()
-        self._change = threading.Event()
+        self._change, self._ended = threading.Event(), threading.Event()
         self._began = time.monotonic()
 
     def run(self) -> Batch:
@@ -144,8 +144,7 @@ class _Run:
                 force_stopped = True
                 self._stop_all(Task.cancel)
             self._publish()
-            if self._at_work:
-                time.sleep(_INTERVAL)
+            self._ended.wait(_INTERVAL)
 
     def _publish(self) -> None:
         with self._lock:
@@ -186,6 +185,7 @@ class _Run:
                 if not self._left:
                     self._at_work -= 1
                     if not self._at_work:
+                        self._ended.set()
                         self._change.set()
                     return
                 number, task = self._left.popleft(), Task(self._on_news)
