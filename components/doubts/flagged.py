@@ -133,6 +133,7 @@ def _as_flags(doubts: Doubts) -> Flags:
         presets.by_name,
         presets.usual,
         doubts.method.unit,
+        doubts.sudden,
     )
 
 
