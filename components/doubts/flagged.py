@@ -29,6 +29,11 @@ _GATES = {
     Gate.CONTENT: "Content words",
     Gate.ALL: "All words",
 }
+_NOTHING = {
+    Gate.TERMS: "This answer has no names, numbers, dates or quoted terms. Choose more words above.",
+    Gate.CONTENT: "This answer has no names, numbers or content words. Choose all words above.",
+    Gate.ALL: "This answer has no words to flag.",
+}
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def _as_flags(doubts: Doubts) -> Flags:
 def _meaning(done: Completion, found: Flagged) -> None:
     """Say what flags mean, with what was measured on this model."""
     if not len(found.doubts.terms):
-        st.caption("This answer has no names, numbers, dates or quoted terms. Choose more words above.")
+        st.caption(_NOTHING[found.gate])
         return
     st.caption(
         "A flag marks words that the model found unlikely or could not decide on. It does not mean that they are "

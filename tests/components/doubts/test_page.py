@@ -16,6 +16,7 @@ from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import LocalModel
+from lib.doubts.words import Gate
 from lib.engines.base import Capabilities
 from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
@@ -86,6 +87,22 @@ def test_a_follow_up_is_sent_with_one_press(engine: ScriptedEngine) -> None:
     assert page.text_area(key="doubts.prompt").value == "capital of Zorgland, sources"
 
 
+def test_an_edited_draft_is_not_kept_for_another_answer(engine: ScriptedEngine) -> None:
+    page = asked(engine)
+    draft = next(each for each in page.text_area if each.label == "Draft")
+    first = draft.value
+    draft.set_value("mine").run()
+    page.segmented_control(key="doubts.gate").set_value(Gate.TERMS).run()
+    assert next(each for each in page.text_area if each.label == "Draft").value == "mine"
+    engine.script = lambda request: replace(
+        answer_of(TEXT.replace("Zorgopolis", "Borgopolis"), {" Borgopolis.": -2.0}), request=request
+    )
+    settled(press(page, "Send"), "doubts")
+    again = next(each for each in page.text_area if each.label == "Draft").value
+    assert "“Borgopolis”" in again
+    assert again != first
+
+
 def test_second_looks_have_a_price_and_say_what_they_found(engine: ScriptedEngine) -> None:
     page = asked(engine)
     page.number_input(key="doubts.looks.samples").set_value(3).run()
@@ -146,3 +163,59 @@ def test_a_policy_of_ones_own_is_kept_and_a_broken_one_is_not_used(engine: Scrip
     page.run()
     assert not page.exception
     assert "**Verify first**" in texts(page)
+
+
+@pytest.mark.parametrize(
+    ("gate", "text", "said"),
+    [
+        (Gate.TERMS, "it is so.", "no names, numbers, dates or quoted terms. Choose more words above."),
+        (Gate.CONTENT, "it is so.", "no names, numbers or content words. Choose all words above."),
+        (Gate.ALL, "...", "no words to flag."),
+    ],
+)
+def test_an_answer_without_terms_has_an_action_all_the_same(
+    engine: ScriptedEngine, gate: Gate, text: str, said: str
+) -> None:
+    engine.script = lambda request: replace(answer_of(text), request=request)
+    page = asked(engine)
+    page.segmented_control(key="doubts.gate").set_value(gate).run()
+    assert said in texts(page)
+    assert "no name, number, date or quoted term, which counts as 0 nats" in texts(page)
+    page.selectbox(key="doubts.policy").set_value("Bulk extraction").run()
+    assert "**Answer**" in texts(page)
+
+
+def test_a_link_brings_the_parameters_of_its_run(engine: ScriptedEngine) -> None:
+    request = Request("Where?", max_tokens=7, temperature=0.3)
+    plan = ExplorePlan(Call(LocalModel("/models/mine"), request))
+    batch = over(services().engines, *plan.calls())
+    job = services().jobs.start(lambda _: batch, plan, ALONE)
+    assert job.wait(10)
+    page = page_of("doubts", job.id)
+    assert page.number_input(key="doubts.max_tokens").value == 7
+    assert page.slider(key="doubts.temperature").value == 0.3
+
+
+def test_the_fields_of_a_huge_answer_are_read_once_and_the_table_is_bounded(
+    engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps([{"a": each, "b": True} for each in range(600)])
+    engine.script = lambda request: replace(answer_of(text), request=request)
+    page = asked(engine)
+    assert "The table shows the first 1,000 of 1,200 fields." in texts(page)
+    assert len(next(each.value for each in page.dataframe if "Field" in each.value)) == 1_000
+    monkeypatch.setattr("components.doubts.json_answer.fields_of", lambda *_: pytest.fail("read again"))
+    page.selectbox(key="doubts.policy").set_value("Research").run()
+    assert not page.exception
+
+
+@pytest.mark.parametrize("typed", ["{}", '{"a": 5}', '{"properties": {"a": {"type": "string"}}}', "[1]", "[" * 9_999])
+def test_values_of_fields_that_say_nothing_are_refused(engine: ScriptedEngine, typed: str) -> None:
+    engine.script = lambda request: replace(answer_of('{"a": "b"}'), request=request)
+    page = asked(engine)
+    page.text_area(key="doubts.schema").set_value(typed).run()
+    (error,) = page.error
+    assert "of any field" in error.value or "values of fields are not" in error.value
+    assert any("Field" in each.value for each in page.dataframe)
+    page.text_area(key="doubts.schema").set_value('{"a": ["b", "c"]}').run()
+    assert not page.error
