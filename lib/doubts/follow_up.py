@@ -58,7 +58,7 @@ class Doubtful(Protocol):
 def question_at_the_end(prompt: str) -> str:
     """What a raw prompt asks: its last lines, from the last one on that has three words.
 
-    Examples before that are other questions, and a line such as "Answer:" is none by itself.
+    Examples before that are other questions, and a line such as "Answer:" asks nothing by itself.
     """
     text = prompt[-_LONGEST_READ:].rstrip()
     begin = len(text)

@@ -104,6 +104,14 @@ def keep_measured(measured: Measured) -> Path:
     return path
 
 
+def has_more(measured: Measured) -> bool:
+    """Whether a measurement of the same model and part that is kept on this machine has more facts."""
+    return any(
+        (each.weights, each.part) == (measured.weights, measured.part) and len(each.wrong) > len(measured.wrong)
+        for each in of_this_machine()
+    )
+
+
 def of_this_machine() -> tuple[Measured, ...]:
     """What `candor evaluate-doubts` has measured on this machine; files that cannot be read are left out."""
     found = []
