@@ -149,7 +149,7 @@ def _keep(flags: measured.Measured) -> None:
 
     The output folder has it as well, so that a failure loses nothing.
     """
-    if not flags.weights or not len(flags.wrong) or measured.has_more(flags):
+    if not len(flags.wrong) or measured.has_more(flags):
         return
     try:
         keep_measured(flags)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -16,12 +17,15 @@ from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import LocalModel
+from lib.doubts.measured import Measured, keep_measured
+from lib.doubts.verdicts import P_TRUE
 from lib.doubts.words import Gate
 from lib.engines.base import Capabilities
 from lib.jobs.call import Call
 from lib.jobs.engine_pool import Engines
 from lib.policies.policy import READY
 from lib.policies.policy_file import as_json
+from lib.statistics.bootstrap import Interval
 from lib.studies.exploration import ExplorePlan
 from tests.support.answers import answer_of
 from tests.support.app_pages import page_of, press, settled, texts
@@ -103,6 +107,15 @@ def test_an_edited_draft_is_not_kept_for_another_answer(engine: ScriptedEngine) 
     assert again != first
 
 
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P(True) of the engine's model is measured."""
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path / "data"))
+    auroc = {P_TRUE: Interval(0.61, 0.52, 0.7, 90)}
+    keep_measured(Measured("", "m", "development", "2026-11-30", 2, np.array([True, False]), {}, auroc))
+
+
+@pytest.mark.usefixtures("measured")
 def test_second_looks_have_a_price_and_say_what_they_found(engine: ScriptedEngine) -> None:
     page = asked(engine)
     page.number_input(key="doubts.looks.samples").set_value(3).run()
@@ -116,8 +129,20 @@ def test_second_looks_have_a_price_and_say_what_they_found(engine: ScriptedEngin
     assert table["Flagged"].tolist() == ["Zorgopolis"]
     assert table["In samples"].tolist() == ["3 of 3"]
     assert next(each for each in page.metric if each.label.startswith("P(True)")).value == "73.1%"
-    assert "not measured on this model, so do not rely on it" in texts(page)
+    assert "On 90 labelled answers of this model, the AUROC of P(True) is 0.61 (0.52 to 0.70)" in texts(page)
     assert len(engine.requests) == 3  # the answer, three samples at once, and the verdict
+
+
+def test_a_verdict_that_is_not_measured_on_the_model_is_neither_asked_for_nor_shown(engine: ScriptedEngine) -> None:
+    page = asked(engine)
+    box = page.checkbox(key="doubts.looks.verdict")
+    assert box.disabled
+    assert "candor evaluate-doubts --verdict" in box.help
+    page.session_state["doubts.looks.verdict"] = True  # as chosen for another model
+    page.number_input(key="doubts.looks.samples").set_value(2).run()
+    settled(press(page, "Look again"), "doubts")
+    assert not any("Is the proposed answer correct?" in each.last_user_text for each in engine.requests)
+    assert not page.metric
 
 
 def test_labels(engine: ScriptedEngine) -> None:
