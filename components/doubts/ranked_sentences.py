@@ -32,5 +32,5 @@ def ranked_sentences(done: Completion) -> None:
         )
         st.caption(
             "A sentence is as doubtful as its least likely words: the 10% quantile of their logprobs, and the "
-            f"lowest mean logprob of {WINDOW} tokens in a row. Words are those counted, without function words."
+            f"lowest mean logprob of {WINDOW} tokens in a row. Words: how many are counted, without function words."
         )
