@@ -23,7 +23,7 @@ from lib.policies.measures import MEASURES, PROBABILITY, Measure, value_of
 from lib.policies.policy import READY, Action, Policy, Range, decide, from_ranges
 from lib.policies.policy_code import as_python
 from lib.policies.policy_file import MOST_BYTES, as_json, policy_in
-from lib.scores.confidence import scored_tokens
+from lib.scores.confidence import CHOICE, scored_tokens
 
 _CHOSEN, _PROBLEM, _FILE = "doubts.policy", "doubts.policy.problem", "doubts.policy.file"
 _TAKE = "doubts.policy.take"  # whether the policy that was just saved is shown from the next run on
@@ -87,7 +87,9 @@ def _because(policy: Policy, value: float, *, named: bool) -> str:
     if math.isnan(value):
         if about.name == PROBABILITY:
             return "No calibration of this model is in use: fit one on Evaluate."
-        return f"This answer has no {about.label.lower()}: it has no logprobs there."
+        if about.name == CHOICE:
+            return "This measure compares candidates, so a single answer has no value."
+        return f"{about.label}: unknown, as tokens of this answer have no logprobs or are forced."
     if about.doubt and not named:
         return f"This answer has no name, number, date or quoted term, which counts as 0 nats. {policy.note}"
     shown = formatting.percent(value) if about.unit == "probability" else f"{formatting.number(value, 2)} {about.unit}"

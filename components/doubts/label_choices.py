@@ -94,8 +94,8 @@ def _shown(found: Distribution, *, scored: bool) -> None:
     st.dataframe(rows, hide_index=True)
     if not scored:
         st.caption(
-            "Undecided: alternatives that do not tell the labels apart. Others: alternatives that lead to no label, and "
-            "tokens that are not listed. ?: no listed alternative leads to the label."
+            "Undecided: alternatives that do not tell the labels apart. Others: alternatives that lead to no label, "
+            "and tokens that are not listed. ?: no listed alternative leads to the label."
         )
     for note in found.notes:
         st.caption(as_text(note))

@@ -17,6 +17,7 @@ from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import LocalModel
+from lib.core.tokens import TokenKind
 from lib.doubts.measured import Measured, keep_measured
 from lib.doubts.verdicts import P_TRUE
 from lib.doubts.words import Gate
@@ -244,3 +245,16 @@ def test_values_of_fields_that_say_nothing_are_refused(engine: ScriptedEngine, t
     assert any("Field" in each.value for each in page.dataframe)
     page.text_area(key="doubts.schema").set_value('{"a": ["b", "c"]}').run()
     assert not page.error
+
+
+def test_why_there_is_no_value(engine: ScriptedEngine) -> None:
+    forced = [TokenKind.FORCED] * len(TEXT.split())
+    engine.script = lambda request: replace(answer_of(TEXT, LOGPROBS, kinds=forced), request=request)
+    page = asked(engine)
+    assert "Most doubtful name or number: unknown, as tokens of this answer have no logprobs or are forced." in texts(
+        page
+    )
+    assert "**Send to a person**" in texts(page)
+    page.session_state[POLICY] = as_json(replace(READY["Support desk"], measure="choice", note=""))
+    page.selectbox(key="doubts.policy").set_value("Your own").run()
+    assert "This measure compares candidates, so a single answer has no value." in texts(page)
