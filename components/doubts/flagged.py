@@ -24,6 +24,7 @@ from lib.segmentation.char_classes import marked
 
 _MAP, _COLUMNS = "doubts.map", (2.4, 1.0)
 _KEPT = "doubts.kept"
+_DAY = len("2026-11-30")  # of a moment in ISO 8601
 _GATES = {
     Gate.TERMS: "Names and numbers",
     Gate.CONTENT: "Content words",
@@ -180,4 +181,5 @@ def _figures(measured: Measured, found: Flagged) -> None:
             f"wrong ({at.precision.low:.0%} to {at.precision.high:.0%})."
         )
     others = "" if found.gate is Gate.TERMS else " Flags of ordinary words are not in these figures."
-    st.caption(as_text(f"{text}{others}{separation} {marked(measured.model)}, {measured.part} part, {measured.date}."))
+    about = f"{marked(measured.model)}, {measured.part} part, {measured.date[:_DAY]}."
+    st.caption(as_text(f"{text}{others}{separation} {about}"))

@@ -258,3 +258,15 @@ def test_why_there_is_no_value(engine: ScriptedEngine) -> None:
     page.session_state[POLICY] = as_json(replace(READY["Support desk"], measure="choice", note=""))
     page.selectbox(key="doubts.policy").set_value("Your own").run()
     assert "This measure compares candidates, so a single answer has no value." in texts(page)
+
+
+def test_what_was_measured_on_the_model_is_said_with_its_day(
+    engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path / "data"))
+    scores = {"sum": np.array([2.0, 0.5, 3.0])}
+    when = "2026-11-30T15:24:16+00:00"
+    keep_measured(Measured("", "m", "development", when, 2, np.array([True, False, False]), scores, {}))
+    page = asked(engine)
+    assert "On 3 labelled facts in 2 answers, 1 of them wrong" in texts(page)
+    assert "m, development part, 2026-11-30." in texts(page)
