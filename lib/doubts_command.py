@@ -35,7 +35,7 @@ from lib.doubts.measured import keep_measured
 from lib.doubts.sheets import FILE, Sheet, sheets
 from lib.doubts.verdicts import P_TRUE, p_true, verdict_prompt
 from lib.doubts_items import item, peer_scores, write_items
-from lib.doubts_options import MOST_K
+from lib.doubts_options import HELD_OUT, check, some
 from lib.doubts_report import PRIMARY, Reported, as_json, as_text, measurement
 from lib.errors import CandorError, InvalidRequest
 from lib.evaluation.ready import ready_file, ready_set, ready_table
@@ -46,7 +46,6 @@ from lib.statistics.bootstrap import Interval
 from lib.studies.doubts_sets import DoubtsSetsPlan, Item
 from lib.terminal import say
 
-HELD_OUT = "held-out"
 ANSWER_SETS = {"facts-few-shot": "answers, few-shot", "facts-chat": "answers, chat"}
 _SHEET_TOKENS, _ANSWER_TOKENS = 64, 32
 _REPORT, _TABLES, _ITEMS, _FLAGS = "report.json", "report.md", "items.jsonl", "flags.json"
@@ -54,13 +53,7 @@ _REPORT, _TABLES, _ITEMS, _FLAGS = "report.json", "report.md", "items.jsonl", "f
 
 def evaluate_doubts(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
-    if options.part == HELD_OUT and not options.final:
-        raise InvalidRequest(
-            "Score the held-out part only once, after methods and defaults are chosen.",
-            "Use --part development until then; add --final to score it now.",
-        )
-    if not 1 <= options.k <= MOST_K:
-        raise InvalidRequest(f"--k is {options.k}.", f"Ask for 1 to {MOST_K} alternatives per position.")
+    check(options)
     peers = _peers(options.peer)
     hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in _files()}
     moment = datetime.now(UTC).isoformat(timespec="seconds")
@@ -152,8 +145,11 @@ def _folder(out: str, part: str) -> Path:
 
 
 def _keep(flags: measured.Measured) -> None:
-    """Keep a measurement for the page Doubts. The output folder has it as well, so that a failure loses nothing."""
-    if not flags.weights or not len(flags.wrong):
+    """Keep a measurement for the page Doubts, unless one on more facts is there.
+
+    The output folder has it as well, so that a failure loses nothing.
+    """
+    if not len(flags.wrong) or measured.has_more(flags):
         return
     try:
         keep_measured(flags)
@@ -168,11 +164,15 @@ def _keep(flags: measured.Measured) -> None:
 
 def plan_of(options: argparse.Namespace) -> DoubtsSetsPlan:
     """The prompts of one part of all sets, for the model of the options."""
-    items = [Item(each.row_id, each.prompt, Mode.RAW, _SHEET_TOKENS, each.stop) for each in sheets(options.part)]
+    items = [
+        Item(each.row_id, each.prompt, Mode.RAW, _SHEET_TOKENS, each.stop)
+        for each in some(sheets(options.part), options.most)
+    ]
     for name in ANSWER_SETS:
         mode = ready_set(name).mode
         stop = () if mode is Mode.CHAT else ("\n",)
-        items += [Item(row["id"], row["prompt"], mode, _ANSWER_TOKENS, stop) for row in _rows(name, options.part)]
+        rows = some(list(_rows(name, options.part)), options.most)
+        items += [Item(row["id"], row["prompt"], mode, _ANSWER_TOKENS, stop) for row in rows]
     return DoubtsSetsPlan(source_of_option(options, options.model), tuple(items), options.k)
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
+from lib.errors import InvalidRequest
 from lib.model_options import add_caps, add_imported_model
 
-PARTS = ("design", "development", "held-out")
+HELD_OUT = "held-out"
+PARTS = ("design", "development", HELD_OUT)
 MOST_K = 20
+
+Row = TypeVar("Row")
 
 
 def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
@@ -31,6 +36,10 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
         "--k", type=int, default=MOST_K, metavar="N", help="alternatives per position to ask for (default %(default)s)"
     )
     asked.add_argument(
+        "--most", type=int, metavar="N",
+        help="at most N prompts of each set, spread evenly over the part, for a slow model (default: all)",
+    )  # fmt: skip
+    asked.add_argument(
         "--verdict", action="store_true",
         help="also ask the model if each of its answers is correct: one more call of one token per answer",
     )  # fmt: skip
@@ -47,3 +56,25 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
     add_imported_model(model)
     add_caps(parser.add_argument_group("limits"))
     return parser
+
+
+def some(rows: Sequence[Row], most: int | None) -> list[Row]:
+    """At most that many of the rows, spread evenly over them; None for all."""
+    if most is None or most >= len(rows):
+        return list(rows)
+    return [rows[place * len(rows) // most] for place in range(most)]
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raise InvalidRequest for options that make no report."""
+    if options.part == HELD_OUT and not options.final:
+        raise InvalidRequest(
+            "Score the held-out part only once, after methods and defaults are chosen.",
+            "Use --part development until then; add --final to score it now.",
+        )
+    if options.part == HELD_OUT and options.most is not None:
+        raise InvalidRequest("Score the held-out part as a whole.", "Use --most with --part development.")
+    if options.most is not None and options.most < 1:
+        raise InvalidRequest(f"--most is {options.most}.", "Ask for at least 1 prompt of each set.")
+    if not 1 <= options.k <= MOST_K:
+        raise InvalidRequest(f"--k is {options.k}.", f"Ask for 1 to {MOST_K} alternatives per position.")

@@ -134,7 +134,8 @@ def _table(found: Reported) -> Iterator[str]:
         return
     share = formatting.percent(wrong / len(rows))
     sizes = (len({each.template for each in rows}), len({each.entity for each in rows}))
-    yield f"n = {len(rows):,}, {share} wrong; {sizes[0]:,} templates, {sizes[1]:,} entities."
+    entities = "entity" if sizes[1] == 1 else "entities"
+    yield f"n = {len(rows):,}, {share} wrong; {formatting.count(sizes[0], 'template')}, {sizes[1]:,} {entities}."
     yield ""
     against = f"{_NAMES[level.figure]} − baseline's"
     yield "| Method | " + " | ".join(_NAMES[name] for name in FIGURES) + f" | {against} | Ratio | p, Holm |"

@@ -23,7 +23,7 @@ from lib.policies.measures import MEASURES, PROBABILITY, Measure, value_of
 from lib.policies.policy import READY, Action, Policy, Range, decide, from_ranges
 from lib.policies.policy_code import as_python
 from lib.policies.policy_file import MOST_BYTES, as_json, policy_in
-from lib.scores.confidence import scored_tokens
+from lib.scores.confidence import CHOICE, scored_tokens
 
 _CHOSEN, _PROBLEM, _FILE = "doubts.policy", "doubts.policy.problem", "doubts.policy.file"
 _TAKE = "doubts.policy.take"  # whether the policy that was just saved is shown from the next run on
@@ -53,7 +53,7 @@ def actions(job: Run, found: Flagged) -> None:
         value = _value(policy.about, found)
         action = decide(policy, value)
         st.markdown(bold(_VERBS[action]), width="content")
-        st.caption(as_text(_because(policy, value)), width="content")
+        st.caption(as_text(_because(policy, value, named=len(found.named.terms) > 0)), width="content")
     if text := dict(policy.texts).get(action):
         st.caption(as_text(text))
     follow_up(job, found, action)
@@ -81,12 +81,17 @@ def _most_doubtful(found: Flagged) -> float:
     return float(found.named.scores.max(initial=0.0))
 
 
-def _because(policy: Policy, value: float) -> str:
+def _because(policy: Policy, value: float, *, named: bool) -> str:
+    """Why the policy decides as it does. named: whether the answer has a name, number, date or quoted term."""
     about = policy.about
     if math.isnan(value):
         if about.name == PROBABILITY:
             return "No calibration of this model is in use: fit one on Evaluate."
-        return f"This answer has no {about.label.lower()}: it has no logprobs there."
+        if about.name == CHOICE:
+            return "This measure compares candidates, so a single answer has no value."
+        return f"{about.label}: unknown, as tokens of this answer have no logprobs or are forced."
+    if about.doubt and not named:
+        return f"This answer has no name, number, date or quoted term, which counts as 0 nats. {policy.note}"
     shown = formatting.percent(value) if about.unit == "probability" else f"{formatting.number(value, 2)} {about.unit}"
     return f"{about.label}: {shown}. {policy.note}"
 

@@ -24,10 +24,16 @@ from lib.segmentation.char_classes import marked
 
 _MAP, _COLUMNS = "doubts.map", (2.4, 1.0)
 _KEPT = "doubts.kept"
+_DAY = len("2026-11-30")  # of a moment in ISO 8601
 _GATES = {
     Gate.TERMS: "Names and numbers",
     Gate.CONTENT: "Content words",
     Gate.ALL: "All words",
+}
+_NOTHING = {
+    Gate.TERMS: "This answer has no names, numbers, dates or quoted terms. Choose more words above.",
+    Gate.CONTENT: "This answer has no names, numbers or content words. Choose all words above.",
+    Gate.ALL: "This answer has no words to flag.",
 }
 
 
@@ -133,13 +139,14 @@ def _as_flags(doubts: Doubts) -> Flags:
         presets.by_name,
         presets.usual,
         doubts.method.unit,
+        doubts.sudden,
     )
 
 
 def _meaning(done: Completion, found: Flagged) -> None:
     """Say what flags mean, with what was measured on this model."""
     if not len(found.doubts.terms):
-        st.caption("This answer has no names, numbers, dates or quoted terms. Choose more words above.")
+        st.caption(_NOTHING[found.gate])
         return
     st.caption(
         "A flag marks words that the model found unlikely or could not decide on. It does not mean that they are "
@@ -174,4 +181,5 @@ def _figures(measured: Measured, found: Flagged) -> None:
             f"wrong ({at.precision.low:.0%} to {at.precision.high:.0%})."
         )
     others = "" if found.gate is Gate.TERMS else " Flags of ordinary words are not in these figures."
-    st.caption(as_text(f"{text}{others}{separation} {marked(measured.model)}, {measured.part} part, {measured.date}."))
+    about = f"{marked(measured.model)}, {measured.part} part, {measured.date[:_DAY]}."
+    st.caption(as_text(f"{text}{others}{separation} {about}"))

@@ -11,8 +11,9 @@ from components.doubts.form import SENT
 from components.jobs.current_job import Run, start
 from components.jobs.estimate import budget
 from components.shell.messages import show_error
+from lib.core.request import Mode, mode_of
 from lib.core.sources import NO_MODEL, Source
-from lib.doubts.follow_up import clarifying_question, retrieval_query, verification_prompt
+from lib.doubts.follow_up import clarifying_question, question_at_the_end, retrieval_query, verification_prompt
 from lib.errors import InvalidRequest
 from lib.policies.policy import Action
 from lib.studies.doubts import DoubtsPlan
@@ -45,17 +46,23 @@ def follow_up(job: Run, found: Flagged, action: Action) -> None:
         )  # fmt: skip
         request = found.doubts.completion.request
         question = "" if request is None else request.last_user_text
+        if request is not None and mode_of(request) is Mode.RAW:
+            question = question_at_the_end(question)
         draft = _KINDS[str(kind)](question, found.flags)
-        text = _edited(str(kind), draft)
+        text = _edited(str(kind), draft, found.doubts.completion.text)
         _send(job, text)
 
 
-def _edited(kind: str, draft: str) -> str:
-    """Show the draft to edit. Once it is edited, a new one, as after another threshold, does not take its place."""
+def _edited(kind: str, draft: str, answer: str) -> str:
+    """Show the draft to edit.
+
+    Once it is edited, a new one, as after another threshold, does not take its place, except that of another answer.
+    """
     key, last = f"doubts.follow.{kind}", f"doubts.follow.{kind}.draft"
-    if st.session_state.get(key) in (None, st.session_state.get(last)):
+    about, before = st.session_state.get(last, (answer, None))
+    if about != answer or st.session_state.get(key) in (None, before):
         st.session_state[key] = draft
-    st.session_state[last] = draft
+    st.session_state[last] = (answer, draft)
     text = st.text_area("Draft", key=key, height=_HEIGHT)
     if text != draft:
         st.button("Draft again", icon=":material/refresh:", type="tertiary", on_click=_reset, args=(key, draft))

@@ -84,7 +84,7 @@ def _parameters(mode: Mode) -> None:
 
 
 def _values(plan: Plan) -> dict[str, Any]:
-    """A plan's prompt as values of the form's fields; nothing for a plan that has not one prompt."""
+    """A plan's request as values of the form's fields; nothing for a plan that has not one prompt."""
     if isinstance(plan, DoubtsPlan | ExplorePlan):
         request = plan.calls()[0].original_request
         system = request.messages[0].content if len(request.messages) > 1 else ""
@@ -93,6 +93,8 @@ def _values(plan: Plan) -> dict[str, Any]:
             "prompt": request.last_user_text,
             "system": system,
             "stop": as_field(request.stop),
+            "max_tokens": max(request.max_tokens, 1),  # 0 on Explore scores the prompt alone
+            "temperature": request.temperature,
         }
     return {}
 

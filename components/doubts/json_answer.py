@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -17,31 +18,29 @@ from lib.json_answers.choices import choices_in
 from lib.json_answers.fields import Field, JsonReading, fields_of, table
 
 _SCHEMA = "doubts.schema"
+_KEPT = "doubts.json.kept"
+_MOST_ROWS = 1_000  # fields in the table
 _LONGEST_SCHEMA = 100_000  # characters
 
 
 def json_answer(done: Completion) -> None:
     """Show the fields of the first JSON in an answer; nothing if there is none."""
-    try:
-        found = fields_of(done, _choices())
-        problem = None
-    except InvalidRequest as error:
-        found, problem = fields_of(done), error
+    read = _read(done)
+    found, rows = read.found, read.rows
     if not found.fields:
         return
     with st.expander("JSON by field", icon=":material/data_object:", expanded=True):
-        if problem is not None:
-            show_error(problem)
+        if read.problem is not None:
+            show_error(read.problem)
         if found.problem:
             st.caption(as_text(found.problem))
         _least(found)
-        rows = [_row(each) for each in table(found.fields)]
-        if not any(row["Whole values"] for row in rows):
-            rows = [{name: value for name, value in row.items() if name != "Whole values"} for row in rows]
         st.dataframe(rows, hide_index=True)
+        if len(found.fields) > len(rows):
+            st.caption(f"The table shows the first {len(rows):,} of {len(found.fields):,} fields.")
         st.caption(
             "A field's probability is that of its value's tokens, one after the other; braces, quotes and keys do not "
-            "count. It says how sure the model was, not whether the value is in the source."
+            "count. It says how confident the model was, not whether the value is in the source."
         )
         st.text_area(
             "Values a field can have", key=_SCHEMA, persist_state="session", height=80,
@@ -50,9 +49,35 @@ def json_answer(done: Completion) -> None:
         )  # fmt: skip
 
 
-def _choices() -> dict[str, Any] | None:
-    """What is typed as the values of fields. Raises InvalidRequest."""
+@dataclass(frozen=True)
+class _Read:
+    """What is read off an answer with one choice of values."""
+
+    done: Completion
+    typed: str  # the values of fields
+    found: JsonReading
+    rows: list[dict[str, Any]]  # of the table
+    problem: InvalidRequest | None  # with what is typed; None if it is usable
+
+
+def _read(done: Completion) -> _Read:
+    """What is read off an answer, kept between reruns."""
     typed = (st.session_state.get(_SCHEMA) or "").strip()
+    kept: _Read | None = st.session_state.get(_KEPT)
+    if kept is None or kept.done is not done or kept.typed != typed:
+        try:
+            problem, found = None, fields_of(done, _choices(typed))
+        except InvalidRequest as error:
+            problem, found = error, fields_of(done)
+        rows = [_row(each) for each in table(found.fields[:_MOST_ROWS])]
+        if not any(row["Whole values"] for row in rows):
+            rows = [{name: value for name, value in row.items() if name != "Whole values"} for row in rows]
+        kept = st.session_state[_KEPT] = _Read(done, typed, found, rows, problem)
+    return kept
+
+
+def _choices(typed: str) -> dict[str, Any] | None:
+    """What is typed as the values of fields. Raises InvalidRequest."""
     if not typed:
         return None
     try:
@@ -63,9 +88,11 @@ def _choices() -> dict[str, Any] | None:
         ) from error
     if not isinstance(values, dict):
         raise InvalidRequest("The values of fields are not a JSON object.", "Write an object of lists, or a schema.")
-    if all(isinstance(each, list) for each in values.values()):
+    if values and all(isinstance(each, list) for each in values.values()):
         return values
-    return dict(choices_in(values))
+    if found := choices_in(values):
+        return dict(found)
+    raise InvalidRequest("This names no values of any field.", "Write an object of lists, or a schema with “enum”.")
 
 
 def _least(found: JsonReading) -> None:

@@ -92,6 +92,11 @@ def _shown(found: Distribution, *, scored: bool) -> None:
             {"Label": "(others)", "Probability": _percent(found.others), "Logprob": ""},
         ]
     st.dataframe(rows, hide_index=True)
+    if not scored:
+        st.caption(
+            "Undecided: alternatives that do not tell the labels apart. Others: alternatives that lead to no label, "
+            "and tokens that are not listed. ?: no listed alternative leads to the label."
+        )
     for note in found.notes:
         st.caption(as_text(note))
 

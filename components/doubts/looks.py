@@ -12,8 +12,8 @@ from components.jobs.beside import ask_beside
 from components.jobs.current_job import Run, job_beside
 from components.jobs.job_view import JobView
 from components.pickers.capabilities import limits_of
-from components.shell.escaping import as_text
 from lib import formatting
+from lib.core.completion import Completion
 from lib.core.request import Mode, Request, mode_of
 from lib.core.sources import Source
 from lib.doubts.flags import Flag
@@ -21,6 +21,7 @@ from lib.doubts.measured import measured_for
 from lib.doubts.verdicts import P_TRUE
 from lib.jobs.plan import models_of
 from lib.segmentation.char_classes import marked
+from lib.statistics.bootstrap import Interval
 from lib.statistics.shares import exact_share
 from lib.studies.second_looks import (
     MOST_CONTINUED,
@@ -35,6 +36,10 @@ from lib.studies.second_looks import (
 _PLACE = "looks"
 _ALTERNATIVES = 2  # of a flag that are completed
 _MOST_ROWS = 300
+_UNMEASURED = (
+    "How well the model's own verdict tells right from wrong is not measured on this model, so it is not shown. "
+    "`candor evaluate-doubts --verdict` measures it."
+)
 
 
 def source_of(job: Run) -> Source | None:
@@ -83,9 +88,10 @@ def _chosen(found: Flagged, source: Source, request: Request, *, scores: bool) -
         f"Complete {formatting.count(len(prefixes), 'alternative')} to whole words", key="doubts.looks.words",
         persist_state="session", disabled=not prefixes,
     )  # fmt: skip
+    measured = _auroc(done) is not None
     verdict = left.checkbox(
         "Ask the model if its answer is correct", key="doubts.looks.verdict", persist_state="session",
-        help="P(True): the probability of Yes against No.",
+        disabled=not measured, help="P(True): the probability of Yes against No." if measured else _UNMEASURED,
     )  # fmt: skip
     other = right.text_area(
         "Score the answer after another prompt", key="doubts.looks.other", persist_state="session", height=110,
@@ -95,7 +101,7 @@ def _chosen(found: Flagged, source: Source, request: Request, *, scores: bool) -
         else "This model doesn't return prompt logprobs, so it can't score text you supply.",
     )  # fmt: skip
     return SecondLooksPlan(
-        source, request, done.text, int(samples), bool(verdict), (other or "") if scores else "",
+        source, request, done.text, int(samples), bool(verdict) and measured, (other or "") if scores else "",
         prefixes if words else (),
     )  # fmt: skip
 
@@ -155,17 +161,23 @@ def _rows(plan: SecondLooksPlan, looks: SecondLooks, found: Flagged) -> list[dic
 
 
 def _verdict(looks: SecondLooks, found: Flagged) -> None:
-    """Show P(True), beside how well it tells right from wrong on this model, or that this is not known."""
+    """Show P(True) beside how well it tells right from wrong on this model; not without that."""
     if looks.p_true is None:
         st.caption("The model answered neither Yes nor No, so it gives no verdict.")
         return
-    measured = measured_for(found.doubts.completion)
-    auroc = None if measured is None else measured.auroc.get(P_TRUE)
+    auroc = _auroc(found.doubts.completion)
+    if auroc is None:
+        st.caption(_UNMEASURED)
+        return
     st.metric("P(True), by the model itself", formatting.percent(looks.p_true), width="content")
-    known = (
-        "How well this tells right from wrong is not measured on this model, so do not rely on it."
-        if auroc is None
-        else f"On {auroc.n:,} labelled answers of this model its AUROC is {auroc.value:.2f} ({auroc.low:.2f} to "
-        f"{auroc.high:.2f}); 0.5 is chance."
+    st.caption(
+        f"Yes and No together have {formatting.percent(looks.told or 0.0)} of the probability. On {auroc.n:,} labelled "
+        f"answers of this model, the AUROC of P(True) is {auroc.value:.2f} ({auroc.low:.2f} to {auroc.high:.2f}); "
+        "0.5 is chance."
     )
-    st.caption(as_text(f"Yes and No together have {formatting.percent(looks.told or 0.0)} of the probability. {known}"))
+
+
+def _auroc(done: Completion) -> Interval | None:
+    """How well P(True) tells right from wrong on the model of an answer; None if that is not measured."""
+    measured = measured_for(done)
+    return None if measured is None else measured.auroc.get(P_TRUE)

@@ -31,6 +31,6 @@ def ranked_sentences(done: Completion) -> None:
             hide_index=True,
         )
         st.caption(
-            "A sentence is as doubtful as its least likely words: the 10% quantile of their log-probabilities, and the "
-            f"lowest mean logprob of {WINDOW} tokens in a row. Words are those counted, without function words."
+            "A sentence is as doubtful as its least likely words: the 10% quantile of their logprobs, and the "
+            f"lowest mean logprob of {WINDOW} tokens in a row. Words: how many are counted, without function words."
         )

@@ -33,8 +33,7 @@ def _answer(job: Run, done: Completion) -> None:
     found = flagged(done)
     show_text_itself(done)
     json_answer(done)
-    if len(found.named.terms):
-        actions(job, found)
+    actions(job, found)
     second_looks(job, found)
     label_choices(job, done)
     ranked_sentences(done)

@@ -19,7 +19,8 @@ LONGEST = 200  # characters that are sent of an alternative
 def packed_flags(view: TokenMapView, flags: Flags) -> bytes:
     """The flags of a view in the columnar format, sorted by place.
 
-    Per term: first and last (its cells, the last one excluded), score, and listed (its number of alternatives).
+    Per term: first and last (its cells, the last one excluded), score, sudden (1 for a sudden drop), and listed (its
+    number of alternatives).
     Per alternative: its text and probability. Terms that begin before the view's base are left out. Raises
     ValueError for rows that the answer does not have.
     """
@@ -44,6 +45,7 @@ def packed_flags(view: TokenMapView, flags: Flags) -> bytes:
             "first": first[shown].astype(np.uint32),
             "last": last[shown].astype(np.uint32),
             "score": flags.scores[shown].astype(np.float32),
+            "sudden": (np.zeros(len(flags), bool) if flags.sudden is None else flags.sudden)[shown].astype(np.uint8),
             "listed": np.array([len(listed) for listed in lists], np.uint8),
             **text_columns("text", texts),
             "probability": _probabilities(lists),

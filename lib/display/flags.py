@@ -24,10 +24,13 @@ class Flags:
     presets: Mapping[str, float]  # thresholds by name, such as {"few": 9.0, "usual": 6.0, "many": 3.0}
     threshold: float  # the score that flags start from until the reader chooses another
     unit: str = "nats"  # of scores and thresholds
+    sudden: NDArray[np.bool_] | None = None  # bool[m], whether a term is a sudden drop; None: not looked at
 
     def __post_init__(self) -> None:
         if not len(self.first) == len(self.last) == len(self.scores) == len(self.alternatives):
             raise ValueError("flags need one first row, last row, score and list of alternatives per term")
+        if self.sudden is not None and len(self.sudden) != len(self.first):
+            raise ValueError("flags need to know of all terms whether they are a sudden drop, or of none")
 
     def __len__(self) -> int:
         return len(self.first)

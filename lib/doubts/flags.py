@@ -66,13 +66,17 @@ class Doubts:
     terms: Terms
     scores: Column  # float64[m], the higher the more doubtful; NaN where it cannot be told
 
+    @cached_property
+    def sudden(self) -> NDArray[np.bool_]:
+        """bool[m]: the terms that are a sudden drop. False, too, where no token before the term has a logprob."""
+        falls: NDArray[np.bool_] = drop(self.completion, self.terms) >= SUDDEN
+        return falls
+
     def flags(self, threshold: float) -> tuple[Flag, ...]:
         """The terms whose score is at least the threshold, in reading order."""
-        drops = drop(self.completion, self.terms)
-        places = np.flatnonzero(self.scores >= threshold)
-        return tuple(self._flag(int(place), float(drops[place])) for place in places)
+        return tuple(self._flag(int(place)) for place in np.flatnonzero(self.scores >= threshold))
 
-    def _flag(self, place: int, fall: float) -> Flag:
+    def _flag(self, place: int) -> Flag:
         found, score = self.terms, float(self.scores[place])
         return Flag(
             place,
@@ -82,7 +86,7 @@ class Doubts:
             int(found.last[place]),
             score,
             severity(score, presets_of(self.method.name)),
-            bool(fall >= SUDDEN),
+            bool(self.sudden[place]),
             found.before(place, BEFORE),
             self.alternatives(place),
         )

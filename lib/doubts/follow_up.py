@@ -25,6 +25,8 @@ _LONGEST_QUESTION = 500
 _LONGEST_READ = 5_000  # characters of a question that are looked through for names
 _READ_BEFORE = 200  # characters before a term that are looked through
 _OF_QUESTION = 150  # characters of a query that the question's own words may take
+_WORDS_ASKED = 3  # of a line that asks something, …
+_LONG_LINE = 20  # … or characters, as not every script has spaces between words
 _WORDS_BEFORE = 2  # content words before a number or date that say what it is of
 
 _WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}'’&.+#-]*")
@@ -51,6 +53,21 @@ class Doubtful(Protocol):
     @property
     def before(self) -> str:
         """The text before it."""
+
+
+def question_at_the_end(prompt: str) -> str:
+    """What a raw prompt asks: its last lines, from the last one on that has three words.
+
+    Examples before that are other questions, and a line such as "Answer:" asks nothing by itself.
+    """
+    text = prompt[-_LONGEST_READ:].rstrip()
+    begin = len(text)
+    while begin > 0:
+        begin = max(text.rfind("\n", 0, begin), 0)
+        asked = text[begin:].strip()
+        if len(asked) >= _LONG_LINE or len(_WORD.findall(asked)) >= _WORDS_ASKED:
+            break
+    return text[begin:].strip()
 
 
 def retrieval_query(question: str, terms: Sequence[Doubtful]) -> str:

@@ -33,7 +33,7 @@ _LARGEST = 1e9  # of a score, in whichever unit it has
 class Measured:
     """Labelled facts in answers of one model, with their scores by each method."""
 
-    weights: str  # fingerprint of the model's weights
+    weights: str  # fingerprint of the model's weights; "" if its name alone tells the model, as an ARN does
     model: str  # its name, as shown
     part: str  # of the sets: "development" or "held-out"
     date: str  # ISO 8601
@@ -41,6 +41,12 @@ class Measured:
     wrong: NDArray[np.bool_]  # bool[n]: whether a fact was wrong
     scores: dict[str, NDArray[np.float64]]  # float64[n] per method, the higher the more doubtful; NaN: unknown
     auroc: dict[str, Interval]  # per method, with the interval over entities
+
+    def fits(self, completion: Completion) -> bool:
+        """Whether a completion is by the model that was measured."""
+        if self.weights or completion.weights:
+            return self.weights == completion.weights
+        return bool(self.model) and self.model == completion.model
 
 
 @dataclass(frozen=True)
@@ -85,10 +91,8 @@ def measured_for(completion: Completion, known: Sequence[Measured] | None = None
 
     known: where to look; by default, what was measured on this machine and what ships with Candor.
     """
-    if not completion.weights:
-        return None
     here = [*of_this_machine(), *shipped()] if known is None else known
-    found = [each for each in here if each.weights == completion.weights]
+    found = [each for each in here if each.fits(completion)]
     return min(found, key=lambda each: each.part != "held-out", default=None)
 
 
@@ -96,12 +100,22 @@ def keep_measured(measured: Measured) -> Path:
     """Write a measurement where pages on this machine look for it. Raises OSError."""
     folder = data_directory() / "flags"
     folder.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(measured.weights.encode()).hexdigest()[:16]
+    name = hashlib.sha256((measured.weights or measured.model).encode()).hexdigest()[:16]
     path = folder / f"{name}-{measured.part}.json"
     made = path.with_suffix(".new")
     made.write_text(json.dumps(as_json(measured)), encoding="utf-8")
     made.replace(path)
     return path
+
+
+def has_more(measured: Measured) -> bool:
+    """Whether a measurement of the same model and part that is kept on this machine has more facts."""
+    return any(
+        (each.weights, each.weights or each.model, each.part)
+        == (measured.weights, measured.weights or measured.model, measured.part)
+        and len(each.wrong) > len(measured.wrong)
+        for each in of_this_machine()
+    )
 
 
 def of_this_machine() -> tuple[Measured, ...]:

@@ -125,25 +125,43 @@ def from_ranges(name: str, measure: str, ranges: Sequence[Range]) -> Policy:
             raise InvalidRequest("An end of a range is not a number.", _NUMBER_REMEDY)
         if low >= high:
             raise InvalidRequest(
-                f"The range from {low:g} to {high:g} is empty.", "The first number must be the lower one."
+                f"The range from {_exact(low)} to {_exact(high)} is empty.", "The first number must be the lower one."
             )
         ends.append((low, high, action_of(each.action)))
-    ends.sort(key=lambda each: each[0], reverse=True)
-    if ends[0][1] not in (about.high, math.inf):
-        raise InvalidRequest(f"No range covers values from {ends[0][1]:g} up.", "Leave the highest range open above.")
-    for (low, _, _), (_, high, _) in pairwise(ends):
-        if high < low:
+    ends.sort(key=lambda each: each[:2])
+    if ends[0][0] != -math.inf:
+        raise InvalidRequest(
+            f"No range covers values below {_exact(ends[0][0])}.", "Leave the lowest range open below."
+        )
+    reach = ends[0][1]  # the end of what the ranges so far cover
+    for low, high, _ in ends[1:]:
+        if low > reach:
             raise InvalidRequest(
-                f"There is a gap: no range covers values from {high:g} to {low:g}.",
+                f"There is a gap: no range covers values from {_exact(reach)} to {_exact(low)}.",
                 "Let each range begin where another ends.",
             )
-        if high > low:
+        if low < reach:
             raise InvalidRequest(
-                f"Two ranges overlap from {low:g} to {high:g}.", "Let each range begin where another ends."
+                f"Two ranges overlap{_ends(low, min(high, reach))}.", "Let each range begin where another ends."
             )
-    if ends[-1][0] != -math.inf:
-        raise InvalidRequest(f"No range covers values below {ends[-1][0]:g}.", "Leave the lowest range open below.")
-    return Policy(name, measure, tuple(Rule(action, low) for low, _, action in ends))
+        reach = high
+    if reach not in (about.high, math.inf):
+        raise InvalidRequest(f"No range covers values from {_exact(reach)} up.", "Leave the highest range open above.")
+    return Policy(name, measure, tuple(Rule(action, low) for low, _, action in reversed(ends)))
+
+
+def _exact(value: float) -> str:
+    """A number with every digit that tells it from another."""
+    return repr(value).removesuffix(".0")
+
+
+def _ends(low: float, high: float) -> str:
+    """Where a range is, as the end of a sentence; "" for all values."""
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    if math.isinf(low):
+        return f" below {_exact(high)}"
+    return f" from {_exact(low)} up" if math.isinf(high) else f" from {_exact(low)} to {_exact(high)}"
 
 
 def from_threshold(
@@ -196,14 +214,14 @@ def _check_rules(rules: Sequence[Rule], measure: Measure) -> None:
         raise InvalidRequest("A threshold is not a number.", _NUMBER_REMEDY)
     if last != -math.inf:
         raise InvalidRequest(
-            f"There is a gap: no range covers values below {last:g}.", "Leave the lowest range open below."
+            f"There is a gap: no range covers values below {_exact(last)}.", "Leave the lowest range open below."
         )
     for first, second in pairwise(rules):
         if first.at_least == second.at_least:
-            raise InvalidRequest(f"Two ranges overlap: both begin at {first.at_least:g}.", "Remove one of them.")
+            raise InvalidRequest(f"Two ranges overlap: both begin at {_exact(first.at_least)}.", "Remove one of them.")
         if first.at_least < second.at_least:
             raise InvalidRequest(
-                f"The thresholds are out of order: {first.at_least:g} comes before {second.at_least:g}.",
+                f"The thresholds are out of order: {_exact(first.at_least)} comes before {_exact(second.at_least)}.",
                 "Put the highest threshold first.",
             )
 

@@ -79,7 +79,7 @@ def most_doubtful_term(tokens):
 
     tokens: (text, logprob) pairs in order, without the stop token.
     None if the answer is empty or has no logprobs, or if a token of a term has none.
-    A name begins with a capital, a number with a digit; neighbors of one kind are one
+    A name begins with a capital, a number with a digit; neighbours of one kind are one
     term. In scripts without capitals, each word is a term. Candor also detects dates,
     quoted terms and number words such as "eight"; this function does not.
     """

@@ -54,6 +54,7 @@ LOOKED_AT = {
     ("_flips", "name"),
     ("_flips", "name.split(':')[0]"),
     ("_headline", "' '.join(notes)"),
+    ("_meaning", "_NOTHING[found.gate]"),
     ("_headline", "_TEXTS[name]"),
     ("_headline", "interval(each)"),
     ("_headline", "sentence(name)"),

@@ -12,12 +12,13 @@ const folder = process.env.FRAMES;
 const expected = JSON.parse(readFileSync(`${folder}/expected.json`, "utf8")).flags;
 const META = { presets: [["few", 6], ["usual", 3]], threshold: 3, clear: 3, strong: 6, unit: "nats", scale: 1 };
 
-/** Terms in a text of these cells. Each is [first, last, score]. */
+/** Terms in a text of these cells. Each is [first, last, score, sudden]. */
 function terms(texts, rows, meta = META, boundary = 0) {
   const columns = {
     first: Uint32Array.from(rows, ([first]) => first),
     last: Uint32Array.from(rows, ([, last]) => last),
     score: Float32Array.from(rows, ([, , score]) => score),
+    sudden: Uint8Array.from(rows, ([, , , sudden]) => (sudden ? 1 : 0)),
     listed: new Uint8Array(rows.length),
     probability: new Float32Array(0),
     "text.text": new Uint8Array(0),
@@ -36,6 +37,8 @@ for (const name of ["flags", "flags_deflated"]) {
     assert.deepEqual([...found.first], expected.first);
     assert.deepEqual([...found.last], expected.last);
     assert.deepEqual([...found.scores], expected.scores);
+    assert.deepEqual([...found.sudden].map(Boolean), expected.sudden);
+    assert.ok(expected.sudden.includes(true));
     assert.equal(found.meta.scale, expected.scale);
     for (const [each, texts] of expected.alternatives.entries()) {
       assert.deepEqual(found.alternatives(each).map(({ text }) => text), texts);
@@ -83,6 +86,12 @@ test("severity has three steps, whatever the threshold", () => {
   const found = terms(["a", " x", " b", " x", " c"], [[0, 1, 2.9], [2, 3, 3], [4, 5, 6]]);
   assert.deepEqual(found.passages(0).map(({ severity }) => severity), [1, 2, 3]);
   assert.deepEqual(found.passages(5).map(({ severity }) => severity), [3]);
+});
+
+test("a passage is a sudden drop if a term of it is one that reaches the threshold", () => {
+  const found = terms(["Ada", " King", " and", " Bab", "bage"], [[0, 1, 4], [1, 2, 2, true], [3, 5, 9]]);
+  assert.deepEqual(found.passages(1).map((each) => found.isSudden(each)), [true, false]);
+  assert.deepEqual(found.passages(3).map((each) => found.isSudden(each)), [false, false]);
 });
 
 test("every cell of a passage is marked, and where it begins and ends", () => {

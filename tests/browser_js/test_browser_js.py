@@ -65,7 +65,8 @@ def flags_of(done: Completion) -> Flags:
     """A flag on every other token, each more doubtful than the one before."""
     first = np.arange(0, len(done.generated), 2, dtype=np.int32)
     texts = [[(f"{row} 😀", 0.5), ("é", 0.25)][: row % 3] for row in range(len(first))]
-    return Flags(first, first + 1, 0.5 * np.arange(len(first)), texts, {"few": 4.0, "many": 1.0}, 2.0)
+    sudden = np.arange(len(first)) % 3 == 1
+    return Flags(first, first + 1, 0.5 * np.arange(len(first)), texts, {"few": 4.0, "many": 1.0}, 2.0, sudden=sudden)
 
 
 def test_node(tmp_path: Path) -> None:
@@ -93,6 +94,7 @@ def test_node(tmp_path: Path) -> None:
             "first": first.tolist(),
             "last": last.tolist(),
             "scores": flags.scores.tolist(),
+            "sudden": flags_of(done).sudden.tolist(),
             "alternatives": [[text for text, _ in listed] for listed in flags.alternatives],
             "scale": flags.scale,
         },

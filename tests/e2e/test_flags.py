@@ -72,7 +72,9 @@ def test_flagged_passages_are_marked_and_listed_in_reading_order(shown: Page) ->
     texts = [text.strip() for text, _ in marked(shown)]
     assert texts == [each.replace("‹U+202E›", "\u202e") for each in USUAL]
     assert [severity for _, severity in marked(shown)] == [2, 3, 2, 3, 3, 3]
-    assert shown.locator(".entry .severity").all_text_contents() == ["Clear", "Strong", "Clear", *["Strong"] * 3]
+    severities = ["Clear", "Strong", "Clear, sudden drop", "Strong, sudden drop", "Strong", "Strong"]
+    assert shown.locator(".entry .severity").all_text_contents() == severities
+    assert shown.get_by_role("button", name="sudden drop").count() == 2, "a screen reader says it, too"
     expect(shown.get_by_text("6 passages flagged")).to_be_visible()
     first = shown.locator(".entry").first
     expect(first).to_contain_text("3.50 nats")
@@ -203,7 +205,7 @@ def test_the_keyboard_reaches_marks_and_entries(shown: Page) -> None:
     for expected in ("London", "1815", " Mary"):
         shown.keyboard.press("f")
         expect(shown.locator(".text i[data-at]")).to_contain_text(expected.strip())
-    expect(shown.locator(".status[role=status]")).to_contain_text("flagged, clear")
+    expect(shown.locator(".status[role=status]")).to_contain_text("flagged, clear, sudden drop")
     shown.keyboard.press("F")
     shown.keyboard.press("Enter")
     expect(shown.locator(".entry[aria-current]")).to_contain_text("1815")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,14 @@ from lib.doubts import detection
 from lib.doubts.measured import measured_in
 from lib.doubts.sheets import FILE, sheets
 from lib.doubts_items import peer_scores
+from lib.doubts_options import some
 from lib.errors import BadFile, InvalidRequest
 from lib.evaluation.ready import ready_table
 from lib.jobs.engine_pool import Engines
 from tests.support.answers import answer_of as one_word
 from tests.support.scripted_engine import ScriptedEngine, fails
 from tests.support.sheet_answers import answer_of
+from tests.support.tiny import make_gguf
 
 Evaluate = Callable[..., int]
 _SHEETS, _ROWS = 24, 30
@@ -211,6 +214,63 @@ def test_the_models_own_verdict_is_a_method(
     own = next(each for each in level(tmp_path, "answers, chat")["methods"] if each["method"] == "P(True)")
     assert own["missing"] == 0
     assert "P(True)" in measured_in((tmp_path / "out" / "flags.json").read_bytes()).auroc
+
+
+def test_most_takes_a_few_prompts_of_each_set_from_all_over_it(
+    evaluate: Evaluate, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    with_weights(engine)
+    evaluate()
+    asked, kept = len(engine.requests), list((tmp_path / "data" / "flags").iterdir())
+    (whole,) = [each.read_bytes() for each in kept]
+    assert evaluate("--most", "6") == 0
+    assert len(engine.requests) == asked, "these prompts are among those that have answers"
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["asked"] == report["answered"] == 3 * 6
+    few = measured_in((tmp_path / "out" / "flags.json").read_bytes())
+    assert 0 < len(few.wrong) < len(measured_in(whole).wrong)
+    assert [each.read_bytes() for each in kept] == [whole], "the page keeps the measurement on the most facts"
+    evaluate()
+    assert len(engine.requests) == asked
+
+
+@pytest.mark.parametrize("most", ["0", "-1"])
+def test_less_than_one_prompt_is_refused(evaluate: Evaluate, engine: ScriptedEngine, most: str) -> None:
+    assert evaluate("--most", most) == 1
+    assert engine.requests == []
+
+
+def test_a_few_of_the_held_out_part_are_refused(evaluate: Evaluate, engine: ScriptedEngine) -> None:
+    assert evaluate("--part", "held-out", "--final", "--most", "5") == 1
+    assert engine.requests == []
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 10, 11, None])
+def test_some_rows_are_spread_evenly(most: int | None) -> None:
+    found = some(range(10), most)
+    assert len(found) == len(set(found)) == min(most or 10, 10)
+    assert found[0] == 0
+    assert most is None or max(found) >= 10 - 10 // most - 1
+
+
+def test_a_gguf_file_without_a_chat_template_has_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("CANDOR_DATA", "CANDOR_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setattr(detection, "DRAWS", 20)
+    model = make_gguf(tmp_path / "mine.gguf", fields={"llama.context_length": 4096})
+    out = tmp_path / "out"
+    assert main(["evaluate-doubts", "--out", str(out), "--model", str(model), "--most", "2"]) == 1
+    said = capsys.readouterr()
+    assert "2 prompts without an answer." in said.err
+    assert "chat template" in said.err
+    report = json.loads((out / "report.json").read_text())
+    assert (report["asked"], report["answered"], report["alternatives"]) == (6, 4, 20)
+    assert report["weights"]
+    few_shot = next(each for each in report["levels"] if each["name"] == "answers, few-shot")
+    assert few_shot["n"] == 2
+    assert re.search(r"n = 2, .* wrong; (1 template|2 templates), (1 entity|2 entities)\.", said.out)
 
 
 def with_weights(engine: ScriptedEngine) -> None:

@@ -1,6 +1,6 @@
 // The list of flagged passages: an entry for each, up to a number that a page can show at once.
 
-import { SEVERITIES, amount } from "./flags.js";
+import { SEVERITIES, SUDDEN, amount } from "./flags.js";
 import { count, element, marked, percent, visible } from "./words.js";
 
 const MOST = 300; // entries
@@ -8,6 +8,7 @@ const FIRST_FILLED = 24; // of these that are filled at once; the others follow 
 const BIT = 12; // … for this many milliseconds at a time
 const TERMS = 3; // of a passage whose alternatives are listed
 const LONGEST = 160; // characters of a passage
+const DROP = "Far less likely than the tokens before it";
 const REMEMBERED = 3000; // entries that are kept while the threshold moves
 
 export class FlagEntries {
@@ -118,8 +119,9 @@ function entryOf(terms, passage) {
   const { unit } = terms.meta;
   const { first, last, score, severity } = passage;
   const name = SEVERITIES[severity - 1];
+  const drop = terms.isSudden(passage) ? [", ", element("span", { class: "sudden", title: DROP }, SUDDEN)] : [];
   return element("button", { type: "button", class: "entry", tabindex: "-1" },
-    element("span", { class: "severity" }, name[0].toUpperCase() + name.slice(1)), " ",
+    element("span", { class: "severity" }, name[0].toUpperCase() + name.slice(1), ...drop), " ",
     element("span", { class: "score" }, `${passage.of.length > 1 ? "up to " : ""}${amount(score)} ${unit}`), " ",
     element("span", { class: "passage" },
       element("bdi", { class: "before" }, terms.before(first)), " ",

@@ -1,6 +1,6 @@
 // The threshold of the flags, and the list of what is flagged. Both follow the reader without a message to Python.
 
-import { Terms, SEVERITIES, amount, bySeverity, passageAt } from "./flags.js";
+import { Terms, SEVERITIES, SUDDEN, amount, bySeverity, passageAt } from "./flags.js";
 import { FlagEntries } from "./flag_entries.js";
 import { count, element } from "./words.js";
 
@@ -180,6 +180,7 @@ export class FlagPanel {
   /** What a screen reader says of a cell besides what it always does. */
   spoken(cell) {
     const passage = passageAt(this.passages, cell);
-    return passage ? `, flagged, ${SEVERITIES[passage.severity - 1]}` : "";
+    if (!passage) return "";
+    return `, flagged, ${SEVERITIES[passage.severity - 1]}${this.terms.isSudden(passage) ? `, ${SUDDEN}` : ""}`;
   }
 }

@@ -5,6 +5,7 @@ import { textsOf } from "./frame.js";
 import { marked } from "./words.js";
 
 export const SEVERITIES = ["mild", "clear", "strong"];
+export const SUDDEN = "sudden drop";
 export const Mark = { SEVERITY: 0x03, BEGINS: 0x04, ENDS: 0x08 }; // in a cell's mark; severity 1 is mild, 0 no flag
 const BETWEEN = /^[\s\p{P}\p{Cf}`]*$/u; // what may lie between two terms that make one passage
 const LINE = /[\n\r\u2028\u2029]/; // … unless it has one of these
@@ -23,6 +24,7 @@ export class Terms {
     this.first = columns.first;
     this.last = columns.last;
     this.scores = columns.score;
+    this.sudden = columns.sudden; // 1 for a sudden drop
     this.length = this.first.length;
     this.listed = Uint32Array.from({ length: this.length + 1 }, () => 0);
     for (let each = 0; each < this.length; each++) this.listed[each + 1] = this.listed[each] + columns.listed[each];
@@ -67,6 +69,11 @@ export class Terms {
   /** Whether nothing but white space and punctuation is between the cell `last` and the cell `first`. */
   touch(last, first) {
     return first <= last || this.solid[first] === this.solid[last];
+  }
+
+  /** Whether a term of a passage is far less likely than the tokens before it. */
+  isSudden({ of }) {
+    return of.some((each) => this.sudden[each] === 1);
   }
 
   /** Alternatives to a term, most likely first. */

@@ -38,6 +38,7 @@ WORDS: tuple[tuple[str, float, tuple[tuple[str, float], ...]], ...] = (
     (" in the end", -1, ()),
     (".\n", -1, ()),
 )
+SUDDEN = (" Mary", "Babbage")  # the terms that are a sudden drop
 
 
 def answer() -> tuple[Completion, Flags]:
@@ -55,6 +56,7 @@ def _flags(rows: list[int]) -> Flags:
         alternatives=[WORDS[row][2] for row in rows],
         presets=PRESETS,
         threshold=3.0,
+        sudden=np.array([WORDS[row][0] in SUDDEN for row in rows]),
     )
 
 

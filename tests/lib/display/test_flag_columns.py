@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -127,3 +127,14 @@ def test_the_header_has_what_the_browser_decides_by() -> None:
     assert meta["presets"] == [["Few", 6.0], ["Usual", 3.0]]
     assert (meta["threshold"], meta["clear"], meta["strong"], meta["unit"]) == (3.0, 3.0, 6.0, "nats")
     assert meta["scale"] == flagged.scale
+
+
+def test_sudden_drops_stay_with_their_terms_and_none_are_told_where_nothing_is_known() -> None:
+    done = completion_of(tokens_of(), tokens_of("a", "b", "c"))
+    known = replace(flags_of([(2, 3), (0, 1), (1, 2)], [1.0] * 3, [[]] * 3), sudden=np.array([True, False, True]))
+    _, columns = unpack(packed_flags(TokenMapView(done), known), "flags")
+    assert (columns["first"].tolist(), columns["sudden"].tolist()) == ([0, 1, 2], [0, 1, 1])
+    _, columns = unpack(packed_flags(TokenMapView(done), replace(known, sudden=None)), "flags")
+    assert columns["sudden"].tolist() == [0, 0, 0]
+    with pytest.raises(ValueError, match="sudden drop"):
+        replace(known, sudden=np.array([True]))

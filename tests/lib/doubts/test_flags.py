@@ -50,6 +50,14 @@ def test_a_flag_says_where_how_much_and_what_else(done: Completion) -> None:
     assert shown(flag.alternatives) == [("Canterbury…", pytest.approx(0.8)), ("Can.", pytest.approx(0.02))]
 
 
+def test_a_sudden_drop_is_far_below_the_tokens_before_it(done: Completion) -> None:
+    found = doubts_of(done, "sum")
+    assert [found.terms.text_of(place) for place in np.flatnonzero(found.sudden)] == ["Canberra"]
+    assert [each.sudden for each in found.flags(0.0)] == found.sudden.tolist() == [True, False]
+    alone = answer_of("Canberra", {"Canberra": -9.0})
+    assert doubts_of(alone, "sum").sudden.tolist() == [False], "no token is before it"
+
+
 def test_the_threshold_and_the_gate_decide_what_is_flagged(done: Completion) -> None:
     assert [each.text for each in doubts_of(done, "sum").flags(0.9)] == ["Canberra", "400"]
     assert [each.text for each in doubts_of(done, "sum", Gate.CONTENT).flags(0.1)] == ["capital", "Canberra", "400"]

@@ -13,6 +13,7 @@ from lib.doubts.follow_up import (
     LONGEST_QUERY,
     MOST_CLAIMS,
     clarifying_question,
+    question_at_the_end,
     retrieval_query,
     verification_prompt,
 )
@@ -143,3 +144,32 @@ def test_long_texts_take_little_time(function: object) -> None:
     start = time.process_time()
     assert len(function("Question " * 100_000, terms)) < 10_000
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "question"),
+    [
+        ("France is a country in Europe.\nBolivia is a country in", "Bolivia is a country in"),
+        ("Q: Who is Ann?\nA: Nobody.\n\nQ: Who is Ben Lee?\nA:", "Q: Who is Ben Lee?\nA:"),
+        ("Where is Perth?", "Where is Perth?"),
+        ("Wien\r\n\n \n:", "Wien\r\n\n \n:"),
+        (
+            "東京について教えてください。\n最も高い山はどこにありますか、答えてください。\n",
+            "最も高い山はどこにありますか、答えてください。",
+        ),
+        ("\n\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_question_of_a_raw_prompt_is_at_its_end(prompt: str, question: str) -> None:
+    assert question_at_the_end(prompt) == question
+
+
+def test_the_examples_of_a_raw_prompt_are_no_part_of_a_query() -> None:
+    prompt = "France is a country in Europe. Its capital is Paris.\nBolivia is a country in"
+    assert retrieval_query(question_at_the_end(prompt), [Term("Caracas")]) == 'Bolivia "Caracas"'
+
+
+@given(ANY_TEXT)
+def test_any_prompt_ends_in_its_question(prompt: str) -> None:
+    assert prompt.rstrip().endswith(question_at_the_end(prompt))

@@ -17,6 +17,7 @@ from lib.doubts.measured import (
     Measured,
     as_json,
     at_threshold,
+    has_more,
     keep_measured,
     measured_for,
     measured_in,
@@ -55,6 +56,33 @@ def test_a_measurement_is_that_of_the_model_of_the_answer() -> None:
     assert measured_for(done, [MADE]) is None
     assert measured_for(replace(done, provenance=(("weights", "abc"),)), [MADE]) is MADE
     assert measured_for(replace(done, provenance=(("weights", "other"),)), [MADE]) is None
+
+
+def test_an_arn_tells_the_model_where_no_weights_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
+    arn = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abc"
+    done = replace(answer_of("Rome"), model=arn)
+    assert measured_for(done) is None
+    keep_measured(replace(MADE, weights="", model=arn))
+    found = measured_for(done)
+    assert found is not None
+    assert found.model == arn
+    assert measured_for(replace(done, model=f"{arn}d")) is None
+    assert measured_for(replace(done, provenance=(("weights", "abc"),))) is None, "a model on this machine"
+    assert measured_for(replace(done, model=""), [replace(MADE, weights="", model="")]) is None
+    keep_measured(replace(MADE, weights="", model=f"{arn}d"))
+    assert len(list((tmp_path / "flags").iterdir())) == 2, "each model has a file of its own"
+
+
+def test_more_facts_of_the_same_model_and_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
+    few = replace(MADE, wrong=MADE.wrong[:2], scores={"sum": MADE.scores["sum"][:2]})
+    assert not has_more(few)
+    keep_measured(MADE)
+    assert has_more(few)
+    assert not has_more(MADE)
+    for other in (replace(few, weights="other"), replace(few, weights=""), replace(few, part="development")):
+        assert not has_more(other)
 
 
 def test_a_file_comes_back() -> None:

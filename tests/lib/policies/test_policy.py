@@ -135,6 +135,12 @@ def test_other_faults_of_a_policy(fields: dict[str, object], problem: str) -> No
     [
         ([(0.5, None), (None, 0.4)], "There is a gap: no range covers values from 0.4 to 0.5"),
         ([(0.5, None), (None, 0.6)], "Two ranges overlap from 0.5 to 0.6"),
+        ([(None, None), (None, None)], "Two ranges overlap. "),
+        ([(0.5, None), (0.4, None), (None, 0.4)], "Two ranges overlap from 0.5 up"),
+        ([(0.4, None), (None, 0.3), (None, 0.4)], "Two ranges overlap below 0.3"),
+        ([(None, 0.9), (0.2, 0.3), (0.9, None)], "Two ranges overlap from 0.2 to 0.3"),
+        ([(None, 0.5), (0.5, 0.7), (0.5, None)], "Two ranges overlap from 0.5 to 0.7"),
+        ([(0.5000000001, None), (None, 0.5)], "no range covers values from 0.5 to 0.5000000001"),
         ([(0.5, None)], "No range covers values below 0.5"),
         ([(None, 0.5)], "No range covers values from 0.5 up"),
         ([(0.6, 0.5), (None, 0.6)], "from 0.6 to 0.5 is empty"),
