@@ -60,8 +60,10 @@ def _choose(source: Source, services: Services) -> None:
 
 
 def returns_prompt_logprobs(source: Source, services: Services, *, chat: bool) -> bool:
-    """Whether a model returns logprobs of prompts, as far as is known. Raises InvalidRequest if it has no such mode."""
+    """Whether a model returns logprobs of prompts. Waits for the service; raises InvalidRequest without such a mode."""
     _choose(source, services)
+    if isinstance(source, BedrockModel):
+        services.account.abilities(source)  # from now on they are known
     can = services.capabilities(source, chat=chat)
     if isinstance(can, Unsupported):
         raise InvalidRequest(can.reason, "Choose another mode or model.")

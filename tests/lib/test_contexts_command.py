@@ -15,6 +15,7 @@ from lib import answers_in_folder
 from lib.cli import main
 from lib.contexts.measured import measured_for, measured_in
 from lib.contexts.prompting import Order
+from lib.contexts.recall import COMBINATIONS
 from lib.core.completion import Completion
 from lib.core.request import Mode, Request
 from lib.engines.base import Capabilities, Unsupported
@@ -22,6 +23,7 @@ from lib.engines.local.engine import LocalEngine
 from lib.errors import InvalidRequest
 from lib.jobs.engine_pool import Engines
 from tests.support.scripted_engine import ScriptedEngine, fails, tokens_of
+from tests.support.serve_clients import Served
 
 Evaluate = Callable[..., int]
 _TOWNS = ("Rome", "Oslo", "Lima", "Cairo")
@@ -357,6 +359,21 @@ def test_a_data_directory_that_cannot_be_written_loses_nothing(
     assert evaluate() == 0
     assert "Candor's data directory can't be written to: Not a directory. Set CANDOR_DATA" in capsys.readouterr().err
     assert measured_in((tmp_path / "out" / "measured.json").read_bytes()).weights == "abc"
+
+
+def test_an_imported_model(
+    served: Served, nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path / "data"))
+    options = ["--endpoint", served.url, "--most", "2", "--model"]
+    assert main(["evaluate-contexts", "--out", str(tmp_path / "legacy"), *options, served.arn("legacy")]) == 1
+    assert "such models return no logprobs" in capsys.readouterr().err
+    options.append(served.arn("current"))
+    assert main(["evaluate-contexts", "--out", str(tmp_path / "out"), *options]) == 0
+    assert set(first(tmp_path)) == {"question", "draft", "gain", "bm25", "random", *COMBINATIONS}
+    capped = ["--out", str(tmp_path / "capped"), *options, "--max-calls", "3"]
+    assert main(["evaluate-contexts", *capped]) == 1
+    assert "3 calls" in capsys.readouterr().err
 
 
 def test_the_embedded_model_on_two_questions_of_the_ready_set(
