@@ -37,7 +37,7 @@ from lib.core.request import Mode
 from lib.errors import BadFile, InvalidRequest
 from lib.evaluate_folder import STORE, Folder
 from lib.evaluation.grading import Grader, Rule
-from lib.jobs.batch import Batch
+from lib.jobs.batch import Batch, State
 from lib.segmentation.char_classes import encodable
 from lib.services import Services
 from lib.studies.contexts_sets import ContextsAnswersPlan, ContextsSetPlan
@@ -67,24 +67,30 @@ def evaluate_contexts(options: argparse.Namespace) -> int:
     plan = _plan(options, questions, template, services)
     batch = answers_to(plan, services, folder.path / STORE)
     rows = plan.scored(batch)
+    asked["name"] = services.label(plan.source)
     asked["weights"] = next((each.weights for each in batch.completions if each.weights), "")
     best, chosen_on = _best(rows, asked)
     answered, further = _answers(options, plan, rows, best, services) if options.answers else ([], Batch())
     report = Report(asked, groups_of(rows, best), chosen_on, answered)
-    lines = list(as_text(report))
-    for line in lines:  # before anything is written, as a disk can be full
+    for line in as_text(report):  # before anything is written, as a disk can be full
         say(line)
-    own = measurement(report) if best else None
+    whole = all(each.state is State.DONE for each in batch.outcomes)
+    own = measurement(report) if best and whole else None
+    _write(folder, report, rows, own)
+    _keep(own)
+    return max(tell_failures(batch), tell_failures(further))
+
+
+def _write(folder: Folder, report: Report, rows: Sequence[ScoredQuestion], own: measured.Measured | None) -> None:
+    """Write the files of the output folder. own: None if the measurement is not complete. Raises CandorError."""
     files = {
         _REPORT: encodable(json.dumps(as_json(report), indent=1, ensure_ascii=False)),
-        _TABLES: "\n".join(lines) + "\n",
+        _TABLES: "\n".join(as_text(report)) + "\n",
         _SCORES: lines_of(rows),
     }
     if own is not None:
         files[_MEASURED] = json.dumps(measured.as_json(own), indent=1)
     folder.write(files)
-    _keep(own)
-    return max(tell_failures(batch), tell_failures(further))
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,10 @@ def _questions(options: argparse.Namespace) -> _Questions:
         )
     if options.most is not None and options.most < 1:
         raise InvalidRequest(f"--most is {options.most}.", "Give a number of questions, 1 or more.")
+    if options.answers and not any(each.expected for each in found):
+        raise InvalidRequest(
+            "No question has an expected answer.", "Leave --answers out, or add a column expected to the file."
+        )
     most = min(options.most or len(found), len(found))
     spaced = [found[place * len(found) // most] for place in range(most)]
     return _Questions(spaced, part, hashlib.sha256(data).hexdigest())
@@ -208,10 +218,8 @@ def _answers(
 ) -> tuple[list[Answered], Batch]:
     """Full answers to questions with an expected one, from the passages that the best scoring keeps."""
     asked = [each for each in rows if each.about.expected]
-    if not asked or not best:
-        raise InvalidRequest(
-            "No question has an expected answer.", "Leave --answers out, or add a column expected to the file."
-        )
+    if not best or not asked:
+        return [], Batch()
     prompts = [_prompt(plan.template, each, best, most) for most in _KEPT.values() for each in asked]
     own = ContextsAnswersPlan(plan.source, tuple(prompts), plan.mode)
     batch = answers_to(own, services, Path(options.out) / STORE)
@@ -236,7 +244,10 @@ def _prompt(template: str, row: ScoredQuestion, best: str, most: int | None) -> 
 
 def _keep(own: measured.Measured | None) -> None:
     """Keep a measurement for the page Contexts. The output folder has it as well, so that a failure loses nothing."""
-    if own is None or not own.weights:
+    if own is None:
+        say("The page Contexts doesn't use these figures, as calls without an answer count as misses.", error=True)
+        return
+    if not own.weights:
         return
     if own.n < FEWEST:
         say(f"The page Contexts takes measurements of {FEWEST} questions or more, so it doesn't use this one.")

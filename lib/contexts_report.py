@@ -56,7 +56,8 @@ def measurement(report: Report) -> Measured:
     """What the page Contexts shows of the report."""
     about, whole = report.about, report.whole
     return Measured(
-        **{name: about[name] for name in ("weights", "model", "mode", "order", "part", "date", "data", "digest")},
+        **{name: about[name] for name in ("weights", "mode", "order", "part", "date", "data", "digest")},
+        model=about["name"],
         n=whole.n,
         best=whole.best,
         chosen_on=report.chosen_on,

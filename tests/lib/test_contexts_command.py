@@ -156,11 +156,14 @@ def test_what_failed_is_asked_again_and_nothing_else(
     assert "It broke." in said.err
     assert "prompts without an answer" in said.err
     assert "### All questions, n = 24" in said.out
+    assert "calls without an answer count as misses" in said.err
+    assert measured_for("abc", Mode.RAW, Order.PASSAGE_FIRST) is None
     asked = len(engine.requests)
     engine.script = knows
     assert evaluate() == 0
     assert all("flag 5" in each.last_user_text for each in engine.requests[asked:])
     assert len(engine.requests) - asked == 2 * (len(_TOWNS) + 1)
+    assert measured_for("abc", Mode.RAW, Order.PASSAGE_FIRST) is not None
 
 
 @pytest.mark.parametrize(
