@@ -202,10 +202,8 @@ def _plan(options: argparse.Namespace, questions: _Questions, template: str, ser
 def _best(rows: Sequence[ScoredQuestion], asked: Mapping[str, Any]) -> tuple[str, str]:
     """The best scoring and the part it was chosen on: for the held-out part, the one chosen on development."""
     if asked["part"] == HELD_OUT:
-        known = [
-            each for each in (*measured.of_this_machine(), *measured.shipped())
-            if each.digest == asked["digest"] and each.part == DEVELOPMENT
-        ]  # fmt: skip
+        known = [each for each in (*measured.of_this_machine(), *measured.shipped()) if each.chosen_on == DEVELOPMENT]
+        known = [each for each in known if each.digest == asked["digest"]]
         chosen = measured_for(asked["weights"], asked["mode"], asked["order"], known)
         if chosen is not None and all(chosen.best in each.scores for each in rows):
             return chosen.best, DEVELOPMENT

@@ -68,7 +68,7 @@ def measured_for(weights: str, mode: Mode, order: Order, known: Sequence[Measure
     found = [each for each in found if each.digest == newest.digest]
     figures = min(found, key=lambda each: _FIRST.index(each.part) if each.part in _FIRST else len(_FIRST))
     chosen = next((each for each in found if each.part == DEVELOPMENT and each.best in figures.first), figures)
-    return replace(figures, best=chosen.best, chosen_on=chosen.part)
+    return replace(figures, best=chosen.best, chosen_on=chosen.chosen_on)
 
 
 def keep_measured(measured: Measured) -> Path:

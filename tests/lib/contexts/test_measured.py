@@ -19,8 +19,10 @@ from lib.contexts.measured import (
     measured_for,
     measured_in,
     of_this_machine,
+    shipped,
 )
 from lib.contexts.prompting import Order
+from lib.contexts.recall import CHOICES
 from lib.core.request import Mode
 from lib.errors import BadFile
 from lib.statistics.bootstrap import Interval
@@ -52,14 +54,17 @@ def test_the_choice_is_that_of_development_and_the_figures_those_of_held_out() -
         assert own is not None
         assert (own.part, own.best, own.chosen_on) == ("held-out", "question", "development")
         assert own.first["draft"].value == 0.95
+    told = found(replace(HELD_OUT, best="question", chosen_on="development"))
+    assert told is not None
+    assert (told.best, told.chosen_on) == ("question", "development"), "the choice goes with the figures"
     alone = found(HELD_OUT)
     assert alone is not None
     assert (alone.best, alone.chosen_on) == ("draft", "held-out")
 
 
 def test_your_own_questions_come_before_the_ready_set_and_later_ones_before_earlier() -> None:
-    own = replace(MADE, data="mine.jsonl", digest="d2", part="", date="2026-01-01T10:00:00+00:00", n=30)
-    assert found(HELD_OUT, MADE, own) == replace(own, chosen_on="")
+    own = replace(MADE, data="mine.jsonl", digest="d2", part="", chosen_on="", date="2026-01-01T10:00:00+00:00", n=30)
+    assert found(HELD_OUT, MADE, own) == own
     later = replace(own, digest="d3", date="2026-02-01T10:00:00+00:00", n=40)
     assert getattr(found(later, own, MADE), "n", 0) == 40
     other = replace(MADE, digest="d4", part="held-out", best="draft", date="2026-12-01T10:00:00+00:00")
@@ -131,3 +136,12 @@ def test_what_is_measured_on_this_machine_is_found(tmp_path: Path, monkeypatch: 
     assert (own.part, own.best) == ("held-out", "question")
     (tmp_path / "contexts" / "0.json").write_text("broken")
     assert len(of_this_machine()) == 3
+
+
+def test_those_that_ship_can_be_defaults() -> None:
+    assert shipped()
+    for each in shipped():
+        assert each.weights
+        assert each.best in CHOICES
+        assert each.n == each.first[each.best].n >= 20
+        assert each.data == ""
