@@ -69,7 +69,7 @@ test-elsewhere:
 # Files that try hundreds of inputs, or wait: for `make test`. pytest heeds --ignore only below a directory that it is
 # given, so that files which it is given by name are left out of the list itself.
 THOROUGH := $(addprefix tests/lib/,$(addsuffix .py,\
-	test_bounds test_doubts_command test_evaluate_command test_evaluate_faults core/test_serialization \
+	test_bounds test_contexts_command test_doubts_command test_evaluate_command test_evaluate_faults core/test_serialization \
 	contexts/test_recipe evaluation/test_ready json_answers/test_fields \
 	statistics/test_bootstrap statistics/test_calibration statistics/test_discrimination statistics/test_recalibration \
 	statistics/test_selective statistics/test_verdict \

@@ -15,7 +15,8 @@ from lib.access.policy import policy_for
 from lib.access.visitor import ALONE
 from lib.core.sources import BedrockModel, LocalModel, Source
 from lib.earlier_runs import complete, earlier_runs, known_answers, superseded
-from lib.errors import CandorError
+from lib.engines.base import Unsupported
+from lib.errors import CandorError, InvalidRequest
 from lib.jobs.batch import Batch, State
 from lib.jobs.job import Job
 from lib.jobs.plan import Plan, models_of
@@ -26,6 +27,7 @@ from lib.store.job_runs import run_about
 from lib.store.run import microseconds
 from lib.store.runs import Runs
 from lib.store.writer import RunWriter
+from lib.terminal import say
 
 _SAVING = 60.0  # seconds to write what is not saved yet
 _LOOK = 0.5  # seconds between two lines of progress
@@ -51,14 +53,30 @@ def services_for(options: argparse.Namespace) -> Services:
     return Services(environ, lambda: policy_for("127.0.0.1", {}))
 
 
+def _choose(source: Source, services: Services) -> None:
+    """Use an imported model where the options say, as they are the user's own choice."""
+    if isinstance(source, BedrockModel):
+        services.account.choose(source.place, source.tokenizer)
+
+
+def returns_prompt_logprobs(source: Source, services: Services, *, chat: bool) -> bool:
+    """Whether a model returns logprobs of prompts. Waits for the service; raises InvalidRequest without such a mode."""
+    _choose(source, services)
+    if isinstance(source, BedrockModel):
+        services.account.abilities(source)  # from now on they are known
+    can = services.capabilities(source, chat=chat)
+    if isinstance(can, Unsupported):
+        raise InvalidRequest(can.reason, "Choose another mode or model.")
+    return can.prompt_scores
+
+
 def answers_to(plan: Plan, services: Services, file: Path) -> Batch:
     """The outcome of a plan: what is in the file already, and the rest, which is asked now and kept there.
 
     Raises CandorError.
     """
     for source in models_of(plan.calls()):
-        if isinstance(source, BedrockModel):  # the options are the user's own choice
-            services.account.choose(source.place, source.tokenizer)
+        _choose(source, services)
     database = open_database(f"sqlite:///{file.resolve()}")
     try:
         runs = Runs(database)
@@ -122,3 +140,15 @@ def _progress(batch: Batch | None, dollars: float) -> str:
     if batch.seconds_left is not None:
         words.append(f"about {formatting.seconds(batch.seconds_left)} left")
     return " · ".join([*words, *[formatting.dollars(dollars)] * bool(dollars)])
+
+
+def tell_failures(batch: Batch) -> int:
+    """Say on standard error what failed; returns the exit code."""
+    failed = [each.error for each in batch.outcomes if each.state is not State.DONE]
+    if failed:
+        say(f"{formatting.count(len(failed), 'prompt')} without an answer.", error=True)
+    for error in dict.fromkeys(str(each) for each in failed if each is not None):
+        say(error, error=True)
+    if batch.cap is not None:
+        say(str(batch.cap), error=True)
+    return int(bool(failed))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lib.contexts_options import add_evaluate_contexts
 from lib.doubts_options import add_evaluate_doubts
 from lib.errors import BadResponse, CandorError
 from lib.evaluate_options import add_evaluate
@@ -45,6 +46,7 @@ def argument_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     add_evaluate(commands).set_defaults(run=_evaluate)
     add_evaluate_doubts(commands).set_defaults(run=_evaluate_doubts)
+    add_evaluate_contexts(commands).set_defaults(run=_evaluate_contexts)
     return parser
 
 
@@ -130,6 +132,12 @@ def _evaluate_doubts(options: argparse.Namespace) -> int:
     from lib.doubts_command import evaluate_doubts
 
     return evaluate_doubts(options)
+
+
+def _evaluate_contexts(options: argparse.Namespace) -> int:
+    from lib.contexts_command import evaluate_contexts
+
+    return evaluate_contexts(options)
 
 
 def _fetch(_: argparse.Namespace) -> None:

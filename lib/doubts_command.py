@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from lib import VERSION, formatting
-from lib.answers_in_folder import answers_to, services_for, source_of_option
+from lib import VERSION
+from lib.answers_in_folder import answers_to, services_for, source_of_option, tell_failures
 from lib.core.completion import Completion
 from lib.core.request import Mode
 from lib.doubts import measured
@@ -84,7 +84,7 @@ def evaluate_doubts(options: argparse.Namespace) -> int:
     }
     _write(folder, asked.items(levels), texts)
     _keep(flags)
-    return _tell_failures(batch)
+    return tell_failures(batch)
 
 
 def _about(plan: DoubtsSetsPlan, asked: _Asked, hashes: Mapping[str, str], moment: str) -> dict[str, Any]:
@@ -276,15 +276,3 @@ def _with_peers(level: Level, peers: Mapping[str, Mapping[str, Mapping[str, floa
             if not ids.isdisjoint(scores):
                 level = with_scores(level, f"{name}: {method}", scores)
     return level
-
-
-def _tell_failures(batch: Batch) -> int:
-    """Say on standard error what failed; returns the exit code."""
-    failed = [each.error for each in batch.outcomes if each.state is not State.DONE]
-    if failed:
-        say(f"{formatting.count(len(failed), 'prompt')} without an answer.", error=True)
-    for error in dict.fromkeys(str(each) for each in failed if each is not None):
-        say(error, error=True)
-    if batch.cap is not None:
-        say(str(batch.cap), error=True)
-    return int(bool(failed))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lib.jobs.batch import Batch, Outcome, State
-from lib.jobs.plan import Plan
+from lib.jobs.call import Call
+from lib.jobs.plan import Plan, TwoStagePlan, calls_so_far
 from lib.jobs.resume import KnownAnswers
 from lib.jobs.run_plan import calls_left
 from lib.store.job_runs import restored
@@ -47,10 +48,22 @@ def _listed(runs: Runs, page: str) -> Iterator[Run]:
 
 
 def known_answers(plan: P, earlier: Sequence[EarlierRun[P]]) -> Batch | None:
-    """The outcomes of a plan's calls as far as any run has them, the last run first; None if none has any."""
-    calls = plan.calls()
-    found = [KnownAnswers(each.plan.calls(), each.batch).take(calls) for each in earlier]
-    batches = [each for each in found if each is not None]
+    """The outcomes of a plan's calls as far as any run has them, the last run first; None if none has any.
+
+    Of a plan of two stages, the further calls are those that follow from what is known of the first ones.
+    """
+    pools = [KnownAnswers(calls_so_far(each.plan, each.batch), each.batch) for each in earlier]
+    first = _taken(pools, plan.calls())
+    if first is None or not isinstance(plan, TwoStagePlan):
+        return first
+    further = plan.then(first)
+    second = _taken(pools, further) or Batch((Outcome(),) * sum(each.answers for each in further))
+    return Batch((*first.outcomes, *second.outcomes))
+
+
+def _taken(pools: Sequence[KnownAnswers], calls: Sequence[Call]) -> Batch | None:
+    """The best known outcome of each answer; None if there are no earlier answers at all."""
+    batches = [each for each in (pool.take(calls) for pool in pools) if each is not None]
     if not batches:
         return None
     return Batch(tuple(_best(each) for each in zip(*(batch.outcomes for batch in batches), strict=True)))
@@ -61,16 +74,16 @@ def _best(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def complete(plan: Plan, known: Batch | None) -> bool:
-    """Whether everything that the plan asks is known."""
-    return known is not None and not calls_left(plan.calls(), known)
+    """Whether everything that the plan asks is known, by what `known_answers` returned."""
+    return known is not None and not calls_left(calls_so_far(plan, known), known)
 
 
 def superseded(earlier: Sequence[EarlierRun[P]], plan: P, batch: Batch) -> list[str]:
     """The ids of runs all of whose answers are in the outcome of a plan; what else was paid for stays."""
-    calls = plan.calls()
+    calls = calls_so_far(plan, batch)
     found = []
     for each in earlier:
-        taken = KnownAnswers(calls, batch).take(each.plan.calls())
+        taken = KnownAnswers(calls, batch).take(calls_so_far(each.plan, each.batch))
         there = () if taken is None else taken.outcomes
         if all(
             own.state is not State.DONE or (place < len(there) and there[place].state is State.DONE)

@@ -1,4 +1,4 @@
-"""The folder of `candor evaluate`: it writes its own files there, and leaves those of others alone."""
+"""The folder of a command such as `candor evaluate`: it writes its own files, and leaves those of others alone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _ELSEWHERE = "Move it, or give another folder as --out."
 class Folder:
     """Where answers and reports are kept."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, own: re.Pattern[str] = _OWN) -> None:
+        """own: the names of files that the command writes, besides the answers."""
+        self.path, self._own = path, own
 
     def prepare(self, reads: Sequence[str]) -> None:
         """Make the folder, and check that nothing in it would be lost.
@@ -32,20 +33,21 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             inside = [each.name for each in self.path.iterdir()]
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a path with NUL
+            why = getattr(error, "strerror", None) or error
             raise InvalidRequest(
-                f"The folder {self.path} cannot be used: {error.strerror}.", "Give another one as --out."
+                f"The folder {self.path} cannot be used: {why}.", "Give another one as --out."
             ) from error
         if _WRITTEN in inside and not self._written():
             raise InvalidRequest(f"{_WRITTEN} in the output folder is not from this command.", _ELSEWHERE)
         for name in inside:
-            if name not in (STORE, _WRITTEN) and not _OWN.fullmatch(name):
+            if name not in (STORE, _WRITTEN) and not self._own.fullmatch(name):
                 continue
             if any(_same(self.path / name, each) for each in reads):
                 raise InvalidRequest(
                     f"{name} in the output folder would be read and overwritten.", "Read a copy in another folder."
                 )
-            if _OWN.fullmatch(name) and not self._is_own(name):
+            if self._own.fullmatch(name) and not self._is_own(name):
                 raise InvalidRequest(
                     f"{name} in the output folder is not from this command, or was edited.", _ELSEWHERE
                 )
@@ -66,7 +68,7 @@ class Folder:
             for name, text in files.items():
                 self._replace(name, text)
             for name in written.keys() - files.keys():
-                if _OWN.fullmatch(name) and self._is_own(name):
+                if self._own.fullmatch(name) and self._is_own(name):
                     (self.path / name).unlink(missing_ok=True)
             self._replace(_WRITTEN, json.dumps({name: [digest] for name, digest in sorted(digests.items())}))
         except OSError as error:

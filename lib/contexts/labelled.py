@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.contexts.passages import Passage, checked
+from lib.contexts.passages import LONGEST_ID, Passage, checked
 from lib.contexts.retrieved import found_in
 from lib.contexts.scorings import Scores
 from lib.errors import BadFile, CandorError
@@ -30,6 +30,7 @@ class Labelled:
     right: int  # place of the right passage
     kind: str = ""  # a slice that is reported on, such as "re-worded"; "" for none
     part: str = ""  # such as "development"; "" for none
+    expected: tuple[str, ...] = ()  # answers, any of which is right; empty if they are not known
 
 
 def read_labelled(data: bytes, name: str = "") -> tuple[Labelled, ...]:
@@ -49,11 +50,19 @@ def _rows(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Labelled]:
             passages = checked(found_in(row.get("passages"))).passages
         except CandorError as error:
             raise BadFile(f"Row {number}: {error.cause}", error.remedy) from error
-        places = [place for place, each in enumerate(passages) if each.id == str(right)[:100]]
+        places = [place for place, each in enumerate(passages) if each.id == str(right).strip()[:LONGEST_ID]]
         if not places:
             raise BadFile(f"Row {number} has no passage with the id of the right one.", _HOW)
         about = [str(row.get(each, ""))[:100] for each in ("id", "kind", "part")]
-        yield Labelled(about[0] or str(number), question, passages, places[0], about[1], about[2])
+        yield Labelled(
+            about[0] or str(number), question, passages, places[0], about[1], about[2], _texts(row.get("expected"))
+        )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """A text or a list of texts; none for anything else."""
+    found = value if isinstance(value, list) else [value]
+    return tuple(each for each in found if isinstance(each, str) and each.strip())
 
 
 def keeps(scores: Scores, right: int, most: int) -> float:

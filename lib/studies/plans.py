@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib.jobs.plan import Plan
 from lib.studies.ablation import AblationPlan
 from lib.studies.contexts import ContextsPlan
+from lib.studies.contexts_sets import ContextsAnswersPlan, ContextsSetPlan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.doubts_sets import DoubtsSetsPlan
 from lib.studies.evaluation import EvaluatePlan
@@ -20,6 +21,7 @@ PLANS: dict[str, type[Plan]] = {
     each.kind: each
     for each in (
         ExplorePlan, PromptsPlan, AblationPlan, ModelsPlan, RankPlan, EvaluatePlan, DoubtsPlan, DoubtsSetsPlan,
-        SecondLooksPlan, LabelsPlan, ContextsPlan, LeaningPlan,
+        SecondLooksPlan, LabelsPlan, ContextsPlan, LeaningPlan, ContextsSetPlan,
+        ContextsAnswersPlan,
     )
 }  # fmt: skip

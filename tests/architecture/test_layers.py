@@ -29,6 +29,8 @@ LIB = (
     ("lib.services",),
     ("lib.model_options",),
     (
+        "lib.contexts_options",
+        "lib.contexts_report",
         "lib.doubts_items",
         "lib.doubts_options",
         "lib.doubts_report",
@@ -38,7 +40,7 @@ LIB = (
     ),
     ("lib.answers_in_folder",),
     ("lib.evaluate_output",),
-    ("lib.doubts_command", "lib.evaluate_command"),
+    ("lib.contexts_command", "lib.doubts_command", "lib.evaluate_command"),
     ("lib.cli",),
     ("lib.__main__",),
 )

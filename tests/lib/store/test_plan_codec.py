@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lib.contexts.labelled import Labelled
 from lib.contexts.passages import Passage
 from lib.contexts.pruning import Keep
 from lib.contexts.pruning import Rule as Threshold
@@ -28,6 +29,7 @@ from lib.store.plan_codec import call_as_json, call_of
 from lib.store.run import RunState
 from lib.studies.ablation import AblationPlan
 from lib.studies.contexts import KEPT, NONE, ContextsPlan
+from lib.studies.contexts_sets import ContextsAnswersPlan, ContextsSetPlan
 from lib.studies.doubts import DoubtsPlan
 from lib.studies.doubts_sets import DoubtsSetsPlan, Item
 from lib.studies.evaluation import EvaluatePlan
@@ -57,6 +59,7 @@ CONTEXTS = ContextsPlan(
     MODEL, "Why?", (Passage("a", "So.", 0.5), Passage("b", "Or so.")), scorings=(QUESTION, GAIN), answer="Because.",
     weights=((QUESTION, 1.0),), by=COMBINED, keep=Keep(Threshold.BUDGET, 90.0), answers=(KEPT, NONE),
 )  # fmt: skip
+LABELLED = Labelled("1", "Why?", CONTEXTS.passages, 1, "kind", "development", ("So.",))
 EXAMPLES: list[Plan] = [
     ExplorePlan(CALLS[0]),
     ExplorePlan(CALLS[1]),
@@ -73,6 +76,8 @@ EXAMPLES: list[Plan] = [
     DoubtsSetsPlan(MODEL, (Item("a", "Peru is in"), Item("b", "Is it?", Mode.CHAT, 9, ())), 7),
     CONTEXTS,
     LeaningPlan(MODEL, CONTEXTS, "Because."),
+    ContextsSetPlan(MODEL, (LABELLED,), mode=Mode.CHAT, gain=False),
+    ContextsAnswersPlan(MODEL, ("Why?", "Who?"), Mode.CHAT, 9),
 ]
 
 
