@@ -30,7 +30,7 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
 
     Raises InvalidRequest if it cannot be rendered or has no tokens, TooLong.
     """
-    text = request.prompt if request.prompt is not None else _templated(loaded, request)
+    text = prompt_text(loaded, request)
     templated = request.prompt is None
     ids = encode(loaded, text, templated=templated)
     if not ids:
@@ -42,6 +42,11 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
         )
     check_context(loaded, len(ids) + len(request.prefix_ids))
     return Rendered(ids, text, templated)
+
+
+def prompt_text(loaded: LoadedModel, request: Request) -> str:
+    """The prompt as text, with the chat template applied. Raises InvalidRequest if it cannot be rendered."""
+    return request.prompt if request.prompt is not None else _templated(loaded, request)
 
 
 _MAX_CHARACTERS = 4_000_000  # about a million tokens
