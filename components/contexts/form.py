@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from components.contexts.examples import EXAMPLES
+from components.contexts.fitting import fit
 from components.jobs.asking_page import Asked, planned
 from components.jobs.form import AskButton, as_field, fill, lines, price_of, set_defaults, show_examples, untouched
 from components.pickers.capabilities import Limits, limits_of
@@ -24,6 +25,7 @@ from lib.errors import CandorError, InvalidRequest
 from lib.jobs.plan import Plan
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import MOST_DRAFT_TOKENS, ContextsPlan
+from lib.studies.contexts_window import cut_note
 
 _PAGE = "contexts"
 _READ = "contexts.read"  # what was read last, and what of
@@ -55,10 +57,22 @@ def contexts_form(before: Plan | None, source: Source) -> Asked:
     )
     found = _passages()
     _scorings(limits)
-    plan = planned(lambda: _plan(source, found, limits)) if found is not None else None
+    plan = planned(lambda: fit(_plan(source, found, limits))) if found is not None else None
+    if isinstance(plan, ContextsPlan) and (note := cut_note(plan)):
+        st.caption(as_text(note))
     price = "" if plan is None else price_of(plan)
     pressed = _BUTTON.pressed(price, refusal=limits.refusal, disabled=found is None, more=_parameters)
-    return plan if pressed else None
+    return _waited(plan) if pressed else None
+
+
+def _waited(plan: ContextsPlan | CandorError | None) -> Asked:
+    """The plan with its passages cut, for which the model may have to be loaded."""
+    if not isinstance(plan, ContextsPlan):
+        return plan
+    try:
+        return fit(plan, wait=True)
+    except CandorError as error:
+        return error
 
 
 def _passages() -> Passages | None:

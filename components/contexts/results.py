@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from components.contexts.answers import answers
+from components.contexts.fitting import fit
 from components.contexts.ranks import rank_chart
 from components.contexts.recipe import recipe
 from components.jobs.current_job import Run, start
@@ -24,10 +25,13 @@ from lib.contexts.pruning import Keep, Rule, kept, ranked
 from lib.contexts.scorings import COMBINED, SCORINGS, Scores, agreement, combined
 from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
+from lib.errors import InvalidRequest
 from lib.jobs.batch import Batch
+from lib.jobs.run_plan import plan_left
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
-from lib.studies.contexts_outcome import Scored, scored_of
+from lib.studies.contexts_outcome import Scored, answers_left, scored_of
+from lib.studies.contexts_window import cut_note
 
 _RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Score from", Rule.BUDGET: "Tokens at most"}
 _KEPT = "contexts.scores"
@@ -56,15 +60,15 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     if not scored.scores:
         st.caption("No passage is scored yet.")
         return
-    if scored.note:
-        st.caption(as_text(scored.note))
+    for note in filter(None, (scored.note, cut_note(plan))):
+        st.caption(as_text(note))
     chosen = _choose(plan, scored)
     rank_chart(plan, chosen.scores, chosen.kept, label(chosen.by))
     _saved(scored, chosen)
     st.dataframe(_rows(plan, scored, chosen), hide_index=True)
     _agreement(scored)
     _drafts(plan, scored, chosen)
-    _ask(plan, batch, chosen)
+    _ask(plan, batch, scored, chosen)
     answers(job, plan, batch, scored)
     _take_away(plan, chosen)
 
@@ -194,25 +198,42 @@ def _beginning(draft: Completion | None) -> str:
     return "" if draft is None else formatting.visible(draft.text.strip()[:60]).replace("·", " ")
 
 
-def _ask(plan: ContextsPlan, batch: Batch, chosen: Chosen) -> None:
-    """Ask for the answers from what is kept, from all and from nothing; the scores are not asked for again."""
-    asked = replace(
-        plan, by=chosen.by, weights=chosen.weights, keep=chosen.keep, answers=(KEPT, ALL, NONE) if chosen.kept else ()
-    )
-    count = sum(each.answers for each in plan.calls())
+def _ask(plan: ContextsPlan, batch: Batch, scored: Scored, chosen: Chosen) -> None:
+    """Ask for the answers from what is kept, from all and from nothing; what is known is not asked for again."""
+    asked: ContextsPlan | None = None
+    try:
+        asked = _asked(plan, chosen)
+        price = _price(asked, plan, batch, scored)
+    except InvalidRequest as error:
+        price = as_text(f"{error.cause} {error.remedy}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
             "Answer", type="primary", icon=":material/chat:", key="contexts.answer.go",
-            disabled=not chosen.kept or asked == plan,
+            disabled=asked is None or not asked.answers or asked == plan,
             help="Three answers: from the kept passages, from all of them, and without any.",
         )  # fmt: skip
-        st.caption(budget(asked.then_at_most()) if asked.answers else "Keep at least one passage.", width="content")
-    if pressed:
-        _, error = start("contexts", asked, Batch(batch.outcomes[:count]))
-        if error is not None:
-            show_error(error)
+        st.caption(price, width="content")
+    if pressed and asked is not None:
+        _, problem = start("contexts", asked, batch, known_of=plan)
+        if problem is not None:
+            show_error(problem)
         else:
             st.rerun()
+
+
+def _price(asked: ContextsPlan, plan: ContextsPlan, batch: Batch, scored: Scored) -> str:
+    """What the answers that are not known yet take."""
+    if not asked.answers:
+        return "Keep at least one passage."
+    if batch.missing or asked.passages != plan.passages:  # scored once more: what failed, and what is only cut now
+        return budget(plan_left(asked, batch, plan))
+    return budget(answers_left(asked, plan, batch, scored))
+
+
+def _asked(plan: ContextsPlan, chosen: Chosen) -> ContextsPlan:
+    """The plan with answers from what is chosen, cut to the model's context if that is known by now."""
+    answers = (KEPT, ALL, NONE) if chosen.kept else ()
+    return fit(replace(plan, by=chosen.by, weights=chosen.weights, keep=chosen.keep, answers=answers))
 
 
 def _take_away(plan: ContextsPlan, chosen: Chosen) -> None:

@@ -46,6 +46,7 @@ class ContextsPlan:
     max_tokens: int = 60  # of an answer
     stop: tuple[str, ...] = ()  # ends an answer
     context: int = 0  # tokens of passages that the prompt of an answer has room for; 0 for no limit
+    cut: tuple[str, ...] = ()  # ids of passages whose end was left out, to fit into the model's context
     k: int = 5
     prompt_scores: bool = True  # whether the model returns logprobs of prompts; if not, only drafts are generated
 
@@ -127,13 +128,13 @@ class ContextsPlan:
         from lib.studies.contexts_outcome import answer_prompts  # which reads outcomes of this plan
 
         prompts = answer_prompts(self, outcome)
-        return tuple(self._answer(text) for text in dict.fromkeys(prompts.values()))
+        return tuple(self.answer_call(text) for text in dict.fromkeys(prompts.values()))
 
     def then_at_most(self) -> tuple[Call, ...]:
         """Answers that take as much as the further ones can: from all passages instead of from those that are kept."""
         everything = self.prompt_of(joined_passages([each.text for each in self.passages])).text
         alone = closed_book(self.template, self.question)
-        return tuple(self._answer(alone if each == NONE else everything) for each in self.answers)
+        return tuple(self.answer_call(alone if each == NONE else everything) for each in self.answers)
 
     def request(self, text: str, max_tokens: int, *, scored: bool = False) -> Request:
         """A request of this plan's kind. scored: whether the prompt's logprobs are wanted."""
@@ -144,6 +145,10 @@ class ContextsPlan:
             k=self.k,
             prompt_scores=scored,
         )
+
+    def answer_call(self, text: str) -> Call:
+        """The call for a full answer to a prompt."""
+        return Call(self.source, self.request(text, self.max_tokens))
 
     def _scores(self, name: str) -> bool:
         return name in self.scorings and self.prompt_scores
@@ -163,9 +168,6 @@ class ContextsPlan:
         if self.gains:
             texts = [self.prompt_of(each.text).text for each in self.passages]
             yield from scored_under(self, [*texts, closed_book(self.template, self.question)], self.answer)
-
-    def _answer(self, text: str) -> Call:
-        return Call(self.source, self.request(text, self.max_tokens))
 
 
 def scored_under(plan: ContextsPlan, prompts: Sequence[str], answer: str) -> Iterator[Call]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -29,6 +29,7 @@ from lib.contexts.scorings import (
 from lib.core.completion import Completion
 from lib.errors import CandorError
 from lib.jobs.batch import Batch, Outcome, State
+from lib.jobs.call import Call
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
 
 _CHARACTERS = 4  # of a token, where the model did not count
@@ -142,6 +143,20 @@ def answer_prompts(plan: ContextsPlan, batch: Batch, scored: Scored | None = Non
         elif name in plan.answers and used:
             found[name] = plan.prompt_of(joined_passages([plan.passages[place].text for place in used])).text
     return found
+
+
+def answers_left(asked: ContextsPlan, plan: ContextsPlan, batch: Batch, scored: Scored) -> tuple[Call, ...]:
+    """The calls for full answers that the outcome of a plan lacks, once what is kept or answered has changed.
+
+    asked: the plan with these changes. scored: of the outcome of `plan`.
+    """
+    count = sum(each.answers for each in plan.calls())
+    before = dict.fromkeys(answer_prompts(plan, batch, scored).values())
+    known = {text for text, each in zip(before, batch.outcomes[count:], strict=False) if each.state is State.DONE}
+    if asked.by == COMBINED:
+        scored = replace(scored, scores={**scored.scores, COMBINED: combined(scored.scores, dict(asked.weights))})
+    wanted = dict.fromkeys(answer_prompts(asked, batch, scored).values())
+    return tuple(asked.answer_call(text) for text in wanted if text not in known)
 
 
 def _used(plan: ContextsPlan, name: str, scored: Scored) -> tuple[int, ...]:

@@ -121,6 +121,7 @@ LOOKED_AT = {
     ("_method", "METHODS[chosen].needs_k"),
     ("_method", "k"),
     ("_send", "price"),
+    ("_ask", "price"),
     ("_saved", "about"),
     ("_weights", "label(name)"),
     ("ask_beside", "label"),
