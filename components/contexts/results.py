@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from components.contexts.answers import answers
+from components.contexts.costs import answer_reads, cost_note
 from components.contexts.fitting import fit
 from components.contexts.ranks import rank_chart
 from components.contexts.recipe import recipe
@@ -24,12 +25,14 @@ from lib.contexts.passages import as_rows
 from lib.contexts.pruning import Keep, Rule, kept, ranked
 from lib.contexts.scorings import COMBINED, SCORINGS, Scores, agreement, combined
 from lib.core.completion import Completion
+from lib.core.sources import Source
 from lib.display.token_map_view import TokenMapView
 from lib.errors import InvalidRequest
 from lib.jobs.batch import Batch
 from lib.jobs.run_plan import plan_left
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
+from lib.studies.contexts_cost import AnswerCosts, answer_costs
 from lib.studies.contexts_outcome import Scored, answers_left, scored_of
 from lib.studies.contexts_window import cut_note
 
@@ -64,11 +67,14 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
         st.caption(as_text(note))
     chosen = _choose(plan, scored)
     rank_chart(plan, chosen.scores, chosen.kept, label(chosen.by))
-    _saved(scored, chosen)
+    asked = _asked(plan, chosen)
+    _saved(
+        scored, chosen, None if isinstance(asked, InvalidRequest) else answer_costs(asked, scored, batch), plan.source
+    )
     st.dataframe(_rows(plan, scored, chosen), hide_index=True)
     _agreement(scored)
     _drafts(plan, scored, chosen)
-    _ask(plan, batch, scored, chosen)
+    _ask(plan, batch, scored, asked)
     answers(job, plan, batch, scored)
     _take_away(plan, chosen)
 
@@ -132,8 +138,8 @@ def _value(plan: ContextsPlan, rule: Rule, scores: Scores, scored: Scored) -> fl
     )
 
 
-def _saved(scored: Scored, chosen: Chosen) -> None:
-    """What is kept, and what that saves of the passages' tokens."""
+def _saved(scored: Scored, chosen: Chosen, costs: AnswerCosts | None, source: Source) -> None:
+    """What is kept, what that saves of the passages' tokens, and what an answer costs."""
     total, held = sum(scored.tokens), sum(scored.tokens[place] for place in chosen.kept)
     share = 1 - held / total if total else 0.0
     about = "" if scored.counted else " Some tokens are estimated from characters."
@@ -141,6 +147,10 @@ def _saved(scored: Scored, chosen: Chosen) -> None:
         st.metric("Kept", f"{len(chosen.kept):,} of {len(scored.tokens):,}", width="content")
         st.metric("Tokens of passages", f"{held:,} of {total:,}", width="content")
         st.metric("Saved", formatting.percent(share), width="content", help=f"Of the passages' tokens.{about}")
+        if costs is not None:
+            answer_reads(costs)
+    if costs is not None:
+        cost_note(source, costs)
 
 
 def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, Any]]:
@@ -198,22 +208,17 @@ def _beginning(draft: Completion | None) -> str:
     return "" if draft is None else formatting.visible(draft.text.strip()[:60]).replace("·", " ")
 
 
-def _ask(plan: ContextsPlan, batch: Batch, scored: Scored, chosen: Chosen) -> None:
+def _ask(plan: ContextsPlan, batch: Batch, scored: Scored, asked: ContextsPlan | InvalidRequest) -> None:
     """Ask for the answers from what is kept, from all and from nothing; what is known is not asked for again."""
-    asked: ContextsPlan | None = None
-    try:
-        asked = _asked(plan, chosen)
-        price = _price(asked, plan, batch, scored)
-    except InvalidRequest as error:
-        price = as_text(f"{error.cause} {error.remedy}")
+    price = as_text(str(asked)) if isinstance(asked, InvalidRequest) else _price(asked, plan, batch, scored)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
             "Answer", type="primary", icon=":material/chat:", key="contexts.answer.go",
-            disabled=asked is None or not asked.answers or asked == plan,
+            disabled=isinstance(asked, InvalidRequest) or not asked.answers or asked == plan,
             help="Three answers: from the kept passages, from all of them, and without any.",
         )  # fmt: skip
         st.caption(price, width="content")
-    if pressed and asked is not None:
+    if pressed and not isinstance(asked, InvalidRequest):
         _, problem = start("contexts", asked, batch, known_of=plan)
         if problem is not None:
             show_error(problem)
@@ -230,10 +235,13 @@ def _price(asked: ContextsPlan, plan: ContextsPlan, batch: Batch, scored: Scored
     return budget(answers_left(asked, plan, batch, scored))
 
 
-def _asked(plan: ContextsPlan, chosen: Chosen) -> ContextsPlan:
+def _asked(plan: ContextsPlan, chosen: Chosen) -> ContextsPlan | InvalidRequest:
     """The plan with answers from what is chosen, cut to the model's context if that is known by now."""
     answers = (KEPT, ALL, NONE) if chosen.kept else ()
-    return fit(replace(plan, by=chosen.by, weights=chosen.weights, keep=chosen.keep, answers=answers))
+    try:
+        return fit(replace(plan, by=chosen.by, weights=chosen.weights, keep=chosen.keep, answers=answers))
+    except InvalidRequest as error:
+        return error
 
 
 def _take_away(plan: ContextsPlan, chosen: Chosen) -> None:

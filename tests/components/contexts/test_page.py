@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.contexts import costs
 from components.contexts.examples import EXAMPLES
 from components.shell.services import services
 from lib.access.visitor import ALONE
 from lib.core.completion import Completion
 from lib.core.request import Request
 from lib.core.sources import LocalModel
+from lib.costs.bedrock_prices import WindowPrice
 from lib.engines.base import Capabilities
 from lib.errors import ServiceError
 from lib.jobs.engine_pool import Engines
+from lib.services import Services
+from lib.studies.contexts_cost import AnswerCosts, Pace
 from tests.support.answers import answer_of
 from tests.support.app_pages import page_of, press, settled, texts
 from tests.support.own_store import own_store
@@ -188,3 +192,35 @@ def test_moving_the_slider_asks_only_for_the_new_answer(engine: ScriptedEngine) 
     settled(press(page, "Answer"), "contexts")
     assert len(engine.requests) == asked + 1
     assert "From all passages" in texts(page)
+
+
+def test_what_an_answer_costs_follows_the_slider(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    scored(page)
+    before = next(each for each in page.metric if each.label == "Prompt of the answer").value
+    assert "This model is not billed." in texts(page)
+    page.slider(key="contexts.top.6").set_value(1).run()
+    after = next(each for each in page.metric if each.label == "Prompt of the answer").value
+    read, everything = (int(each) for each in after.split(" of "))
+    assert read < int(before.split(" of ")[0])
+    settled(press(page, "Answer"), "contexts")
+    prompts = [len(each.last_user_text) for each in engine.requests[-3:]]
+    assert read == min(prompts[:2]), "what the answer then read; one character is a token here"
+    assert everything <= max(prompts)
+
+
+def test_of_a_billed_model_windows_are_priced_and_no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(costs.st, "caption", shown.append)
+    prices = [WindowPrice(0.29, True, 200.0, True), WindowPrice(0.29, False, 0.0, False), None]
+    monkeypatch.setattr(Services, "price", lambda *_: prices.pop(0))
+    found = AnswerCosts(100, 400, Pace(1_000, 2.0), (0.4, 0.9))
+    for _ in range(3):
+        costs.cost_note(LocalModel("m"), found)
+    aws, other, own = (each.replace("\\", "").replace(":small[]", "") for each in shown)
+    assert "Scoring calls took 0.4 s to 0.9 s each (n = 2). Bedrock bills each copy" in aws
+    assert "about $0.29 a window. Within a window that is open (3 min 20 s left)" in aws
+    assert "nothing is billed. Bedrock would bill" in other
+    assert "assuming one Custom Model Unit" in other
+    assert "about 0.2 s instead of 0.8 s" in own
+    assert own.endswith("This model is not billed.")
