@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from components.contexts.gain import score_by
 from components.jobs.beside import ask_beside
 from components.jobs.current_job import Run, job_beside
 from components.jobs.job_view import JobView
@@ -17,7 +18,7 @@ from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
-from lib.jobs.batch import Batch
+from lib.jobs.batch import Batch, State
 from lib.scores.token_scores import summarise_answer
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
@@ -41,6 +42,8 @@ def answers(job: Run, plan: ContextsPlan, batch: Batch, scored: Scored) -> None:
         with column:
             st.markdown(bold(_NAMES[name]))
             _answer(name, each)
+            if (done := each.outcome.completion) is not None and each.outcome.state is State.DONE:
+                score_by(plan, batch, name, done)
     own = found.get(KEPT)
     if own is not None and own.outcome.completion is not None:
         _leaning(job, plan, own, own.outcome.completion)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from lib.contexts.passages import MOST_PASSAGES, Passage
 from lib.contexts.prompting import TEMPLATES, Filled, Order, closed_book, filled, joined_passages, order_of
 from lib.contexts.pruning import Keep
-from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, SCORINGS
+from lib.contexts.scorings import BM25, COMBINED, DRAFT, GAIN, QUESTION, SCORINGS
 from lib.core.request import Mode, Request, prompt_fields
 from lib.core.sources import Source
 from lib.errors import InvalidRequest
@@ -168,6 +168,22 @@ class ContextsPlan:
         if self.gains:
             texts = [self.prompt_of(each.text).text for each in self.passages]
             yield from scored_under(self, [*texts, closed_book(self.template, self.question)], self.answer)
+
+
+def answering_first(plan: ContextsPlan) -> ContextsPlan:
+    """The plan without the answer gain, but with the model's answer from all passages, which can then be scored."""
+    others = tuple(name for name in plan.scorings if name != GAIN) or (BM25,)  # which costs no call
+    weights = tuple(each for each in plan.weights if each[0] in others)
+    by = plan.by if plan.by in others or (plan.by == COMBINED and weights) else others[0]
+    return replace(plan, scorings=others, answer="", by=by, weights=weights, answers=(ALL,))
+
+
+def scored_by(plan: ContextsPlan, answer: str) -> ContextsPlan:
+    """The plan with the gain of an answer among its scorings. It ranks as before."""
+    scorings = plan.scorings if GAIN in plan.scorings else (*plan.scorings, GAIN)
+    weights = dict(plan.weights or dict.fromkeys(scorings, 1.0))
+    weights.setdefault(GAIN, 0.0 if plan.by == COMBINED else 1.0)
+    return replace(plan, scorings=scorings, answer=answer.strip(), weights=tuple(weights.items()))
 
 
 def scored_under(plan: ContextsPlan, prompts: Sequence[str], answer: str) -> Iterator[Call]:

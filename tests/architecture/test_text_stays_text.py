@@ -122,6 +122,7 @@ LOOKED_AT = {
     ("_method", "k"),
     ("_send", "price"),
     ("_ask", "price"),
+    ("answer_field", "price(plan)"),
     ("_saved", "about"),
     ("_weights", "label(name)"),
     ("ask_beside", "label"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,13 @@ from components.contexts import costs
 from components.contexts.examples import EXAMPLES
 from components.shell.services import services
 from lib.access.visitor import ALONE
+from lib.contexts.prompting import TEMPLATES, Order
+from lib.contexts.scorings import DRAFT, GAIN, QUESTION
 from lib.core.completion import Completion
-from lib.core.request import Request
+from lib.core.request import Mode, Request
 from lib.core.sources import LocalModel
 from lib.costs.bedrock_prices import WindowPrice
-from lib.engines.base import Capabilities
+from lib.engines.base import Capabilities, Unsupported
 from lib.errors import ServiceError
 from lib.jobs.engine_pool import Engines
 from lib.services import Services
@@ -224,3 +228,104 @@ def test_of_a_billed_model_windows_are_priced_and_no_tokens(monkeypatch: pytest.
     assert "assuming one Custom Model Unit" in other
     assert "about 0.2 s instead of 0.8 s" in own
     assert own.endswith("This model is not billed.")
+
+
+def kinds(page: AppTest) -> dict[str, int]:
+    """The number of buttons by their label."""
+    return Counter(each.label for each in page.button)
+
+
+def test_the_models_own_answer_can_be_scored(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    press(page, EXAMPLE)
+    page.multiselect(key="contexts.scorings").set_value([QUESTION, GAIN]).run()
+    settled(press(page, "Get the model's answer"), "contexts")
+    assert len(engine.requests) == 6 + 1, "the scoring calls and one answer from all passages"
+    assert "From all passages" in texts(page)
+    engine.requests.clear()
+    run_id = settled(press(page, "Score passages by this answer"), "contexts")
+    assert len(engine.requests) == 6 + 1, "the answer with each passage and without any, nothing else"
+    assert page.text_area(key="contexts.answer").value == "1,500 watts."
+    assert "Score passages by this answer" not in kinds(page), "it is the answer that was scored"
+    assert "Get the model's answer" not in kinds(page)
+    table = next(each.value for each in page.dataframe if "Rank" in each.value)
+    assert table["Answer gain"].notna().all()
+    assert "From all passages" in texts(page), "the answer is still there"
+    again = page_of("contexts", run_id)
+    assert again.text_area(key="contexts.answer").value == "1,500 watts."
+
+
+def test_one_of_the_full_answers_is_scored_with_one_press(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    scored(page)
+    settled(press(page, "Answer"), "contexts")
+    assert kinds(page)["Score passages by this answer"] == 3
+    engine.requests.clear()
+    settled(press(page, "Score passages by this answer"), "contexts")
+    assert len(engine.requests) == 7
+    assert GAIN in page.multiselect(key="contexts.scorings").value
+
+
+def test_a_further_scoring_reuses_the_calls(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    scored(page)
+    page.multiselect(key="contexts.scorings").set_value([QUESTION, DRAFT]).run()
+    assert "Every call was made already." in texts(page)
+    engine.requests.clear()
+    settled(press(page, "Score passages"), "contexts")
+    assert not engine.requests
+    settled(press(page, "Score passages"), "contexts")
+    assert len(engine.requests) == 6, "the same form again asks again"
+
+
+def test_a_chat_is_sent_as_one_and_comes_back(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    press(page, EXAMPLE)
+    page.segmented_control(key="contexts.mode").set_value(Mode.CHAT).run()
+    page.text_input(key="contexts.system").set_value("Be brief.").run()
+    run_id = settled(press(page, "Score passages"), "contexts")
+    assert all([each.role for each in request.messages] == ["system", "user"] for request in engine.requests)
+    assert "The function sends no system prompt." in texts(page)
+    again = page_of("contexts", run_id)
+    assert again.segmented_control(key="contexts.mode").value == Mode.CHAT
+    assert again.text_input(key="contexts.system").value == "Be brief."
+
+
+def test_without_a_chat_template_the_button_is_disabled_and_says_why(engine: ScriptedEngine) -> None:
+    engine.can = {True: Unsupported("This model has no chat template."), False: Capabilities()}
+    services().engines.get(LocalModel("/models/mine"))
+    page = page_of("contexts")
+    press(page, EXAMPLE)
+    page.segmented_control(key="contexts.mode").set_value(Mode.CHAT).run()
+    assert next(each for each in page.button if each.label == "Score passages").disabled
+    assert "This model has no chat template." in texts(page)
+    page.segmented_control(key="contexts.mode").set_value(Mode.RAW).run()
+    assert not next(each for each in page.button if each.label == "Score passages").disabled
+
+
+def test_the_order_sets_the_template_and_one_of_your_own_is_neither(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    press(page, EXAMPLE)
+    assert page.segmented_control(key="contexts.order").value == Order.PASSAGE_FIRST
+    page.segmented_control(key="contexts.order").set_value(Order.QUESTION_FIRST).run()
+    assert page.text_area(key="contexts.template").value == TEMPLATES[Order.QUESTION_FIRST]
+    settled(press(page, "Score passages"), "contexts")
+    assert len(engine.requests) == 12, "the question is scored in calls of its own"
+    page.text_area(key="contexts.template").set_value("Q: {question} T: {passage}").run()
+    assert page.segmented_control(key="contexts.order").value is None
+    assert page.text_area(key="contexts.template").value == "Q: {question} T: {passage}"
+    page.segmented_control(key="contexts.order").set_value(Order.PASSAGE_FIRST).run()
+    assert page.text_area(key="contexts.template").value == TEMPLATES[Order.PASSAGE_FIRST]
+
+
+def test_ids_and_scores_of_the_retriever_come_back(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    page.text_input(key="contexts.question").set_value("Where lies Oslo?").run()
+    rows = [
+        {"id": "x", "text": "Oslo lies north.", "score": 0.9},
+        {"id": "y", "text": "Rome is\n---\nold.", "score": 0.1},
+    ]
+    page.text_area(key="contexts.passages").set_value(json.dumps(rows)).run()
+    run_id = settled(press(page, "Score passages"), "contexts")
+    again = page_of("contexts", run_id)
+    assert json.loads(again.text_area(key="contexts.passages").value) == rows
