@@ -66,6 +66,8 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     for note in filter(None, (scored.note, cut_note(plan))):
         st.caption(as_text(note))
     chosen = _choose(plan, scored)
+    if not np.isfinite(chosen.scores).any():
+        st.caption(as_text(f"No passage has a score by this: {label(chosen.by)}. Rank by another scoring."))
     rank_chart(plan, chosen.scores, chosen.kept, label(chosen.by))
     asked = _asked(plan, chosen)
     _saved(
@@ -104,38 +106,43 @@ def _choose(plan: ContextsPlan, scored: Scored) -> Chosen:
             "Keep", list(Rule), default=plan.keep.rule, required=True, format_func=lambda each: _RULES[each],
             key="contexts.rule",
         ) or Rule.TOP  # fmt: skip
-    weights = _weights(names) if by == COMBINED else plan.weights
+    weights = _weights(plan, names) if by == COMBINED else plan.weights
     scores = combined(scored.scores, dict(weights)) if by == COMBINED else scored.scores[by]
     keep = Keep(rule, _value(plan, rule, scores, scored))
     return Chosen(by, weights, keep, scores, kept(scores, keep, scored.tokens))
 
 
-def _weights(names: list[str]) -> tuple[tuple[str, float], ...]:
+def _weights(plan: ContextsPlan, names: list[str]) -> tuple[tuple[str, float], ...]:
     own = [name for name in names if name != COMBINED]
     with st.container(horizontal=True, gap="medium"):
         return tuple(
-            (name, float(st.slider(label(name), 0.0, 1.0, 1.0, 0.1, key=f"contexts.weight.{name}", width=180)))
-            for name in own
+            (
+                name,
+                float(st.slider(label(name), 0.0, 1.0, usual, 0.1, key=f"contexts.weight.{name}.{usual}", width=180)),
+            )
+            for name, usual in ((name, dict(plan.weights).get(name, 1.0)) for name in own)
         )
 
 
 def _value(plan: ContextsPlan, rule: Rule, scores: Scores, scored: Scored) -> float:
-    """Show the slider of a rule."""
-    number, total = len(plan.passages), sum(scored.tokens)
+    """Show the slider of a rule, which begins with the plan's own value."""
+    own = plan.keep.value if plan.keep.rule is rule else None
     if rule is Rule.TOP:
-        usual = min(number, int(plan.keep.value) if plan.keep.rule is Rule.TOP else 3)
+        number = len(plan.passages)
         if number < 2:
             return 1.0
+        usual = min(number, 3 if own is None else int(own))
         return float(st.slider("Passages", 1, number, max(1, usual), key=f"contexts.top.{number}"))
     if rule is Rule.BUDGET:
-        return float(st.slider("Tokens", 1, max(2, total), max(1, total // 2), key=f"contexts.budget.{total}"))
+        total = max(2, sum(scored.tokens))
+        usual = total // 2 if own is None else min(total, int(own))
+        return float(st.slider("Tokens", 1, total, max(1, usual), key=f"contexts.budget.{total}"))
     known = scores[np.isfinite(scores)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
     if high - low < 1e-6:
         return low
-    return float(
-        st.slider("Score", low, high, (low + high) / 2, key=f"contexts.threshold.{low:.6f}.{high:.6f}", format="%.3f")
-    )
+    start_at = (low + high) / 2 if own is None else min(max(own, low), high)
+    return float(st.slider("Score", low, high, start_at, key=f"contexts.threshold.{low:.6f}.{high:.6f}", format="%.3f"))
 
 
 def _saved(scored: Scored, chosen: Chosen, costs: AnswerCosts | None, source: Source) -> None:

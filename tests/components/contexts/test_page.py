@@ -16,7 +16,8 @@ from components.contexts.examples import EXAMPLES
 from components.shell.services import services
 from lib.access.visitor import ALONE
 from lib.contexts.prompting import TEMPLATES, Order
-from lib.contexts.scorings import DRAFT, GAIN, QUESTION
+from lib.contexts.pruning import Rule
+from lib.contexts.scorings import BM25, COMBINED, DRAFT, GAIN, QUESTION, RETRIEVER
 from lib.core.completion import Completion
 from lib.core.request import Mode, Request
 from lib.core.sources import LocalModel
@@ -125,13 +126,130 @@ def test_a_model_without_prompt_logprobs_ranks_by_drafts(engine: ScriptedEngine)
     assert "Question likelihood" not in table
 
 
-@pytest.mark.parametrize("passages", ["", "   ", "only one", "a\n\na", "{", '[{"text": ""}]', "x\n---\n" * 60])
-def test_bad_passages(engine: ScriptedEngine, passages: str) -> None:
+def told(page: AppTest) -> str:
+    """What captions, paragraphs and errors say."""
+    errors = "\n".join(each.value for each in page.error)
+    return f"{texts(page)}\n{errors}".replace("\\", "").replace(":small[]", "")
+
+
+@pytest.mark.parametrize(
+    ("passages", "says", "usable"),
+    [
+        ("", "", False),
+        ("   \n", "", False),
+        ('[{"text": ""}]', "All passages are empty.", False),
+        ("[]", "There are no passages.", False),
+        ("x\n---\n".join(map(str, range(60))), "There are more than 50 passages.", False),
+        ("a\n\nNUL \0", "Passage 2: The text contains a NUL character", False),
+        ("x" * 100_001, "Passage 1 has 100,001 characters", False),
+        ("only one", "There is only one passage", True),
+        ("a\n\na\n\nb", "1 passage repeated another (“1”) and was left out.", True),
+        ("a\n---\n  \n---\nb", "1 passage had no text and was left out.", True),
+        ("{", "looks like JSON but is not valid", True),
+        ('[{"id": "x", "text": "a"}, {"id": "x", "text": "b"}]', "Passages with the same id were numbered: “x”.", True),
+    ],
+)
+def test_bad_passages_are_told(engine: ScriptedEngine, passages: str, says: str, usable: bool) -> None:
     page = page_of("contexts")
-    page.text_input(key="contexts.question").set_value("What is {passage}?").run()
+    page.text_input(key="contexts.question").set_value("What is it?").run()
     page.text_area(key="contexts.passages").set_value(passages).run()
     assert not page.exception
+    assert says in told(page)
+    button = next(each for each in page.button if each.label == "Score passages")
+    assert button.disabled is not usable
+    if usable:
+        settled(press(page, "Score passages"), "contexts")
+        assert any("Rank" in each.value for each in page.dataframe)
+    assert bool(engine.requests) is usable
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("x.txt", b"\xff\x00\x81", "The file is not text in UTF-8."),
+        ("x.json", b'{"passages": [', "The file is not valid JSON or JSON Lines."),
+        ("x.csv", b"name,age\na,1\n", "The file has no column with the passages' text"),
+        ("x.parquet", b"PAR1 but nothing else", ""),
+        ("x.txt", b"", "There are no passages."),
+    ],
+)
+def test_a_wrong_file_is_told(engine: ScriptedEngine, name: str, data: bytes, says: str) -> None:
+    page = page_of("contexts")
+    page.text_input(key="contexts.question").set_value("What is it?").run()
+    page.file_uploader(key="contexts.file").set_value((name, data, "application/octet-stream")).run()
+    assert not page.exception
+    assert page.error
+    assert says in told(page)
+    assert next(each for each in page.button if each.label == "Score passages").disabled
+    page.file_uploader(key="contexts.file").set_value(("y.json", b'["a", "b"]', "application/json")).run()
+    assert not page.error
+    settled(press(page, "Score passages"), "contexts")
+    assert {each.last_user_text[0] for each in engine.requests} == {"a", "b"}
+
+
+def test_without_a_question_it_says_so(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    page.text_area(key="contexts.passages").set_value("a\n\nb").run()
+    press(page, "Score passages")
+    assert "There is no question." in told(page)
+    page.text_input(key="contexts.question").set_value("Why?").run()
+    page.text_area(key="contexts.template").set_value("{passage}").run()
+    press(page, "Score passages")
+    assert "{question} is missing from the template." in told(page)
     assert not engine.requests
+
+
+def test_what_costs_nothing_asks_nothing(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    press(page, EXAMPLE)
+    page.multiselect(key="contexts.scorings").set_value([BM25, RETRIEVER]).run()
+    settled(press(page, "Score passages"), "contexts")
+    assert not engine.requests
+    table = next(each.value for each in page.dataframe if "Rank" in each.value)
+    assert table["BM25"].notna().all()
+    page.selectbox(key="contexts.by.3").set_value(RETRIEVER).run()
+    assert "No passage has a score by this: Retriever's score." in texts(page)
+    assert next(each for each in page.button if each.label == "Answer").disabled
+    page.selectbox(key="contexts.by.3").set_value(BM25).run()
+    settled(press(page, "Answer"), "contexts")
+    assert len(engine.requests) == 3
+
+
+def test_a_service_that_fails_midway_keeps_what_is_there(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    scored(page)
+    works = engine.script
+
+    def script(request: Request) -> Completion:
+        if request.max_tokens > 8:
+            raise ServiceError("The service failed.", "Retry.")
+        return works(request)
+
+    engine.script = script
+    settled(press(page, "Answer"), "contexts")
+    assert "The service failed." in told(page)
+    assert any("Rank" in each.value for each in page.dataframe), "the scores are still there"
+    engine.script = works
+    engine.requests.clear()
+    settled(press(page, "Retry"), "contexts")
+    assert len(engine.requests) == 3, "only what failed"
+    assert "From all passages" in texts(page)
+    assert not page.error
+
+
+def test_what_is_kept_and_weighed_comes_back(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    scored(page)
+    page.selectbox(key="contexts.by.4").set_value(COMBINED).run()
+    page.slider(key="contexts.weight.bm25.1.0").set_value(0.5).run()
+    page.segmented_control(key="contexts.rule").set_value(Rule.BUDGET).run()
+    budget = next(each for each in page.slider if each.label == "Tokens")
+    budget.set_value(200).run()
+    run_id = settled(press(page, "Answer"), "contexts")
+    again = page_of("contexts", run_id)
+    assert again.slider(key="contexts.weight.bm25.0.5").value == 0.5
+    assert next(each for each in again.slider if each.label == "Tokens").value == 200
+    assert next(each for each in again.button if each.label == "Answer").disabled, "these answers are there"
 
 
 def test_markers_in_passages_are_text(engine: ScriptedEngine) -> None:
