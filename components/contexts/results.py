@@ -23,7 +23,7 @@ from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.contexts.passages import as_rows
 from lib.contexts.pruning import Keep, Rule, kept, ranked
-from lib.contexts.scorings import COMBINED, SCORINGS, Scores, agreement, combined
+from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, SCORINGS, Scores, agreement, combined
 from lib.core.completion import Completion
 from lib.core.sources import Source
 from lib.display.token_map_view import TokenMapView
@@ -68,7 +68,7 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     chosen = _choose(plan, scored)
     if not np.isfinite(chosen.scores).any():
         st.caption(as_text(f"No passage has a score by this: {label(chosen.by)}. Rank by another scoring."))
-    rank_chart(plan, chosen.scores, chosen.kept, label(chosen.by))
+    rank_chart(plan, chosen.scores, chosen.kept, f"Above the lowest{_unit(chosen.by)}")
     asked = _asked(plan, chosen)
     _saved(
         scored, chosen, None if isinstance(asked, InvalidRequest) else answer_costs(asked, scored, batch), plan.source
@@ -92,6 +92,10 @@ def _scores(plan: ContextsPlan, batch: Batch) -> Scored:
 def label(name: str) -> str:
     """A scoring's name on the page."""
     return "Combination" if name == COMBINED else SCORINGS[name].label
+
+
+def _unit(name: str) -> str:
+    return ", in nats" if name in (QUESTION, DRAFT, GAIN) else ""
 
 
 def _choose(plan: ContextsPlan, scored: Scored) -> Chosen:
@@ -168,11 +172,11 @@ def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, 
             "Rank": rank,
             "Kept": place in chosen.kept,
             label(chosen.by): _number(chosen.scores[place]),
-            "Passage": marked(formatting.beginning(each.text, _TEXT)),
         }
         others = {name: values for name, values in scored.scores.items() if name not in (COMBINED, chosen.by)}
         row |= {label(name): _number(values[place]) for name, values in others.items()}
-        row |= {"Tokens": scored.tokens[place], "Id": marked(each.id)}
+        row |= {"Tokens": scored.tokens[place], "Passage": marked(formatting.beginning(each.text, _TEXT))}
+        row["Id"] = marked(each.id)
         row["Error"] = "" if error is None else marked(formatting.beginning(str(error), _TEXT))
         rows.append(row)
     if not any(row["Error"] for row in rows):

@@ -37,7 +37,8 @@ def answer_costs(plan: ContextsPlan, scored: Scored, batch: Batch) -> AnswerCost
     """What the answers of a plan read. scored, batch: as far as they are known."""
     scored = with_ranking(plan, scored)
     kept, everything = (_read(scored, passages_of(plan, name, scored)) for name in (KEPT, ALL))
-    count = sum(each.answers for each in plan.calls())
+    # The first calls alone, as later ones may have been made at another time: of all passages, side by side.
+    count = min(len(plan.passages), sum(each.answers for each in plan.calls()))
     done = [each.completion for each in batch.outcomes[:count] if each.completion and each.state is State.DONE]
     times = (each.timing for each in done)
     return AnswerCosts(

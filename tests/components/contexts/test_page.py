@@ -116,7 +116,7 @@ def test_a_failed_passage_is_told_and_can_be_retried(engine: ScriptedEngine) -> 
 
 
 def test_a_model_without_prompt_logprobs_ranks_by_drafts(engine: ScriptedEngine) -> None:
-    engine.can = {True: Capabilities(max_k=1), False: Capabilities(False, False, False, 1)}
+    engine.can = dict.fromkeys((True, False), Capabilities(False, False, False, 1))
     services().engines.get(LocalModel("/models/mine"))  # only an open engine says what it can do
     page = page_of("contexts")
     scored(page)
@@ -447,3 +447,13 @@ def test_ids_and_scores_of_the_retriever_come_back(engine: ScriptedEngine) -> No
     run_id = settled(press(page, "Score passages"), "contexts")
     again = page_of("contexts", run_id)
     assert json.loads(again.text_area(key="contexts.passages").value) == rows
+
+
+def test_an_empty_answer_is_told_and_not_offered_for_scoring(engine: ScriptedEngine) -> None:
+    works = engine.script
+    engine.script = lambda request: replace(works(request), text=" " if request.max_tokens > 8 else "Yes")
+    page = page_of("contexts")
+    scored(page)
+    settled(press(page, "Answer"), "contexts")
+    assert texts(page).count("Empty: the model ended the answer at once.") == 3
+    assert "Score passages by this answer" not in kinds(page)
