@@ -16,8 +16,8 @@ def answer_reads(costs: AnswerCosts) -> None:
     """Show the tokens that an answer reads."""
     st.metric(
         "Prompt of the answer", f"{costs.kept:,} of {costs.everything:,}", width="content",
-        help="Tokens of template, question and passages, without the blank lines between them. The second number is for "
-        "all passages.",
+        help="Tokens of template, question and passages, without the blank lines between them. The second number is "
+        "for all passages.",
     )  # fmt: skip
 
 
