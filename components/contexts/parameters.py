@@ -23,7 +23,10 @@ def parameters(mode: Mode) -> None:
             )  # fmt: skip
         left, right = st.columns(2)
         left.number_input("Draft tokens", 1, MOST_DRAFT_TOKENS, key="contexts.draft_tokens", persist_state="session")
-        right.number_input("Max new tokens of an answer", 1, 10_000, key="contexts.max_tokens", persist_state="session")
+        right.number_input(
+            "Max new tokens", 1, 10_000, key="contexts.max_tokens", persist_state="session",
+            help="Of a full answer, not of a draft.",
+        )  # fmt: skip
         st.text_area(
             "Stop sequences", key="contexts.stop", persist_state="session", height=68,
             help=r"One per line. An answer ends before the first of them. Write \n for a line break.",
