@@ -11,6 +11,7 @@ from functools import cached_property
 from lib.access.places import Places
 from lib.access.policy import Policy
 from lib.core.sources import EMBEDDED, Source, region_of
+from lib.costs.bedrock_prices import WindowPrice
 from lib.costs.ledger import ledger_for
 from lib.engines.base import Capabilities, Engine, Unsupported
 from lib.engines.bedrock.account import Account
@@ -61,6 +62,10 @@ class Services:
         if (engine := self.engines.peek(source)) is not None:
             return engine.capabilities(chat=chat, ask=ask)
         return kind_of(source).preview(source, self._shared, self.policy(), chat=chat, ask=ask)
+
+    def price(self, source: Source) -> WindowPrice | None:
+        """What a call of a model costs; None if it is not billed. Makes no call."""
+        return kind_of(source).price(source, self._shared)
 
     def load_embedded(self) -> None:
         """Load the embedded model. A failure surfaces with the first request."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
+from components.contexts.gain import score_by
 from components.jobs.beside import ask_beside
 from components.jobs.current_job import Run, job_beside
 from components.jobs.job_view import JobView
-from components.shell.escaping import as_text, bold
+from components.shell.escaping import as_lines, as_text, bold
 from components.shell.messages import show_error
 from components.token_map import ANSWER_FIRST
 from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.core.completion import Completion
 from lib.display.token_map_view import TokenMapView
-from lib.jobs.batch import Batch
+from lib.jobs.batch import Batch, State
 from lib.scores.token_scores import summarise_answer
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
@@ -40,13 +43,17 @@ def answers(job: Run, plan: ContextsPlan, batch: Batch, scored: Scored) -> None:
     for column, (name, each) in zip(st.columns(len(found), gap="medium"), found.items(), strict=True):
         with column:
             st.markdown(bold(_NAMES[name]))
-            _answer(name, each)
+            _answer(each)
+            if (done := each.outcome.completion) is not None and each.outcome.state is State.DONE:
+                score_by(plan, batch, name, done)
+    _map(found)
     own = found.get(KEPT)
     if own is not None and own.outcome.completion is not None:
         _leaning(job, plan, own, own.outcome.completion)
 
 
-def _answer(name: str, each: Answer) -> None:
+def _answer(each: Answer) -> None:
+    """An answer's text and what it took."""
     done = each.outcome.completion
     if each.left_out:
         st.caption(f"{formatting.count(each.left_out, 'passage')} did not fit into the model's context.")
@@ -55,15 +62,32 @@ def _answer(name: str, each: Answer) -> None:
     if done is None:
         st.caption("Not answered yet.")
         return
-    found = summarise_answer(done)
-    total = done.timing.total
+    with st.container(border=True):
+        if done.text.strip():
+            st.markdown(as_lines(done.text.strip()))
+        else:
+            st.caption("Empty: the model ended the answer at once. Try a chat, or other stop sequences.")
+    mean, total = summarise_answer(done).mean_logprob, done.timing.total
     st.caption(
         f"{formatting.count(len(done.prompt), 'prompt token')}, "
         f"{formatting.count(len(done.generated), 'generated token')}"
-        + ("" if total is None else f", {formatting.seconds(total)}")
-        + f", mean logprob {formatting.nats(found.mean_logprob)}."
+        + ("" if total is None else f", {total:.1f} s")
+        + ("." if math.isnan(mean) else f", mean logprob {formatting.nats(mean)}.")
     )
-    map_with_pin(TokenMapView(done), key=f"contexts.map.{name}", beside="contexts.answers", shown=ANSWER_FIRST)
+
+
+def _map(found: Mapping[str, Answer]) -> None:
+    """The map of one of the answers."""
+    done = {name: each.outcome.completion for name, each in found.items() if each.outcome.completion is not None}
+    if not done:
+        return
+    usual = next((name for name, each in done.items() if each.text.strip()), next(iter(done)))
+    name = st.segmented_control(
+        "Map of the answer", list(done), default=usual, required=True, format_func=lambda each: _NAMES[each],
+        key=f"contexts.map.of.{'.'.join(done)}.{usual}",
+    )  # fmt: skip
+    if name in done:
+        map_with_pin(TokenMapView(done[name]), key="contexts.map", shown=ANSWER_FIRST)
 
 
 def _leaning(job: Run, plan: ContextsPlan, own: Answer, done: Completion) -> None:

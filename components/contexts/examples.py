@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lib.core.request import Mode
+
 _HEATERS = """\
 The Harlow 3 room heater uses 1,200 watts and weighs 4.1 kg. It turns itself off after eight hours.
 ---
@@ -28,10 +30,12 @@ Rented cars are not part of this policy, nor is anything that happens at sea.
 The contract ends by itself after twelve months unless it is extended in time."""
 EXAMPLES: dict[str, dict[str, Any]] = {
     "Look-alike passages": {
+        "mode": Mode.CHAT,
         "question": "How many watts does the Corwin 5 use?",
         "passages": _HEATERS,
     },
     "No word in common": {
+        "mode": Mode.CHAT,
         "question": "My luggage got lost, what do I receive?",
         "passages": _TRAVEL,
     },

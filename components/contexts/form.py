@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from components.contexts.examples import EXAMPLES
-from components.jobs.asking_page import Asked, planned
-from components.jobs.form import AskButton, as_field, fill, lines, price_of, set_defaults, show_examples, untouched
+from components.contexts.fitting import fit
+from components.contexts.gain import answer_field
+from components.contexts.parameters import parameters
+from components.jobs.asking_page import Asked, Known, planned
+from components.jobs.current_job import current_job
+from components.jobs.estimate import budget
+from components.jobs.form import AskButton, as_field, fill, lines, mode_and_examples, price_of, set_defaults, untouched
 from components.pickers.capabilities import Limits, limits_of
 from components.shell.access import visitor
 from components.shell.escaping import as_text
 from components.shell.messages import show_error
 from lib import formatting
-from lib.contexts.passages import MOST_BYTES, MOST_PASSAGES, Passages, as_rows, from_file, from_text
+from lib.contexts.passages import MOST_BYTES, MOST_PASSAGES, Passages, as_pasted, as_rows, from_file, from_text
 from lib.contexts.prompting import TEMPLATES, Order
 from lib.contexts.scorings import BM25, DRAFT, GAIN, QUESTION, RETRIEVER, SCORINGS
 from lib.core.request import Mode
 from lib.core.sources import Source
 from lib.errors import CandorError, InvalidRequest
+from lib.jobs.batch import Batch
 from lib.jobs.plan import Plan
+from lib.jobs.run_plan import plan_left
 from lib.segmentation.char_classes import marked
-from lib.studies.contexts import MOST_DRAFT_TOKENS, ContextsPlan
+from lib.studies.contexts import ContextsPlan, answering_first
+from lib.studies.contexts_window import cut_note
 
 _PAGE = "contexts"
 _READ = "contexts.read"  # what was read last, and what of
@@ -31,8 +40,10 @@ _BUTTON = AskButton(_PAGE, "Score passages", ":material/filter_list:")
 _ENDINGS = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "txt", "md"]
 _FREE = (BM25, RETRIEVER)
 _DEFAULTS: dict[str, Any] = {
+    "mode": Mode.RAW,
     "question": "",
     "passages": "",
+    "system": "",
     "template": TEMPLATES[Order.PASSAGE_FIRST],
     "scorings": [QUESTION, DRAFT, BM25],
     "answer": "",
@@ -43,22 +54,57 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def contexts_form(before: Plan | None, source: Source) -> Asked:
-    """Show the form; return the plan once Score passages is pressed, or why it is invalid."""
+    """Show the form; return the plan once a button is pressed, or why it is invalid."""
     if isinstance(before, ContextsPlan) and untouched(_PAGE, "question"):
         fill(_PAGE, _values(before))
     set_defaults(_PAGE, _DEFAULTS)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        show_examples(_PAGE, EXAMPLES)
-    limits = limits_of(source, chat=False)
+    mode = Mode(mode_and_examples(_PAGE, EXAMPLES))
+    limits = limits_of(source, chat=mode is Mode.CHAT)
     st.text_input(
         "Question", key="contexts.question", persist_state="session", placeholder="What the passages should answer"
     )
     found = _passages()
     _scorings(limits)
-    plan = planned(lambda: _plan(source, found, limits)) if found is not None else None
-    price = "" if plan is None else price_of(plan)
-    pressed = _BUTTON.pressed(price, refusal=limits.refusal, disabled=found is None, more=_parameters)
-    return plan if pressed else None
+    own = None
+    if found is not None and GAIN in st.session_state["contexts.scorings"]:
+        own = answer_field(lambda: fit(answering_first(_plan(source, found, mode, limits))), _price)
+    plan = planned(lambda: fit(_plan(source, found, mode, limits))) if found is not None else None
+    if isinstance(plan, ContextsPlan) and (note := cut_note(plan)):
+        st.caption(as_text(note))
+    price = _price(plan) if isinstance(plan, ContextsPlan) else ""
+    pressed = _BUTTON.pressed(price, refusal=limits.refusal, disabled=found is None, more=lambda: parameters(mode))
+    return _waited(plan) if pressed else _waited(own)
+
+
+def _waited(plan: ContextsPlan | CandorError | None) -> Asked:
+    """The plan with its passages cut, for which the model may have to be loaded, and with what is known of it."""
+    if not isinstance(plan, ContextsPlan):
+        return plan
+    try:
+        plan = fit(plan, wait=True)
+    except CandorError as error:
+        return error
+    earlier = _earlier(plan)
+    return plan if earlier is None else Known(plan, earlier[1], earlier[0])
+
+
+def _earlier(plan: ContextsPlan) -> tuple[ContextsPlan, Batch] | None:
+    """The page's run and its outcome, whose calls a changed form reuses; None if the form is unchanged."""
+    job = current_job(_PAGE)
+    if job is None or not job.over or not isinstance(job.plan, ContextsPlan) or job.result is None:
+        return None
+    same = replace(
+        job.plan, by=plan.by, weights=plan.weights, keep=plan.keep, answers=plan.answers, context=plan.context,
+        cut=plan.cut,
+    )  # fmt: skip
+    return None if same == plan and not plan.answers else (job.plan, job.result)
+
+
+def _price(plan: ContextsPlan) -> str:
+    earlier = _earlier(plan)
+    if earlier is None:
+        return price_of(plan)
+    return budget(plan_left(plan, earlier[1], earlier[0])) or "Every call was made already."
 
 
 def _passages() -> Passages | None:
@@ -111,7 +157,7 @@ def _cell(value: Any) -> Any:
 
 
 def _scorings(limits: Limits) -> None:
-    names = [name for name in SCORINGS if limits.can.prompt_scores or name not in (QUESTION, GAIN)]
+    names = [name for name in SCORINGS if _possible(name, limits)]
     chosen = st.session_state.get("contexts.scorings") or []
     if kept := [name for name in chosen if name in names]:
         st.session_state["contexts.scorings"] = kept
@@ -123,39 +169,27 @@ def _scorings(limits: Limits) -> None:
         help="Question likelihood reads each passage and tells how likely the question is after it: no answer is "
         "generated. A draft is a short answer from each passage. Both together take one call per passage. Of 70 "
         "labelled questions that were held out, question likelihood had the right passage first in 91%, BM25 in 53%, "
-        "drafts in 20%, on the embedded model: docs/contexts.md.",
+        "drafts in 20%, on the embedded model and raw text: docs/contexts.md.",
     )  # fmt: skip
-    if GAIN in (st.session_state.get("contexts.scorings") or []):
-        st.text_input(
-            "Answer to score", key="contexts.answer", persist_state="session",
-            placeholder="One and the same answer, scored with each passage and without any",
-        )  # fmt: skip
     if not limits.can.prompt_scores and not limits.refusal:
         st.caption("This model doesn't return prompt logprobs, so passages are ranked by drafts and by what is free.")
 
 
-def _parameters() -> None:
-    with st.popover("Prompt and lengths", icon=":material/tune:"):
-        st.text_area(
-            "Prompt template", key="contexts.template", persist_state="session", height=140,
-            help="{passage} and {question} once each. With the passage before the question, the question's logprobs "
-            "come with the draft.",
-        )  # fmt: skip
-        left, right = st.columns(2)
-        left.number_input("Draft tokens", 1, MOST_DRAFT_TOKENS, key="contexts.draft_tokens", persist_state="session")
-        right.number_input("Max new tokens of an answer", 1, 10_000, key="contexts.max_tokens", persist_state="session")
-        st.text_area(
-            "Stop sequences", key="contexts.stop", persist_state="session", height=68,
-            help=r"One per line. An answer ends before the first of them. Write \n for a line break.",
-        )  # fmt: skip
+def _possible(name: str, limits: Limits) -> bool:
+    """Whether the model returns what a scoring needs."""
+    if name == GAIN:
+        return limits.can.prompt_scores and limits.can.scores_candidates
+    return name != QUESTION or limits.can.prompt_scores
 
 
 def _values(plan: ContextsPlan) -> dict[str, Any]:
-    """A plan as values of the form's fields. Passages come back as text, separated by lines of dashes."""
+    """A plan as values of the form's fields."""
     return {
+        "mode": plan.mode,
         "question": plan.question,
-        "passages": "\n---\n".join(each.text for each in plan.passages),
+        "passages": as_pasted(plan.passages),
         "template": plan.template,
+        "system": plan.system,
         "scorings": list(plan.scorings),
         "answer": plan.answer,
         "draft_tokens": plan.draft_tokens,
@@ -164,7 +198,7 @@ def _values(plan: ContextsPlan) -> dict[str, Any]:
     }
 
 
-def _plan(source: Source, found: Passages, limits: Limits) -> ContextsPlan:
+def _plan(source: Source, found: Passages, mode: Mode, limits: Limits) -> ContextsPlan:
     """What the fields ask for. Raises InvalidRequest."""
     values = st.session_state
     scorings = tuple(values.get("contexts.scorings") or ())
@@ -175,7 +209,8 @@ def _plan(source: Source, found: Passages, limits: Limits) -> ContextsPlan:
         (values.get("contexts.question") or "").strip(),
         found.passages,
         values.get("contexts.template") or "",
-        Mode.RAW,
+        mode,
+        (values.get("contexts.system") or "").strip() if mode is Mode.CHAT else "",
         scorings=scorings,
         answer=(values.get("contexts.answer") or "").strip() if GAIN in scorings else "",
         draft_tokens=int(values["contexts.draft_tokens"]),

@@ -15,11 +15,11 @@ from lib.contexts.scorings import Scores
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ContextsPlan
 
-_NAME, _BAR = 44, 30  # characters of a passage beside its bar; pixels of a bar's row
+_NAME, _BAR = 30, 30  # characters of a passage beside its bar; pixels of a bar's row
 
 
 def rank_chart(plan: ContextsPlan, scores: Scores, kept: Sequence[int], label: str) -> None:
-    """Draw how far each passage is above the lowest one, best first."""
+    """Draw how far each passage is above the lowest one, best first. label: of the axis, with the unit."""
     import plotly.graph_objects as go
 
     places = [place for place in ranked(scores) if np.isfinite(scores[place])]
@@ -37,7 +37,7 @@ def rank_chart(plan: ContextsPlan, scores: Scores, kept: Sequence[int], label: s
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
-    layout = chart_layout(f"{label}, above the lowest", "")
+    layout = chart_layout(label, "")
     layout |= {"height": 90 + _BAR * len(places), "showlegend": False}
     figure.update_layout(**layout)
     figure.update_yaxes(autorange="reversed", automargin=True)

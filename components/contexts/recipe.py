@@ -7,6 +7,7 @@ import streamlit as st
 from components.shell.escaping import as_text
 from lib.contexts.pruning import Keep
 from lib.contexts.recipe import as_python, imported_model
+from lib.core.request import Mode
 from lib.errors import CandorError
 from lib.studies.contexts import ContextsPlan
 from lib.wire.formats import Format
@@ -14,9 +15,13 @@ from lib.wire.formats import Format
 
 def recipe(plan: ContextsPlan, by: str, keep: Keep) -> None:
     """Show the function for the plan's model, or with an example's ARN where the model is on this machine."""
+    if plan.mode is Mode.CHAT and plan.system:
+        st.caption("The function sends no system prompt. Leave it out, score again, and export then.")
+        return
     model, own = imported_model(plan.source)
+    form = Format.CHAT if plan.mode is Mode.CHAT else Format.OPENAI
     try:
-        code = as_python(model, plan.template, by, keep, wire_format=Format.OPENAI, draft_tokens=plan.draft_tokens)
+        code = as_python(model, plan.template, by, keep, wire_format=form, draft_tokens=plan.draft_tokens)
     except CandorError as error:
         st.caption(as_text(f"{error.cause} {error.remedy}"))
         return

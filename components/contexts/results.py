@@ -10,6 +10,8 @@ import numpy as np
 import streamlit as st
 
 from components.contexts.answers import answers
+from components.contexts.costs import answer_reads, cost_note
+from components.contexts.fitting import fit
 from components.contexts.ranks import rank_chart
 from components.contexts.recipe import recipe
 from components.jobs.current_job import Run, start
@@ -21,13 +23,18 @@ from components.token_map.with_details import map_with_pin
 from lib import formatting
 from lib.contexts.passages import as_rows
 from lib.contexts.pruning import Keep, Rule, kept, ranked
-from lib.contexts.scorings import COMBINED, SCORINGS, Scores, agreement, combined
+from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, SCORINGS, Scores, agreement, combined
 from lib.core.completion import Completion
+from lib.core.sources import Source
 from lib.display.token_map_view import TokenMapView
+from lib.errors import InvalidRequest
 from lib.jobs.batch import Batch
+from lib.jobs.run_plan import plan_left
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
-from lib.studies.contexts_outcome import Scored, scored_of
+from lib.studies.contexts_cost import AnswerCosts, answer_costs
+from lib.studies.contexts_outcome import Scored, answers_left, scored_of
+from lib.studies.contexts_window import cut_note
 
 _RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Score from", Rule.BUDGET: "Tokens at most"}
 _KEPT = "contexts.scores"
@@ -56,15 +63,20 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     if not scored.scores:
         st.caption("No passage is scored yet.")
         return
-    if scored.note:
-        st.caption(as_text(scored.note))
+    for note in filter(None, (scored.note, cut_note(plan))):
+        st.caption(as_text(note))
     chosen = _choose(plan, scored)
-    rank_chart(plan, chosen.scores, chosen.kept, label(chosen.by))
-    _saved(scored, chosen)
+    if not np.isfinite(chosen.scores).any():
+        st.caption(as_text(f"No passage has a score by this: {label(chosen.by)}. Rank by another scoring."))
+    rank_chart(plan, chosen.scores, chosen.kept, f"Above the lowest{_unit(chosen.by)}")
+    asked = _asked(plan, chosen)
+    _saved(
+        scored, chosen, None if isinstance(asked, InvalidRequest) else answer_costs(asked, scored, batch), plan.source
+    )
     st.dataframe(_rows(plan, scored, chosen), hide_index=True)
     _agreement(scored)
     _drafts(plan, scored, chosen)
-    _ask(plan, batch, chosen)
+    _ask(plan, batch, scored, asked)
     answers(job, plan, batch, scored)
     _take_away(plan, chosen)
 
@@ -82,6 +94,10 @@ def label(name: str) -> str:
     return "Combination" if name == COMBINED else SCORINGS[name].label
 
 
+def _unit(name: str) -> str:
+    return ", in nats" if name in (QUESTION, DRAFT, GAIN) else ""
+
+
 def _choose(plan: ContextsPlan, scored: Scored) -> Chosen:
     """Show what ranks and what is kept; it takes effect at once, without a call."""
     names = [*(name for name in scored.scores if name != COMBINED), *([COMBINED] if len(plan.scorings) > 1 else [])]
@@ -94,42 +110,47 @@ def _choose(plan: ContextsPlan, scored: Scored) -> Chosen:
             "Keep", list(Rule), default=plan.keep.rule, required=True, format_func=lambda each: _RULES[each],
             key="contexts.rule",
         ) or Rule.TOP  # fmt: skip
-    weights = _weights(names) if by == COMBINED else plan.weights
+    weights = _weights(plan, names) if by == COMBINED else plan.weights
     scores = combined(scored.scores, dict(weights)) if by == COMBINED else scored.scores[by]
     keep = Keep(rule, _value(plan, rule, scores, scored))
     return Chosen(by, weights, keep, scores, kept(scores, keep, scored.tokens))
 
 
-def _weights(names: list[str]) -> tuple[tuple[str, float], ...]:
+def _weights(plan: ContextsPlan, names: list[str]) -> tuple[tuple[str, float], ...]:
     own = [name for name in names if name != COMBINED]
     with st.container(horizontal=True, gap="medium"):
         return tuple(
-            (name, float(st.slider(label(name), 0.0, 1.0, 1.0, 0.1, key=f"contexts.weight.{name}", width=180)))
-            for name in own
+            (
+                name,
+                float(st.slider(label(name), 0.0, 1.0, usual, 0.1, key=f"contexts.weight.{name}.{usual}", width=180)),
+            )
+            for name, usual in ((name, dict(plan.weights).get(name, 1.0)) for name in own)
         )
 
 
 def _value(plan: ContextsPlan, rule: Rule, scores: Scores, scored: Scored) -> float:
-    """Show the slider of a rule."""
-    number, total = len(plan.passages), sum(scored.tokens)
+    """Show the slider of a rule, which begins with the plan's own value."""
+    own = plan.keep.value if plan.keep.rule is rule else None
     if rule is Rule.TOP:
-        usual = min(number, int(plan.keep.value) if plan.keep.rule is Rule.TOP else 3)
+        number = len(plan.passages)
         if number < 2:
             return 1.0
+        usual = min(number, 3 if own is None else int(own))
         return float(st.slider("Passages", 1, number, max(1, usual), key=f"contexts.top.{number}"))
     if rule is Rule.BUDGET:
-        return float(st.slider("Tokens", 1, max(2, total), max(1, total // 2), key=f"contexts.budget.{total}"))
+        total = max(2, sum(scored.tokens))
+        usual = total // 2 if own is None else min(total, int(own))
+        return float(st.slider("Tokens", 1, total, max(1, usual), key=f"contexts.budget.{total}"))
     known = scores[np.isfinite(scores)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
     if high - low < 1e-6:
         return low
-    return float(
-        st.slider("Score", low, high, (low + high) / 2, key=f"contexts.threshold.{low:.6f}.{high:.6f}", format="%.3f")
-    )
+    start_at = (low + high) / 2 if own is None else min(max(own, low), high)
+    return float(st.slider("Score", low, high, start_at, key=f"contexts.threshold.{low:.6f}.{high:.6f}", format="%.3f"))
 
 
-def _saved(scored: Scored, chosen: Chosen) -> None:
-    """What is kept, and what that saves of the passages' tokens."""
+def _saved(scored: Scored, chosen: Chosen, costs: AnswerCosts | None, source: Source) -> None:
+    """What is kept, what that saves of the passages' tokens, and what an answer costs."""
     total, held = sum(scored.tokens), sum(scored.tokens[place] for place in chosen.kept)
     share = 1 - held / total if total else 0.0
     about = "" if scored.counted else " Some tokens are estimated from characters."
@@ -137,6 +158,10 @@ def _saved(scored: Scored, chosen: Chosen) -> None:
         st.metric("Kept", f"{len(chosen.kept):,} of {len(scored.tokens):,}", width="content")
         st.metric("Tokens of passages", f"{held:,} of {total:,}", width="content")
         st.metric("Saved", formatting.percent(share), width="content", help=f"Of the passages' tokens.{about}")
+        if costs is not None:
+            answer_reads(costs)
+    if costs is not None:
+        cost_note(source, costs)
 
 
 def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, Any]]:
@@ -147,11 +172,11 @@ def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, 
             "Rank": rank,
             "Kept": place in chosen.kept,
             label(chosen.by): _number(chosen.scores[place]),
-            "Passage": marked(formatting.beginning(each.text, _TEXT)),
         }
         others = {name: values for name, values in scored.scores.items() if name not in (COMBINED, chosen.by)}
         row |= {label(name): _number(values[place]) for name, values in others.items()}
-        row |= {"Tokens": scored.tokens[place], "Id": marked(each.id)}
+        row |= {"Tokens": scored.tokens[place], "Passage": marked(formatting.beginning(each.text, _TEXT))}
+        row["Id"] = marked(each.id)
         row["Error"] = "" if error is None else marked(formatting.beginning(str(error), _TEXT))
         rows.append(row)
     if not any(row["Error"] for row in rows):
@@ -194,25 +219,40 @@ def _beginning(draft: Completion | None) -> str:
     return "" if draft is None else formatting.visible(draft.text.strip()[:60]).replace("·", " ")
 
 
-def _ask(plan: ContextsPlan, batch: Batch, chosen: Chosen) -> None:
-    """Ask for the answers from what is kept, from all and from nothing; the scores are not asked for again."""
-    asked = replace(
-        plan, by=chosen.by, weights=chosen.weights, keep=chosen.keep, answers=(KEPT, ALL, NONE) if chosen.kept else ()
-    )
-    count = sum(each.answers for each in plan.calls())
+def _ask(plan: ContextsPlan, batch: Batch, scored: Scored, asked: ContextsPlan | InvalidRequest) -> None:
+    """Ask for the answers from what is kept, from all and from nothing; what is known is not asked for again."""
+    price = as_text(str(asked)) if isinstance(asked, InvalidRequest) else _price(asked, plan, batch, scored)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button(
             "Answer", type="primary", icon=":material/chat:", key="contexts.answer.go",
-            disabled=not chosen.kept or asked == plan,
+            disabled=isinstance(asked, InvalidRequest) or not asked.answers or asked == plan,
             help="Three answers: from the kept passages, from all of them, and without any.",
         )  # fmt: skip
-        st.caption(budget(asked.then_at_most()) if asked.answers else "Keep at least one passage.", width="content")
-    if pressed:
-        _, error = start("contexts", asked, Batch(batch.outcomes[:count]))
-        if error is not None:
-            show_error(error)
+        st.caption(price, width="content")
+    if pressed and not isinstance(asked, InvalidRequest):
+        _, problem = start("contexts", asked, batch, known_of=plan)
+        if problem is not None:
+            show_error(problem)
         else:
             st.rerun()
+
+
+def _price(asked: ContextsPlan, plan: ContextsPlan, batch: Batch, scored: Scored) -> str:
+    """What the answers that are not known yet take."""
+    if not asked.answers:
+        return "Keep at least one passage."
+    if batch.missing or asked.passages != plan.passages:  # scored once more: what failed, and what is only cut now
+        return budget(plan_left(asked, batch, plan))
+    return budget(answers_left(asked, plan, batch, scored))
+
+
+def _asked(plan: ContextsPlan, chosen: Chosen) -> ContextsPlan | InvalidRequest:
+    """The plan with answers from what is chosen, cut to the model's context if that is known by now."""
+    answers = (KEPT, ALL, NONE) if chosen.kept else ()
+    try:
+        return fit(replace(plan, by=chosen.by, weights=chosen.weights, keep=chosen.keep, answers=answers))
+    except InvalidRequest as error:
+        return error
 
 
 def _take_away(plan: ContextsPlan, chosen: Chosen) -> None:

@@ -26,6 +26,7 @@ class Known:
 
     plan: Plan
     batch: Batch
+    of: Plan | None = None  # the plan that these are the outcome of, if it is another one
 
 
 Asked = Plan | Known | SavedResponse | CandorError | None
@@ -78,7 +79,7 @@ class AskingPage:
         if isinstance(submitted, SavedResponse):
             return open_saved(self.name, submitted, self.takes)
         if isinstance(submitted, Known):
-            return start(self.name, submitted.plan, submitted.batch, self.takes)
+            return start(self.name, submitted.plan, submitted.batch, self.takes, submitted.of)
         return start(self.name, submitted, takes=self.takes)
 
 

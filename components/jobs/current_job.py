@@ -50,20 +50,25 @@ def page_of(job: Run) -> str:
 
 
 def start(
-    page: str, plan: Plan, known: Batch | None = None, takes: Container[str] = ()
+    page: str,
+    plan: Plan,
+    known: Batch | None = None,
+    takes: Container[str] = (),
+    known_of: Plan | None = None,
 ) -> tuple[Run | None, CandorError | None]:
     """Start a plan; return its job, or the previous job and why no new one could start.
 
     While the same plan is running on the page, it is not started again: a double click asks once.
 
     known: the answers that are there already. takes: other pages whose jobs the page shows, too.
+    known_of: the plan that those answers are the outcome of, if it is another one.
     """
     before = current_job(page, takes)
     if before is not None and not before.over and before.plan == plan:
         return before, None
     try:
         own = before is not None and page_of(before) == page
-        job = _started(plan, known, replacing=before if own else None)
+        job = _started(plan, known, before if own else None, known_of)
     except CandorError as error:
         return before, error
     keep(page, job)
@@ -190,12 +195,13 @@ def gone() -> bool:
     return name is not None and find(name) is None
 
 
-def _started(plan: Plan, known: Batch | None = None, replacing: Run | None = None) -> Run:
+def _started(plan: Plan, known: Batch | None = None, replacing: Run | None = None, known_of: Plan | None = None) -> Run:
     """Start a plan, and stop the job that it replaces. Raises CandorError if the visitor may not make its calls."""
-    _check(plan_left(plan, known))
+    _check(plan_left(plan, known, known_of))
     if replacing is not None and not replacing.over:
         stop(replacing)
-    return services().jobs.start(run_plan(services().engines, plan, owner=owner(), resume=known), plan, visitor())
+    work = run_plan(services().engines, plan, owner=owner(), resume=known, resume_of=known_of)
+    return services().jobs.start(work, plan, visitor())
 
 
 def _check(calls: Sequence[Call]) -> None:

@@ -74,7 +74,8 @@ class JobView:
             else:
                 what_became(job, batch, partial(self.answer_name, job.plan))
         job.seen = job.over
-        if fed or (batch is not None and batch.completions and (self.while_running or not live)):
+        any_there = batch is not None and (batch.completions or (job.over and not batch.outcomes))  # or none was asked
+        if fed or (any_there and (self.while_running or not live)):
             self.results(job, batch or Batch(()))
             if fed and job.over:  # while it was drawn, so that some of it may have been drawn as if over, and some not
                 st.rerun()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from lib.contexts.retrieved import Found, found_in, json_in
 from lib.core.request import check_text
-from lib.errors import BadFile, InvalidRequest
+from lib.errors import BadFile, CandorError, InvalidRequest
 from lib.evaluation.table import read_table
 from lib.formatting import count
 
@@ -130,6 +131,16 @@ def checked(found: Iterable[Found]) -> Passages:
 def as_rows(passages: Sequence[Passage]) -> list[dict[str, Any]]:
     """Passages as JSON objects, which `from_text` reads back."""
     return [{"id": each.id, "text": each.text, "score": each.score} for each in passages]
+
+
+def as_pasted(passages: Sequence[Passage]) -> str:
+    """Passages as a text that `from_text` reads back: as plain text, or as JSON if that would lose something."""
+    plain = "\n---\n".join(each.text for each in passages)
+    try:
+        same = from_text(plain).passages == tuple(passages)
+    except CandorError:
+        same = False
+    return plain if same else json.dumps(as_rows(passages), indent=1, ensure_ascii=False)
 
 
 def _of_rows(data: bytes, name: str) -> list[Found]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from lib.contexts.passages import Passages
+from lib.contexts.passages import Passage
 from lib.contexts.scorings import Scores
 
 
@@ -52,39 +52,36 @@ def kept(scores: Scores, keep: Keep, tokens: Sequence[int] = ()) -> tuple[int, .
     return tuple(found)
 
 
-def cut_to(found: Passages, most: int, count: Callable[[str], int]) -> Passages:
-    """The passages, each cut to at most `most` tokens, with a note of those that were.
+def cut_to(passages: Sequence[Passage], most: int, count: Callable[[str], int]) -> tuple[Passage, ...]:
+    """The passages, each cut to at most `most` tokens. One of which nothing is left keeps its first character.
 
     count: the number of tokens of a text. A cut is at a space where there is one nearby.
     """
-    cut = []
-    passages = []
-    for each in found.passages:
-        text = shortened(each.text, most, count)
-        if text != each.text:
-            cut.append(each.id)
-        if text:
-            passages.append(replace(each, text=text))
-    if not cut:
-        return found
-    which = ", ".join(f"“{each}”" for each in cut[:3]) + (f" and {len(cut) - 3} more" if len(cut) > 3 else "")
-    note = f"Cut to {most:,} tokens, to fit into the model's context: {which}."
-    return Passages(tuple(passages), (*found.notes, note))
+    return tuple(replace(each, text=shortened(each.text, most, count) or each.text[:1]) for each in passages)
 
 
 def shortened(text: str, most: int, count: Callable[[str], int]) -> str:
-    """The longest beginning of a text with at most `most` tokens, found by halving."""
-    if count(text) <= most:
+    """A beginning of a text with at most `most` tokens, about as long as can be.
+
+    The place is first guessed from the number of tokens, so that long texts are counted once, not at each step.
+    """
+    tokens = count(text)
+    if tokens <= most:
         return text
     low, high = 0, len(text)  # a beginning of `low` characters fits, one of `high` does not
+    guess = len(text) * max(most, 0) // tokens
+    for place in (guess - guess // _MARGIN, guess + guess // _MARGIN):
+        if low < place < high:
+            low, high = (place, high) if count(text[:place]) <= most else (low, place)
     while high - low > 1:
         middle = (low + high) // 2
-        if count(text[:middle]) <= most:
-            low = middle
-        else:
-            high = middle
-    space = text.rfind(" ", low - _WORD if low > _WORD else 0, low)
-    return text[: space if space > 0 else low].rstrip()
+        low, high = (middle, high) if count(text[:middle]) <= most else (low, middle)
+    space = text.rfind(" ", max(0, low - _WORD), low)
+    for end in (space, low):  # a token may need its end, so that less text has more tokens
+        if end > 0 and count(found := text[:end].rstrip()) <= most:
+            return found
+    return ""
 
 
 _WORD = 30  # characters; a cut looks back this far for a space
+_MARGIN = 20  # part of a guessed length, in which the place is looked for first

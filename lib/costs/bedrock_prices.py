@@ -35,6 +35,16 @@ def window_price(units: Units, rate: float | None = None) -> float:
 
 
 @dataclass(frozen=True)
+class WindowPrice:
+    """What a call of an imported model costs: nothing within a window that is open, or a window."""
+
+    dollars: float  # US dollars per window of one copy
+    known: bool  # whether the service said how many units a copy takes; if not, one is assumed
+    open_for: float  # seconds left in the window that is open; 0 if none is
+    billed: bool  # False for an endpoint other than AWS's, where this is what AWS would charge
+
+
+@dataclass(frozen=True)
 class BillingWindows:
     """Billed windows of one copy."""
 

@@ -1,7 +1,7 @@
 """The protocol of engines, which is all that jobs, pages and scores know of them.
 
 Every engine has an `Engine`'s five members. What only some can do is a protocol of its own, which the functions below
-ask for: `Continues`, `ScoresUnderPrompts`, `Resident`, `Fingerprinted` and `Wakes`.
+ask for: `Continues`, `ScoresUnderPrompts`, `CountsTokens`, `Resident`, `Fingerprinted` and `Wakes`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,14 @@ class Unsupported:
     """Why a model cannot be used in a mode."""
 
     reason: str  # a sentence for the user
+
+
+@dataclass(frozen=True)
+class Window:
+    """How many tokens a model takes, and how many a prompt has."""
+
+    context: int  # tokens of prompt and answer together
+    count: Callable[[Request], int]  # tokens of a request's prompt, however many they are; raises CandorError
 
 
 def _ignore(note: str) -> None:
@@ -119,6 +127,17 @@ class ScoresUnderPrompts(Protocol):
 
 
 @runtime_checkable
+class CountsTokens(Protocol):
+    """An engine that may know the length of its model's context and of prompts."""
+
+    def window(self, *, wait: bool) -> Window | None:
+        """The context, and how prompts are counted; None if one of them is not known, or there is no limit.
+
+        wait: whether to wait until files that tell it are fetched. Raises CandorError if they can't be read.
+        """
+
+
+@runtime_checkable
 class Resident(Protocol):
     """An engine that holds its model in this machine's memory, so that only a few can be open at once."""
 
@@ -173,6 +192,11 @@ def encode_continuation(engine: Engine, request: Request, text: str) -> tuple[tu
     if not isinstance(engine, Continues):
         raise InvalidRequest(f"{engine.name} {_CANNOT_CONTINUE}", "Change the prompt and generate again.")
     return engine.encode_continuation(request, text)
+
+
+def window_of(engine: Engine, *, wait: bool) -> Window | None:
+    """How many tokens the model takes, as `CountsTokens` says; None if that is not known. Raises CandorError."""
+    return engine.window(wait=wait) if isinstance(engine, CountsTokens) else None
 
 
 def is_busy(engine: Engine) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from lib.access.policy import Policy
 from lib.core.sources import EMBEDDED, SHIPPED, TUNED, BedrockModel, LocalModel, Source
-from lib.costs.ledger import Ledger
+from lib.costs.bedrock_prices import WindowPrice, window_price
+from lib.costs.ledger import Ledger, Spend
 from lib.engines.base import Capabilities, Engine, Unsupported
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.capabilities import ASSUMED
@@ -38,6 +39,10 @@ def _check(source: Source, shared: Shared, policy: Policy) -> None:  # noqa: ARG
     policy.check(source)
 
 
+def _free(source: Source, shared: Shared) -> WindowPrice | None:  # noqa: ARG001
+    return None
+
+
 def _everything(_: Source, __: Shared, ___: Policy, *, chat: bool, ask: bool) -> Capabilities:  # noqa: ARG001
     return Capabilities()
 
@@ -53,6 +58,7 @@ class Kind(Generic[S]):
     preview: Callable[..., Capabilities | Unsupported] = _everything
     label: Callable[[S, Shared], str] = _name  # the model's name as pages show it
     check: Callable[[S, Shared, Policy], None] = _check  # raises InvalidRequest if visitors may not use the model
+    price: Callable[[S, Shared], WindowPrice | None] = _free  # what a call costs; None if it is not billed
 
 
 def _open_local(source: LocalModel, shared: Shared) -> Engine:  # noqa: ARG001
@@ -92,6 +98,12 @@ def _label_bedrock(source: BedrockModel, shared: Shared) -> str:
     return shared.account.name_of(source.arn)
 
 
+def _price_bedrock(source: BedrockModel, shared: Shared) -> WindowPrice:
+    bill = shared.ledger.bills.get(source.arn, Spend())
+    is_aws = shared.account.is_aws(source.place)
+    return WindowPrice(window_price(bill.units, shared.ledger.rate), bill.units.known, bill.awake_for, is_aws)
+
+
 def _check_bedrock(source: BedrockModel, shared: Shared, policy: Policy) -> None:
     shared.account.check(source)
     listed: tuple[str, ...] = ()
@@ -104,7 +116,12 @@ def _check_bedrock(source: BedrockModel, shared: Shared, policy: Policy) -> None
 KINDS: dict[type[Source], Kind[Any]] = {
     LocalModel: Kind(_open_local, preview=_preview_local, label=_label_local),
     BedrockModel: Kind(
-        _open_bedrock, in_memory=False, preview=_preview_bedrock, label=_label_bedrock, check=_check_bedrock
+        _open_bedrock,
+        in_memory=False,
+        preview=_preview_bedrock,
+        label=_label_bedrock,
+        check=_check_bedrock,
+        price=_price_bedrock,
     ),
 }
 

@@ -72,17 +72,32 @@ def _known(plan: Plan, batch: Batch | None) -> KnownAnswers:
     return KnownAnswers() if batch is None else KnownAnswers(calls_so_far(plan, batch), batch)
 
 
-def plan_left(plan: Plan, so_far: Batch | None) -> tuple[Call, ...]:
+def plan_left(plan: Plan, so_far: Batch | None, so_far_of: Plan | None = None) -> tuple[Call, ...]:
     """The calls for the answers that a batch of this plan lacks, each as small as possible.
 
     Further calls that are not known yet are counted as their maximum.
+    so_far_of: the plan that the batch is the outcome of, if it is another one.
     """
+    if so_far_of is not None:
+        return _left_of_another(plan, _known(so_far_of, so_far))
     if not isinstance(plan, TwoStagePlan):
         return calls_left(plan.calls(), so_far)
     first = calls_left(plan.calls(), so_far)
     if first or so_far is None:
         return (*first, *plan.then_at_most())
     return calls_left(calls_so_far(plan, so_far), so_far)
+
+
+def _left_of_another(plan: Plan, known: KnownAnswers) -> tuple[Call, ...]:
+    calls = plan.calls()
+    found = known.take(calls) or Batch()
+    first = calls_left(calls, found)
+    if not isinstance(plan, TwoStagePlan):
+        return first
+    if first:
+        return (*first, *plan.then_at_most())
+    further = plan.then(found)
+    return calls_left(further, known.take(further))
 
 
 def run_calls(

@@ -115,6 +115,7 @@ def foreign_tokenizer(files: Mapping[str, bytes], name: str) -> Tokenizer:
         None if described["bos"] is None else int(described["bos"]),
         rendered if chat and described["has_template"] else None,
         rendered_on if chat and described["writes_date"] else None,
+        None if described["context"] is None else int(described["context"]),
     )
 
 
@@ -131,7 +132,9 @@ def from_built(built: Built, name: str) -> Tokenizer:
             def rendered_on(messages: Sequence[Message], day: str) -> str:
                 return render(template, turns_of(messages), day)
 
-    return Tokenizer(name, built.vocabulary, built.encode, built.prefix, built.bos, rendered, rendered_on)
+    return Tokenizer(
+        name, built.vocabulary, built.encode, built.prefix, built.bos, rendered, rendered_on, built.context
+    )
 
 
 def turns_of(messages: Sequence[Message]) -> list[dict[str, str]]:

@@ -50,6 +50,7 @@ class TokenizerTask:
             "prefix": list(built.prefix),
             "bos": built.bos,
             "has_template": built.template is not None,
+            "context": built.context,
             "writes_date": built.template is not None and "strftime_now" in built.template.source,
         }
 

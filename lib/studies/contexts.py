@@ -10,7 +10,7 @@ from typing import ClassVar
 from lib.contexts.passages import MOST_PASSAGES, Passage
 from lib.contexts.prompting import TEMPLATES, Filled, Order, closed_book, filled, joined_passages, order_of
 from lib.contexts.pruning import Keep
-from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, SCORINGS
+from lib.contexts.scorings import BM25, COMBINED, DRAFT, GAIN, QUESTION, SCORINGS
 from lib.core.request import Mode, Request, prompt_fields
 from lib.core.sources import Source
 from lib.errors import InvalidRequest
@@ -46,6 +46,7 @@ class ContextsPlan:
     max_tokens: int = 60  # of an answer
     stop: tuple[str, ...] = ()  # ends an answer
     context: int = 0  # tokens of passages that the prompt of an answer has room for; 0 for no limit
+    cut: tuple[str, ...] = ()  # ids of passages whose end was left out, to fit into the model's context
     k: int = 5
     prompt_scores: bool = True  # whether the model returns logprobs of prompts; if not, only drafts are generated
 
@@ -127,13 +128,13 @@ class ContextsPlan:
         from lib.studies.contexts_outcome import answer_prompts  # which reads outcomes of this plan
 
         prompts = answer_prompts(self, outcome)
-        return tuple(self._answer(text) for text in dict.fromkeys(prompts.values()))
+        return tuple(self.answer_call(text) for text in dict.fromkeys(prompts.values()))
 
     def then_at_most(self) -> tuple[Call, ...]:
         """Answers that take as much as the further ones can: from all passages instead of from those that are kept."""
         everything = self.prompt_of(joined_passages([each.text for each in self.passages])).text
         alone = closed_book(self.template, self.question)
-        return tuple(self._answer(alone if each == NONE else everything) for each in self.answers)
+        return tuple(self.answer_call(alone if each == NONE else everything) for each in self.answers)
 
     def request(self, text: str, max_tokens: int, *, scored: bool = False) -> Request:
         """A request of this plan's kind. scored: whether the prompt's logprobs are wanted."""
@@ -144,6 +145,10 @@ class ContextsPlan:
             k=self.k,
             prompt_scores=scored,
         )
+
+    def answer_call(self, text: str) -> Call:
+        """The call for a full answer to a prompt."""
+        return Call(self.source, self.request(text, self.max_tokens))
 
     def _scores(self, name: str) -> bool:
         return name in self.scorings and self.prompt_scores
@@ -169,8 +174,21 @@ class ContextsPlan:
             texts = [self.prompt_of(each.text).text for each in self.passages]
             yield from scored_under(self, [*texts, closed_book(self.template, self.question)], self.answer)
 
-    def _answer(self, text: str) -> Call:
-        return Call(self.source, self.request(text, self.max_tokens))
+
+def answering_first(plan: ContextsPlan) -> ContextsPlan:
+    """The plan without the answer gain, but with the model's answer from all passages, which can then be scored."""
+    others = tuple(name for name in plan.scorings if name != GAIN) or (BM25,)  # which costs no call
+    weights = tuple(each for each in plan.weights if each[0] in others)
+    by = plan.by if plan.by in others or (plan.by == COMBINED and weights) else others[0]
+    return replace(plan, scorings=others, answer="", by=by, weights=weights, answers=(ALL,))
+
+
+def scored_by(plan: ContextsPlan, answer: str) -> ContextsPlan:
+    """The plan with the gain of an answer among its scorings. It ranks as before."""
+    scorings = plan.scorings if GAIN in plan.scorings else (*plan.scorings, GAIN)
+    weights = dict(plan.weights or dict.fromkeys(scorings, 1.0))
+    weights.setdefault(GAIN, 0.0 if plan.by == COMBINED else 1.0)
+    return replace(plan, scorings=scorings, answer=answer.strip(), weights=tuple(weights.items()))
 
 
 def scored_under(plan: ContextsPlan, prompts: Sequence[str], answer: str) -> Iterator[Call]:

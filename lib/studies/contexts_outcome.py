@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -29,6 +29,7 @@ from lib.contexts.scorings import (
 from lib.core.completion import Completion
 from lib.errors import CandorError
 from lib.jobs.batch import Batch, Outcome, State
+from lib.jobs.call import Call
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
 
 _CHARACTERS = 4  # of a token, where the model did not count
@@ -41,6 +42,7 @@ class Scored:
     scores: Mapping[str, Scores]  # float64[n] by scoring, nats but for "retriever" and "bm25"; NaN: not known
     tokens: tuple[int, ...]  # n: tokens of each passage
     counted: bool  # whether the model counted all tokens; if not, some are estimated from characters
+    frame: int  # tokens of the template and the question, estimated from characters where no prompt was read
     drafts: tuple[Completion | None, ...]  # n: None if none was asked for, or it failed
     errors: tuple[CandorError | None, ...]  # n: the first error of each passage's calls
     note: str = ""  # what could not be scored, and why
@@ -75,8 +77,8 @@ def outcome_of(plan: ContextsPlan, batch: Batch, scored: Scored | None = None) -
     places = {text: number for number, text in enumerate(dict.fromkeys(prompts.values()))}
     answers = {
         name: Answer(
-            _used(plan, name, scored),
-            _wanted(plan, name, scored) - len(_used(plan, name, scored)),
+            passages_of(plan, name, scored),
+            _wanted(plan, name, scored) - len(passages_of(plan, name, scored)),
             text,
             later[places[text]] if places[text] < len(later) else Outcome(),
         )
@@ -92,7 +94,6 @@ def scored_of(plan: ContextsPlan, batch: Batch) -> Scored:
     prompts = _taken(outcomes, number if plan.asks_prompts else 0)
     questions = _taken(outcomes, number if plan.question_alone else 0)
     gains = _taken(outcomes, number + 1 if plan.gains else 0)
-    texts = [plan.prompt_of(each.text) for each in plan.passages]
     scores: dict[str, Scores] = {}
     if DRAFT in plan.scorings:
         scores[DRAFT] = np.array([math.nan if each is None else draft_score(each) for each in _done(prompts)])
@@ -109,18 +110,35 @@ def scored_of(plan: ContextsPlan, batch: Batch) -> Scored:
         scores[BM25] = bm25(plan.question, [each.text for each in plan.passages])
     if plan.weights:
         scores[COMBINED] = combined(scores, dict(plan.weights))
-    read = prompts or questions or gains
-    counts = [0 if each is None else passage_tokens(each, text) for each, text in zip(_done(read), texts, strict=False)]
-    counts += [0] * (number - len(counts))
-    tokens = [found or _estimated(each.text) for found, each in zip(counts, plan.passages, strict=True)]
     return Scored(
         scores,
-        tuple(tokens),
-        all(counts),
+        *_tokens(plan, _done(prompts or questions or gains)),
         tuple(_done(prompts)) if DRAFT in plan.scorings else (None,) * number,
         tuple(_error(place, prompts, questions, gains) for place in range(number)),
         _missing(plan),
     )
+
+
+def _tokens(plan: ContextsPlan, read: list[Completion | None]) -> tuple[tuple[int, ...], bool, int]:
+    """The tokens of each passage, whether all were counted, and the tokens of the template and the question.
+
+    read: what the model read of each passage; more is ignored, and less is as if it had failed.
+    """
+    tokens, counted, frame = [], True, 0
+    for each, done in zip(plan.passages, [*read, *[None] * len(plan.passages)], strict=False):
+        size = 0 if done is None else passage_tokens(done, plan.prompt_of(each.text))
+        if done is not None and size:
+            frame = frame or len(done.prompt) - size
+        counted = counted and size > 0
+        tokens.append(size or _estimated(each.text))
+    return tuple(tokens), counted, frame or _estimated(plan.prompt_of("").text)
+
+
+def with_ranking(plan: ContextsPlan, scored: Scored) -> Scored:
+    """The scores with the combination that the plan's weights make of them, if that ranks the passages."""
+    if plan.by != COMBINED:
+        return scored
+    return replace(scored, scores={**scored.scores, COMBINED: combined(scored.scores, dict(plan.weights))})
 
 
 def kept_of(plan: ContextsPlan, scored: Scored) -> tuple[int, ...]:
@@ -136,7 +154,7 @@ def answer_prompts(plan: ContextsPlan, batch: Batch, scored: Scored | None = Non
     scored = scored or scored_of(plan, batch)
     found = {}
     for name in (KEPT, ALL, NONE):
-        used = _used(plan, name, scored)
+        used = passages_of(plan, name, scored)
         if name == NONE and name in plan.answers:
             found[name] = closed_book(plan.template, plan.question)
         elif name in plan.answers and used:
@@ -144,7 +162,19 @@ def answer_prompts(plan: ContextsPlan, batch: Batch, scored: Scored | None = Non
     return found
 
 
-def _used(plan: ContextsPlan, name: str, scored: Scored) -> tuple[int, ...]:
+def answers_left(asked: ContextsPlan, plan: ContextsPlan, batch: Batch, scored: Scored) -> tuple[Call, ...]:
+    """The calls for full answers that the outcome of a plan lacks, once what is kept or answered has changed.
+
+    asked: the plan with these changes. scored: of the outcome of `plan`.
+    """
+    count = sum(each.answers for each in plan.calls())
+    before = dict.fromkeys(answer_prompts(plan, batch, scored).values())
+    known = {text for text, each in zip(before, batch.outcomes[count:], strict=False) if each.state is State.DONE}
+    wanted = dict.fromkeys(answer_prompts(asked, batch, with_ranking(asked, scored)).values())
+    return tuple(asked.answer_call(text) for text in wanted if text not in known)
+
+
+def passages_of(plan: ContextsPlan, name: str, scored: Scored) -> tuple[int, ...]:
     """Places of the passages of an answer that fit into the context, in the order they were given in."""
     if name == NONE:
         return ()

@@ -7,6 +7,7 @@ process of `lib.sandbox.sandbox`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lib.errors import ModelUnavailable
@@ -28,12 +29,17 @@ FILES = {
     "chat_template.json": 1_000_000,
 }
 
+_LONGEST_CONTEXT = 100_000_000  # tokens; transformers writes about 1e30 for a context that it does not know
 ANY_OF = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
 def build(files: Mapping[str, bytes]) -> Built:
     """Build the tokenizer from its files: bytes by the names in `FILES`. Raises ModelUnavailable."""
     config = json_object(files.get("tokenizer_config.json"))
+    return replace(_built(files, config), context=_context(config))
+
+
+def _built(files: Mapping[str, bytes], config: Mapping[str, Any]) -> Built:
     names = _special_names(files, config)
     if "tokenizer.json" in files:
         return from_json(files["tokenizer.json"], names, _template(files, config, names))
@@ -46,6 +52,13 @@ def build(files: Mapping[str, bytes]) -> Built:
     if TIKTOKEN_LINE.match(data):
         return from_tiktoken(data, config, template)
     return from_sentencepiece(data, files, template)
+
+
+def _context(config: Mapping[str, Any]) -> int | None:
+    """The context that a configuration states; a huge number in its place means that it is not known."""
+    stated: Any = config.get("model_max_length")
+    is_whole = isinstance(stated, int) and not isinstance(stated, bool)
+    return int(stated) if is_whole and 1 <= stated <= _LONGEST_CONTEXT else None
 
 
 def _special_names(files: Mapping[str, bytes], config: Mapping[str, Any]) -> dict[str, str]:

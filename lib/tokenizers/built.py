@@ -31,6 +31,7 @@ class Built:
     template: Template | None = None
     backend: Any = None  # a `tokenizers.Tokenizer`; None for other kinds, which have `spans`
     spans: Callable[[str], list[tuple[int, int]]] | None = None  # (start, end) in characters of each ID of `encode`
+    context: int | None = None  # tokens that the model takes, as tokenizer_config.json says; None if it doesn't
 
 
 def json_object(data: bytes | None) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ class Tokenizer:
     render: Callable[[Sequence[Message]], str] | None = None
     # The same for another date: ISO 8601, or "" for a server without a clock. None if the template writes no date.
     render_on: Callable[[Sequence[Message], str], str] | None = None
+    context: int | None = None  # tokens that the model takes, as its tokenizer_config.json says; None if it doesn't
 
     @property
     def fingerprint(self) -> str:

@@ -122,6 +122,8 @@ LOOKED_AT = {
     ("_method", "METHODS[chosen].needs_k"),
     ("_method", "k"),
     ("_send", "price"),
+    ("_ask", "price"),
+    ("answer_field", "price(plan)"),
     ("_saved", "about"),
     ("_weights", "label(name)"),
     ("ask_beside", "label"),

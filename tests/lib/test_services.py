@@ -8,6 +8,7 @@ import pytest
 
 from lib.access.policy import Policy
 from lib.core.sources import EMBEDDED, SHIPPED, TUNED, BedrockModel, LocalModel, Source
+from lib.costs.bedrock_prices import Units, window_price
 from lib.engines.base import Capabilities, Unsupported
 from lib.engines.local.preview import NO_TEMPLATE
 from lib.models import embedded, tuned
@@ -62,3 +63,25 @@ def test_asking_what_a_model_can_do_opens_no_engine() -> None:
         model = BedrockModel(_ARN, form="CHAT", tokenizer=f"/typed/so/far/{number}")
         assert isinstance(services.capabilities(model, chat=True), Capabilities)
         assert not services.engines.ready(model)
+
+
+def test_a_call_of_an_imported_model_is_priced_by_the_window() -> None:
+    services, model = _services(), BedrockModel(_ARN)
+    assert services.price(EMBEDDED) is None
+    found = services.price(model)
+    assert found is not None
+    assert found.dollars == window_price(Units())
+    assert (found.known, found.open_for, found.billed) == (False, 0.0, True)
+    services.ledger.set_units(_ARN, Units(2, "v2.0", known=True))
+    with services.ledger.call(_ARN) as call:
+        call.answered()
+    found = services.price(model)
+    assert found is not None
+    assert found.dollars == window_price(Units(2, "v2.0"))
+    assert found.known
+    assert 0 < found.open_for <= 300
+    other = BedrockModel(_ARN, endpoint="http://127.0.0.1:9")
+    services.account.choose(other.place)
+    elsewhere = services.price(other)
+    assert elsewhere is not None
+    assert not elsewhere.billed

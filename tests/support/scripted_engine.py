@@ -14,7 +14,7 @@ from lib.core.pieces import make_pieces
 from lib.core.request import Request
 from lib.core.stream import Delta, End
 from lib.core.tokens import Tokens, concatenate, make_tokens
-from lib.engines.base import ALONE, CallContext, Capabilities, Engine, Unsupported
+from lib.engines.base import ALONE, CallContext, Capabilities, Engine, Unsupported, Window
 from lib.errors import Cancelled, CandorError
 
 Script = Callable[[Request], Completion]
@@ -53,6 +53,8 @@ class ScriptedEngine:
         self.rate, self.note = rate, note
         self.can: dict[bool, Capabilities | Unsupported] = {True: Capabilities(), False: Capabilities()}  # by chat
         self.requests: list[Request] = []
+        self.context: int | None = None  # tokens, one per character; None: not known
+        self.counted = 0  # prompts
 
     def capabilities(self, *, chat: bool, ask: bool = True) -> Capabilities | Unsupported:
         """What the test has set."""
@@ -77,6 +79,15 @@ class ScriptedEngine:
             replace(self.script(request), generated=tokens_of(text), text=text, stop_reason=None, origin=Origin.SCORED)
             for text in candidates
         )
+
+    def window(self, *, wait: bool) -> Window | None:
+        """The context that the test has set."""
+
+        def count(request: Request) -> int:
+            self.counted += 1
+            return len(request.last_user_text)
+
+        return None if self.context is None else Window(self.context, count)
 
     def close(self) -> None:
         """Note that it was closed."""

@@ -18,7 +18,7 @@ from lib.core.stream import Delta
 from lib.core.tokens import Tokens
 from lib.costs.bedrock_prices import Units
 from lib.costs.ledger import Ledger
-from lib.engines.base import ALONE, CallContext, Capabilities, Unsupported
+from lib.engines.base import ALONE, CallContext, Capabilities, Unsupported, Window
 from lib.engines.base import complete as complete_with
 from lib.engines.bedrock.account import Account
 from lib.engines.bedrock.calls import Caller, WireOptions
@@ -36,7 +36,7 @@ from lib.engines.bedrock.runtime import Runtime
 from lib.engines.remote.continuation import Continuation, boundary, continuation, prefix_in_answer, raw_prompt
 from lib.engines.remote.retry import RetryPolicy
 from lib.engines.remote.stream import BackgroundStream
-from lib.errors import InvalidRequest, ServiceError
+from lib.errors import InvalidRequest, ModelUnavailable, ServiceError
 from lib.tokenizers.boundary import token_at
 from lib.tokenizers.tokenizer import Tokenizer
 from lib.wire.formats import Format
@@ -151,17 +151,35 @@ class BedrockEngine:
 
     def continuation_obstacle(self, request: Request) -> str:
         """Why the model can't continue from `request.prefix_ids`, as far as is known without waiting; "" if it can."""
-        account = self._account
-        found = account.peek_tokenizer(self.model) if account is not None and self._given is None else None
         try:
             can = self.known_abilities()
-            if can is None or (account is not None and self._given is None and found is None):
+            looked_up, tokenizer = self._known_tokenizer()
+            if can is None or not looked_up:
                 return ""  # not known yet; the attempt will tell
-            looked_up = found.value.tokenizer if found is not None and found.value is not None else None
-            self._continuation(request, can, self._given or looked_up)
+            self._continuation(request, can, tokenizer)
         except InvalidRequest as error:
             return str(error)
         return ""
+
+    def window(self, *, wait: bool) -> Window | None:
+        """The context that came with the tokenizer's files; None without a tokenizer, or if they don't say."""
+        tokenizer = self.tokenizer if wait else self._known_tokenizer()[1]
+        if tokenizer is None or tokenizer.context is None:
+            return None
+
+        def count(request: Request) -> int:
+            if not (readings := tokenizer.readings(request)):
+                raise ModelUnavailable("The model's chat template is not known.", "Use a raw prompt.")
+            return max(map(len, readings))  # whether the service puts a BOS before it is not known
+
+        return Window(tokenizer.context, count)
+
+    def _known_tokenizer(self) -> tuple[bool, Tokenizer | None]:
+        """Whether the tokenizer was looked up, and what was found. Never waits."""
+        if self._given is not None or self._account is None:
+            return True, self._given
+        found = self._account.peek_tokenizer(self.model)
+        return found is not None, None if found is None or found.value is None else found.value.tokenizer
 
     def encode_continuation(self, request: Request, text: str) -> tuple[tuple[int, ...], bool]:
         """IDs of a text after `request.prefix_ids`, and whether a model that is sent text would read other IDs."""

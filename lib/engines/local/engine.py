@@ -11,13 +11,13 @@ from lib.core.branching import tokens_after
 from lib.core.completion import Completion
 from lib.core.request import Request, check_text
 from lib.core.stream import fold
-from lib.engines.base import ALONE, CallContext, Capabilities, Unsupported
+from lib.engines.base import ALONE, CallContext, Capabilities, Unsupported, Window
 from lib.engines.local.generation import answer_limit, generate
 from lib.engines.local.loading import LoadedModel
 from lib.engines.local.model_runner import AT_ONCE, ModelRunner
 from lib.engines.local.prefix_cache import BUDGET, PrefixCache
 from lib.engines.local.preview import NO_TEMPLATE
-from lib.engines.local.prompts import encode, render
+from lib.engines.local.prompts import encode, prompt_text, render
 from lib.engines.local.scheduler import Scheduler, Ticket
 from lib.engines.local.scoring import score_texts, score_under, tokenize
 from lib.engines.local.steps import run_steps
@@ -79,6 +79,14 @@ class LocalEngine:
     def prompt_tokens(self, request: Request) -> int:
         """Number of tokens in the prompt. Raises InvalidRequest as `complete` does."""
         return len(render(self.loaded, request).ids)
+
+    def window(self, *, wait: bool) -> Window | None:  # noqa: ARG002
+        """The model's context; None if it has no limit. Counts prompts that are too long as well."""
+
+        def count(request: Request) -> int:
+            return len(encode(self.loaded, prompt_text(self.loaded, request), templated=request.prompt is None))
+
+        return None if self.loaded.context is None else Window(self.loaded.context, count)
 
     def score(
         self, request: Request, candidates: Sequence[str], context: CallContext = ALONE

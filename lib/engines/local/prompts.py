@@ -31,7 +31,7 @@ def render(loaded: LoadedModel, request: Request) -> Rendered:
 
     Raises InvalidRequest if it cannot be rendered or has no tokens, TooLong.
     """
-    text = request.prompt if request.prompt is not None else _templated(loaded, request)
+    text = prompt_text(loaded, request)
     templated = request.prompt is None
     ids = encode(loaded, text, templated=templated)
     if not ids:
@@ -55,6 +55,11 @@ def _first_scored(loaded: LoadedModel, request: Request, ids: list[int], text: s
         return 0
     lead = len(message) - len(message.lstrip())
     return boundary(loaded, ids, text, text[: start + max(request.scores_from - lead, 0)])[0]
+
+
+def prompt_text(loaded: LoadedModel, request: Request) -> str:
+    """The prompt as text, with the chat template applied. Raises InvalidRequest if it cannot be rendered."""
+    return request.prompt if request.prompt is not None else _templated(loaded, request)
 
 
 _MAX_CHARACTERS = 4_000_000  # about a million tokens

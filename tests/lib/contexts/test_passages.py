@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.contexts.passages import LONGEST, MOST_BYTES, MOST_PASSAGES, Passage, as_rows, from_file, from_text
+from lib.contexts.passages import LONGEST, MOST_BYTES, MOST_PASSAGES, Passage, as_pasted, as_rows, from_file, from_text
 from lib.errors import BadFile, CandorError, InvalidRequest
 
 A, B = Passage("a", "Rome is old.", 0.9), Passage("b", "Oslo is north.", 0.2)
@@ -171,3 +171,21 @@ def test_deep_and_long_json_is_refused_in_bounded_time() -> None:
     with pytest.raises(BadFile, match="no text"):
         from_text(json.dumps([nested, nested]))
     assert from_text('[{"id": 1' + "0" * 4_000 + ', "text": "a"}]').passages[0].id == "1"
+
+
+@pytest.mark.parametrize(
+    "passages",
+    [
+        (Passage("1", "a"), Passage("2", "b")),
+        (Passage("x", "a"), Passage("y", "b", 0.5)),
+        (Passage("1", "a\n---\nb"), Passage("2", "c")),
+        (Passage("1", "[1, 2]"), Passage("2", "c")),
+        (Passage("1", "alone"),),
+    ],
+)
+def test_passages_can_be_pasted_again(passages: tuple[Passage, ...]) -> None:
+    assert from_text(as_pasted(passages)).passages == passages
+
+
+def test_plain_passages_stay_plain() -> None:
+    assert as_pasted((Passage("1", "a"), Passage("2", "b"))) == "a\n---\nb"

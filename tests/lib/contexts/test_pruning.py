@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.contexts.passages import Passage, Passages
+from lib.contexts.passages import Passage
 from lib.contexts.pruning import Keep, Rule, cut_to, kept, ranked, shortened
 
 SCORES = np.array([-2.0, math.nan, -0.5, -1.0, -0.5])
@@ -51,10 +51,32 @@ def test_a_cut_text_fits_and_is_a_beginning(text: str, most: int) -> None:
     assert found == text or len(text) > most
 
 
-def test_a_cut_is_said() -> None:
-    found = cut_to(
-        Passages((Passage("a", "one two three"), Passage("b", "one")), ("before",)), 2, lambda text: len(text.split())
-    )
-    assert [each.text for each in found.passages] == ["one two", "one"]
-    assert found.notes == ("before", "Cut to 2 tokens, to fit into the model's context: “a”.")
-    assert cut_to(found, 2, lambda text: len(text.split())) == found
+def test_a_cut_is_at_a_word_and_as_late_as_can_be() -> None:
+    text = " ".join(f"word{number}" for number in range(200))
+    found = shortened(text, 500, len)
+    assert text.startswith(f"{found} ")
+    assert 490 <= len(found) <= 500
+    cut = cut_to((Passage("a", "one two three"), Passage("b", "one")), 2, lambda text: len(text.split()))
+    assert [each.text for each in cut] == ["one two", "one"]
+    assert cut_to(cut, 2, lambda text: len(text.split())) == cut
+    assert cut_to((Passage("a", "abc"),), 0, len)[0].text == "a", "a passage is never empty"
+
+
+def test_a_long_text_is_counted_few_times() -> None:
+    counted = []
+
+    def count(text: str) -> int:
+        counted.append(len(text))
+        return len(text) // 4
+
+    text = "lorem ipsum " * 8_000
+    assert count(shortened(text, 1_000, count)) <= 1_000
+    assert sum(counted) < 2 * len(text), "not the whole text at each step"
+
+
+def test_a_text_whose_beginnings_have_more_tokens_still_fits() -> None:
+    def count(text: str) -> int:  # a word that is cut has a token per character
+        return sum(1 if each in ("alpha", "beta") else len(each) for each in text.split())
+
+    assert shortened("alpha beta alpha beta", 2, count) == "alpha beta"
+    assert shortened("alphabeta", 4, count) == "alpha"

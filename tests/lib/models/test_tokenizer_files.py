@@ -214,3 +214,13 @@ def test_a_tokenizer_that_the_hub_refuses(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ModelUnavailable, match="'meta-llama/Llama-3'") as raised:
         load_tokenizer("meta-llama/Llama-3")
     assert "hf auth login" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [(8192, 8192), (int(1e30), None), (0, None), (-5, None), (True, None), (1e30, None), ("8192", None), (None, None)],
+)
+def test_the_context_is_what_the_configuration_states(tmp_path: Path, stated: object, expected: int | None) -> None:
+    (tmp_path / "tokenizer.model").write_bytes(LLAMA3.read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": stated}))
+    assert load_tokenizer(tmp_path).context == expected

@@ -27,10 +27,10 @@ from lib.jobs.batch import Batch, Outcome, State, batch_of
 from lib.jobs.engine_pool import Engines
 from lib.jobs.job import Jobs
 from lib.jobs.plan import estimate, priced_calls
-from lib.jobs.run_plan import run_plan
+from lib.jobs.run_plan import plan_left, run_plan
 from lib.store.plan_codec import details_of, plan_of
 from lib.store.run import Run
-from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
+from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan, answering_first, scored_by
 from lib.studies.contexts_outcome import outcome_of
 from lib.studies.leaning import LeaningPlan, leaning_of
 from tests.support import tiny
@@ -200,6 +200,26 @@ def test_a_plan_is_stored_and_opened() -> None:
     for plan in (EVERYTHING, LeaningPlan(MODEL, PLAN, "North.")):
         stored = json.loads(json.dumps(details_of(plan)))
         assert plan_of(Run(plan.page, "m", details=stored)) == plan
+
+
+def test_the_models_own_answer_comes_first_and_is_scored_then() -> None:
+    plan = replace(PLAN, scorings=(QUESTION, GAIN), weights=((QUESTION, 1.0), (GAIN, 1.0)), by=COMBINED)
+    first = answering_first(plan)
+    assert (first.scorings, first.answers, first.weights) == ((QUESTION,), (ALL,), ((QUESTION, 1.0),))
+    first.calls()
+    alone = answering_first(replace(PLAN, scorings=(GAIN,), by=GAIN, answer="x"))
+    assert alone.calls() == (), "what costs no call ranks meanwhile"
+    engine = ScriptedEngine()
+    batch = run(engine, first)
+    then = scored_by(first, " fine ")
+    assert (then.answer, then.scorings, dict(then.weights)[GAIN]) == ("fine", (QUESTION, GAIN), 0.0)
+    assert estimate(plan_left(then, batch, first)).scored_texts == 4
+    engine.requests.clear()
+    found = outcome_of(then, run(engine, then, resume=batch, resume_of=first))
+    assert len(engine.requests) == 4
+    assert found.answers[ALL].outcome.state is State.DONE
+    assert np.isfinite(found.scored.scores[GAIN]).all()
+    assert plan_left(then, Batch(), first) == (*then.calls(), *then.then_at_most())
 
 
 @pytest.fixture(scope="module")

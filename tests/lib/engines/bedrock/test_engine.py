@@ -17,10 +17,10 @@ from lib.core.request import Message, Request
 from lib.core.sources import BedrockModel
 from lib.core.stream import fold
 from lib.core.tokens import NO_TOKENS, make_tokens
-from lib.engines.base import CallContext, complete
+from lib.engines.base import CallContext, complete, window_of
 from lib.engines.bedrock.engine import BedrockEngine
 from lib.engines.remote.retry import RetryPolicy
-from lib.errors import BadResponse, Cancelled, InvalidRequest, ServiceError
+from lib.errors import BadResponse, Cancelled, InvalidRequest, ModelUnavailable, ServiceError
 from lib.jobs.engine_pool import Engines
 from lib.wire.encode import ChunkWriter, encode
 from lib.wire.formats import Format, asked_top
@@ -279,3 +279,18 @@ def test_an_unknown_format_is_refused_with_a_remedy() -> None:
                 ask()
             assert "Choose a format" in raised.value.remedy
         assert "'NO_SUCH_FORMAT'" in asked.continuation_obstacle(request)
+
+
+def test_the_window_is_what_came_with_the_tokenizer(url: str) -> None:
+    model = BedrockModel(ARN, endpoint=url)
+    assert window_of(BedrockEngine(model), wait=True) is None, "no tokenizer"
+    assert window_of(BedrockEngine(model, tokenizer()), wait=True) is None, "it doesn't say"
+    found = window_of(BedrockEngine(model, replace(tokenizer(), context=512)), wait=False)
+    assert found is not None
+    assert found.context == 512
+    assert found.count(Request(prompt="the x")) == 1 + len(tokenizer().encode("the x")), "with BOS"
+    assert found.count(Request(messages=(Message("user", "x"),))) > 1
+    untold = window_of(BedrockEngine(model, replace(tokenizer(), context=512, render=None)), wait=False)
+    assert untold is not None
+    with pytest.raises(ModelUnavailable):
+        untold.count(Request(messages=(Message("user", "x"),)))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib.core.request import Message, Request
-from lib.engines.base import Capabilities, Unsupported
+from lib.engines.base import Capabilities, Unsupported, window_of
 from lib.engines.local.engine import LocalEngine
 from lib.engines.local.loading import load
 from lib.engines.local.prompts import render
@@ -153,3 +153,13 @@ def test_a_text_of_many_megabytes_is_refused_before_it_is_tokenised(markov: Mark
     with pytest.raises(TooLong, match="20,000,000 characters"):
         render(engine.loaded, Request(prompt="ab " * 6_666_666 + "ab"))
     assert time.monotonic() - began < 1
+
+
+def test_prompts_are_counted_even_if_they_are_too_long(markov: Markov) -> None:
+    engine = markov(_NONE, tokenizer=tiny.make_tokenizer(bos=True, chat=tiny.CHAT))
+    found = window_of(engine, wait=False)
+    assert found is not None
+    assert found.context == engine.loaded.context
+    for request in (Request(prompt="hi there"), Request(messages=(Message("user", "hi"),))):
+        assert found.count(request) == len(render(engine.loaded, request).ids)
+    assert found.count(Request(prompt="x" * 5_000)) == 5_001 > found.context
