@@ -68,7 +68,7 @@ def evaluate_contexts(options: argparse.Namespace) -> int:
     batch = answers_to(plan, services, folder.path / STORE)
     rows = plan.scored(batch)
     asked["name"] = services.label(plan.source)
-    asked["weights"] = next((each.weights for each in batch.completions if each.weights), "")
+    asked["weights"] = next((each.weights or each.model for each in batch.completions), "")
     best, chosen_on = _best(rows, asked)
     answered, further = _answers(options, plan, rows, best, services) if options.answers else ([], Batch())
     report = Report(asked, groups_of(rows, best), chosen_on, answered)

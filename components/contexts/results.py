@@ -12,6 +12,7 @@ import streamlit as st
 from components.contexts.answers import answers
 from components.contexts.costs import answer_reads, cost_note
 from components.contexts.fitting import fit
+from components.contexts.measured import measured_note, measured_of
 from components.contexts.ranks import rank_chart
 from components.contexts.recipe import recipe
 from components.jobs.current_job import Run, start
@@ -21,6 +22,7 @@ from components.shell.messages import show_error
 from components.token_map import ANSWER_FIRST
 from components.token_map.with_details import map_with_pin
 from lib import formatting
+from lib.contexts.measured import Measured
 from lib.contexts.passages import as_rows
 from lib.contexts.pruning import Keep, Rule, kept, ranked
 from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, SCORINGS, Scores, agreement, combined
@@ -65,7 +67,8 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
         return
     for note in filter(None, (scored.note, cut_note(plan))):
         st.caption(as_text(note))
-    chosen = _choose(plan, scored)
+    measured = measured_of(plan, batch)
+    chosen = _choose(plan, scored, measured)
     if not np.isfinite(chosen.scores).any():
         st.caption(as_text(f"No passage has a score by this: {label(chosen.by)}. Rank by another scoring."))
     rank_chart(plan, chosen.scores, chosen.kept, f"Above the lowest{_unit(chosen.by)}")
@@ -75,6 +78,7 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     )
     st.dataframe(_rows(plan, scored, chosen), hide_index=True)
     _agreement(scored)
+    measured_note(plan, measured)
     _drafts(plan, scored, chosen)
     _ask(plan, batch, scored, asked)
     answers(job, plan, batch, scored)
@@ -98,12 +102,16 @@ def _unit(name: str) -> str:
     return ", in nats" if name in (QUESTION, DRAFT, GAIN) else ""
 
 
-def _choose(plan: ContextsPlan, scored: Scored) -> Chosen:
-    """Show what ranks and what is kept; it takes effect at once, without a call."""
+def _choose(plan: ContextsPlan, scored: Scored, measured: Measured | None) -> Chosen:
+    """Show what ranks and what is kept; it takes effect at once, without a call.
+
+    Until answers are asked for, what measured best ranks the passages.
+    """
+    usual = plan.by if plan.answers or measured is None or measured.best not in scored.scores else measured.best
     names = [*(name for name in scored.scores if name != COMBINED), *([COMBINED] if len(plan.scorings) > 1 else [])]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         by = st.selectbox(
-            "Rank by", names, index=names.index(plan.by) if plan.by in names else 0, format_func=label, width=220,
+            "Rank by", names, index=names.index(usual) if usual in names else 0, format_func=label, width=220,
             key=f"contexts.by.{len(names)}",
         )  # fmt: skip
         rule = st.segmented_control(

@@ -37,7 +37,7 @@ _FIRST = (HELD_OUT, DEVELOPMENT)  # parts whose figures are taken before those o
 class Measured:
     """What was measured on labelled questions, with one model, mode and order."""
 
-    weights: str  # fingerprint of the model's weights
+    weights: str  # fingerprint of the model's weights, or the ARN of an imported model
     model: str  # its name, as shown
     mode: Mode
     order: Order  # what the template has first
@@ -56,6 +56,7 @@ def measured_for(weights: str, mode: Mode, order: Order, known: Sequence[Measure
 
     The figures are those of the held-out part if there are any, and the best scoring is the one that was chosen on the
     development part. Your own questions come before the ready set, and the last ones before earlier ones.
+    weights: the fingerprint, or the ARN of an imported model.
     known: where to look; by default, what was measured on this machine and what ships with Candor.
     """
     if not weights:

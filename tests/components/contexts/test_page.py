@@ -13,8 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from components.contexts import costs
 from components.contexts.examples import EXAMPLES
+from components.shell.escaping import as_text
 from components.shell.services import services
 from lib.access.visitor import ALONE
+from lib.contexts.measured import Measured, keep_measured
 from lib.contexts.prompting import TEMPLATES, Order
 from lib.contexts.pruning import Rule
 from lib.contexts.scorings import BM25, COMBINED, DRAFT, GAIN, QUESTION, RETRIEVER
@@ -26,6 +28,7 @@ from lib.engines.base import Capabilities, Unsupported
 from lib.errors import ServiceError
 from lib.jobs.engine_pool import Engines
 from lib.services import Services
+from lib.statistics.bootstrap import Interval
 from lib.studies.contexts_cost import AnswerCosts, Pace
 from tests.support.answers import answer_of
 from tests.support.app_pages import page_of, press, settled, texts
@@ -73,6 +76,28 @@ def test_the_passage_with_the_answer_comes_first(engine: ScriptedEngine) -> None
     page.slider(key="contexts.top.6").set_value(1).run()
     assert next(each for each in page.metric if each.label == "Kept").value == "1 of 6"
     assert len(engine.requests) == 6
+
+
+def test_what_measured_best_ranks_and_says_so(
+    engine: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
+    page = page_of("contexts")
+    scored(page)
+    assert "is not measured on this model, as a chat, passage first" in texts(page)
+    assert page.selectbox(key="contexts.by.4").value == QUESTION
+    shares = {QUESTION: Interval(0.5, 0.4, 0.6, 40), BM25: Interval(0.7, 0.6, 0.8, 40)}
+    about = Measured(
+        "m", "Mine *1*", Mode.CHAT, Order.PASSAGE_FIRST, "held-out", "2026-11-30T10:00:00+00:00", "towns.jsonl", "d",
+        40, BM25, "development", shares,
+    )  # fmt: skip
+    keep_measured(about)
+    page = page_of("contexts")
+    scored(page)
+    assert page.selectbox(key="contexts.by.4").value == BM25
+    assert "by BM25 in 70% (60% to 80%), by Question likelihood in 50% (40% to 60%)" in texts(page)
+    assert "On 40 questions of towns.jsonl that were held out, as a chat, passage first" in texts(page)
+    assert any(as_text("Mine *1*") in each.value for each in page.caption), "a name is never markup"
 
 
 def test_answers_ask_for_nothing_twice(engine: ScriptedEngine) -> None:

@@ -1,0 +1,51 @@
+"""What was measured of the scorings, on the model that scored the passages."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.shell.escaping import as_text
+from lib import formatting
+from lib.contexts.measured import HELD_OUT, Measured, measured_for
+from lib.contexts.prompting import TEMPLATES, order_of
+from lib.contexts.scorings import SCORINGS
+from lib.core.request import Mode
+from lib.jobs.batch import Batch
+from lib.segmentation.char_classes import marked
+from lib.studies.contexts import ContextsPlan
+
+_DAY = 10  # characters of a date
+
+
+def measured_of(plan: ContextsPlan, batch: Batch) -> Measured | None:
+    """What was measured of the model behind a batch, with the plan's mode and order; None if nothing was."""
+    model = next((each.weights or each.model for each in batch.completions), "")
+    return measured_for(model, plan.mode, order_of(plan.template))
+
+
+def measured_note(plan: ContextsPlan, measured: Measured | None) -> None:
+    """Say how often each scoring found the right passage, or that this is not measured."""
+    if measured is None:
+        st.caption(
+            f"Which scoring finds the right passage is not measured on this model, {as_text(_how(plan))}. "
+            "`candor evaluate-contexts` measures it on labelled questions."
+        )
+        return
+    known = sorted((name for name in measured.first if name in SCORINGS), key=lambda name: -measured.first[name].value)
+    shares = [
+        f"{SCORINGS[name].label} in {found.value:.0%} ({found.low:.0%} to {found.high:.0%})"
+        for name, found in ((name, measured.first[name]) for name in known)
+    ]
+    data = marked(measured.data) if measured.data else "a labelled set"
+    held_out = " that were held out" if measured.part == HELD_OUT else ""
+    other = "" if plan.template == TEMPLATES[measured.order] else " Your template may do better or worse."
+    text = (
+        f"On {formatting.count(measured.n, 'question')} of {data}{held_out}, {_how(plan)}, the right passage was first "
+        f"by {', by '.join(shares)}."
+    )
+    about = f" {marked(measured.model)}, {measured.date[:_DAY]}."
+    st.caption(as_text(f"{text}{other}{about}"))
+
+
+def _how(plan: ContextsPlan) -> str:
+    return f"{'as a chat' if plan.mode is Mode.CHAT else 'as raw text'}, {order_of(plan.template)}"
