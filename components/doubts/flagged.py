@@ -28,7 +28,7 @@ _DAY = len("2026-11-30")  # of a moment in ISO 8601
 _GATES = {
     Gate.TERMS: "Names and numbers",
     Gate.CONTENT: "Content words",
-    Gate.ALL: "All words",
+    Gate.ALL: "All",
 }
 _NOTHING = {
     Gate.TERMS: "This answer has no names, numbers, dates or quoted terms. Choose more words above.",

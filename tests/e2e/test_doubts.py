@@ -26,7 +26,7 @@ def test_from_explore_to_a_policy_as_code(page: Page, serve: Serve) -> None:
 
     # A lower threshold flags more, without the server; letting go tells it.
     page.get_by_role("button", name="Many", exact=True).click()
-    page.get_by_text("All words", exact=True).click()
+    page.get_by_role("radio", name="All", exact=True).click()
     wait_for_app(page)
     expect(page.locator(".entry").first).to_be_visible()
     expect(page.get_by_text(re.compile("is not measured on this model|labelled facts"))).to_be_visible()
