@@ -117,9 +117,14 @@ def _column_of(columns: Mapping[str, NDArray[Any]], name: str, *codes: str) -> N
 
 
 def request_as_json(request: Request) -> dict[str, Any]:
-    """The fields of a request as JSON values. `prefix_ids` is stored as "begun", its name in the first version."""
+    """The fields of a request as JSON values. `prefix_ids` is stored as "begun", its name in the first version.
+
+    A field that the first versions did not have is left out if it has no effect, so that they would write the same.
+    """
     values = asdict(request)
     values["begun"] = values.pop("prefix_ids")
+    if not request.scores_from:
+        del values["scores_from"]
     return values
 
 
