@@ -125,12 +125,12 @@ def test_an_unscored_prompt_gives_the_same_answer(random_engine: EngineOf, archi
     np.testing.assert_allclose(unscored.generated.logprobs, scored.generated.logprobs, atol=1e-5)
 
 
-@pytest.mark.parametrize("first", [0, 1, 2, 127, 128, 129, 511, 512, 513, 1535, 1536, 1537])
-@pytest.mark.parametrize("architecture", ["llama", "gemma2", "qwen3_next"])
+@pytest.mark.parametrize("first", [1, 129, 512, 513, 1099, 1100])
+@pytest.mark.parametrize("architecture", ["llama", "qwen3_next"])
 def test_scores_from_a_place_on_are_those_of_the_whole_prompt(
     random_engine: EngineOf, architecture: str, first: int
 ) -> None:
-    engine, request = random_engine(architecture), Request(prompt=_LETTERS[:1536], max_tokens=2, k=3)
+    engine, request = random_engine(architecture), Request(prompt=_LETTERS[:1100], max_tokens=2, k=3)
     (whole,) = engine.complete(request)
     (part,) = engine.complete(replace(request, scores_from=first))
     assert np.isnan(part.prompt.logprobs[:first]).all()
