@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from lib.contexts.passages import MOST_PASSAGES, Passage
+from lib.contexts.passages import MOST_PASSAGES, MOST_SCORE, Passage
 from lib.contexts.prompting import TEMPLATES, Filled, Order, closed_book, filled, joined_passages, order_of
 from lib.contexts.pruning import Keep
 from lib.contexts.scorings import BM25, COMBINED, DRAFT, GAIN, QUESTION, SCORINGS
@@ -21,6 +21,7 @@ from lib.scores.ranking import joined
 KEPT, ALL, NONE = "kept", "all", "none"  # passages that a full answer is given from
 MOST_DRAFT_TOKENS = 64
 MOST_QUESTION = 20_000  # characters
+MOST_WEIGHT = 1_000  # of a scoring in the combination
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ class ContextsPlan:
             raise InvalidRequest(f"There is no scoring “{min(unknown)}”.", f"There are {', '.join(SCORINGS)}.")
         if not self.scorings:
             raise InvalidRequest("No scoring is chosen.", "Choose at least one.")
+        if not all(0 <= weight <= MOST_WEIGHT for _, weight in self.weights):  # not of NaN either
+            raise InvalidRequest(f"A weight is not between 0 and {MOST_WEIGHT:,}.", "Change the weights.")
+        if not all(each.score is None or abs(each.score) <= MOST_SCORE for each in self.passages):
+            raise InvalidRequest("A retriever's score is not a number, or too large.", "Leave that score out.")
         if self.by not in self.scorings and not (self.by == COMBINED and self.weights):
             raise InvalidRequest("What ranks the passages is not among the scorings.", "Choose it as well.")
         if not 1 <= self.draft_tokens <= MOST_DRAFT_TOKENS:
