@@ -67,7 +67,7 @@ def _answer(each: Answer) -> None:
         if done.text.strip():
             st.markdown(as_lines(done.text.strip()))
         else:
-            st.caption("Empty: the model ended the answer at once. Try a chat, or other stop sequences.")
+            st.caption("Empty: the model stopped before the first token. Try a chat or other stop sequences.")
     mean, total = summarise_answer(done).mean_logprob, done.timing.total
     st.caption(
         f"{formatting.count(len(done.prompt), 'prompt token')}, "

@@ -7,7 +7,6 @@ import math
 import streamlit as st
 
 from components.shell.escaping import as_text
-from lib import formatting
 from lib.contexts.measured import HELD_OUT, Measured, measured_for
 from lib.contexts.prompting import TEMPLATES, order_of
 from lib.contexts.scorings import SCORINGS
@@ -37,10 +36,10 @@ def measured_note(plan: ContextsPlan, measured: Measured | None) -> None:
     known = sorted((name for name in measured.first if name in SCORINGS), key=lambda name: -measured.first[name].value)
     shares = [f"{SCORINGS[name].in_sentence} in {_share(measured.first[name])}" for name in known]
     data = marked(measured.data) if measured.data else "a labelled set"
-    held_out = " that were held out" if measured.part == HELD_OUT else ""
+    held_out = "held-out " if measured.part == HELD_OUT else ""
     other = "" if plan.template == TEMPLATES[measured.order] else " Your template may do better or worse."
     text = (
-        f"On {formatting.count(measured.n, 'question')} of {data}{held_out}, {_how(plan)}, the right passage was first "
+        f"Measured on {held_out}questions of {data}, {_how(plan)}, n = {measured.n:,}. The right passage ranks first "
         f"by {', by '.join(shares)}. Intervals are 95%."
     )
     about = f" {marked(measured.model)}, {measured.date[:_DAY]}."

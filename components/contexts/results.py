@@ -39,7 +39,7 @@ from lib.studies.contexts_cost import AnswerCosts, answer_costs
 from lib.studies.contexts_outcome import Scored, answers_left, scored_of
 from lib.studies.contexts_window import cut_note
 
-_RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Score from", Rule.BUDGET: "Tokens at most"}
+_RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Minimum score", Rule.BUDGET: "Token budget"}
 _KEPT = "contexts.scores"
 _TEXT = 300  # characters of a passage in the table
 _CLOSE = 1e-9  # scores that are no further apart are equal
@@ -72,7 +72,7 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     measured = measured_of(plan, batch)
     chosen = _choose(plan, scored, measured)
     if not np.isfinite(chosen.scores).any():
-        st.caption(as_text(f"No passage has a score by this: {label(chosen.by)}. Rank by another scoring."))
+        st.caption(as_text(f"No passage has this score: {label(chosen.by)}. Rank by another scoring."))
     rank_chart(plan, chosen.scores, chosen.kept, f"{'Nats above' if _in_nats(chosen.by) else 'Above'} the lowest")
     asked = _asked(plan, chosen)
     _saved(
@@ -88,7 +88,7 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
 
 
 def _scores(plan: ContextsPlan, batch: Batch) -> Scored:
-    """The scores of a batch, kept while a slider moves."""
+    """The scores of a batch, computed once while a slider moves."""
     kept_scores: tuple[Batch, Scored] | None = st.session_state.get(_KEPT)
     if kept_scores is None or kept_scores[0] is not batch:
         kept_scores = st.session_state[_KEPT] = (batch, scored_of(plan, batch))
@@ -157,8 +157,8 @@ def _value(plan: ContextsPlan, by: str, rule: Rule, scores: Scores, scored: Scor
     if rule is Rule.BUDGET:
         total = max(2, sum(scored.tokens))
         usual = total // 2 if own is None else min(total, int(own))
-        return float(st.slider("Tokens to keep at most", 1, total, max(1, usual), key=f"contexts.budget.{total}"))
-    return _threshold(scores, own, f"Lowest score to keep{', in nats' if _in_nats(by) else ''}")
+        return float(st.slider("Token budget", 1, total, max(1, usual), key=f"contexts.budget.{total}"))
+    return _threshold(scores, own, f"Minimum score{', in nats' if _in_nats(by) else ''}")
 
 
 def _threshold(scores: Scores, own: float | None, name: str) -> float:

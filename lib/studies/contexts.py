@@ -81,17 +81,17 @@ class ContextsPlan:
         if not all(each.score is None or abs(each.score) <= MOST_SCORE for each in self.passages):
             raise InvalidRequest("A retriever's score is not a number, or too large.", "Leave that score out.")
         if self.by not in self.scorings and not (self.by == COMBINED and self.weights):
-            raise InvalidRequest("What ranks the passages is not among the scorings.", "Choose it as well.")
+            raise InvalidRequest("The scoring to rank by is not selected.", "Select it, or rank by another.")
         if not 1 <= self.draft_tokens <= MOST_DRAFT_TOKENS:
             raise InvalidRequest(f"A draft has 1 to {MOST_DRAFT_TOKENS} tokens.", "Change its length.")
         if set(self.answers) - {KEPT, ALL, NONE}:
-            raise InvalidRequest("An answer is given from passages that are not known.", "Run it again.")
+            raise InvalidRequest("The passages of an answer are unknown.", "Score the passages again.")
         if GAIN in self.scorings and not self.answer.strip():
-            raise InvalidRequest("The answer gain needs an answer.", "Type one, or take one that the model gave.")
+            raise InvalidRequest("The answer gain needs an answer.", "Type one, or get the model's answer.")
         if not self.prompt_scores and not {*self.scorings} - {QUESTION, GAIN}:
-            raise InvalidRequest("The model doesn't return prompt logprobs.", "Choose the draft confidence as well.")
+            raise InvalidRequest("The model doesn't return prompt logprobs.", "Choose draft confidence as well.")
         if self.context < 0 or not math.isfinite(self.keep.value):
-            raise InvalidRequest("What is kept is not a number.", "Change the rule.")
+            raise InvalidRequest("The number of passages, score or tokens to keep is invalid.", "Change the rule.")
         filled(self.template, "", self.question)
         self.then_at_most()  # raises if an answer's settings are out of bounds
 

@@ -97,7 +97,7 @@ def test_what_measured_best_ranks_and_says_so(
     scored(page)
     assert page.selectbox(key="contexts.by.4").value == BM25
     assert "by BM25 in 70% (60% to 80%), by question likelihood in 50% (40% to 60%)" in texts(page)
-    assert "On 40 questions of towns.jsonl that were held out, as a chat, passage first" in texts(page)
+    assert "Measured on held-out questions of towns.jsonl, as a chat, passage first, n = 40." in texts(page)
     assert any(as_text("Mine *1*") in each.value for each in page.caption), "a name is never markup"
 
 
@@ -234,7 +234,7 @@ def test_what_costs_nothing_asks_nothing(engine: ScriptedEngine) -> None:
     table = next(each.value for each in page.dataframe if "Rank" in each.value)
     assert table["BM25"].notna().all()
     page.selectbox(key="contexts.by.3").set_value(RETRIEVER).run()
-    assert "No passage has a score by this: Retriever's score." in texts(page)
+    assert "No passage has this score: Retriever's score." in texts(page)
     assert next(each for each in page.button if each.label == "Answer").disabled
     page.selectbox(key="contexts.by.3").set_value(BM25).run()
     settled(press(page, "Answer"), "contexts")
@@ -269,12 +269,12 @@ def test_what_is_kept_and_weighed_comes_back(engine: ScriptedEngine) -> None:
     page.selectbox(key="contexts.by.4").set_value(COMBINED).run()
     page.slider(key="contexts.weight.bm25.1.0").set_value(0.5).run()
     page.segmented_control(key="contexts.rule").set_value(Rule.BUDGET).run()
-    budget = next(each for each in page.slider if each.label == "Tokens to keep at most")
+    budget = next(each for each in page.slider if each.label == "Token budget")
     budget.set_value(200).run()
     run_id = settled(press(page, "Answer"), "contexts")
     again = page_of("contexts", run_id)
     assert again.slider(key="contexts.weight.bm25.0.5").value == 0.5
-    assert next(each for each in again.slider if each.label == "Tokens to keep at most").value == 200
+    assert next(each for each in again.slider if each.label == "Token budget").value == 200
     assert next(each for each in again.button if each.label == "Answer").disabled, "these answers are there"
 
 
@@ -414,7 +414,7 @@ def test_a_further_scoring_reuses_the_calls(engine: ScriptedEngine) -> None:
     page = page_of("contexts")
     scored(page)
     page.multiselect(key="contexts.scorings").set_value([QUESTION, DRAFT]).run()
-    assert "Every call was made already." in texts(page)
+    assert "Every call has already been made." in texts(page)
     engine.requests.clear()
     settled(press(page, "Score passages"), "contexts")
     assert not engine.requests
@@ -481,7 +481,7 @@ def test_an_empty_answer_is_told_and_not_offered_for_scoring(engine: ScriptedEng
     page = page_of("contexts")
     scored(page)
     settled(press(page, "Answer"), "contexts")
-    assert texts(page).count("Empty: the model ended the answer at once.") == 3
+    assert texts(page).count("Empty: the model stopped before the first token.") == 3
     assert "Score passages by this answer" not in kinds(page)
 
 
@@ -498,7 +498,7 @@ def test_close_scores_of_a_retriever_are_told_apart(engine: ScriptedEngine) -> N
     settled(press(page, "Score passages"), "contexts")
     assert table_of(page)["Retriever's score"].nunique() == 5
     page.segmented_control(key="contexts.rule").set_value(Rule.THRESHOLD).run()
-    slider = next(each for each in page.slider if each.label == "Lowest score to keep")
+    slider = next(each for each in page.slider if each.label == "Minimum score")
     assert slider.step < 1e-4
     slider.set_value(1 / 62.5).run()
     assert table_of(page)["Kept"].sum() == 2
