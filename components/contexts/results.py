@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from components.contexts.fitting import fit
 from components.contexts.measured import measured_note, measured_of
 from components.contexts.ranks import rank_chart
 from components.contexts.recipe import recipe
+from components.contexts.rules import in_nats, kept_value
 from components.jobs.current_job import Run, start
 from components.jobs.estimate import budget
 from components.shell.escaping import as_text
@@ -26,7 +26,7 @@ from lib import formatting
 from lib.contexts.measured import Measured
 from lib.contexts.passages import as_rows
 from lib.contexts.pruning import Keep, Rule, kept, ranked
-from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, RETRIEVER, SCORINGS, Scores, agreement, combined
+from lib.contexts.scorings import COMBINED, RETRIEVER, SCORINGS, Scores, agreement, combined
 from lib.core.completion import Completion
 from lib.core.sources import Source
 from lib.display.token_map_view import TokenMapView
@@ -42,7 +42,6 @@ from lib.studies.contexts_window import cut_note
 _RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Minimum score", Rule.BUDGET: "Token budget"}
 _KEPT = "contexts.scores"
 _TEXT = 300  # characters of a passage in the table
-_CLOSE = 1e-9  # scores that are no further apart are equal
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     chosen = _choose(plan, scored, measured)
     if not np.isfinite(chosen.scores).any():
         st.caption(as_text(f"No passage has this score: {label(chosen.by)}. Rank by another scoring."))
-    rank_chart(plan, chosen.scores, chosen.kept, f"{'Nats above' if _in_nats(chosen.by) else 'Above'} the lowest")
+    rank_chart(plan, chosen.scores, chosen.kept, f"{'Nats above' if in_nats(chosen.by) else 'Above'} the lowest")
     asked = _asked(plan, chosen)
     _saved(
         scored, chosen, None if isinstance(asked, InvalidRequest) else answer_costs(asked, scored, batch), plan.source
@@ -100,10 +99,6 @@ def label(name: str) -> str:
     return "Combination" if name == COMBINED else SCORINGS[name].label
 
 
-def _in_nats(name: str) -> bool:
-    return name in (QUESTION, DRAFT, GAIN)
-
-
 def _choose(plan: ContextsPlan, scored: Scored, measured: Measured | None) -> Chosen:
     """Show what ranks and what is kept; it takes effect at once, without a call.
 
@@ -122,7 +117,7 @@ def _choose(plan: ContextsPlan, scored: Scored, measured: Measured | None) -> Ch
         ) or Rule.TOP  # fmt: skip
     weights = _weights(plan, names) if by == COMBINED else plan.weights
     scores = combined(scored.scores, dict(weights)) if by == COMBINED else scored.scores[by]
-    keep = Keep(rule, _value(plan, by, rule, scores, scored))
+    keep = Keep(rule, kept_value(plan, by, rule, scores, scored))
     return Chosen(by, weights, keep, scores, kept(scores, keep, scored.tokens))
 
 
@@ -143,39 +138,6 @@ def _weights(plan: ContextsPlan, names: list[str]) -> tuple[tuple[str, float], .
             )
             for name, usual in ((name, weights.get(name, 1.0) / largest) for name in own)
         )  # fmt: skip
-
-
-def _value(plan: ContextsPlan, by: str, rule: Rule, scores: Scores, scored: Scored) -> float:
-    """Show the slider of a rule, which begins with the plan's own value."""
-    own = plan.keep.value if plan.keep.rule is rule else None
-    if rule is Rule.TOP:
-        number = len(plan.passages)
-        if number < 2:
-            return 1.0
-        usual = min(number, 3 if own is None else int(own))
-        return float(st.slider("Passages to keep", 1, number, max(1, usual), key=f"contexts.top.{number}"))
-    if rule is Rule.BUDGET:
-        total = max(2, sum(scored.tokens))
-        usual = total // 2 if own is None else min(total, int(own))
-        return float(st.slider("Token budget", 1, total, max(1, usual), key=f"contexts.budget.{total}"))
-    return _threshold(scores, own, f"Minimum score{', in nats' if _in_nats(by) else ''}")
-
-
-def _threshold(scores: Scores, own: float | None, name: str) -> float:
-    """Show the slider of a score, in a hundred steps whether scores are far apart or close. name: its label."""
-    known = scores[np.isfinite(scores)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
-    span = high - low
-    if span < _CLOSE:
-        return low
-    start_at = (low + high) / 2 if own is None else min(max(own, low), high)
-    decimals = max(3, 2 - math.floor(math.log10(span)))
-    return float(
-        st.slider(
-            name, low, high, start_at, span / 100, key=f"contexts.threshold.{low:.9g}.{high:.9g}",
-            format=f"%.{decimals}f",
-        )
-    )  # fmt: skip
 
 
 def _saved(scored: Scored, chosen: Chosen, costs: AnswerCosts | None, source: Source) -> None:
