@@ -29,6 +29,7 @@ from lib.studies.leaning import Leaning, LeaningPlan, leaning_of
 
 _NAMES = {KEPT: "From the kept passages", ALL: "From all passages", NONE: "Without any passage"}
 _PLACE = "leaning"
+_HELP = 200  # characters of a passage in the tooltip of its column
 _VIEW = JobView(
     "contexts.leaning", lambda *_: None, "What it leans on", answer_name=lambda _, place: f"Call {place + 1}"
 )
@@ -66,7 +67,7 @@ def _answer(each: Answer) -> None:
         if done.text.strip():
             st.markdown(as_lines(done.text.strip()))
         else:
-            st.caption("Empty: the model ended the answer at once. Try a chat, or other stop sequences.")
+            st.caption("Empty: the model stopped before the first token. Try a chat or other stop sequences.")
     mean, total = summarise_answer(done).mean_logprob, done.timing.total
     st.caption(
         f"{formatting.count(len(done.prompt), 'prompt token')}, "
@@ -108,7 +109,8 @@ def _leaning(job: Run, plan: ContextsPlan, own: Answer, done: Completion) -> Non
 
 
 def _leans(plan: LeaningPlan, found: Leaning) -> None:
-    names = [marked(each.id) for each in plan.asked.passages]
+    names = [f"Passage {marked(each.id)}" for each in plan.asked.passages]  # no id can be a name of another column
+    texts = [marked(formatting.beginning(each.text, _HELP)) for each in plan.asked.passages]
     rows = []
     for sentence, gains in zip(found.sentences, found.gains, strict=True):
         known = np.isfinite(gains)
@@ -117,5 +119,6 @@ def _leans(plan: LeaningPlan, found: Leaning) -> None:
         row["Leans on"] = "nothing" if best is None or gains[best] <= 0 else names[best]
         row |= {name: formatting.signed(float(gain), 2) for name, gain in zip(names, gains, strict=True)}
         rows.append(row)
-    st.dataframe(rows, hide_index=True)
-    st.caption(as_text("How much more likely each sentence is with a passage than without it, in nats."))
+    about = {name: st.column_config.Column(help=as_text(text)) for name, text in zip(names, texts, strict=True)}
+    st.dataframe(rows, hide_index=True, column_config=about)
+    st.caption("How much more likely each sentence is with a passage than without it, in nats.")

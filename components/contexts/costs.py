@@ -56,6 +56,6 @@ def _dollars(price: WindowPrice) -> str:
     left = f" ({formatting.seconds(price.open_for)} left)" if price.open_for > 0 else ""
     return (
         f"{whose} each copy of the model by five-minute windows, not by tokens: about {dollars} a window{assumed}. "
-        f"Within a window that is open{left}, either answer adds nothing. Fewer tokens save dollars only if more "
+        f"Within a window that is open{left}, neither answer adds cost. Fewer tokens save dollars only if more "
         "answers fit into a window."
     )

@@ -6,18 +6,18 @@ from typing import Any
 
 from lib.core.request import Mode
 
-_HEATERS = """\
-The Harlow 3 room heater uses 1,200 watts and weighs 4.1 kg. It turns itself off after eight hours.
+_MUSEUMS = """\
+The Harlow museum shows ships. It is closed on Mondays.
 ---
-The Harlow 5 room heater uses 1,800 watts and weighs 5.3 kg. It turns itself off after twelve hours.
+The Corwin museum shows clocks. It is closed on Tuesdays.
 ---
-The Corwin 3 room heater uses 900 watts and weighs 3.8 kg. It turns itself off after six hours.
+The Marlow museum shows toys. It is closed on Wednesdays.
 ---
-The Corwin 5 room heater uses 1,500 watts and weighs 4.9 kg. It turns itself off after ten hours.
+The Selby museum shows trains. It is closed on Fridays.
 ---
-Room heaters of both series are guaranteed for three years. Keep the receipt and the serial number.
+Tickets for the museums of the town are sold at the station. Children go in free.
 ---
-To clean a heater, unplug it, let it cool, and wipe it with a dry cloth."""
+Dogs may not enter a museum, but there is a place to leave them."""
 _TRAVEL = """\
 Anyone who falls ill on a journey should ring the number on the back of their card before seeing a doctor.
 ---
@@ -31,8 +31,8 @@ The contract ends by itself after twelve months unless it is extended in time.""
 EXAMPLES: dict[str, dict[str, Any]] = {
     "Look-alike passages": {
         "mode": Mode.CHAT,
-        "question": "How many watts does the Corwin 5 use?",
-        "passages": _HEATERS,
+        "question": "When is the Selby museum closed?",
+        "passages": _MUSEUMS,
     },
     "No word in common": {
         "mode": Mode.CHAT,

@@ -30,7 +30,7 @@ def answer_field(
     """
     st.text_area(
         "Answer to score", key="contexts.answer", persist_state="session", height=68,
-        placeholder="One and the same answer, scored with each passage and without any",
+        placeholder="The same answer, scored with each passage and without any",
     )  # fmt: skip
     if (st.session_state.get("contexts.answer") or "").strip():
         return None
@@ -39,7 +39,7 @@ def answer_field(
         pressed = st.button(
             "Get the model's answer", icon=":material/chat:", key="contexts.own.go",
             disabled=not isinstance(plan, ContextsPlan),
-            help="Answers from all passages first. You can then score the passages by that answer.",
+            help="Answers from all passages. You can then score the passages by that answer.",
         )  # fmt: skip
         st.caption(price(plan) if isinstance(plan, ContextsPlan) else "", width="content")
     return plan if pressed else None
@@ -56,7 +56,7 @@ def score_by(plan: ContextsPlan, batch: Batch, name: str, done: Completion) -> N
     values = {"answer": asked.answer, "scorings": list(asked.scorings)}
     pressed = st.button(
         "Score passages by this answer", key=f"contexts.gain.{name}", icon=":material/add_chart:", type="tertiary",
-        on_click=fill, args=(_PAGE, values), help="Adds the answer gain. Calls that were made already are reused.",
+        on_click=fill, args=(_PAGE, values), help="Adds the answer gain. Reuses the calls already made.",
     )  # fmt: skip
     if pressed:
         _, problem = start(_PAGE, asked, batch, known_of=plan)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from components.shell.escaping import as_text
-from lib import formatting
 from lib.contexts.measured import HELD_OUT, Measured, measured_for
 from lib.contexts.prompting import TEMPLATES, order_of
 from lib.contexts.scorings import SCORINGS
 from lib.core.request import Mode
 from lib.jobs.batch import Batch
 from lib.segmentation.char_classes import marked
+from lib.statistics.bootstrap import Interval
 from lib.studies.contexts import ContextsPlan
 
 _DAY = 10  # characters of a date
@@ -32,19 +34,22 @@ def measured_note(plan: ContextsPlan, measured: Measured | None) -> None:
         )
         return
     known = sorted((name for name in measured.first if name in SCORINGS), key=lambda name: -measured.first[name].value)
-    shares = [
-        f"{SCORINGS[name].label} in {found.value:.0%} ({found.low:.0%} to {found.high:.0%})"
-        for name, found in ((name, measured.first[name]) for name in known)
-    ]
+    shares = [f"{SCORINGS[name].in_sentence} in {_share(measured.first[name])}" for name in known]
     data = marked(measured.data) if measured.data else "a labelled set"
-    held_out = " that were held out" if measured.part == HELD_OUT else ""
+    held_out = "held-out " if measured.part == HELD_OUT else ""
     other = "" if plan.template == TEMPLATES[measured.order] else " Your template may do better or worse."
     text = (
-        f"On {formatting.count(measured.n, 'question')} of {data}{held_out}, {_how(plan)}, the right passage was first "
-        f"by {', by '.join(shares)}."
+        f"Measured on {held_out}questions of {data}, {_how(plan)}, n = {measured.n:,}. The right passage ranks first "
+        f"by {', by '.join(shares)}. Intervals are 95%."
     )
     about = f" {marked(measured.model)}, {measured.date[:_DAY]}."
     st.caption(as_text(f"{text}{other}{about}"))
+
+
+def _share(found: Interval) -> str:
+    """A share with its interval, if that is known."""
+    limits = "" if math.isnan(found.low) else f" ({found.low:.0%} to {found.high:.0%})"
+    return f"{found.value:.0%}{limits}"
 
 
 def _how(plan: ContextsPlan) -> str:

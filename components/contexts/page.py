@@ -21,8 +21,8 @@ CONTEXTS = AskingPage(
     title="Which passages are worth an answer?",
     form=contexts_form,
     results=show_contexts,
-    empty="The passages appear here, ranked by how well they fit the question, before any full answer is paid for. "
-    "Pick an example above, or paste a question and what your retriever found.",
+    empty="Passages appear here, ranked by how well they fit the question, before you pay for a full answer. "
+    "Pick an example above, or paste a question and your retriever's passages.",
     gone="The run this link points to is no longer available. Score the passages again.",
     answer_name=_name,
 )

@@ -19,7 +19,7 @@ _NAME, _BAR = 30, 30  # characters of a passage beside its bar; pixels of a bar'
 
 
 def rank_chart(plan: ContextsPlan, scores: Scores, kept: Sequence[int], label: str) -> None:
-    """Draw how far each passage is above the lowest one, best first. label: of the axis, with the unit."""
+    """Draw how far each passage is above the lowest one, best first. label: of the axis, with the unit if any."""
     import plotly.graph_objects as go
 
     places = [place for place in ranked(scores) if np.isfinite(scores[place])]
@@ -33,12 +33,12 @@ def rank_chart(plan: ContextsPlan, scores: Scores, kept: Sequence[int], label: s
             y=[f"{rank}. {name}" for rank, name in enumerate(names, 1)],
             orientation="h",
             marker={"color": [accent() if place in kept else "#8a8f98" for place in places]},
-            customdata=[f"{float(scores[place]):.3f}" for place in places],
+            customdata=[f"{float(scores[place]):.5g}".replace("-", "−") for place in places],
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
     layout = chart_layout(label, "")
-    layout |= {"height": 90 + _BAR * len(places), "showlegend": False}
+    layout |= {"height": 66 + _BAR * len(places), "showlegend": False, "margin": {**layout["margin"], "t": 8}}
     figure.update_layout(**layout)
     figure.update_yaxes(autorange="reversed", automargin=True)
     st.plotly_chart(figure, key="contexts.ranks", config={"displayModeBar": False})

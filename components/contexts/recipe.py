@@ -14,9 +14,9 @@ from lib.wire.formats import Format
 
 
 def recipe(plan: ContextsPlan, by: str, keep: Keep) -> None:
-    """Show the function for the plan's model, or with an example's ARN where the model is on this machine."""
+    """Show the function for the plan's model, or with an example's ARN if it is not an imported one."""
     if plan.mode is Mode.CHAT and plan.system:
-        st.caption("The function sends no system prompt. Leave it out, score again, and export then.")
+        st.caption("The function sends no system prompt. Remove it, score again, then export.")
         return
     model, own = imported_model(plan.source)
     form = Format.CHAT if plan.mode is Mode.CHAT else Format.OPENAI
@@ -26,7 +26,7 @@ def recipe(plan: ContextsPlan, by: str, keep: Keep) -> None:
         st.caption(as_text(f"{error.cause} {error.remedy}"))
         return
     if not own:
-        st.caption("The model of this run is on this machine: put the ARN of your imported model into the code.")
+        st.caption("The ARN in the code is an example. Replace it with that of your imported model.")
     st.code(code, language="python")
     st.download_button(
         "Function (Python)", code, "prune.py", "text/x-python", icon=":material/download:", on_click="ignore",

@@ -15,6 +15,7 @@ from components.contexts.fitting import fit
 from components.contexts.measured import measured_note, measured_of
 from components.contexts.ranks import rank_chart
 from components.contexts.recipe import recipe
+from components.contexts.rules import in_nats, kept_value
 from components.jobs.current_job import Run, start
 from components.jobs.estimate import budget
 from components.shell.escaping import as_text
@@ -25,7 +26,7 @@ from lib import formatting
 from lib.contexts.measured import Measured
 from lib.contexts.passages import as_rows
 from lib.contexts.pruning import Keep, Rule, kept, ranked
-from lib.contexts.scorings import COMBINED, DRAFT, GAIN, QUESTION, SCORINGS, Scores, agreement, combined
+from lib.contexts.scorings import COMBINED, RETRIEVER, SCORINGS, Scores, agreement, combined
 from lib.core.completion import Completion
 from lib.core.sources import Source
 from lib.display.token_map_view import TokenMapView
@@ -38,7 +39,7 @@ from lib.studies.contexts_cost import AnswerCosts, answer_costs
 from lib.studies.contexts_outcome import Scored, answers_left, scored_of
 from lib.studies.contexts_window import cut_note
 
-_RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Score from", Rule.BUDGET: "Tokens at most"}
+_RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Minimum score", Rule.BUDGET: "Token budget"}
 _KEPT = "contexts.scores"
 _TEXT = 300  # characters of a passage in the table
 
@@ -70,13 +71,13 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     measured = measured_of(plan, batch)
     chosen = _choose(plan, scored, measured)
     if not np.isfinite(chosen.scores).any():
-        st.caption(as_text(f"No passage has a score by this: {label(chosen.by)}. Rank by another scoring."))
-    rank_chart(plan, chosen.scores, chosen.kept, f"Above the lowest{_unit(chosen.by)}")
+        st.caption(as_text(f"No passage has this score: {label(chosen.by)}. Rank by another scoring."))
+    rank_chart(plan, chosen.scores, chosen.kept, f"{'Nats above' if in_nats(chosen.by) else 'Above'} the lowest")
     asked = _asked(plan, chosen)
     _saved(
         scored, chosen, None if isinstance(asked, InvalidRequest) else answer_costs(asked, scored, batch), plan.source
     )
-    st.dataframe(_rows(plan, scored, chosen), hide_index=True)
+    st.dataframe(_rows(plan, scored, chosen), hide_index=True, column_config=_columns())
     _agreement(scored)
     measured_note(plan, measured)
     _drafts(plan, scored, chosen)
@@ -86,7 +87,7 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
 
 
 def _scores(plan: ContextsPlan, batch: Batch) -> Scored:
-    """The scores of a batch, kept while a slider moves."""
+    """The scores of a batch, computed once while a slider moves."""
     kept_scores: tuple[Batch, Scored] | None = st.session_state.get(_KEPT)
     if kept_scores is None or kept_scores[0] is not batch:
         kept_scores = st.session_state[_KEPT] = (batch, scored_of(plan, batch))
@@ -96,10 +97,6 @@ def _scores(plan: ContextsPlan, batch: Batch) -> Scored:
 def label(name: str) -> str:
     """A scoring's name on the page."""
     return "Combination" if name == COMBINED else SCORINGS[name].label
-
-
-def _unit(name: str) -> str:
-    return ", in nats" if name in (QUESTION, DRAFT, GAIN) else ""
 
 
 def _choose(plan: ContextsPlan, scored: Scored, measured: Measured | None) -> Chosen:
@@ -120,41 +117,27 @@ def _choose(plan: ContextsPlan, scored: Scored, measured: Measured | None) -> Ch
         ) or Rule.TOP  # fmt: skip
     weights = _weights(plan, names) if by == COMBINED else plan.weights
     scores = combined(scored.scores, dict(weights)) if by == COMBINED else scored.scores[by]
-    keep = Keep(rule, _value(plan, rule, scores, scored))
+    keep = Keep(rule, kept_value(plan, by, rule, scores, scored))
     return Chosen(by, weights, keep, scores, kept(scores, keep, scored.tokens))
 
 
 def _weights(plan: ContextsPlan, names: list[str]) -> tuple[tuple[str, float], ...]:
     own = [name for name in names if name != COMBINED]
+    weights = dict(plan.weights)
+    largest = max(1.0, *weights.values())  # of a plan that was not made here; the ranking is the same
     with st.container(horizontal=True, gap="medium"):
         return tuple(
             (
                 name,
-                float(st.slider(label(name), 0.0, 1.0, usual, 0.1, key=f"contexts.weight.{name}.{usual}", width=180)),
+                float(
+                    st.slider(
+                        f"Weight of {SCORINGS[name].in_sentence}", 0.0, 1.0, usual, 0.1,
+                        key=f"contexts.weight.{name}.{usual}", width=200,
+                    )
+                ),
             )
-            for name, usual in ((name, dict(plan.weights).get(name, 1.0)) for name in own)
-        )
-
-
-def _value(plan: ContextsPlan, rule: Rule, scores: Scores, scored: Scored) -> float:
-    """Show the slider of a rule, which begins with the plan's own value."""
-    own = plan.keep.value if plan.keep.rule is rule else None
-    if rule is Rule.TOP:
-        number = len(plan.passages)
-        if number < 2:
-            return 1.0
-        usual = min(number, 3 if own is None else int(own))
-        return float(st.slider("Passages", 1, number, max(1, usual), key=f"contexts.top.{number}"))
-    if rule is Rule.BUDGET:
-        total = max(2, sum(scored.tokens))
-        usual = total // 2 if own is None else min(total, int(own))
-        return float(st.slider("Tokens", 1, total, max(1, usual), key=f"contexts.budget.{total}"))
-    known = scores[np.isfinite(scores)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
-    if high - low < 1e-6:
-        return low
-    start_at = (low + high) / 2 if own is None else min(max(own, low), high)
-    return float(st.slider("Score", low, high, start_at, key=f"contexts.threshold.{low:.6f}.{high:.6f}", format="%.3f"))
+            for name, usual in ((name, weights.get(name, 1.0) / largest) for name in own)
+        )  # fmt: skip
 
 
 def _saved(scored: Scored, chosen: Chosen, costs: AnswerCosts | None, source: Source) -> None:
@@ -179,10 +162,10 @@ def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, 
         row: dict[str, Any] = {
             "Rank": rank,
             "Kept": place in chosen.kept,
-            label(chosen.by): _number(chosen.scores[place]),
+            label(chosen.by): _number(chosen.by, chosen.scores[place]),
         }
         others = {name: values for name, values in scored.scores.items() if name not in (COMBINED, chosen.by)}
-        row |= {label(name): _number(values[place]) for name, values in others.items()}
+        row |= {label(name): _number(name, values[place]) for name, values in others.items()}
         row |= {"Tokens": scored.tokens[place], "Passage": marked(formatting.beginning(each.text, _TEXT))}
         row["Id"] = marked(each.id)
         row["Error"] = "" if error is None else marked(formatting.beginning(str(error), _TEXT))
@@ -193,8 +176,18 @@ def _rows(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> list[dict[str, 
     return rows
 
 
-def _number(value: float) -> float | None:
-    return None if not np.isfinite(value) else round(float(value), 3)
+def _number(name: str, value: float) -> float | None:
+    """A score in the table: a retriever's own may be small, as those of reciprocal rank fusion are."""
+    if not np.isfinite(value):
+        return None
+    return float(f"{value:.6g}") if name == RETRIEVER else round(float(value), 3)
+
+
+def _columns() -> dict[str, Any]:
+    """The definition of each scoring, as the tooltip of its column."""
+    about = {each.label: st.column_config.NumberColumn(help=as_text(each.formula)) for each in SCORINGS.values()}
+    about[label(COMBINED)] = st.column_config.NumberColumn(help="Weighted mean of standardized scores.")
+    return about
 
 
 def _agreement(scored: Scored) -> None:
@@ -205,7 +198,7 @@ def _agreement(scored: Scored) -> None:
     told = [f"{label(a)} and {label(b)}: {value:.2f}".replace("-", "−") for a, b, value in found if np.isfinite(value)]
     if told:
         st.caption(
-            as_text(f"Agreement of rankings (Kendall's τ, 1 is the same order, 0 none): {'; '.join(told)}."),
+            as_text(f"Agreement of rankings (Kendall's τ; 1 is the same order, 0 no agreement): {'; '.join(told)}."),
         )
 
 
@@ -216,7 +209,7 @@ def _drafts(plan: ContextsPlan, scored: Scored, chosen: Chosen) -> None:
     with st.expander("Drafts", icon=":material/edit_note:"):
         place = st.selectbox(
             "Draft from", here, key=f"contexts.draft.{len(here)}",
-            format_func=lambda each: f"{marked(plan.passages[each].id)}: {_beginning(scored.drafts[each])}",
+            format_func=lambda each: f"Passage {marked(plan.passages[each].id)}: {_beginning(scored.drafts[each])}",
         )  # fmt: skip
         draft = scored.drafts[place] if place is not None else None
         if draft is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -89,7 +90,9 @@ def of_this_machine() -> tuple[Measured, ...]:
     dated = []
     for each in (data_directory() / _HERE).glob("*.json"):
         with suppress(OSError):
-            dated.append((each.stat().st_mtime_ns, each))
+            about = each.stat()
+            if stat.S_ISREG(about.st_mode):  # a pipe would be waited for
+                dated.append((about.st_mtime_ns, each))
     found = []
     for changed, each in sorted(dated, reverse=True)[:_MOST_KEPT]:
         with suppress(OSError, BadFile):
@@ -139,15 +142,23 @@ def as_json(measured: Measured) -> dict[str, Any]:
 def _measured_of(values: Any) -> Measured:
     if values["kind"] != _KIND or values["version"] != _VERSION:
         raise ValueError("another kind of file")
-    first = {
-        name: Interval(_share(value), _share(low), _share(high), _count(n))
+    found = {
+        name: _interval(_share(value), _share(low), _share(high), _count(n))
         for name, (value, low, high, n) in values["first"].items()
     }
+    first = {name: each for name, each in found.items() if not math.isnan(each.value)}
     if not set(first) <= set(SCORINGS) or values["best"] not in first:
         raise ValueError("a scoring is not known")
     texts = {name: plain(str(values[name]))[:400] for name in _TEXTS}
     mode, order = Mode(values["mode"]), Order(values["order"])
     return Measured(mode=mode, order=order, n=_count(values["n"]), best=str(values["best"]), first=first, **texts)
+
+
+def _interval(value: float, low: float, high: float, n: int) -> Interval:
+    """A share with its interval, which may be missing. Raises ValueError if only one end is, or they are swapped."""
+    if math.isnan(low) != math.isnan(high) or low > high:
+        raise ValueError("not an interval")
+    return Interval(value, low, high, n)
 
 
 def _count(value: Any) -> int:

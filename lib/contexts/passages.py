@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ MOST_PASSAGES = 50
 MOST_BYTES = 10_000_000
 LONGEST = 100_000  # characters of a passage
 LONGEST_ID = 200  # characters
+MOST_SCORE = 1e15  # of a retriever, either way
 _LISTED = 3  # ids that a note names
 _DASHES = re.compile(r"^[ \t]*-{3,}[ \t]*$", re.MULTILINE)
 _BLANK = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
@@ -90,7 +90,7 @@ def checked(found: Iterable[Found]) -> Passages:
     notes: list[str] = []
     kept: dict[str, Passage] = {}
     texts: dict[str, str] = {}  # the id of each text, by its words
-    empty, twice, renamed = 0, [], []
+    empty, unusable, twice, renamed = 0, 0, [], []
     for number, each in enumerate(found, 1):
         text = each.text.strip()
         if not text:
@@ -98,7 +98,7 @@ def checked(found: Iterable[Found]) -> Passages:
             continue
         _check_passage(text, number)
         name = each.id.strip()[:LONGEST_ID] or str(number)
-        check_text(name)
+        _check_text(name, f"The id of passage {number}")
         if (same := texts.get(" ".join(text.split()))) is not None:
             twice.append(same)
             continue
@@ -107,7 +107,8 @@ def checked(found: Iterable[Found]) -> Passages:
             name, copy = f"{given} ({copy})", copy + 1
         if name != given:
             renamed.append(given)
-        kept[name] = Passage(name, text, _finite(each.score))
+        kept[name] = Passage(name, text, _usable(each.score))
+        unusable += kept[name].score is None and each.score is not None
         texts[" ".join(text.split())] = name
         if len(kept) > MOST_PASSAGES:
             raise BadFile(
@@ -123,6 +124,8 @@ def checked(found: Iterable[Found]) -> Passages:
         )
     if renamed:
         notes.append(f"Passages with the same id were numbered: {_names(renamed)}.")
+    if unusable:
+        notes.append(f"{count(unusable, 'score')} of the retriever can't be used: not finite, or too large.")
     if len(kept) == 1:
         notes.append("There is only one passage, so there is nothing to rank it against.")
     return Passages(tuple(kept.values()), tuple(notes))
@@ -167,14 +170,18 @@ def _check_passage(text: str, number: int) -> None:
         raise InvalidRequest(
             f"Passage {number} has {len(text):,} characters; {LONGEST:,} can be scored.", "Split it into chunks first."
         )
+    _check_text(text, f"Passage {number}")
+
+
+def _check_text(text: str, what: str) -> None:
     try:
         check_text(text)
     except InvalidRequest as error:
-        raise InvalidRequest(f"Passage {number}: {error.cause}", error.remedy) from None
+        raise InvalidRequest(f"{what}: {error.cause}", error.remedy) from None
 
 
-def _finite(score: float | None) -> float | None:
-    return score if score is not None and math.isfinite(score) else None
+def _usable(score: float | None) -> float | None:
+    return score if score is not None and abs(score) <= MOST_SCORE else None  # not NaN either
 
 
 def _was(number: int) -> str:

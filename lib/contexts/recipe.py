@@ -80,7 +80,7 @@ def score(client, question, passage):
         places.append((len(text), len(text) + len(piece), token["logprob"]))
         text += piece
     wanted = "".join(question.split())
-    start = text.rfind(wanted)
+    start = text.rfind(wanted + "".join(AFTER.split()))  # AFTER may have the same words
     if start < 0:
         raise ValueError("The question was not found among the prompt's tokens.")
     end = start + len(wanted)

@@ -33,6 +33,11 @@ class Scoring:
     calls: int  # per passage, where no other scoring shares one
     price: str  # what a call reads and generates
 
+    @property
+    def in_sentence(self) -> str:
+        """The label within a sentence."""
+        return self.label if self.label.isupper() else self.label[:1].lower() + self.label[1:]
+
 
 SCORINGS: dict[str, Scoring] = {
     each.name: each

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from lib.contexts.passages import MOST_PASSAGES, Passage
+from lib.contexts.passages import MOST_PASSAGES, MOST_SCORE, Passage
 from lib.contexts.prompting import TEMPLATES, Filled, Order, closed_book, filled, joined_passages, order_of
 from lib.contexts.pruning import Keep
 from lib.contexts.scorings import BM25, COMBINED, DRAFT, GAIN, QUESTION, SCORINGS
@@ -21,6 +21,7 @@ from lib.scores.ranking import joined
 KEPT, ALL, NONE = "kept", "all", "none"  # passages that a full answer is given from
 MOST_DRAFT_TOKENS = 64
 MOST_QUESTION = 20_000  # characters
+MOST_WEIGHT = 1_000  # of a scoring in the combination
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,22 @@ class ContextsPlan:
             raise InvalidRequest(f"There is no scoring “{min(unknown)}”.", f"There are {', '.join(SCORINGS)}.")
         if not self.scorings:
             raise InvalidRequest("No scoring is chosen.", "Choose at least one.")
+        if not all(0 <= weight <= MOST_WEIGHT for _, weight in self.weights):  # not of NaN either
+            raise InvalidRequest(f"A weight is not between 0 and {MOST_WEIGHT:,}.", "Change the weights.")
+        if not all(each.score is None or abs(each.score) <= MOST_SCORE for each in self.passages):
+            raise InvalidRequest("A retriever's score is not a number, or too large.", "Leave that score out.")
         if self.by not in self.scorings and not (self.by == COMBINED and self.weights):
-            raise InvalidRequest("What ranks the passages is not among the scorings.", "Choose it as well.")
+            raise InvalidRequest("The scoring to rank by is not selected.", "Select it, or rank by another.")
         if not 1 <= self.draft_tokens <= MOST_DRAFT_TOKENS:
             raise InvalidRequest(f"A draft has 1 to {MOST_DRAFT_TOKENS} tokens.", "Change its length.")
         if set(self.answers) - {KEPT, ALL, NONE}:
-            raise InvalidRequest("An answer is given from passages that are not known.", "Run it again.")
+            raise InvalidRequest("The passages of an answer are unknown.", "Score the passages again.")
         if GAIN in self.scorings and not self.answer.strip():
-            raise InvalidRequest("The answer gain needs an answer.", "Type one, or take one that the model gave.")
+            raise InvalidRequest("The answer gain needs an answer.", "Type one, or get the model's answer.")
         if not self.prompt_scores and not {*self.scorings} - {QUESTION, GAIN}:
-            raise InvalidRequest("The model doesn't return prompt logprobs.", "Choose the draft confidence as well.")
+            raise InvalidRequest("The model doesn't return prompt logprobs.", "Choose draft confidence as well.")
         if self.context < 0 or not math.isfinite(self.keep.value):
-            raise InvalidRequest("What is kept is not a number.", "Change the rule.")
+            raise InvalidRequest("The number of passages, score or tokens to keep is invalid.", "Change the rule.")
         filled(self.template, "", self.question)
         self.then_at_most()  # raises if an answer's settings are out of bounds
 

@@ -37,7 +37,7 @@ _CHARACTERS = 4  # of a token, where the model did not count
 
 @dataclass(frozen=True)
 class Scored:
-    """The passages' scores, so far as they are there. n passages."""
+    """The passages' scores, as far as they are known. n passages."""
 
     scores: Mapping[str, Scores]  # float64[n] by scoring, nats but for "retriever" and "bm25"; NaN: not known
     tokens: tuple[int, ...]  # n: tokens of each passage
@@ -213,4 +213,6 @@ def _missing(plan: ContextsPlan) -> str:
     lacking = [name for name in (QUESTION, GAIN) if name in plan.scorings]
     if plan.prompt_scores or not lacking:
         return ""
-    return "The model doesn't return prompt logprobs, so only drafts are scored, and what needs no call."
+    return (
+        "The model doesn't return prompt logprobs, so only draft confidence, BM25 and the retriever's score are known."
+    )

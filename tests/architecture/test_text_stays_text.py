@@ -125,7 +125,8 @@ LOOKED_AT = {
     ("_ask", "price"),
     ("answer_field", "price(plan)"),
     ("_saved", "about"),
-    ("_weights", "label(name)"),
+    ("_threshold", "name"),
+    ("_weights", "SCORINGS[name].in_sentence"),
     ("ask_beside", "label"),
     ("ask_beside", "price"),
 }

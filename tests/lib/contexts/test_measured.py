@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def test_a_file_comes_back() -> None:
                 ("first", {"question": [1]}),
                 ("first", {"question": [1.5, 1, 1, 1]}), ("first", {"question": [True, 0, 1, 1]}),
                 ("first", {"question": [10**400, 0, 1, 1]}), ("first", {"question": [math.nan, 0, 1, 1]}),
+                ("first", {"question": [None, 0, 1, 1]}), ("first", {"question": [0.5, 0.9, 0.1, 1]}),
+                ("first", {"question": [0.5, None, 1, 1]}),
             )
         ),
     ],
@@ -145,3 +148,11 @@ def test_those_that_ship_can_be_defaults() -> None:
         assert each.best in CHOICES
         assert each.n == each.first[each.best].n >= 20
         assert each.data == ""
+
+
+def test_only_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
+    path = keep_measured(MADE)
+    os.mkfifo(path.with_name("pipe.json"))  # reading one waits until somebody writes
+    path.with_name("folder.json").mkdir()
+    assert of_this_machine() == (MADE,)

@@ -83,6 +83,11 @@ def test_what_is_left_out_is_said() -> None:
     assert [each.id for each in found.passages] == ["x", "x (2)", "x (3)"]
     assert found.notes == ("Passages with the same id were numbered: “x”.",)
     assert "not valid" in from_text('{"text": "Rome"').notes[-1]
+    found = from_text(
+        '[{"text": "Rome", "score": NaN}, {"text": "Oslo", "score": 1e300}, {"text": "Bern", "score": 1}]'
+    )
+    assert [each.score for each in found.passages] == [None, None, 1]
+    assert found.notes == ("2 scores of the retriever can't be used: not finite, or too large.",)
     assert from_text('[{"text": "Rome", "score": NaN}, {"text": "Oslo", "score": true}]').passages[0].score is None
 
 

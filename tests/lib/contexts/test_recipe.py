@@ -77,6 +77,21 @@ def test_it_keeps_what_candor_keeps(served: Served, scoring: str, wire_format: F
     )
 
 
+@pytest.mark.parametrize("wire_format", [Format.OPENAI, Format.CHAT])
+def test_a_question_that_the_template_has_too_is_found(served: Served, wire_format: Format) -> None:
+    template, question = "{passage} {question} What is bad? A cab", "bad"
+    mode = Mode.CHAT if wire_format is Format.CHAT else Mode.RAW
+    passages = (Passage("1", PASSAGES[0]), Passage("2", PASSAGES[3]))
+    plan = ContextsPlan(BedrockModel(served.arn()), question, passages, template, mode, scorings=(QUESTION,))
+    job = Jobs().start(run_plan(Engines(lambda _: served.engine(wire_format)), plan), plan)
+    assert job.wait(60)
+    assert job.result is not None
+    code = as_python(BedrockModel(served.arn()), template, QUESTION, Keep(), wire_format=wire_format)
+    score = exported(code)["score"]
+    own = [score(served.client(), question, each.text) for each in passages]
+    assert own == pytest.approx(outcome_of(plan, job.result).scored.scores[QUESTION].tolist(), abs=1e-3)
+
+
 def test_a_question_that_is_not_found_is_said(served: Served) -> None:
     score = exported(as_python(MODEL, TEMPLATE, QUESTION, Keep(), wire_format=Format.OPENAI))["score"]
 

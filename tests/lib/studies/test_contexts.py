@@ -104,6 +104,8 @@ def test_one_answer_is_scored_with_each_passage_and_without() -> None:
         {"by": COMBINED},
         {"by": COMBINED, "weights": ((QUESTION, 1.0),), "scorings": ()},
         {"weights": (("unknown", 1.0),)},
+        *({"weights": ((QUESTION, weight),)} for weight in (-1.0, math.nan, math.inf, 1e9)),
+        *({"passages": (Passage("1", "x", score),)} for score in (math.nan, -math.inf, 1e300)),
         {"draft_tokens": 0},
         {"answers": ("some",)},
         {"answers": (ALL,), "max_tokens": -1},
