@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +38,22 @@ _VIEW = JobView(
 def answers(job: Run, plan: ContextsPlan, batch: Batch, scored: Scored) -> None:
     """Show the answers side by side, with tokens and time; nothing before they are asked for."""
     found = outcome_of(plan, batch, scored).answers
+
+    def below(name: str, each: Answer) -> None:
+        if (done := each.outcome.completion) is not None and each.outcome.state is State.DONE:
+            score_by(plan, batch, name, done)
+
+    texts_of_answers(found, below)
+    if not found:
+        return
+    _map(found)
+    own = found.get(KEPT)
+    if own is not None and own.outcome.completion is not None:
+        _leaning(job, plan, own, own.outcome.completion)
+
+
+def texts_of_answers(found: Mapping[str, Answer], below: Callable[[str, Answer], None] | None = None) -> None:
+    """Show the answers so far as texts side by side. below: shows more under each, by its name."""
     if not found:
         return
     st.subheader("Answers")
@@ -45,12 +61,8 @@ def answers(job: Run, plan: ContextsPlan, batch: Batch, scored: Scored) -> None:
         with column:
             st.markdown(bold(_NAMES[name]))
             _answer(each)
-            if (done := each.outcome.completion) is not None and each.outcome.state is State.DONE:
-                score_by(plan, batch, name, done)
-    _map(found)
-    own = found.get(KEPT)
-    if own is not None and own.outcome.completion is not None:
-        _leaning(job, plan, own, own.outcome.completion)
+            if below is not None:
+                below(name, each)
 
 
 def _answer(each: Answer) -> None:

@@ -25,4 +25,5 @@ CONTEXTS = AskingPage(
     "Pick an example above, or paste a question and your retriever's passages.",
     gone="The run this link points to is no longer available. Score the passages again.",
     answer_name=_name,
+    while_running=True,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from components.contexts.answers import answers
+from components.contexts.answers import answers, texts_of_answers
 from components.contexts.costs import answer_reads, cost_note
 from components.contexts.fitting import fit
 from components.contexts.measured import measured_note, measured_of
@@ -36,7 +36,7 @@ from lib.jobs.run_plan import plan_left
 from lib.segmentation.char_classes import marked
 from lib.studies.contexts import ALL, KEPT, NONE, ContextsPlan
 from lib.studies.contexts_cost import AnswerCosts, answer_costs
-from lib.studies.contexts_outcome import Scored, answers_left, scored_of
+from lib.studies.contexts_outcome import Scored, all_scored, answers_left, outcome_of, scored_of, with_ranking
 from lib.studies.contexts_window import cut_note
 
 _RULES = {Rule.TOP: "Best passages", Rule.THRESHOLD: "Minimum score", Rule.BUDGET: "Token budget"}
@@ -56,9 +56,31 @@ class Chosen:
 
 
 def show_contexts(job: Run, batch: Batch) -> None:
-    """Show the passages' scores and, once there are any, the answers."""
-    if isinstance(job.plan, ContextsPlan):
+    """Show the passages' scores and, once there are any, the answers.
+
+    While passages are scored there is no ranking yet; while answers are generated, it stays and takes no changes.
+    """
+    if not isinstance(job.plan, ContextsPlan):
+        return
+    if job.over:
         st.fragment(_scored)(job, job.plan, batch)
+    elif job.plan.answers and all_scored(job.plan, batch):
+        _answering(job.plan, batch)
+
+
+def _answering(plan: ContextsPlan, batch: Batch) -> None:
+    scored = _scores(plan, batch)
+    scores = with_ranking(plan, scored).scores.get(plan.by)
+    if scores is None:
+        return
+    chosen = Chosen(plan.by, plan.weights, plan.keep, scores, kept(scores, plan.keep, scored.tokens))
+    _ranking(plan, chosen)
+    _saved(scored, chosen, answer_costs(plan, scored, batch), plan.source)
+    texts_of_answers(outcome_of(plan, batch, scored).answers)
+
+
+def _ranking(plan: ContextsPlan, chosen: Chosen) -> None:
+    rank_chart(plan, chosen.scores, chosen.kept, f"{'Nats above' if in_nats(chosen.by) else 'Above'} the lowest")
 
 
 def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
@@ -72,7 +94,7 @@ def _scored(job: Run, plan: ContextsPlan, batch: Batch) -> None:
     chosen = _choose(plan, scored, measured)
     if not np.isfinite(chosen.scores).any():
         st.caption(as_text(f"No passage has this score: {label(chosen.by)}. Rank by another scoring."))
-    rank_chart(plan, chosen.scores, chosen.kept, f"{'Nats above' if in_nats(chosen.by) else 'Above'} the lowest")
+    _ranking(plan, chosen)
     asked = _asked(plan, chosen)
     _saved(
         scored, chosen, None if isinstance(asked, InvalidRequest) else answer_costs(asked, scored, batch), plan.source

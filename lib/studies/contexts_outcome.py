@@ -134,6 +134,13 @@ def _tokens(plan: ContextsPlan, read: list[Completion | None]) -> tuple[tuple[in
     return tuple(tokens), counted, frame or _estimated(plan.prompt_of("").text)
 
 
+def all_scored(plan: ContextsPlan, batch: Batch) -> bool:
+    """Whether all scoring calls have ended, with an answer or without."""
+    count = sum(each.answers for each in plan.calls())
+    states = [each.state for each in batch.outcomes[:count]]
+    return len(states) == count and not {State.WAITING, State.RUNNING} & {*states}
+
+
 def with_ranking(plan: ContextsPlan, scored: Scored) -> Scored:
     """The scores with the combination that the plan's weights make of them, if that ranks the passages."""
     if plan.by != COMBINED:

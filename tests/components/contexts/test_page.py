@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -119,6 +120,28 @@ def test_answers_ask_for_nothing_twice(engine: ScriptedEngine) -> None:
     again = page_of("contexts", run_id)
     assert "From all passages" in texts(again)
     assert again.text_input(key="contexts.question").value == EXAMPLES[EXAMPLE]["question"]
+
+
+def test_the_ranking_stays_while_answers_are_generated(engine: ScriptedEngine) -> None:
+    page = page_of("contexts")
+    scored(page)
+    script, gate = engine.script, Event()
+
+    def waiting(request: Request) -> Completion:
+        assert gate.wait(60)
+        return script(request)
+
+    engine.script = waiting
+    press(page, "Answer")
+    assert not page.exception
+    assert next(each for each in page.metric if each.label == "Kept").value == "3 of 6"
+    assert "Answers" in [each.value for each in page.subheader]
+    assert texts(page).count("Not answered yet.") == 3
+    assert "Answer" not in [each.label for each in page.button], "nothing can be changed meanwhile"
+    gate.set()
+    settled(page, "contexts")
+    assert "Not answered yet." not in texts(page)
+    assert "Answer" in [each.label for each in page.button]
 
 
 def test_a_failed_passage_is_told_and_can_be_retried(engine: ScriptedEngine) -> None:
