@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -133,6 +134,11 @@ def test_the_ranking_stays_while_answers_are_generated(engine: ScriptedEngine) -
 
     engine.script = waiting
     press(page, "Answer")
+    job = services().jobs.find(page.session_state["contexts.job"], ALONE)
+    assert job is not None
+    while job.partial is None or len(job.partial.outcomes) < 9:  # it publishes what it knows right away
+        sleep(0.01)
+    page.run()
     assert not page.exception
     assert next(each for each in page.metric if each.label == "Kept").value == "3 of 6"
     assert "Answers" in [each.value for each in page.subheader]
