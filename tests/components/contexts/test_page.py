@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from time import sleep
 from typing import Any
 
 import pytest
@@ -37,6 +36,7 @@ from tests.support.answers import answer_of
 from tests.support.app_pages import page_of, press, settled, texts
 from tests.support.own_store import own_store
 from tests.support.scripted_engine import ScriptedEngine, tokens_of
+from tests.support.serve_clients import until
 
 EXAMPLE = "Look-alike passages"
 
@@ -136,8 +136,7 @@ def test_the_ranking_stays_while_answers_are_generated(engine: ScriptedEngine) -
     press(page, "Answer")
     job = services().jobs.find(page.session_state["contexts.job"], ALONE)
     assert job is not None
-    while job.partial is None or len(job.partial.outcomes) < 9:  # it publishes what it knows right away
-        sleep(0.01)
+    assert until(lambda: job.partial is not None and len(job.partial.outcomes) == 9)
     page.run()
     assert not page.exception
     assert next(each for each in page.metric if each.label == "Kept").value == "3 of 6"
