@@ -17,6 +17,7 @@ import numpy as np
 from lib import VERSION
 from lib.answers_in_folder import answers_to, returns_prompt_logprobs, services_for, source_of_option, tell_failures
 from lib.contexts import measured
+from lib.contexts.curve import curve_svg
 from lib.contexts.labelled import SET, Labelled, read_labelled
 from lib.contexts.measured import DEVELOPMENT, FEWEST, HELD_OUT, keep_measured, measured_for
 from lib.contexts.prompting import (
@@ -43,8 +44,9 @@ from lib.services import Services
 from lib.studies.contexts_sets import ContextsAnswersPlan, ContextsSetPlan
 from lib.terminal import say
 
-_REPORT, _TABLES, _SCORES, _MEASURED = "report.json", "report.md", "scores.jsonl", "measured.json"
-_OWN = re.compile("|".join(map(re.escape, (_REPORT, _TABLES, _SCORES, _MEASURED))))
+_REPORT, _TABLES, _CURVE, _SCORES = "report.json", "report.md", "curve.svg", "scores.jsonl"
+_MEASURED = "measured.json"
+_OWN = re.compile("|".join(map(re.escape, (_REPORT, _TABLES, _CURVE, _SCORES, _MEASURED))))
 _KEPT = {"the best passage": 1, "the best two": 2, "all passages": None, "no passage (closed book)": 0}
 _LARGEST_TEMPLATE = 4 * LONGEST  # bytes
 
@@ -86,6 +88,7 @@ def _write(folder: Folder, report: Report, rows: Sequence[ScoredQuestion], own: 
     files = {
         _REPORT: encodable(json.dumps(as_json(report), indent=1, ensure_ascii=False)),
         _TABLES: "\n".join(as_text(report)) + "\n",
+        _CURVE: curve_svg(report.whole),
         _SCORES: lines_of(rows),
     }
     if own is not None:

@@ -23,7 +23,7 @@ from components.shell.messages import show_error
 from lib import formatting
 from lib.contexts.passages import MOST_BYTES, MOST_PASSAGES, Passages, as_pasted, as_rows, from_file, from_text
 from lib.contexts.prompting import TEMPLATES, Order
-from lib.contexts.scorings import BM25, DRAFT, GAIN, QUESTION, RETRIEVER, SCORINGS
+from lib.contexts.scorings import BEST_FIRST, BM25, DRAFT, GAIN, QUESTION, RETRIEVER, SCORINGS
 from lib.core.request import Mode
 from lib.core.sources import Source
 from lib.errors import CandorError, InvalidRequest
@@ -218,7 +218,7 @@ def _plan(source: Source, found: Passages, mode: Mode, limits: Limits) -> Contex
         scorings=scorings,
         answer=(values.get("contexts.answer") or "").strip() if GAIN in scorings else "",
         draft_tokens=int(values["contexts.draft_tokens"]),
-        by=next((name for name in (QUESTION, DRAFT) if name in scorings), scorings[0]),
+        by=next((name for name in BEST_FIRST if name in scorings), scorings[0]),
         weights=tuple((name, 1.0) for name in scorings) if len(scorings) > 1 else (),
         max_tokens=int(values["contexts.max_tokens"]),
         stop=lines(values.get("contexts.stop") or ""),

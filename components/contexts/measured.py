@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import streamlit as st
 
@@ -23,6 +24,14 @@ def measured_of(plan: ContextsPlan, batch: Batch) -> Measured | None:
     """What was measured of the model behind a batch, with the plan's mode and order; None if nothing was."""
     model = next((each.weights or each.model for each in batch.completions), "")
     return measured_for(model, plan.mode, order_of(plan.template))
+
+
+def best_of(measured: Measured, known: Collection[str]) -> str:
+    """What measured best of the scorings that are known, as without prompt logprobs not all are; "" if none of them."""
+    if measured.best in known:
+        return measured.best
+    found = [name for name in measured.first if name in known]
+    return max(found, key=lambda name: measured.first[name].value, default="")
 
 
 def measured_note(plan: ContextsPlan, measured: Measured | None) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from components.contexts.answers import answers, texts_of_answers
 from components.contexts.costs import answer_reads, cost_note
 from components.contexts.fitting import fit
-from components.contexts.measured import measured_note, measured_of
+from components.contexts.measured import best_of, measured_note, measured_of
 from components.contexts.ranks import rank_chart
 from components.contexts.recipe import recipe
 from components.contexts.rules import in_nats, kept_value
@@ -126,7 +126,7 @@ def _choose(plan: ContextsPlan, scored: Scored, measured: Measured | None) -> Ch
 
     Until answers are asked for, what measured best ranks the passages.
     """
-    usual = plan.by if plan.answers or measured is None or measured.best not in scored.scores else measured.best
+    usual = plan.by if plan.answers or measured is None else best_of(measured, scored.scores) or plan.by
     names = [*(name for name in scored.scores if name != COMBINED), *([COMBINED] if len(plan.scorings) > 1 else [])]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         by = st.selectbox(

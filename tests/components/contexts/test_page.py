@@ -169,7 +169,7 @@ def test_a_failed_passage_is_told_and_can_be_retried(engine: ScriptedEngine) -> 
     assert "Error" not in table
 
 
-def test_a_model_without_prompt_logprobs_ranks_by_drafts(engine: ScriptedEngine) -> None:
+def test_a_model_without_prompt_logprobs_ranks_by_what_else_measured_best(engine: ScriptedEngine) -> None:
     engine.can = dict.fromkeys((True, False), Capabilities(False, False, False, 1))
     services().engines.get(LocalModel("/models/mine"))  # only an open engine says what it can do
     page = page_of("contexts")
@@ -178,6 +178,7 @@ def test_a_model_without_prompt_logprobs_ranks_by_drafts(engine: ScriptedEngine)
     table = next(each.value for each in page.dataframe if "Rank" in each.value)
     assert "Draft confidence" in table
     assert "Question likelihood" not in table
+    assert page.selectbox(key="contexts.by.3").value == BM25
 
 
 def told(page: AppTest) -> str:
