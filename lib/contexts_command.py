@@ -39,6 +39,7 @@ from lib.errors import BadFile, InvalidRequest
 from lib.evaluate_folder import STORE, Folder
 from lib.evaluation.grading import Grader, Rule
 from lib.jobs.batch import Batch, State
+from lib.model_options import some
 from lib.segmentation.char_classes import encodable
 from lib.services import Services
 from lib.studies.contexts_sets import ContextsAnswersPlan, ContextsSetPlan
@@ -129,9 +130,7 @@ def _questions(options: argparse.Namespace) -> _Questions:
         raise InvalidRequest(
             "No question has an expected answer.", "Leave --answers out, or add a column expected to the file."
         )
-    most = min(options.most or len(found), len(found))
-    spaced = [found[place * len(found) // most] for place in range(most)]
-    return _Questions(spaced, part, hashlib.sha256(data).hexdigest())
+    return _Questions(some(found, options.most), part, hashlib.sha256(data).hexdigest())
 
 
 def _template(options: argparse.Namespace) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lib.model_options import add_caps, add_imported_model
+from lib.model_options import add_caps, add_model
 
 MODES = ("raw", "chat")
 PASSAGE_FIRST, QUESTION_FIRST = "passage-first", "question-first"
@@ -26,12 +26,7 @@ def add_evaluate_contexts(commands: Any) -> argparse.ArgumentParser:
     )
     _add_questions(parser.add_argument_group("the questions"))
     _add_asking(parser.add_argument_group("how they are asked"))
-    model = parser.add_argument_group("the model")
-    model.add_argument(
-        "--model", default="embedded",
-        help="embedded, ardenworks, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
-    )  # fmt: skip
-    add_imported_model(model)
+    add_model(parser)
     add_caps(parser.add_argument_group("limits"))
     return parser
 

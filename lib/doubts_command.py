@@ -35,11 +35,12 @@ from lib.doubts.measured import keep_measured
 from lib.doubts.sheets import FILE, Sheet, sheets
 from lib.doubts.verdicts import P_TRUE, p_true, verdict_prompt
 from lib.doubts_items import item, peer_scores, write_items
-from lib.doubts_options import HELD_OUT, check, some
+from lib.doubts_options import HELD_OUT, check
 from lib.doubts_report import PRIMARY, Reported, as_json, as_text, measurement
 from lib.errors import CandorError, InvalidRequest
 from lib.evaluation.ready import ready_file, ready_set, ready_table
 from lib.jobs.batch import Batch, State
+from lib.model_options import some
 from lib.scores.token_scores import answer_mask
 from lib.segmentation.char_classes import encodable
 from lib.statistics.bootstrap import Interval

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from lib.errors import InvalidRequest
-from lib.model_options import add_caps, add_imported_model
+from lib.model_options import add_caps, add_model
 
 HELD_OUT = "held-out"
 PARTS = ("design", "development", HELD_OUT)
 MOST_K = 20
-
-Row = TypeVar("Row")
 
 
 def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
@@ -48,21 +45,9 @@ def add_evaluate_doubts(commands: Any) -> argparse.ArgumentParser:
         "--peer", action="append", default=[], metavar="NAME=FILE",
         help="scores by another library for the lines of items.jsonl, the higher the more confident. Can be repeated",
     )  # fmt: skip
-    model = parser.add_argument_group("the model")
-    model.add_argument(
-        "--model", default="embedded",
-        help="embedded, ardenworks, a model directory, a GGUF file, a hub id or an ARN (default %(default)s)",
-    )  # fmt: skip
-    add_imported_model(model)
+    add_model(parser)
     add_caps(parser.add_argument_group("limits"))
     return parser
-
-
-def some(rows: Sequence[Row], most: int | None) -> list[Row]:
-    """At most that many of the rows, spread evenly over them; None for all."""
-    if most is None or most >= len(rows):
-        return list(rows)
-    return [rows[place * len(rows) // most] for place in range(most)]
 
 
 def check(options: argparse.Namespace) -> None:

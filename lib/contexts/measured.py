@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import stat
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +14,13 @@ from lib.contexts.prompting import Order
 from lib.contexts.scorings import SCORINGS
 from lib.core.request import Mode
 from lib.errors import BadFile
-from lib.paths import data_directory
+from lib.measurements import Measurements
 from lib.segmentation.char_classes import plain
 from lib.statistics.bootstrap import Interval
 
 DEVELOPMENT, HELD_OUT = "development", "held-out"
 FEWEST = 20  # questions of a measurement that is kept, as fewer do not tell scorings apart
 MOST_BYTES = 100_000
-_FOLDER = Path(__file__).parent / "measured_models"
-_HERE = "contexts"  # the folder in the data directory
 _REMEDY = "Write it again with candor evaluate-contexts."
 _KIND, _VERSION = "candor contexts", 1
 _MOST_KEPT = 100  # measurements of this machine
@@ -75,41 +70,18 @@ def measured_for(weights: str, mode: Mode, order: Order, known: Sequence[Measure
 
 def keep_measured(measured: Measured) -> Path:
     """Write a measurement where pages on this machine look for it. Raises OSError."""
-    folder = data_directory() / _HERE
-    folder.mkdir(parents=True, exist_ok=True)
     about = [measured.weights, measured.mode, measured.order, measured.digest, measured.part]
-    path = folder / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]}.json"
-    made = path.with_suffix(".new")
-    made.write_text(json.dumps(as_json(measured)), encoding="utf-8")
-    made.replace(path)
-    return path
+    return _FILES.keep(hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24], as_json(measured))
 
 
 def of_this_machine() -> tuple[Measured, ...]:
     """What was measured on this machine, the last first; files that cannot be read are left out."""
-    dated = []
-    for each in (data_directory() / _HERE).glob("*.json"):
-        with suppress(OSError):
-            about = each.stat()
-            if stat.S_ISREG(about.st_mode):  # a pipe would be waited for
-                dated.append((about.st_mtime_ns, each))
-    found = []
-    for changed, each in sorted(dated, reverse=True)[:_MOST_KEPT]:
-        with suppress(OSError, BadFile):
-            found.append(_kept(each, changed))
-    return tuple(found)
+    return _FILES.read(sorted(_FILES.files(), reverse=True)[:_MOST_KEPT])
 
 
-@lru_cache(_MOST_KEPT)
-def _kept(path: Path, _changed: int) -> Measured:
-    with path.open("rb") as file:
-        return measured_in(file.read(MOST_BYTES + 1))
-
-
-@cache
 def shipped() -> tuple[Measured, ...]:
     """The measurements that ship with Candor."""
-    return tuple(measured_in(each.read_bytes()) for each in sorted(_FOLDER.glob("*.json")))
+    return _FILES.shipped()
 
 
 def measured_in(data: bytes) -> Measured:
@@ -175,3 +147,6 @@ def _share(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError("not a share")
     return float(value)
+
+
+_FILES = Measurements("contexts", measured_in, MOST_BYTES, Path(__file__).parent / "measured_models")

@@ -6,9 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from numpy.typing import NDArray
 
 from lib.core.completion import Completion
 from lib.errors import BadFile
-from lib.paths import data_directory
+from lib.measurements import Measurements
 from lib.segmentation.char_classes import plain
 from lib.statistics.bootstrap import Interval
 
-_FOLDER = Path(__file__).parent / "measured_models"
 _REMEDY = "Write it again with candor evaluate-doubts."
 MOST_BYTES = 5_000_000
 _MOST_KEPT = 50  # measurements of this machine
@@ -98,14 +96,8 @@ def measured_for(completion: Completion, known: Sequence[Measured] | None = None
 
 def keep_measured(measured: Measured) -> Path:
     """Write a measurement where pages on this machine look for it. Raises OSError."""
-    folder = data_directory() / "flags"
-    folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256((measured.weights or measured.model).encode()).hexdigest()[:16]
-    path = folder / f"{name}-{measured.part}.json"
-    made = path.with_suffix(".new")
-    made.write_text(json.dumps(as_json(measured)), encoding="utf-8")
-    made.replace(path)
-    return path
+    return _FILES.keep(f"{name}-{measured.part}", as_json(measured))
 
 
 def has_more(measured: Measured) -> bool:
@@ -120,23 +112,12 @@ def has_more(measured: Measured) -> bool:
 
 def of_this_machine() -> tuple[Measured, ...]:
     """What `candor evaluate-doubts` has measured on this machine; files that cannot be read are left out."""
-    found = []
-    for each in sorted((data_directory() / "flags").glob("*.json"))[:_MOST_KEPT]:
-        with suppress(OSError, BadFile):
-            found.append(_kept(each, each.stat().st_mtime_ns))
-    return tuple(found)
+    return _FILES.read(sorted(_FILES.files(), key=itemgetter(1))[:_MOST_KEPT])
 
 
-@lru_cache(_MOST_KEPT)
-def _kept(path: Path, _changed: int) -> Measured:
-    with path.open("rb") as file:
-        return measured_in(file.read(MOST_BYTES + 1))
-
-
-@cache
 def shipped() -> tuple[Measured, ...]:
     """The measurements that ship with Candor."""
-    return tuple(measured_in(each.read_bytes()) for each in sorted(_FOLDER.glob("*.json")))
+    return _FILES.shipped()
 
 
 def measured_in(data: bytes) -> Measured:
@@ -203,3 +184,6 @@ def _number(value: Any, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > most:
         raise ValueError("not a number of this kind")
     return float(value)
+
+
+_FILES = Measurements("flags", measured_in, MOST_BYTES, Path(__file__).parent / "measured_models")

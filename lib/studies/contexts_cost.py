@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lib.core.completion import Completion
 from lib.jobs.batch import Batch, State
 from lib.studies.contexts import ALL, KEPT, ContextsPlan
-from lib.studies.contexts_outcome import Scored, passages_of, with_ranking
+from lib.studies.contexts_outcome import Scored, passages_of, scoring_answers, with_ranking
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def answer_costs(plan: ContextsPlan, scored: Scored, batch: Batch) -> AnswerCost
     scored = with_ranking(plan, scored)
     kept, everything = (_read(scored, passages_of(plan, name, scored)) for name in (KEPT, ALL))
     # The first calls alone, as later ones may have been made at another time: of all passages, side by side.
-    count = min(len(plan.passages), sum(each.answers for each in plan.calls()))
+    count = min(len(plan.passages), scoring_answers(plan))
     done = [each.completion for each in batch.outcomes[:count] if each.completion and each.state is State.DONE]
     times = (each.timing for each in done)
     return AnswerCosts(

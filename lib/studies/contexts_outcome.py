@@ -71,7 +71,7 @@ class ContextsOutcome:
 def outcome_of(plan: ContextsPlan, batch: Batch, scored: Scored | None = None) -> ContextsOutcome:
     """Read the outcome of a plan so far. scored: as from `scored_of`, if it is known already."""
     scored = scored or scored_of(plan, batch)
-    count = sum(each.answers for each in plan.calls())
+    count = scoring_answers(plan)
     later = batch.outcomes[count:]
     prompts = answer_prompts(plan, batch, scored)
     places = {text: number for number, text in enumerate(dict.fromkeys(prompts.values()))}
@@ -134,9 +134,14 @@ def _tokens(plan: ContextsPlan, read: list[Completion | None]) -> tuple[tuple[in
     return tuple(tokens), counted, frame or _estimated(plan.prompt_of("").text)
 
 
+def scoring_answers(plan: ContextsPlan) -> int:
+    """The number of answers of the scoring calls, which the outcome begins with."""
+    return sum(each.answers for each in plan.calls())
+
+
 def all_scored(plan: ContextsPlan, batch: Batch) -> bool:
     """Whether all scoring calls have ended, with an answer or without."""
-    count = sum(each.answers for each in plan.calls())
+    count = scoring_answers(plan)
     states = [each.state for each in batch.outcomes[:count]]
     return len(states) == count and not {State.WAITING, State.RUNNING} & {*states}
 
@@ -174,7 +179,7 @@ def answers_left(asked: ContextsPlan, plan: ContextsPlan, batch: Batch, scored: 
 
     asked: the plan with these changes. scored: of the outcome of `plan`.
     """
-    count = sum(each.answers for each in plan.calls())
+    count = scoring_answers(plan)
     before = dict.fromkeys(answer_prompts(plan, batch, scored).values())
     known = {text for text, each in zip(before, batch.outcomes[count:], strict=False) if each.state is State.DONE}
     wanted = dict.fromkeys(answer_prompts(asked, batch, with_ranking(asked, scored)).values())

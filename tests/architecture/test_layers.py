@@ -15,7 +15,7 @@ LIB = (
     ("lib.errors", "lib.hosts", "lib.import_lock", "lib.moved"),
     ("lib.core", "lib.costs", "lib.paths"),
     ("lib.access", "lib.segmentation", "lib.tokenizers", "lib.engines.base"),
-    ("lib.formatting", "lib.sandbox", "lib.scores", "lib.statistics", "lib.terminal", "lib.wire"),
+    ("lib.formatting", "lib.measurements", "lib.sandbox", "lib.scores", "lib.statistics", "lib.terminal", "lib.wire"),
     ("lib.display", "lib.engines.remote", "lib.models"),
     ("lib.engines.bedrock", "lib.engines.local"),
     ("lib.engines.registry",),

@@ -20,10 +20,10 @@ from lib.doubts import detection
 from lib.doubts.measured import measured_in
 from lib.doubts.sheets import FILE, sheets
 from lib.doubts_items import peer_scores
-from lib.doubts_options import some
 from lib.errors import BadFile, InvalidRequest
 from lib.evaluation.ready import ready_table
 from lib.jobs.engine_pool import Engines
+from lib.model_options import some
 from tests.support.answers import answer_of as one_word
 from tests.support.scripted_engine import ScriptedEngine, fails
 from tests.support.sheet_answers import answer_of
